@@ -1,0 +1,91 @@
+# The only ways a target enters this build:
+#
+#   aha_library(<name> SRCS ... DEPS ...)      one folder, one library
+#   aha_executable(<name> SRCS ... DEPS ...)   lands in bin/
+#   aha_test(<name> SRCS ... DEPS ...)         a GoogleTest binary, one ctest
+#                                              entry per TEST
+#   aha_bench(<name> SRCS ... DEPS ...)        built only by `make bench`
+#   aha_proto_library(<name> PROTOS ... [GRPC])
+#
+# A library may name in DEPS only libraries of lower folders: the includes that
+# compile are the proof of the architecture (DESIGN.md section 7).
+
+function(aha_library name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SRCS})
+  add_library(aha::${name} ALIAS ${name})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_compile_options(${name} PRIVATE ${AHA_WARNINGS})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPS})
+endfunction()
+
+function(aha_executable name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_compile_options(${name} PRIVATE ${AHA_WARNINGS})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                                           ${PROJECT_BINARY_DIR}/bin)
+  add_dependencies(programs ${name})
+  install(TARGETS ${name} RUNTIME)
+endfunction()
+
+function(aha_test name)
+  if(NOT AHA_BUILD_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_compile_options(${name} PRIVATE ${AHA_WARNINGS})
+  target_compile_definitions(${name} PRIVATE
+    AHA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" AHA_BIN_DIR="${PROJECT_BINARY_DIR}/bin")
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                                           ${PROJECT_BINARY_DIR}/tests)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}")
+endfunction()
+
+function(aha_bench name)
+  if(NOT AHA_BUILD_BENCH)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_compile_options(${name} PRIVATE ${AHA_WARNINGS})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                                           ${PROJECT_BINARY_DIR}/bench)
+endfunction()
+
+# PROTOS are paths below proto/.  Includes read "aha/v1/job.pb.h".
+function(aha_proto_library name)
+  cmake_parse_arguments(ARG "GRPC" "" "PROTOS;DEPS" ${ARGN})
+  set(out ${PROJECT_BINARY_DIR}/gen)
+  file(MAKE_DIRECTORY ${out})
+  set(sources)
+  foreach(proto ${ARG_PROTOS})
+    string(REGEX REPLACE "\\.proto$" "" stem ${proto})
+    set(generated ${out}/${stem}.pb.cc)
+    set(command protobuf::protoc -I ${PROJECT_SOURCE_DIR}/proto
+                --cpp_out=${out} ${PROJECT_SOURCE_DIR}/proto/${proto})
+    if(ARG_GRPC)
+      list(APPEND generated ${out}/${stem}.grpc.pb.cc)
+      list(APPEND command --grpc_out=${out}
+           --plugin=protoc-gen-grpc=$<TARGET_FILE:gRPC::grpc_cpp_plugin>)
+    endif()
+    file(GLOB siblings CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/proto/aha/v1/*.proto)
+    add_custom_command(OUTPUT ${generated} COMMAND ${command}
+                       DEPENDS ${siblings})
+    list(APPEND sources ${generated})
+  endforeach()
+  add_library(${name} STATIC ${sources})
+  add_library(aha::${name} ALIAS ${name})
+  # Generated code is neither linted nor held to our warnings.
+  set_target_properties(${name} PROPERTIES CXX_CLANG_TIDY "")
+  target_include_directories(${name} SYSTEM PUBLIC ${out})
+  target_link_libraries(${name} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
+  if(ARG_GRPC)
+    target_link_libraries(${name} PUBLIC gRPC::grpc++)
+  endif()
+endfunction()

@@ -1,0 +1,46 @@
+// A sum of gradients that does not depend on the order of its terms.
+//
+// Every term is rounded to a multiple of 2^-36 and added as a 64-bit integer.
+// Integer addition is associative, so the sum is the same bits for any number
+// of learner ranks, any assignment of groups to ranks and any all-reduce
+// algorithm, NCCL's included.  Range: |sum| < 2^27; resolution 1.5e-11 of a sum
+// over a whole step, far below fp32's own for what AdamW can feel.  A term that
+// is not finite or reaches 2^26 makes the sum invalid, and the step fails
+// naming the tensor.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "base/thread_pool.h"
+#include "model/parameters.h"
+
+namespace aha {
+
+class GradientSum {
+ public:
+  static constexpr double kScale = 0x1p36;
+
+  explicit GradientSum(std::shared_ptr<const ParameterLayout> layout);
+
+  void Clear();
+  // sums[info.offset + i] += round(gradient[i] * kScale).
+  // `gradient` is [info.count].  Thread-compatible.
+  absl::Status Add(const TensorInfo& info, const float* gradient,
+                   ThreadPool& pool);
+
+  // For the all-reduce: elementwise int64 sum over the ranks.
+  absl::Span<int64_t> sums() { return absl::MakeSpan(sums_); }
+  absl::Span<const int64_t> sums() const { return sums_; }
+  const ParameterLayout& layout() const { return *layout_; }
+
+ private:
+  std::shared_ptr<const ParameterLayout> layout_;
+  std::vector<int64_t> sums_;
+};
+
+}  // namespace aha

@@ -1,0 +1,58 @@
+// A policy ready to compute: a model's shape and one version of its weights,
+// packed for this CPU's GEMMs.
+//
+// The invariance contract (DESIGN.md section 5): the log-probability of a token
+// is a pure function of the weights and of its own prefix, never of batch,
+// chunking, threads or process.  Generator and Backprop both compute it through
+// the same code, so their log-probabilities are equal bit for bit.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/thread_pool.h"
+#include "model/config.h"
+#include "model/parameters.h"
+
+namespace aha {
+
+class Transformer;  // model/transformer.h: the layers; internal to model/.
+
+// Thread-compatible: one user at a time.
+class Policy {
+ public:
+  // `pool` is not owned and must outlive the policy.  The weights are zero
+  // until Load.
+  static absl::StatusOr<std::unique_ptr<Policy>> Create(
+      const ModelConfig& config, DType dtype, ThreadPool* pool);
+  ~Policy();
+
+  // Packs another version.  REQUIRES: no Generator is in the middle of a
+  // sequence.  `parameters` may be freed afterwards.
+  absl::Status Load(const Parameters& parameters);
+
+  const ModelConfig& config() const;
+  DType dtype() const;
+  ThreadPool& pool() const;
+  Transformer& transformer() { return *transformer_; }
+
+ private:
+  Policy() = default;
+  std::unique_ptr<Transformer> transformer_;
+};
+
+// DESIGN.md section 5: hashes of this model's kernels over batch sizes and
+// thread counts.  `digest` is equal for processes that compute equal bits.
+struct KernelCertificate {
+  std::string digest;         // 32 hex digits.
+  std::string numeric_class;  // "bf16 avx512_bf16 | oneDNN 2.6.3 | ...".
+};
+
+// FAILED_PRECONDITION, naming the kernel, if a kernel's rows depend on batch
+// size or threads.  Takes well under a second for small models.
+absl::StatusOr<KernelCertificate> Certify(const ModelConfig& config,
+                                          DType dtype, int threads);
+
+}  // namespace aha

@@ -1,0 +1,39 @@
+// Number formats of stored tensors.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+namespace aha {
+
+enum class DType { kF32, kBf16 };
+
+constexpr size_t SizeOf(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
+// As in safetensors headers: "F32", "BF16".
+constexpr absl::string_view NameOf(DType dtype) {
+  return dtype == DType::kF32 ? "F32" : "BF16";
+}
+
+// The upper half of an IEEE float32.
+struct Bf16 {
+  uint16_t bits = 0;
+};
+
+constexpr float ToFloat(Bf16 x) {
+  return std::bit_cast<float>(uint32_t{x.bits} << 16);
+}
+constexpr float ToFloat(float x) { return x; }
+
+// Round to nearest even; NaN stays NaN; denormals are kept.
+constexpr Bf16 ToBf16(float x) {
+  const uint32_t bits = std::bit_cast<uint32_t>(x);
+  if ((bits & 0x7fffffff) > 0x7f800000) {
+    return {static_cast<uint16_t>((bits >> 16) | 0x40)};
+  }
+  return {static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
+}
+
+}  // namespace aha
