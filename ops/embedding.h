@@ -1,0 +1,28 @@
+// Token embedding: gather, and scatter-add for its gradient.
+#pragma once
+
+#include <cstdint>
+
+#include "ops/context.h"
+#include "tensor/dtype.h"
+
+namespace aha::ops {
+
+struct EmbeddingArgs {
+  const void* table;      // [vocab, cols], dtype
+  const int32_t* tokens;  // [rows], each in [0, vocab)
+  float* y;               // [rows, cols]
+  int64_t rows, cols;
+  DType dtype;
+};
+void Embedding(const CpuContext& context, const EmbeddingArgs& args);
+
+struct EmbeddingGradArgs {
+  const int32_t* tokens;  // [rows]
+  const float* dy;        // [rows, cols]
+  float* dtable;          // [vocab, cols], added to, row 0 first
+  int64_t rows, cols;
+};
+void EmbeddingGrad(const CpuContext& context, const EmbeddingGradArgs& args);
+
+}  // namespace aha::ops

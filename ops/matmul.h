@@ -1,0 +1,80 @@
+// Matrix products on oneDNN, one invariant order of summation each.
+//
+// Parallelism is ours, not oneDNN's: a product is cut into (block of rows) x
+// (panel of columns) tasks for the pool, each a single-threaded oneDNN
+// primitive, and K is never split.  So a row's bits depend neither on the other
+// rows nor on the number of threads, given that oneDNN's kernels are
+// row-invariant, which Certify (model/policy.h) checks at start-up.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "ops/context.h"
+#include "tensor/dtype.h"
+
+namespace aha::ops {
+
+// The right factor B [k, n] of a product, in the layout oneDNN likes best.
+class PackedMatrix {
+ public:
+  // Where B comes from: a matrix w in Hugging Face's order [out, in].
+  enum class Source {
+    kTransposed,  // w is [n, k]: B = w^T, for y = x w^T (forward).
+    kPlain,       // w is [k, n]: B = w, for dx = dy w (gradient of the input).
+  };
+  static absl::StatusOr<PackedMatrix> Create(int64_t k, int64_t n, DType dtype);
+  PackedMatrix(PackedMatrix&&) noexcept;
+  PackedMatrix& operator=(PackedMatrix&&) noexcept;
+  ~PackedMatrix();
+
+  // Packs w, of this matrix's dtype, over what was here.
+  void Pack(const CpuContext& context, const void* w, Source source);
+
+  int64_t k() const;
+  int64_t n() const;
+  DType dtype() const;
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  explicit PackedMatrix(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+enum class Into { kOverwrite, kAdd };
+
+struct MatmulArgs {
+  const void* x;          // [m, k], b's dtype
+  const PackedMatrix* b;  // [k, n]
+  float* y;               // [m, n]
+  int64_t m;
+  Into into = Into::kOverwrite;  // kAdd: y = y + x b, the product rounded first
+};
+void Matmul(const CpuContext& context, const MatmulArgs& args);
+
+struct RefMatmulArgs {
+  const void* x;   // [m, k], dtype
+  const void* b;   // [k, n], dtype
+  float* y;        // [m, n]
+  int64_t m, k, n;
+  DType dtype;
+};
+void Matmul(const RefContext&, const RefMatmulArgs& args);
+
+// dw = dy^T x: the gradient of w [n, k] in y = x w^T.  Summed over the m rows
+// in one order that depends on m alone.
+struct MatmulGradWeightArgs {
+  const void* dy;  // [m, n], dtype
+  const void* x;   // [m, k], dtype
+  float* dw;       // [n, k], overwritten
+  int64_t m, n, k;
+  DType dtype;
+};
+void MatmulGradWeight(const CpuContext& context,
+                      const MatmulGradWeightArgs& args);
+void MatmulGradWeight(const RefContext&, const MatmulGradWeightArgs& args);
+
+}  // namespace aha::ops

@@ -1,0 +1,37 @@
+// Root-mean-square normalization (Zhang & Sennrich 2019).
+//
+//   y[r, c] = x[r, c] * s[r] * gamma[c],  s[r] = 1 / sqrt(mean_c x[r, c]^2 + eps)
+#pragma once
+
+#include <cstdint>
+
+#include "ops/context.h"
+#include "tensor/dtype.h"
+
+namespace aha::ops {
+
+struct RmsNormArgs {
+  const float* x;      // [rows, cols]
+  const float* gamma;  // [cols]
+  void* y;             // [rows, cols], dtype
+  float* inv_rms;      // [rows]: s, for the gradient; may be null
+  int64_t rows, cols;
+  float eps;
+  DType dtype;
+};
+void RmsNorm(const CpuContext& context, const RmsNormArgs& args);
+void RmsNorm(const RefContext&, const RmsNormArgs& args);
+
+struct RmsNormGradArgs {
+  const float* x;        // [rows, cols]
+  const float* gamma;    // [cols]
+  const float* inv_rms;  // [rows]
+  const float* dy;       // [rows, cols]
+  float* dx;             // [rows, cols], added to (the residual's gradient)
+  float* dgamma;         // [cols], overwritten; rows summed in a fixed order
+  int64_t rows, cols;
+};
+void RmsNormGrad(const CpuContext& context, const RmsNormGradArgs& args);
+void RmsNormGrad(const RefContext&, const RmsNormGradArgs& args);
+
+}  // namespace aha::ops

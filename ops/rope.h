@@ -1,0 +1,38 @@
+// Rotary position embedding (Su et al. 2021), Hugging Face's rotate_half
+// layout: dimension i pairs with i + head_dim/2.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ops/context.h"
+
+namespace aha::ops {
+
+// cos and sin of position * theta^(-2i/head_dim), computed in double once.
+class RopeTable {
+ public:
+  RopeTable(int64_t max_positions, int64_t head_dim, double theta);
+  int64_t head_dim() const { return head_dim_; }
+  const float* cos(int64_t position) const { return &cos_[position * half_]; }
+  const float* sin(int64_t position) const { return &sin_[position * half_]; }
+
+ private:
+  int64_t head_dim_, half_;
+  std::vector<float> cos_, sin_;  // [max_positions, head_dim/2]
+};
+
+enum class Turn { kForward, kBackward };  // kBackward: the gradient (-angle).
+
+struct RopeArgs {
+  float* x;                  // [rows, row_stride]; the first heads*head_dim of
+                             // each row are turned in place
+  const int32_t* positions;  // [rows]
+  const RopeTable* table;
+  int64_t rows, heads, row_stride;
+  Turn turn = Turn::kForward;
+};
+void Rope(const CpuContext& context, const RopeArgs& args);
+void Rope(const RefContext&, const RopeArgs& args);
+
+}  // namespace aha::ops

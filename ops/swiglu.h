@@ -1,0 +1,30 @@
+// SwiGLU (Shazeer 2020): y = silu(gate) * up.
+#pragma once
+
+#include <cstdint>
+
+#include "ops/context.h"
+#include "tensor/dtype.h"
+
+namespace aha::ops {
+
+struct SwiGluArgs {
+  const float* gate_up;  // [rows, 2 * cols]: gate, then up
+  void* y;               // [rows, cols], dtype
+  int64_t rows, cols;
+  DType dtype;
+};
+void SwiGlu(const CpuContext& context, const SwiGluArgs& args);
+void SwiGlu(const RefContext&, const SwiGluArgs& args);
+
+struct SwiGluGradArgs {
+  const float* gate_up;  // [rows, 2 * cols]
+  const float* dy;       // [rows, cols]
+  void* dgate_up;        // [rows, 2 * cols], dtype (it feeds GEMMs only)
+  int64_t rows, cols;
+  DType dtype;
+};
+void SwiGluGrad(const CpuContext& context, const SwiGluGradArgs& args);
+void SwiGluGrad(const RefContext&, const SwiGluGradArgs& args);
+
+}  // namespace aha::ops
