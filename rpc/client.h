@@ -1,0 +1,113 @@
+// Calls to a peer, for code that may wait: unary calls with deadlines and
+// retries, and blocking streams.  No gRPC header is needed to use them.
+//
+//   AHA_ASSIGN_OR_RETURN(auto client, rpc::Client::New(
+//       {.address = flags.coordinator, .security = flags.security}));
+//   AHA_RETURN_IF_ERROR(client->Call("aha.v1.Coordinator.Register", request,
+//                                    &response, {.cancel = &stopping}));
+//
+// Methods are named as in the .proto files; a name or a message type that does
+// not fit is INTERNAL at once.  Errors name method, peer and the time waited,
+// and keep the peer's code.  Never call from a gRPC callback: it blocks.
+//
+// Control calls and bulk transfers take different clients (ChannelKind): each
+// client has a connection of its own, so a heartbeat never queues behind
+// weights.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "rpc/cancellation.h"
+#include "rpc/security.h"
+
+namespace google::protobuf {
+class Message;
+}  // namespace google::protobuf
+
+namespace aha::rpc {
+
+enum class ChannelKind { kControl, kBulk };
+
+struct ClientOptions {
+  std::string address;
+  ChannelKind kind = ChannelKind::kControl;
+  Security security;
+};
+
+struct CallOptions {
+  // One attempt's limit.  For long polls: the server's wait and some seconds.
+  absl::Duration attempt = absl::Seconds(20);
+  // UNAVAILABLE and an attempt's own DEADLINE_EXCEEDED are retried, with
+  // jittered pauses from 50 ms to 2 s, until this is over.  Not above
+  // `attempt`: no retry.
+  absl::Duration total = absl::Seconds(60);
+  Cancellation* cancel = nullptr;  // May be null; must outlive the call.
+};
+
+struct StreamOptions {
+  // Limit of the whole stream; infinite only for streams that are watched by
+  // other means (heartbeats) and can be cancelled.
+  absl::Duration deadline = absl::Minutes(5);
+  Cancellation* cancel = nullptr;  // Must outlive the stream.
+};
+
+// One stream.  One thread may write and another read.  Destroying it cancels
+// it if it has not ended.
+class Stream {
+ public:
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // Blocks until the transport takes the message (flow control).  Error: the
+  // stream is broken; Finish() says why.
+  absl::Status Write(const google::protobuf::Message& message);
+  // No more writes.
+  absl::Status WritesDone();
+  // True: a message.  False: the peer sent all and the status is OK.
+  absl::StatusOr<bool> Read(google::protobuf::Message* message);
+  // The peer's final status.  Call after WritesDone and when Read gave false,
+  // or after an error; what was not read is thrown away.
+  absl::Status Finish();
+  void Cancel();
+
+ private:
+  friend class Client;
+  class Reactor;
+  explicit Stream(std::unique_ptr<Reactor> reactor);
+  std::unique_ptr<Reactor> reactor_;
+};
+
+// Thread-safe.
+class Client {
+ public:
+  // Connects at the first call.  FAILED_PRECONDITION: the address needs TLS.
+  static absl::StatusOr<std::unique_ptr<Client>> New(
+      const ClientOptions& options);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  const std::string& address() const;
+
+  absl::Status Call(absl::string_view method,
+                    const google::protobuf::Message& request,
+                    google::protobuf::Message* response,
+                    const CallOptions& options = {});
+
+  // Opens a stream of any of the three kinds.
+  absl::StatusOr<std::unique_ptr<Stream>> Open(
+      absl::string_view method, const StreamOptions& options = {});
+
+ private:
+  struct State;
+  explicit Client(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace aha::rpc

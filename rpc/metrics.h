@@ -1,0 +1,117 @@
+// Prometheus: a registry of series and the HTTP endpoint that serves them.
+//
+//   rpc::Metrics metrics("aha-actor");
+//   rpc::Counter steps = metrics.AddCounter("aha_steps_total", "Steps done.");
+//   AHA_ASSIGN_OR_RETURN(auto server,
+//                        rpc::MetricsServer::Start("127.0.0.1:0", metrics));
+//
+// A series exists, at 0, as soon as it is added; add all at start.  Asking for
+// the same name and labels again gives the same series.  Names begin with
+// aha_; counters end in _total; times are in seconds.  Counter, Gauge and
+// Histogram are handles that are copied freely and live as long as Metrics.
+// Thread-safe.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace prometheus {
+class Counter;
+class Gauge;
+class Histogram;
+}  // namespace prometheus
+
+namespace aha::rpc {
+
+using Labels = std::map<std::string, std::string>;
+
+class Counter {
+ public:
+  Counter() = default;  // Counts nothing.
+  void Increment(double by = 1) const;
+  double Value() const;
+
+ private:
+  friend class Metrics;
+  explicit Counter(prometheus::Counter* counter) : counter_(counter) {}
+  prometheus::Counter* counter_ = nullptr;
+};
+
+class Gauge {
+ public:
+  Gauge() = default;
+  void Set(double value) const;
+  void Increment(double by = 1) const;
+  double Value() const;
+
+ private:
+  friend class Metrics;
+  explicit Gauge(prometheus::Gauge* gauge) : gauge_(gauge) {}
+  prometheus::Gauge* gauge_ = nullptr;
+};
+
+class Histogram {
+ public:
+  Histogram() = default;
+  void Observe(double value) const;
+
+ private:
+  friend class Metrics;
+  explicit Histogram(prometheus::Histogram* histogram)
+      : histogram_(histogram) {}
+  prometheus::Histogram* histogram_ = nullptr;
+};
+
+class Metrics {
+ public:
+  // Adds aha_build_info{program=..., version=...} 1 and the process's own
+  // series (process_resident_memory_bytes, process_cpu_seconds_total,
+  // process_start_time_seconds).
+  explicit Metrics(const std::string& program);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  Counter AddCounter(const std::string& name, const std::string& help,
+                     const Labels& labels = {});
+  Gauge AddGauge(const std::string& name, const std::string& help,
+                 const Labels& labels = {});
+  // Buckets: upper bounds, ascending.
+  Histogram AddHistogram(const std::string& name, const std::string& help,
+                         const std::vector<double>& buckets,
+                         const Labels& labels = {});
+
+  // What the endpoint answers.
+  std::string Text() const;
+
+ private:
+  friend class MetricsServer;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Serves GET /metrics.  Plain HTTP on any address: it holds no secret, and
+// Prometheus and probes present no certificate.
+class MetricsServer {
+ public:
+  // `metrics` must outlive it.  UNAVAILABLE: cannot listen (port in use).
+  static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(
+      absl::string_view listen, const Metrics& metrics);
+  ~MetricsServer();
+  MetricsServer(const MetricsServer&) = delete;
+  MetricsServer& operator=(const MetricsServer&) = delete;
+
+  const std::string& address() const;  // host:port
+
+ private:
+  struct State;
+  explicit MetricsServer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace aha::rpc

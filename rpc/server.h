@@ -1,0 +1,68 @@
+// A gRPC server with everything each of ours has: the health service (names
+// "", "liveness" and "readiness"), reflection, keepalive, a message limit, and
+// a stop that ends.
+//
+//   AHA_ASSIGN_OR_RETURN(auto server,
+//                        rpc::Server::Start({.listen = flags.listen,
+//                                            .security = flags.security},
+//                                           {&service}));
+//   ... server->address() ...
+//   server->Shutdown(absl::Seconds(5));
+//
+// Starts alive and not ready; call SetReady(true).  Thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "rpc/security.h"
+
+namespace grpc {
+class Channel;
+class Service;
+}  // namespace grpc
+
+namespace aha::rpc {
+
+// Of one message, both ways and on both sides.
+constexpr int kMaxMessageBytes = 64 << 20;
+
+struct ServerOptions {
+  std::string listen = "127.0.0.1:0";  // Port 0: one is chosen.
+  Security security;
+};
+
+class Server {
+ public:
+  // The services must outlive the server.  ALREADY_EXISTS: the port is in use.
+  // FAILED_PRECONDITION: the address needs TLS.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      const ServerOptions& options, const std::vector<grpc::Service*>& services);
+  ~Server();  // Shutdown(0) if it was not called.
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  int port() const;
+  // What others dial: the listen host (this machine's name, if that was a
+  // wildcard) and the bound port.
+  const std::string& address() const;
+
+  void SetReady(bool ready);
+  void SetAlive(bool alive);
+
+  // Not ready, no new calls; calls get `grace` to end and are cancelled then.
+  // Returns when all have ended.  Services that park calls must end them first
+  // (or on cancellation).  Idempotent.
+  void Shutdown(absl::Duration grace);
+
+ private:
+  struct State;
+  explicit Server(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace aha::rpc

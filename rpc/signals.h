@@ -1,0 +1,25 @@
+// SIGTERM and SIGINT as a call on an ordinary thread.
+//
+// Construct first thing in main, before any thread: the signals are blocked in
+// the whole process and read by one thread.  SIGPIPE is ignored.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+namespace aha::rpc {
+
+class SignalWatcher {
+ public:
+  // `on_signal(number)` runs at each signal, on the watcher's thread.
+  explicit SignalWatcher(std::function<void(int)> on_signal);
+  ~SignalWatcher();  // No call after it.
+  SignalWatcher(const SignalWatcher&) = delete;
+  SignalWatcher& operator=(const SignalWatcher&) = delete;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace aha::rpc
