@@ -1,0 +1,156 @@
+#include "learner/file_io.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace aha {
+
+absl::Status FileError(absl::string_view what, const std::string& path,
+                       int error) {
+  const std::string text =
+      absl::StrCat(what, " ", path, ": ", std::strerror(error));
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return absl::ResourceExhaustedError(text);
+    case ENOENT:
+      return absl::NotFoundError(text);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return absl::PermissionDeniedError(text);
+    default:
+      return absl::InternalError(text);
+  }
+}
+
+absl::StatusOr<FileWriter> FileWriter::Create(const std::string& path) {
+  const int fd =
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return FileError("cannot create", path, errno);
+  return FileWriter(fd, path);
+}
+
+FileWriter::FileWriter(FileWriter&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
+
+FileWriter::~FileWriter() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+absl::Status FileWriter::Write(const void* data, size_t size) {
+  const char* from = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t written = ::write(fd_, from, size);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return FileError("cannot write", path_, errno);
+    }
+    from += written;
+    size -= static_cast<size_t>(written);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FileWriter::Finish() {
+  if (::fsync(fd_) != 0) return FileError("cannot sync", path_, errno);
+  if (::close(std::exchange(fd_, -1)) != 0) {
+    return FileError("cannot close", path_, errno);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FileReader> FileReader::Open(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return FileError("cannot open", path, errno);
+  struct stat info;
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(fd);
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot read ", path, ": not a regular file"));
+  }
+  return FileReader(fd, path, static_cast<uint64_t>(info.st_size));
+}
+
+FileReader::FileReader(FileReader&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      path_(std::move(other.path_)),
+      size_(other.size_) {}
+
+FileReader::~FileReader() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+absl::Status FileReader::Read(void* data, size_t size) {
+  char* to = static_cast<char*>(data);
+  while (size > 0) {
+    const ssize_t got = ::read(fd_, to, size);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      return FileError("cannot read", path_, errno);
+    }
+    if (got == 0) {
+      return absl::DataLossError(
+          absl::StrCat(path_, " ends ", size, " bytes too early"));
+    }
+    to += got;
+    size -= static_cast<size_t>(got);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SyncPath(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return FileError("cannot open", path, errno);
+  const int error = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  if (error != 0) return FileError("cannot sync", path, error);
+  return absl::OkStatus();
+}
+
+absl::Status WriteFileDurably(const std::string& path,
+                              absl::string_view content) {
+  const std::string temporary = absl::StrCat(path, ".tmp");
+  const absl::Status written = [&]() -> absl::Status {
+    AHA_ASSIGN_OR_RETURN(FileWriter file, FileWriter::Create(temporary));
+    AHA_RETURN_IF_ERROR(file.Write(content.data(), content.size()));
+    return file.Finish();
+  }();
+  if (!written.ok()) {
+    ::unlink(temporary.c_str());
+    return written;
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    return FileError("cannot rename to", path, error);
+  }
+  const std::string directory =
+      std::filesystem::path(path).parent_path().string();
+  return SyncPath(directory.empty() ? "." : directory);
+}
+
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
+                                          uint64_t limit) {
+  AHA_ASSIGN_OR_RETURN(FileReader file, FileReader::Open(path));
+  if (file.size() > limit) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, " must be at most ", limit, " bytes long, is ", file.size()));
+  }
+  std::string text(file.size(), '\0');
+  AHA_RETURN_IF_ERROR(file.Read(text.data(), text.size()));
+  return text;
+}
+
+}  // namespace aha
