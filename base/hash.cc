@@ -41,8 +41,8 @@ absl::StatusOr<Hash128> Hash128::FromBytes(absl::string_view bytes) {
 absl::StatusOr<Hash128> Hash128::FromHex(absl::string_view hex) {
   for (const char c : hex) {
     if (!absl::ascii_isxdigit(static_cast<unsigned char>(c))) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("a checksum has only hexadecimal digits, got '", hex, "'"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "a checksum has only hexadecimal digits, got '", hex, "'"));
     }
   }
   if (hex.size() != 32) {

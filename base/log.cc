@@ -50,10 +50,9 @@ void SetLogLevel(LogLevel level) { minimum_level = level; }
 bool LogEnabled(LogLevel level) { return level >= minimum_level.load(); }
 
 LogLine::~LogLine() {
-  std::string line =
-      absl::StrCat(absl::FormatTime("%H:%M:%E3S ", absl::Now(),
-                                    absl::LocalTimeZone()),
-                   std::string(1, Letter(level_)), " ");
+  std::string line = absl::StrCat(
+      absl::FormatTime("%H:%M:%E3S ", absl::Now(), absl::LocalTimeZone()),
+      std::string(1, Letter(level_)), " ");
   {
     Identity& global = GlobalIdentity();
     MutexLock lock(global.mutex);

@@ -11,13 +11,12 @@ constexpr uint32_t kMultiplier1 = 0xCD9E8D57;
 constexpr uint32_t kWeyl0 = 0x9E3779B9;
 constexpr uint32_t kWeyl1 = 0xBB67AE85;
 
-
 // Absorbs one 64-bit index into a 128-bit state.
 Philox4x32 Absorb(const Philox4x32& state, uint64_t value) {
-  return Philox({state[0] ^ static_cast<uint32_t>(value),
-                 state[1] ^ static_cast<uint32_t>(value >> 32), state[2],
-                 state[3]},
-                {state[2], state[3]});
+  return Philox(
+      {state[0] ^ static_cast<uint32_t>(value),
+       state[1] ^ static_cast<uint32_t>(value >> 32), state[2], state[3]},
+      {state[2], state[3]});
 }
 
 }  // namespace
@@ -30,8 +29,7 @@ Philox4x32 Philox(const std::array<uint32_t, 4>& counter,
   for (int round = 0; round < 10; ++round) {
     const uint64_t p0 = uint64_t{kMultiplier0} * c[0];
     const uint64_t p1 = uint64_t{kMultiplier1} * c[2];
-    c = {static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k0,
-         static_cast<uint32_t>(p1),
+    c = {static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k0, static_cast<uint32_t>(p1),
          static_cast<uint32_t>(p0 >> 32) ^ c[3] ^ k1,
          static_cast<uint32_t>(p0)};
     k0 += kWeyl0;

@@ -18,11 +18,11 @@ Philox4x32 Philox(const std::array<uint32_t, 4>& counter,
 
 // What a stream of random numbers is for; keeps the purposes apart.
 enum class RandomPurpose : uint32_t {
-  kSampling = 1,   // Tokens.
-  kInitialize = 2, // Random weights.
-  kProblem = 3,    // The problem generator.
-  kCorpus = 4,     // Order and composition of the SFT corpus.
-  kPromptOrder = 5,// Which prompt a slot holds.
+  kSampling = 1,     // Tokens.
+  kInitialize = 2,   // Random weights.
+  kProblem = 3,      // The problem generator.
+  kCorpus = 4,       // Order and composition of the SFT corpus.
+  kPromptOrder = 5,  // Which prompt a slot holds.
   kTest = 99,
 };
 

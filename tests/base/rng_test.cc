@@ -21,13 +21,12 @@ TEST(PhiloxTest, GivesThePublishedVectors) {
 
 TEST(RandomKeyTest, EveryIndexChangesTheStream) {
   const RandomKey base(1, RandomPurpose::kTest, 2, 3, 4, 5);
-  const RandomKey others[] = {
-      RandomKey(9, RandomPurpose::kTest, 2, 3, 4, 5),
-      RandomKey(1, RandomPurpose::kCorpus, 2, 3, 4, 5),
-      RandomKey(1, RandomPurpose::kTest, 9, 3, 4, 5),
-      RandomKey(1, RandomPurpose::kTest, 2, 9, 4, 5),
-      RandomKey(1, RandomPurpose::kTest, 2, 3, 9, 5),
-      RandomKey(1, RandomPurpose::kTest, 2, 3, 4, 9)};
+  const RandomKey others[] = {RandomKey(9, RandomPurpose::kTest, 2, 3, 4, 5),
+                              RandomKey(1, RandomPurpose::kCorpus, 2, 3, 4, 5),
+                              RandomKey(1, RandomPurpose::kTest, 9, 3, 4, 5),
+                              RandomKey(1, RandomPurpose::kTest, 2, 9, 4, 5),
+                              RandomKey(1, RandomPurpose::kTest, 2, 3, 9, 5),
+                              RandomKey(1, RandomPurpose::kTest, 2, 3, 4, 9)};
   for (const RandomKey& other : others) {
     EXPECT_NE(base.Block(0), other.Block(0));
   }
