@@ -5,6 +5,7 @@
 #   aha_test(<name> SRCS ... DEPS ...)         a GoogleTest binary, one ctest
 #                                              entry per TEST
 #   aha_bench(<name> SRCS ... DEPS ...)        built only by `make bench`
+#   aha_fuzzer(<name> SRCS ... DEPS ...)       libFuzzer, built only by `make fuzz`
 #   aha_proto_library(<name> PROTOS ... [GRPC])
 #
 # A library may name in DEPS only libraries of lower folders: the includes that
@@ -56,6 +57,20 @@ function(aha_bench name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                                            ${PROJECT_BINARY_DIR}/bench)
+endfunction()
+
+function(aha_fuzzer name)
+  if(NOT AHA_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_compile_options(${name} PRIVATE ${AHA_WARNINGS} -fsanitize=fuzzer)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                                           ${PROJECT_BINARY_DIR}/fuzz)
+  add_dependencies(fuzzers ${name})
 endfunction()
 
 # PROTOS are paths below proto/.  Includes read "aha/v1/job.pb.h".
