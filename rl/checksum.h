@@ -1,0 +1,38 @@
+// The job's checksum: what was consumed and what came of it, chained over the
+// steps (DESIGN.md sections 1 and 10).
+//
+// All functions are pure.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "base/hash.h"
+
+namespace aha {
+
+// One trajectory, as far as it decides the result.
+struct TrajectoryRecord {
+  absl::Span<const int32_t> token_ids;
+  absl::Span<const float> logprobs;  // Enter as bits.
+  double reward = 0;                 // Likewise.
+  uint32_t finish_reason = 0;        // v1::FinishReason's number.
+};
+
+struct GroupRecord {
+  uint32_t stage = 0;
+  uint64_t step = 0;
+  uint32_t slot = 0;
+};
+
+// `trajectories` in order of sample.
+Hash128 GroupDigest(const GroupRecord& key,
+                    absl::Span<const TrajectoryRecord> trajectories);
+
+// The chain after a step.  `groups`: digests in slot order, empty for sft.
+// `weights`: checksum of the weights that the step made.  The chain begins
+// with Hash128{}.
+Hash128 NextChain(const Hash128& previous, uint32_t stage, uint64_t step,
+                  absl::Span<const Hash128> groups, const Hash128& weights);
+
+}  // namespace aha

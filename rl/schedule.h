@@ -1,0 +1,66 @@
+// The exact schedule (DESIGN.md section 4): which weights, which prompt, which
+// random numbers, which rank, which learning rate - each a pure function of
+// the job and a position in it.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/rng.h"
+
+namespace aha {
+
+// The policy version that groups of `step` are sampled with.
+inline uint64_t SamplingVersion(uint64_t step, uint64_t lag) {
+  return step > lag ? step - lag : 0;
+}
+
+// The learner rank that a slot's group belongs to.  REQUIRES: world_size >= 1.
+inline uint32_t OwnerRank(uint32_t slot, uint32_t world_size) {
+  return slot % world_size;
+}
+
+// The image of `i` under a permutation of [0, n) that the key chooses.
+// Constant expected time and memory (a Feistel network, walked until it lands
+// inside).  REQUIRES: i < n, n <= 2^62.
+uint64_t Permute(const RandomKey& key, uint64_t i, uint64_t n);
+
+// Order of the prompts of one stage.
+struct PromptOrder {
+  uint64_t seed = 0;  // The job's.
+  uint32_t stage = 0;
+  uint64_t num_prompts = 0;       // At least 1.
+  uint32_t prompts_per_step = 0;  // At least 1.
+};
+
+// Index of the prompt that slot `slot` of step `step` holds.  Slots are
+// counted through the stage; every num_prompts slots are an epoch, in which
+// each prompt comes once, in an order of its own.  (An eval stage needs no
+// order: its slot is the index.)
+uint64_t PromptIndex(const PromptOrder& order, uint64_t step, uint32_t slot);
+
+// Key of the random numbers of one completion; the number's index in the
+// stream is the token's position in the completion.
+inline RandomKey SampleKey(uint64_t seed, uint32_t stage, uint64_t step,
+                           uint32_t slot, uint32_t sample) {
+  return RandomKey(seed, RandomPurpose::kSampling, stage, step, slot, sample);
+}
+
+struct LearningRateSchedule {
+  enum class Type { kConstant, kCosine };
+  static absl::StatusOr<Type> ParseType(absl::string_view text);
+
+  Type type = Type::kConstant;
+  double peak = 1e-6;
+  double min_ratio = 0.1;     // Where cosine ends, as a fraction of peak.
+  uint64_t warmup_steps = 0;  // Linear: peak/warmup_steps at step 0.
+  uint64_t total_steps = 1;   // Of the stage.
+
+  absl::Status Validate() const;
+  // Of the update that step `step` (from 0) makes.
+  double At(uint64_t step) const;
+};
+
+}  // namespace aha
