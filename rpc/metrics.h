@@ -99,7 +99,7 @@ class Metrics {
 // Prometheus and probes present no certificate.
 class MetricsServer {
  public:
-  // `metrics` must outlive it.  UNAVAILABLE: cannot listen (port in use).
+  // `metrics` must outlive it.  ALREADY_EXISTS: the port is in use.
   static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(
       absl::string_view listen, const Metrics& metrics);
   ~MetricsServer();

@@ -41,7 +41,8 @@ class Server {
   // The services must outlive the server.  ALREADY_EXISTS: the port is in use.
   // FAILED_PRECONDITION: the address needs TLS.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
-      const ServerOptions& options, const std::vector<grpc::Service*>& services);
+      const ServerOptions& options,
+      const std::vector<grpc::Service*>& services);
   ~Server();  // Shutdown(0) if it was not called.
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -1,0 +1,23 @@
+// Channels with the project's settings, for code that uses gRPC's own stubs.
+// (client.h needs no stub and no gRPC header.)
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "rpc/client.h"
+
+namespace grpc {
+class Channel;
+}  // namespace grpc
+
+namespace aha::rpc {
+
+// Each channel has a connection of its own: channels of two kinds, or two
+// channels of one kind, never share one.  Dead peers are noticed within 30 s
+// (keepalive), proxies of the environment are not used.  FAILED_PRECONDITION:
+// the address needs TLS.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> NewChannel(
+    const ClientOptions& options);
+
+}  // namespace aha::rpc

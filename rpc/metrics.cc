@@ -1,0 +1,177 @@
+#include "rpc/metrics.h"
+
+#include <prometheus/collectable.h>
+#include <prometheus/counter.h>
+#include <prometheus/exposer.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <exception>
+#include <fstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/version.h"
+#include "rpc/security.h"
+
+namespace aha::rpc {
+namespace {
+
+double ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  double size = 0, resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * time.tv_usec;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// Read at each scrape, with the names that every Prometheus client uses.
+class ProcessSeries : public prometheus::Collectable {
+ public:
+  std::vector<prometheus::MetricFamily> Collect() const override {
+    return {One("process_resident_memory_bytes", "Resident memory size.",
+                prometheus::MetricType::Gauge, ResidentBytes()),
+            One("process_cpu_seconds_total", "User and system CPU time.",
+                prometheus::MetricType::Counter, CpuSeconds()),
+            One("process_start_time_seconds", "Start, since the Unix epoch.",
+                prometheus::MetricType::Gauge, start_)};
+  }
+
+ private:
+  static prometheus::MetricFamily One(const char* name, const char* help,
+                                      prometheus::MetricType type,
+                                      double value) {
+    prometheus::ClientMetric metric;
+    metric.gauge.value = value;
+    metric.counter.value = value;
+    return {name, help, type, {metric}};
+  }
+
+  const double start_ = static_cast<double>(std::time(nullptr));
+};
+
+}  // namespace
+
+struct Metrics::State {
+  // Shared with the endpoint, which keeps weak references.
+  std::shared_ptr<prometheus::Registry> registry =
+      std::make_shared<prometheus::Registry>(
+          prometheus::Registry::InsertBehavior::Merge);
+  std::shared_ptr<ProcessSeries> process = std::make_shared<ProcessSeries>();
+};
+
+void Counter::Increment(double by) const {
+  if (counter_ != nullptr) counter_->Increment(by);
+}
+double Counter::Value() const {
+  return counter_ == nullptr ? 0 : counter_->Value();
+}
+void Gauge::Set(double value) const {
+  if (gauge_ != nullptr) gauge_->Set(value);
+}
+void Gauge::Increment(double by) const {
+  if (gauge_ != nullptr) gauge_->Increment(by);
+}
+double Gauge::Value() const { return gauge_ == nullptr ? 0 : gauge_->Value(); }
+void Histogram::Observe(double value) const {
+  if (histogram_ != nullptr) histogram_->Observe(value);
+}
+
+Metrics::Metrics(const std::string& program)
+    : state_(std::make_unique<State>()) {
+  AddGauge("aha_build_info", "1; the labels say what runs.",
+           {{"program", program}, {"version", Version()}})
+      .Set(1);
+}
+
+Metrics::~Metrics() = default;
+
+Counter Metrics::AddCounter(const std::string& name, const std::string& help,
+                            const Labels& labels) {
+  return Counter(&prometheus::BuildCounter()
+                      .Name(name)
+                      .Help(help)
+                      .Register(*state_->registry)
+                      .Add(labels));
+}
+
+Gauge Metrics::AddGauge(const std::string& name, const std::string& help,
+                        const Labels& labels) {
+  return Gauge(&prometheus::BuildGauge()
+                    .Name(name)
+                    .Help(help)
+                    .Register(*state_->registry)
+                    .Add(labels));
+}
+
+Histogram Metrics::AddHistogram(const std::string& name,
+                                const std::string& help,
+                                const std::vector<double>& buckets,
+                                const Labels& labels) {
+  return Histogram(
+      &prometheus::BuildHistogram()
+           .Name(name)
+           .Help(help)
+           .Register(*state_->registry)
+           .Add(labels, prometheus::Histogram::BucketBoundaries(buckets)));
+}
+
+std::string Metrics::Text() const {
+  std::vector<prometheus::MetricFamily> families = state_->registry->Collect();
+  for (prometheus::MetricFamily& family : state_->process->Collect()) {
+    families.push_back(std::move(family));
+  }
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+struct MetricsServer::State {
+  std::unique_ptr<prometheus::Exposer> exposer;
+  std::string address;
+};
+
+absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
+    absl::string_view listen, const Metrics& metrics) {
+  AHA_ASSIGN_OR_RETURN(const HostPort host_port, ParseAddress(listen));
+  auto state = std::make_unique<State>();
+  try {
+    // One thread would let a scraper that hangs block the next.
+    state->exposer =
+        std::make_unique<prometheus::Exposer>(std::string(listen), 2);
+  } catch (const std::exception& error) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        "--metrics-listen: cannot listen on ", listen,
+        ": the port is in use, or the address is not this machine's (",
+        error.what(), ")"));
+  }
+  const std::vector<int> ports = state->exposer->GetListeningPorts();
+  const bool v6 = host_port.host.find(':') != std::string::npos;
+  state->address =
+      absl::StrCat(v6 ? "[" : "", host_port.host, v6 ? "]" : "", ":",
+                   ports.empty() ? host_port.port : ports.front());
+  state->exposer->RegisterCollectable(metrics.state_->registry);
+  state->exposer->RegisterCollectable(metrics.state_->process);
+  return std::unique_ptr<MetricsServer>(new MetricsServer(std::move(state)));
+}
+
+MetricsServer::MetricsServer(std::unique_ptr<State> state)
+    : state_(std::move(state)) {}
+
+MetricsServer::~MetricsServer() = default;
+
+const std::string& MetricsServer::address() const { return state_->address; }
+
+}  // namespace aha::rpc

@@ -1,0 +1,133 @@
+#include "rpc/security.h"
+
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "grpcpp/security/credentials.h"
+#include "grpcpp/security/server_credentials.h"
+
+namespace aha::rpc {
+namespace {
+
+absl::StatusOr<std::string> ReadPem(const std::string& path,
+                                    absl::string_view flag) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flag, ": cannot read '", path, "'"));
+  }
+  if (!absl::StrContains(text.str(), "-----BEGIN ")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flag, ": '", path, "' is not a PEM file"));
+  }
+  return text.str();
+}
+
+struct Pems {
+  std::string cert, key, ca;
+};
+
+absl::StatusOr<Pems> ReadPems(const Security& security) {
+  Pems pems;
+  AHA_ASSIGN_OR_RETURN(pems.cert, ReadPem(security.tls_cert, "--tls-cert"));
+  AHA_ASSIGN_OR_RETURN(pems.key, ReadPem(security.tls_key, "--tls-key"));
+  AHA_ASSIGN_OR_RETURN(pems.ca, ReadPem(security.tls_ca, "--tls-ca"));
+  return pems;
+}
+
+}  // namespace
+
+absl::Status Security::Validate() const {
+  const int files = !tls_cert.empty() + !tls_key.empty() + !tls_ca.empty();
+  if (files != 0 && files != 3) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--tls-cert, --tls-key and --tls-ca go together; missing:",
+                     tls_cert.empty() ? " --tls-cert" : "",
+                     tls_key.empty() ? " --tls-key" : "",
+                     tls_ca.empty() ? " --tls-ca" : ""));
+  }
+  if (files == 3 && insecure) {
+    return absl::InvalidArgumentError(
+        "--insecure and --tls-cert exclude each other");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<HostPort> ParseAddress(absl::string_view address) {
+  if (absl::StartsWith(address, "unix:")) return HostPort{};
+  const size_t colon = address.rfind(':');
+  HostPort result;
+  if (colon == absl::string_view::npos || colon == 0 ||
+      !absl::SimpleAtoi(address.substr(colon + 1), &result.port) ||
+      result.port < 0 || result.port > 65535) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "an address is host:port with port 0 to 65535, got '", address, "'"));
+  }
+  absl::string_view host = address.substr(0, colon);
+  const bool bracketed =
+      absl::StartsWith(host, "[") && absl::EndsWith(host, "]");
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  if (host.empty() || (!bracketed && absl::StrContains(host, ':'))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "an IPv6 address is written [address]:port, got '", address, "'"));
+  }
+  result.host = std::string(host);
+  return result;
+}
+
+bool IsLoopback(absl::string_view address) {
+  if (absl::StartsWith(address, "unix:")) return true;
+  const absl::StatusOr<HostPort> parsed = ParseAddress(address);
+  if (!parsed.ok()) return false;
+  if (parsed->host == "localhost" || parsed->host == "::1") return true;
+  // "127.0.0.1.evil.example" is a name, not an address.
+  return absl::StartsWith(parsed->host, "127.") &&
+         parsed->host.find_first_not_of("0123456789.") == std::string::npos;
+}
+
+absl::Status CheckAllowed(absl::string_view address, const Security& security) {
+  AHA_RETURN_IF_ERROR(security.Validate());
+  if (const auto parsed = ParseAddress(address); !parsed.ok()) {
+    return parsed.status();
+  }
+  if (IsLoopback(address) || security.tls() || security.insecure) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      address,
+      " is not a loopback address: give --tls-cert, --tls-key and "
+      "--tls-ca, or --insecure to send plain text over the network"));
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientCredentials(
+    absl::string_view address, const Security& security) {
+  AHA_RETURN_IF_ERROR(CheckAllowed(address, security));
+  if (!security.tls()) return grpc::InsecureChannelCredentials();
+  AHA_ASSIGN_OR_RETURN(const Pems pems, ReadPems(security));
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = pems.ca;
+  options.pem_private_key = pems.key;
+  options.pem_cert_chain = pems.cert;
+  return grpc::SslCredentials(options);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerSideCredentials(
+    absl::string_view address, const Security& security) {
+  AHA_RETURN_IF_ERROR(CheckAllowed(address, security));
+  if (!security.tls()) return grpc::InsecureServerCredentials();
+  AHA_ASSIGN_OR_RETURN(const Pems pems, ReadPems(security));
+  grpc::SslServerCredentialsOptions options(
+      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_root_certs = pems.ca;
+  options.pem_key_cert_pairs.push_back({pems.key, pems.cert});
+  return grpc::SslServerCredentials(options);
+}
+
+}  // namespace aha::rpc

@@ -1,0 +1,56 @@
+#include "rpc/signals.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <thread>
+#include <utility>
+
+namespace aha::rpc {
+
+struct SignalWatcher::State {
+  std::function<void(int)> on_signal;
+  int signals = -1;  // signalfd
+  int stop = -1;     // eventfd
+  std::thread thread;
+
+  void Run() const {
+    pollfd ready[2] = {{signals, POLLIN, 0}, {stop, POLLIN, 0}};
+    while (true) {
+      if (poll(ready, 2, -1) < 0) continue;  // EINTR
+      if (ready[1].revents != 0) return;
+      signalfd_siginfo info;
+      if (read(signals, &info, sizeof(info)) == sizeof(info)) {
+        on_signal(static_cast<int>(info.ssi_signo));
+      }
+    }
+  }
+};
+
+SignalWatcher::SignalWatcher(std::function<void(int)> on_signal)
+    : state_(std::make_unique<State>()) {
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  state_->on_signal = std::move(on_signal);
+  state_->signals = signalfd(-1, &set, SFD_CLOEXEC);
+  state_->stop = eventfd(0, EFD_CLOEXEC);
+  state_->thread = std::thread([state = state_.get()] { state->Run(); });
+}
+
+SignalWatcher::~SignalWatcher() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written =
+      write(state_->stop, &one, sizeof(one));
+  state_->thread.join();
+  close(state_->signals);
+  close(state_->stop);
+}
+
+}  // namespace aha::rpc
