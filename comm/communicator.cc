@@ -1,0 +1,144 @@
+#include "comm/communicator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace aha::comm {
+namespace {
+
+const char* NameOf(Collective kind) {
+  switch (kind) {
+    case Collective::kAllReduceSum:
+      return "all-reduce";
+    case Collective::kAllGather:
+      return "all-gather";
+    case Collective::kBroadcast:
+      return "broadcast";
+    case Collective::kBarrier:
+      return "barrier";
+  }
+  return "unknown collective";
+}
+
+class Single : public Communicator {
+ public:
+  Single() : Communicator({}) {}
+
+ private:
+  absl::Status DoAllReduceSum(const Call&, absl::Span<int64_t>) override {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<std::string>> DoAllGather(
+      const Call&, absl::string_view mine) override {
+    return std::vector<std::string>{std::string(mine)};
+  }
+  absl::Status DoBarrier(const Call&) override { return absl::OkStatus(); }
+  void DoAbort() override {}
+};
+
+}  // namespace
+
+std::string Describe(const Call& call) {
+  return absl::StrCat(NameOf(call.kind), " #", call.sequence, " \"", call.name,
+                      "\"");
+}
+
+absl::Status CommunicatorOptions::Validate() const {
+  if (size < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("size must be at least 1, is ", size));
+  }
+  if (rank < 0 || rank >= size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("rank must be from 0 to ", size - 1, ", is ", rank));
+  }
+  if (timeout <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "timeout must be positive, is ", absl::FormatDuration(timeout)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Communicator::aborted() const {
+  MutexLock lock(mutex_);
+  return aborted_;
+}
+
+absl::Duration Communicator::Left(const Call& call) const {
+  return std::max(call.deadline - clock_(), absl::ZeroDuration());
+}
+
+void Communicator::Abort(absl::Status reason) {
+  {
+    MutexLock lock(mutex_);
+    if (aborted_.ok()) aborted_ = std::move(reason);
+  }
+  DoAbort();
+}
+
+template <class Body>
+absl::Status Communicator::Run(Collective kind, absl::string_view name,
+                               uint64_t size, Body&& body) {
+  AHA_RETURN_IF_ERROR(aborted());
+  const absl::Time start = clock_();
+  const Call call{.kind = kind,
+                  .sequence = ++sequence_,
+                  .name = std::string(name),
+                  .size = size,
+                  .deadline = start + options_.timeout};
+  absl::Status status = body(call);
+  time_spent_ += clock_() - start;
+  if (status.ok()) return status;
+  // Whoever aborted first knows the cause; ours may be its echo.
+  const absl::Status earlier = aborted();
+  if (earlier.ok()) Abort(status);
+  return earlier.ok() ? status : earlier;
+}
+
+absl::Status Communicator::AllReduceSum(absl::string_view name,
+                                        absl::Span<int64_t> values) {
+  return Run(Collective::kAllReduceSum, name, values.size(),
+             [&](const Call& call) { return DoAllReduceSum(call, values); });
+}
+
+absl::StatusOr<std::vector<std::string>> Communicator::AllGatherBytes(
+    absl::string_view name, absl::string_view mine) {
+  std::vector<std::string> all;
+  AHA_RETURN_IF_ERROR(Run(Collective::kAllGather, name, 0,
+                          [&](const Call& call) -> absl::Status {
+                            AHA_ASSIGN_OR_RETURN(all, DoAllGather(call, mine));
+                            return absl::OkStatus();
+                          }));
+  return all;
+}
+
+absl::StatusOr<std::string> Communicator::Broadcast(absl::string_view name,
+                                                    int root,
+                                                    absl::string_view bytes) {
+  if (root < 0 || root >= size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("root must be from 0 to ", size() - 1, ", is ", root));
+  }
+  // A gather to which only the root contributes; broadcasts are small here.
+  std::vector<std::string> all;
+  AHA_RETURN_IF_ERROR(
+      Run(Collective::kBroadcast, name, static_cast<uint64_t>(root),
+          [&](const Call& call) -> absl::Status {
+            AHA_ASSIGN_OR_RETURN(
+                all, DoAllGather(call, rank() == root ? bytes : ""));
+            return absl::OkStatus();
+          }));
+  return std::move(all[static_cast<size_t>(root)]);
+}
+
+absl::Status Communicator::Barrier(absl::string_view name) {
+  return Run(Collective::kBarrier, name, 0,
+             [&](const Call& call) { return DoBarrier(call); });
+}
+
+std::unique_ptr<Communicator> NewSingle() { return std::make_unique<Single>(); }
+
+}  // namespace aha::comm

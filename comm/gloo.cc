@@ -1,0 +1,373 @@
+#include "comm/gloo.h"
+
+#include <array>
+#include <cstring>
+#include <exception>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "comm/directory_store.h"
+#include "gloo/allreduce.h"
+#include "gloo/rendezvous/context.h"
+#include "gloo/rendezvous/store.h"
+#include "gloo/transport/tcp/device.h"
+
+namespace aha::comm {
+namespace {
+
+using Buffer = std::unique_ptr<gloo::transport::UnboundBuffer>;
+
+// Gloo's collectives build their slots below 2^48.
+constexpr uint64_t kHeaderSlot = uint64_t{1} << 62;
+constexpr uint64_t kBytesSlot = uint64_t{1} << 61;
+// A wait of 0 ms would mean forever to Gloo.
+constexpr absl::Duration kShortest = absl::Milliseconds(1);
+
+std::chrono::milliseconds Milliseconds(absl::Duration duration) {
+  return absl::ToChronoMilliseconds(std::max(duration, kShortest));
+}
+
+// Runs `body`, which calls Gloo, and turns what it throws into a status.
+template <class Body>
+absl::Status Guard(Body&& body) {
+  try {
+    return body();
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    return absl::StrContains(text, "Timed out")
+               ? absl::DeadlineExceededError(text)
+               : absl::UnavailableError(text);
+  }
+}
+
+// Gloo's view of a DirectoryStore, with our deadline instead of its 30 s.
+class StoreAdapter : public gloo::rendezvous::Store {
+ public:
+  StoreAdapter(const DirectoryStore* store, absl::Time deadline)
+      : store_(store), deadline_(deadline) {}
+
+  void set(const std::string& key, const std::vector<char>& data) override {
+    const absl::Status status =
+        store_->Set(key, absl::string_view(data.data(), data.size()));
+    if (!status.ok()) GLOO_THROW_IO_EXCEPTION(status.ToString());
+  }
+
+  std::vector<char> get(const std::string& key) override {
+    const absl::StatusOr<std::string> value = store_->Get(
+        key, std::max(deadline_ - MonotonicClock()(), absl::ZeroDuration()));
+    if (!value.ok()) {
+      GLOO_THROW_IO_EXCEPTION("Timed out: rank ", key,
+                              " did not come: ", value.status().ToString());
+    }
+    return {value->begin(), value->end()};
+  }
+
+  void wait(const std::vector<std::string>& keys) override {
+    for (const std::string& key : keys) get(key);
+  }
+  void wait(const std::vector<std::string>& keys,
+            const std::chrono::milliseconds&) override {
+    wait(keys);
+  }
+
+ private:
+  const DirectoryStore* store_;
+  const absl::Time deadline_;
+};
+
+// What ranks tell each other before a call.  Fixed layout, little-endian as
+// every machine this runs on.
+struct Header {
+  uint64_t sequence;
+  uint64_t size;
+  uint64_t bytes;  // The sender's contribution to a gather.
+  uint32_t kind;
+  char name[36];  // Cut to fit; ends in zeros.
+};
+static_assert(sizeof(Header) == 64);
+
+Header HeaderOf(const Call& call, size_t bytes) {
+  Header header{.sequence = call.sequence,
+                .size = call.size,
+                .bytes = bytes,
+                .kind = static_cast<uint32_t>(call.kind),
+                .name = {}};
+  std::strncpy(header.name, call.name.c_str(), sizeof(header.name) - 1);
+  return header;
+}
+
+Call CallOf(Header header) {
+  header.name[sizeof(header.name) - 1] = '\0';
+  return {.kind = static_cast<Collective>(header.kind),
+          .sequence = header.sequence,
+          .name = header.name,
+          .size = header.size,
+          .deadline = {}};
+}
+
+class Gloo : public Communicator {
+ public:
+  Gloo(const CommunicatorOptions& options,
+       std::shared_ptr<gloo::rendezvous::Context> context)
+      : Communicator(options), context_(std::move(context)) {}
+
+  ~Gloo() override {
+    Guard([&] {
+      context_->closeConnections();
+      return absl::OkStatus();
+    }).IgnoreError();
+  }
+
+ private:
+  absl::Status DoAllReduceSum(const Call& call,
+                              absl::Span<int64_t> values) override;
+  absl::StatusOr<std::vector<std::string>> DoAllGather(
+      const Call& call, absl::string_view mine) override;
+  absl::Status DoBarrier(const Call& call) override {
+    return Meet(call, 0).status();
+  }
+  void DoAbort() override;
+
+  // Exchanges headers with every rank; the sizes of their contributions.
+  absl::StatusOr<std::vector<uint64_t>> Meet(const Call& call, size_t bytes);
+  absl::Status CheckHeader(const Call& call, int peer, const Header& header);
+  // Sends `from` to every other rank, receives into[peer] from each.
+  absl::Status Exchange(const Call& call, uint64_t slot,
+                        absl::Span<const char> from,
+                        absl::Span<const absl::Span<char>> into);
+  absl::Status AwaitPeer(const Call& call, int peer, Buffer& buffer);
+  // The ranks whose connection is broken.
+  std::string LostRanks(const Call& call);
+
+  const std::shared_ptr<gloo::rendezvous::Context> context_;
+  Mutex waiting_mutex_;
+  gloo::transport::UnboundBuffer* waiting_ ABSL_GUARDED_BY(waiting_mutex_) =
+      nullptr;
+};
+
+absl::Status Gloo::AwaitPeer(const Call& call, int peer, Buffer& buffer) {
+  {
+    MutexLock lock(waiting_mutex_);
+    waiting_ = buffer.get();
+  }
+  absl::Status status = aborted();
+  if (status.ok()) {
+    status = Guard([&]() -> absl::Status {
+      if (buffer->waitRecv(nullptr, Milliseconds(Left(call)))) {
+        return absl::OkStatus();
+      }
+      return absl::AbortedError("aborted");
+    });
+  }
+  MutexLock lock(waiting_mutex_);
+  waiting_ = nullptr;
+  if (status.ok()) return status;
+  const bool late = absl::IsDeadlineExceeded(status);
+  return absl::Status(
+      status.code(),
+      absl::StrCat(Describe(call), ": rank ", peer,
+                   late ? " did not come within " : " was lost after ",
+                   absl::FormatDuration(options().timeout - Left(call)), " (",
+                   status.message(), ")"));
+}
+
+absl::Status Gloo::Exchange(const Call& call, uint64_t slot,
+                            absl::Span<const char> from,
+                            absl::Span<const absl::Span<char>> into) {
+  std::vector<Buffer> receives(into.size());
+  for (int peer = 0; peer < size(); ++peer) {
+    const absl::Span<char> to = into[static_cast<size_t>(peer)];
+    if (peer == rank() || to.empty()) continue;
+    Buffer& buffer = receives[static_cast<size_t>(peer)];
+    const absl::Status posted = Guard([&] {
+      buffer = context_->createUnboundBuffer(to.data(), to.size());
+      buffer->recv(peer, slot);
+      return absl::OkStatus();
+    });
+    if (!posted.ok()) {
+      return absl::UnavailableError(absl::StrCat(Describe(call), ": rank ",
+                                                 peer, " was lost (",
+                                                 posted.message(), ")"));
+    }
+  }
+  // One buffer a destination: each has one pending operation at a time.
+  std::vector<Buffer> sends(into.size());
+  for (int peer = 0; peer < size() && !from.empty(); ++peer) {
+    if (peer == rank()) continue;
+    Buffer& buffer = sends[static_cast<size_t>(peer)];
+    const absl::Status sent = Guard([&] {
+      buffer = context_->createUnboundBuffer(const_cast<char*>(from.data()),
+                                             from.size());
+      buffer->send(peer, slot);
+      return absl::OkStatus();
+    });
+    if (!sent.ok()) {
+      return absl::UnavailableError(absl::StrCat(
+          Describe(call), ": rank ", peer, " was lost (", sent.message(), ")"));
+    }
+  }
+  for (int peer = 0; peer < size(); ++peer) {
+    Buffer& buffer = receives[static_cast<size_t>(peer)];
+    if (buffer) AHA_RETURN_IF_ERROR(AwaitPeer(call, peer, buffer));
+  }
+  for (int peer = 0; peer < size(); ++peer) {
+    Buffer& buffer = sends[static_cast<size_t>(peer)];
+    if (!buffer) continue;
+    const absl::Status sent = Guard([&] {
+      buffer->waitSend(nullptr, Milliseconds(Left(call)));
+      return absl::OkStatus();
+    });
+    if (!sent.ok()) {
+      return absl::Status(
+          sent.code(), absl::StrCat(Describe(call), ": rank ", peer,
+                                    " takes nothing (", sent.message(), ")"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Gloo::CheckHeader(const Call& call, int peer,
+                               const Header& header) {
+  const Header mine = HeaderOf(call, 0);
+  if (header.sequence == mine.sequence && header.kind == mine.kind &&
+      header.size == mine.size &&
+      std::memcmp(header.name, mine.name, sizeof(mine.name)) == 0) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError(
+      absl::StrCat("ranks disagree: rank ", rank(), " is at ", Describe(call),
+                   " of size ", call.size, ", rank ", peer, " at ",
+                   Describe(CallOf(header)), " of size ", header.size));
+}
+
+absl::StatusOr<std::vector<uint64_t>> Gloo::Meet(const Call& call,
+                                                 size_t bytes) {
+  const size_t ranks = static_cast<size_t>(size());
+  std::vector<Header> headers(ranks, HeaderOf(call, bytes));
+  const Header mine = headers[0];
+  std::vector<absl::Span<char>> into;
+  for (Header& header : headers) {
+    into.emplace_back(reinterpret_cast<char*>(&header), sizeof(header));
+  }
+  // The slot does not depend on the call: a straying rank must be heard.
+  AHA_RETURN_IF_ERROR(Exchange(
+      call, kHeaderSlot,
+      absl::MakeConstSpan(reinterpret_cast<const char*>(&mine), sizeof(mine)),
+      into));
+  std::vector<uint64_t> sizes;
+  for (size_t peer = 0; peer < ranks; ++peer) {
+    AHA_RETURN_IF_ERROR(
+        CheckHeader(call, static_cast<int>(peer), headers[peer]));
+    sizes.push_back(headers[peer].bytes);
+  }
+  return sizes;
+}
+
+absl::StatusOr<std::vector<std::string>> Gloo::DoAllGather(
+    const Call& call, absl::string_view mine) {
+  constexpr uint64_t kLimit = uint64_t{1} << 32;
+  AHA_ASSIGN_OR_RETURN(const std::vector<uint64_t> sizes,
+                       Meet(call, mine.size()));
+  std::vector<std::string> all(sizes.size());
+  std::vector<absl::Span<char>> into;
+  for (size_t peer = 0; peer < sizes.size(); ++peer) {
+    if (sizes[peer] > kLimit) {
+      return absl::InternalError(absl::StrCat(Describe(call), ": rank ", peer,
+                                              " offers ", sizes[peer],
+                                              " bytes, more than ", kLimit));
+    }
+    all[peer].resize(sizes[peer]);
+    into.push_back(absl::MakeSpan(all[peer]));
+  }
+  AHA_RETURN_IF_ERROR(
+      Exchange(call, kBytesSlot, absl::MakeConstSpan(mine), into));
+  all[static_cast<size_t>(rank())] = std::string(mine);
+  return all;
+}
+
+void AddWrapping(void* out, const void* a, const void* b, size_t count) {
+  auto* sum = static_cast<uint64_t*>(out);
+  const auto* left = static_cast<const uint64_t*>(a);
+  const auto* right = static_cast<const uint64_t*>(b);
+  for (size_t i = 0; i < count; ++i) sum[i] = left[i] + right[i];
+}
+
+std::string Gloo::LostRanks(const Call& call) {
+  std::string lost;
+  char byte = 0;
+  for (int peer = 0; peer < size(); ++peer) {
+    if (peer == rank()) continue;
+    const absl::Status probe = Guard([&] {
+      Buffer buffer = context_->createUnboundBuffer(&byte, 1);
+      buffer->send(peer, kBytesSlot + call.sequence);
+      return absl::OkStatus();
+    });
+    if (!probe.ok()) absl::StrAppend(&lost, lost.empty() ? "" : ", ", peer);
+  }
+  return lost.empty() ? "?" : lost;
+}
+
+absl::Status Gloo::DoAllReduceSum(const Call& call,
+                                  absl::Span<int64_t> values) {
+  AHA_RETURN_IF_ERROR(Meet(call, 0).status());
+  if (values.empty()) return absl::OkStatus();
+  const absl::Status status = Guard([&] {
+    gloo::AllreduceOptions options(context_);
+    options.setOutput(reinterpret_cast<uint64_t*>(values.data()),
+                      values.size());
+    options.setReduceFunction(AddWrapping);
+    options.setTag(static_cast<uint32_t>(call.sequence));
+    options.setTimeout(Milliseconds(Left(call)));
+    gloo::allreduce(options);
+    return absl::OkStatus();
+  });
+  if (status.ok()) return status;
+  return absl::Status(
+      status.code(),
+      absl::StrCat(Describe(call), ": broke off after ",
+                   absl::FormatDuration(options().timeout - Left(call)),
+                   ", lost rank ", LostRanks(call), " (", status.message(),
+                   ")"));
+}
+
+void Gloo::DoAbort() {
+  MutexLock lock(waiting_mutex_);
+  if (waiting_ != nullptr) waiting_->abortWaitRecv();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
+    const GlooOptions& options) {
+  const CommunicatorOptions& group = options.group;
+  AHA_RETURN_IF_ERROR(group.Validate());
+  if (group.size == 1) return NewSingle();
+  AHA_ASSIGN_OR_RETURN(const DirectoryStore store,
+                       DirectoryStore::Open(options.rendezvous_directory));
+  StoreAdapter adapter(&store, MonotonicClock()() + group.timeout);
+  std::shared_ptr<gloo::rendezvous::Context> context;
+  const absl::Status connected = Guard([&] {
+    gloo::transport::tcp::attr attributes;
+    attributes.hostname = options.hostname;
+    std::shared_ptr<gloo::transport::Device> device =
+        gloo::transport::tcp::CreateDevice(attributes);
+    context =
+        std::make_shared<gloo::rendezvous::Context>(group.rank, group.size);
+    context->setTimeout(Milliseconds(group.timeout));
+    context->connectFullMesh(adapter, device);
+    return absl::OkStatus();
+  });
+  if (!connected.ok()) {
+    return absl::Status(
+        connected.code(),
+        absl::StrCat("rendezvous of rank ", group.rank, " of ", group.size,
+                     " in ", options.rendezvous_directory, ": ",
+                     connected.message()));
+  }
+  return std::make_unique<Gloo>(group, std::move(context));
+}
+
+}  // namespace aha::comm

@@ -1,0 +1,30 @@
+// Ranks as processes, over TCP through Gloo.
+//
+// Before a call moves data every pair of ranks exchanges a header with the
+// call's number, kind, name and size.  That is what names a rank that is
+// missing or elsewhere: Gloo's own errors name a socket.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "comm/communicator.h"
+
+namespace aha::comm {
+
+struct GlooOptions {
+  CommunicatorOptions group;
+  // Seen by all ranks, used by no other group before: <run>/rendezvous/<epoch>.
+  std::string rendezvous_directory;
+  // Of this machine, as the other ranks reach it.
+  std::string hostname = "127.0.0.1";
+};
+
+// Connects to all other ranks; waits for them at most group.timeout, then
+// DEADLINE_EXCEEDED names the first that did not come.  A group of one is
+// NewSingle().
+absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
+    const GlooOptions& options);
+
+}  // namespace aha::comm

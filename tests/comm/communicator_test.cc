@@ -1,0 +1,261 @@
+// Both bodies of comm/ through the same sentences: ranks are threads here.
+#include "comm/communicator.h"
+
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "base/rng.h"
+#include "comm/directory_store.h"
+#include "comm/gloo.h"
+#include "comm/local.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace aha::comm {
+namespace {
+
+using ::testing::HasSubstr;
+using Ranks = std::vector<std::unique_ptr<Communicator>>;
+
+constexpr absl::Duration kPatient = absl::Seconds(60);
+constexpr absl::Duration kImpatient = absl::Milliseconds(200);
+
+std::string FreshDirectory() {
+  static int counter = 0;
+  const testing::TestInfo* test =
+      testing::UnitTest::GetInstance()->current_test_info();
+  std::string name = absl::StrCat(test->test_suite_name(), test->name());
+  for (char& c : name) {
+    if (c == '/') c = '_';
+  }
+  const std::string path = absl::StrCat(testing::TempDir(), "/aha_comm_",
+                                        ::getpid(), "_", name, "_", ++counter);
+  std::filesystem::remove_all(path);
+  return path;
+}
+
+void OnThreads(int count, const std::function<void(int)>& body) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < count; ++i) threads.emplace_back(body, i);
+  for (std::thread& thread : threads) thread.join();
+}
+
+Ranks Gloo(int size, absl::Duration timeout) {
+  Ranks ranks(static_cast<size_t>(size));
+  const std::string directory = FreshDirectory();
+  OnThreads(size, [&](int rank) {
+    auto connected =
+        ConnectGloo({.group = {.rank = rank, .size = size, .timeout = timeout},
+                     .rendezvous_directory = directory});
+    ASSERT_TRUE(connected.ok()) << connected.status();
+    ranks[static_cast<size_t>(rank)] = *std::move(connected);
+  });
+  std::filesystem::remove_all(directory);
+  return ranks;
+}
+
+Ranks Local(int size, absl::Duration timeout) {
+  auto ranks = NewLocalGroup(size, timeout);
+  EXPECT_TRUE(ranks.ok()) << ranks.status();
+  return *std::move(ranks);
+}
+
+struct Body {
+  const char* name;
+  Ranks (*make)(int size, absl::Duration timeout);
+};
+
+class CommunicatorTest : public testing::TestWithParam<std::tuple<Body, int>> {
+ protected:
+  int size() const { return std::get<1>(GetParam()); }
+  Ranks Make(absl::Duration timeout = kPatient) {
+    return std::get<0>(GetParam()).make(size(), timeout);
+  }
+};
+
+std::vector<int64_t> Numbers(int rank, size_t count) {
+  const RandomKey key(7, RandomPurpose::kTest, static_cast<uint64_t>(rank));
+  std::vector<int64_t> numbers(count);
+  for (size_t i = 0; i < count; ++i) {
+    numbers[i] = static_cast<int64_t>((uint64_t{key.Bits(2 * i)} << 32) |
+                                      key.Bits(2 * i + 1));
+  }
+  return numbers;
+}
+
+TEST_P(CommunicatorTest, SumsAreExactAlsoWhereTheyWrap) {
+  Ranks ranks = Make();
+  // 1 and 3: fewer elements than ranks; the last is more than a segment.
+  for (const size_t count :
+       {size_t{1}, size_t{3}, size_t{1000}, size_t{300001}}) {
+    std::vector<int64_t> expected(count, 0);
+    for (int rank = 0; rank < size(); ++rank) {
+      const std::vector<int64_t> part = Numbers(rank, count);
+      for (size_t i = 0; i < count; ++i) {
+        expected[i] = static_cast<int64_t>(static_cast<uint64_t>(expected[i]) +
+                                           static_cast<uint64_t>(part[i]));
+      }
+    }
+    OnThreads(size(), [&](int rank) {
+      std::vector<int64_t> values = Numbers(rank, count);
+      const absl::Status status =
+          ranks[static_cast<size_t>(rank)]->AllReduceSum(
+              "numbers", absl::MakeSpan(values));
+      ASSERT_TRUE(status.ok()) << status;
+      EXPECT_EQ(
+          std::memcmp(values.data(), expected.data(), count * sizeof(int64_t)),
+          0);
+    });
+  }
+}
+
+TEST_P(CommunicatorTest, EveryRankSeesWhatEachRankGave) {
+  Ranks ranks = Make();
+  OnThreads(size(), [&](int rank) {
+    Communicator& comm = *ranks[static_cast<size_t>(rank)];
+    // Rank 0 gives nothing; a zero byte and a large one travel too.
+    const auto of = [](int r) {
+      std::string bytes(static_cast<size_t>(r) * 100000, 'x');
+      if (r > 0) bytes[0] = '\0';
+      return bytes;
+    };
+    const auto all = comm.AllGatherBytes("things", of(rank));
+    ASSERT_TRUE(all.ok()) << all.status();
+    ASSERT_EQ(all->size(), ranks.size());
+    for (int r = 0; r < size(); ++r) {
+      EXPECT_EQ((*all)[static_cast<size_t>(r)], of(r));
+    }
+  });
+}
+
+TEST_P(CommunicatorTest, ABroadcastGivesEveryRankTheRootsBytes) {
+  Ranks ranks = Make();
+  OnThreads(size(), [&](int rank) {
+    Communicator& comm = *ranks[static_cast<size_t>(rank)];
+    for (int root = 0; root < size(); ++root) {
+      const auto got = comm.Broadcast("word", root, absl::StrCat("of ", rank));
+      ASSERT_TRUE(got.ok()) << got.status();
+      EXPECT_EQ(*got, absl::StrCat("of ", root));
+    }
+    EXPECT_TRUE(comm.Barrier("end").ok());
+    EXPECT_EQ(comm.sequence(), static_cast<uint64_t>(size()) + 1);
+  });
+}
+
+TEST_P(CommunicatorTest, AMissingRankIsNamedWithTheCallAndTheTime) {
+  if (size() == 1) GTEST_SKIP() << "nobody can be missing";
+  Ranks ranks = Make(kImpatient);
+  // The last rank never comes to the second call.
+  OnThreads(size(), [&](int rank) {
+    Communicator& comm = *ranks[static_cast<size_t>(rank)];
+    ASSERT_TRUE(comm.Barrier("begin").ok());
+    if (rank == size() - 1) return;
+    std::vector<int64_t> values(10, 1);
+    const absl::Status status =
+        comm.AllReduceSum("gradients", absl::MakeSpan(values));
+    EXPECT_FALSE(status.ok());
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("all-reduce #2 \"gradients\""));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("rank"));
+    const absl::Status later = comm.Barrier("later");
+    EXPECT_EQ(later, status) << "an aborted communicator fails at once";
+    EXPECT_EQ(comm.sequence(), 2u);
+    if (size() == 2) {
+      EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+      EXPECT_THAT(std::string(status.message()),
+                  HasSubstr("rank 1 did not come within 2"));
+    }
+  });
+}
+
+TEST_P(CommunicatorTest, ADeadRankEndsTheWaitLongBeforeTheDeadline) {
+  if (size() == 1) GTEST_SKIP() << "nobody can die";
+  Ranks ranks = Make(absl::Minutes(10));
+  OnThreads(size(), [&](int rank) {
+    std::unique_ptr<Communicator>& comm = ranks[static_cast<size_t>(rank)];
+    if (rank == 0) {
+      comm.reset();
+      return;
+    }
+    const absl::Status status = comm->Barrier("anybody");
+    EXPECT_FALSE(status.ok());
+    if (size() == 2) {
+      EXPECT_THAT(std::string(status.message()), HasSubstr("rank 0"));
+    }
+    comm.reset();
+  });
+}
+
+TEST_P(CommunicatorTest, RanksInDifferentCallsAreToldSo) {
+  if (size() == 1) GTEST_SKIP() << "nobody to disagree with";
+  Ranks ranks = Make(absl::Minutes(1));
+  OnThreads(size(), [&](int rank) {
+    std::unique_ptr<Communicator>& comm = ranks[static_cast<size_t>(rank)];
+    const absl::Status status = comm->Barrier(rank == 0 ? "left" : "right");
+    EXPECT_FALSE(status.ok());
+    if (size() == 2) {
+      EXPECT_THAT(std::string(status.message()), HasSubstr("ranks disagree"));
+      EXPECT_THAT(std::string(status.message()), HasSubstr("left"));
+      EXPECT_THAT(std::string(status.message()), HasSubstr("right"));
+    }
+    comm.reset();
+  });
+}
+
+TEST_P(CommunicatorTest, AbortFromAnotherThreadWakesAWaitingCall) {
+  if (size() == 1) GTEST_SKIP() << "nobody to wait for";
+  Ranks ranks = Make(absl::Minutes(10));
+  std::thread waiter([&] {
+    const absl::Status status = ranks[0]->Barrier("never");
+    EXPECT_EQ(status, absl::CancelledError("the user said so"));
+  });
+  ranks[0]->Abort(absl::CancelledError("the user said so"));
+  waiter.join();
+  EXPECT_EQ(ranks[0]->Barrier("later"),
+            absl::CancelledError("the user said so"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Bodies, CommunicatorTest,
+                         testing::Combine(testing::Values(Body{"local", Local},
+                                                          Body{"gloo", Gloo}),
+                                          testing::Values(1, 2, 3, 4)),
+                         [](const auto& info) {
+                           return absl::StrCat(std::get<0>(info.param).name,
+                                               "_", std::get<1>(info.param));
+                         });
+
+TEST(GlooTest, ARankThatNeverStartsIsNamedByTheRendezvous) {
+  const std::string directory = FreshDirectory();
+  const auto connected =
+      ConnectGloo({.group = {.rank = 0, .size = 2, .timeout = kImpatient},
+                   .rendezvous_directory = directory});
+  ASSERT_FALSE(connected.ok());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(connected.status()))
+      << connected.status();
+  EXPECT_THAT(std::string(connected.status().message()),
+              HasSubstr("rank 1 did not come"));
+  std::filesystem::remove_all(directory);
+}
+
+TEST(CommunicatorOptionsTest, NamesTheFieldTheRuleAndTheValue) {
+  EXPECT_THAT(
+      std::string(
+          CommunicatorOptions{.rank = 2, .size = 2}.Validate().message()),
+      HasSubstr("rank must be from 0 to 1, is 2"));
+  EXPECT_FALSE(NewLocalGroup(0, kPatient).ok());
+  EXPECT_FALSE(
+      CommunicatorOptions{.timeout = absl::ZeroDuration()}.Validate().ok());
+}
+
+TEST(DirectoryStoreTest, AnUnwritableDirectoryIsAnErrorThatNamesIt) {
+  const auto store = DirectoryStore::Open("/proc/nowhere/epoch");
+  EXPECT_THAT(std::string(store.status().message()),
+              HasSubstr("/proc/nowhere/epoch"));
+}
+
+}  // namespace
+}  // namespace aha::comm
