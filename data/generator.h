@@ -1,0 +1,74 @@
+// Problems whose every step is easy and whose composition is hard for a
+// shallow network, so that writing the steps down pays.  Characters are meant
+// to be tokens; prompts end in '?'.
+//
+//   kind        prompt                          worked
+//   sums        3+5+9+2?                        3+5=8;8+9=7;7+2=9
+//               last digit of the running sum
+//   machine     7*3-2+9?                        7*3=1;1-2=9;9+9=8
+//               left to right, modulo 10
+//   swaps       4:14,35,12?                     4:14=1;1:35=1;1:12=2
+//               an object at place 4; the contents of places 1 and 4, 3 and 5,
+//               1 and 2 change places; where is it?
+//   pointers    ac,da,be,cb,ed:3a?              3a=c;2c=b;1b=e
+//               follow three arrows from a
+//   plain_sums  What is 23 plus 45?             23+45=68
+//               for models that know English; operations are ignored
+//
+// Training and held-out problems are disjoint by construction: a hash of the
+// prompt decides (SplitOf), for every seed alike.
+//
+// All functions are pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace aha {
+
+enum class ProblemKind { kSums, kMachine, kSwaps, kPointers, kPlainSums };
+absl::StatusOr<ProblemKind> ParseProblemKind(absl::string_view name);
+absl::string_view ProblemKindName(ProblemKind kind);
+// What an empty list of kinds stands for: all but plain_sums.
+absl::Span<const ProblemKind> DefaultProblemKinds();
+
+// kAll: both; for prompt files of jobs that evaluate nothing.
+enum class Split { kTrain, kEval, kAll };
+// One prompt in eight is held out.
+Split SplitOf(absl::string_view prompt);
+
+struct GeneratorOptions {
+  std::vector<ProblemKind> kinds;  // Drawn from evenly; empty: the default.
+  int min_operations = 4;          // 1 to 64.
+  int max_operations = 7;          // min_operations to 64.
+
+  absl::Status Validate() const;
+};
+
+// One step of a worked solution: "8+9=" and "7".
+struct ProblemStep {
+  std::string left;
+  std::string right;
+  std::string slip;  // A wrong value of right.
+};
+
+struct Problem {
+  std::string id;  // "sums-train-17"
+  ProblemKind kind = ProblemKind::kSums;
+  std::string prompt;
+  std::string answer;
+  std::vector<ProblemStep> steps;
+};
+
+// The index-th problem of a split.  Kinds take turns.
+// REQUIRES: options.Validate().
+Problem MakeProblem(uint64_t seed, Split split, uint64_t index,
+                    const GeneratorOptions& options);
+
+}  // namespace aha

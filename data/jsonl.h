@@ -1,0 +1,38 @@
+// JSON Lines files of prompts and of documents.
+//
+// Every error names file and line: "prompts.jsonl:7: answer is missing".
+// Blank lines are skipped, fields that are not known ignored.  Limits: files
+// of 1 GiB, lines of 1 MiB.
+//
+// All functions are reentrant.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "data/corpus.h"
+
+namespace aha {
+
+// {"prompt": text, "answer": text or number, "id": text or number, optional}.
+struct PromptRecord {
+  std::string id;  // "line-7" if absent.  Unique in the file.
+  std::string prompt;
+  std::string answer;
+};
+
+// NOT_FOUND if there is no such file; INVALID_ARGUMENT if it is empty, too
+// large or has a broken line.
+absl::StatusOr<std::vector<PromptRecord>> LoadPrompts(const std::string& path);
+// `name` stands in errors.
+absl::StatusOr<std::vector<PromptRecord>> ParsePrompts(absl::string_view name,
+                                                       absl::string_view text);
+
+// {"prompt": text, "completion": text}.
+absl::StatusOr<std::vector<Document>> LoadDocuments(const std::string& path);
+absl::StatusOr<std::vector<Document>> ParseDocuments(absl::string_view name,
+                                                     absl::string_view text);
+
+}  // namespace aha

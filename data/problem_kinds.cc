@@ -1,0 +1,162 @@
+#include "data/problem_kinds.h"
+
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace aha {
+namespace {
+
+constexpr int kPlaces = 8;  // Of swaps.
+constexpr int kNodes = 8;   // Of pointers.
+constexpr int kLargestTerm = 99;
+
+int Modulo10(int value) { return ((value % 10) + 10) % 10; }
+
+int Apply(int value, char operation, int digit) {
+  switch (operation) {
+    case '+':
+      return Modulo10(value + digit);
+    case '-':
+      return Modulo10(value - digit);
+    default:
+      return Modulo10(value * digit);
+  }
+}
+
+// Another digit than `value`.
+std::string OtherDigit(int value, Draws& draws) {
+  return absl::StrCat(Modulo10(value + draws.Between(1, 9)));
+}
+
+// Of sums and machine: a start digit, then operations on it.
+Problem Arithmetic(int operations, bool only_plus, Draws& draws) {
+  // Factors that lose nothing modulo 10, or a late one would give the answer
+  // away.
+  constexpr std::array<int, 3> kFactors = {3, 7, 9};
+  constexpr char kOperations[] = {'+', '-', '*'};
+  Problem problem;
+  int value = draws.Below(10);
+  problem.prompt = absl::StrCat(value);
+  for (int i = 0; i < operations; ++i) {
+    const char operation = only_plus ? '+' : kOperations[draws.Below(3)];
+    const int digit = operation == '*' ? kFactors[draws.Below(3)]
+                      : only_plus      ? draws.Below(10)
+                                       : draws.Between(1, 9);
+    const std::string text = absl::StrCat(std::string(1, operation), digit);
+    absl::StrAppend(&problem.prompt, text);
+    const int next = Apply(value, operation, digit);
+    problem.steps.push_back({absl::StrCat(value, text, "="), absl::StrCat(next),
+                             OtherDigit(next, draws)});
+    value = next;
+  }
+  problem.prompt += '?';
+  problem.answer = absl::StrCat(value);
+  return problem;
+}
+
+// Two different places.  Half of the swaps move the object: fewer, and staying
+// put would be a good guess; more, and the last swap would be.
+std::pair<int, int> DrawSwap(int place, Draws& draws) {
+  if (draws.Below(2) == 0) {
+    const int other = 1 + (place - 1 + draws.Between(1, kPlaces - 1)) % kPlaces;
+    return std::minmax(place, other);
+  }
+  const int first = 1 + (place - 1 + draws.Between(1, kPlaces - 1)) % kPlaces;
+  int second = first;
+  while (second == first || second == place) second = draws.Between(1, kPlaces);
+  return std::minmax(first, second);
+}
+
+Problem Swaps(int operations, Draws& draws) {
+  Problem problem;
+  int place = draws.Between(1, kPlaces);
+  problem.prompt = absl::StrCat(place, ":");
+  for (int i = 0; i < operations; ++i) {
+    const auto [a, b] = DrawSwap(place, draws);
+    absl::StrAppend(&problem.prompt, i > 0 ? "," : "", a, b);
+    const int next = place == a ? b : place == b ? a : place;
+    // The slip of someone who moves it the wrong way or not at all.
+    const int slip = next == a ? b : next == b ? a : draws.Below(2) ? a : b;
+    problem.steps.push_back({absl::StrCat(place, ":", a, b, "="),
+                             absl::StrCat(next), absl::StrCat(slip)});
+    place = next;
+  }
+  problem.prompt += '?';
+  problem.answer = absl::StrCat(place);
+  return problem;
+}
+
+std::array<int, kNodes> Shuffled(Draws& draws) {
+  std::array<int, kNodes> order;
+  for (int i = 0; i < kNodes; ++i) order[i] = i;
+  for (int i = kNodes - 1; i > 0; --i) {
+    std::swap(order[i], order[draws.Below(i + 1)]);
+  }
+  return order;
+}
+
+std::string NodeName(int node) {
+  return std::string(1, static_cast<char>('a' + node));
+}
+
+// All nodes lie on one cycle, so that no short loop gives the answer away.
+Problem Pointers(int operations, Draws& draws) {
+  const std::array<int, kNodes> cycle = Shuffled(draws);
+  std::array<int, kNodes> next;
+  for (int i = 0; i < kNodes; ++i) next[cycle[i]] = cycle[(i + 1) % kNodes];
+  Problem problem;
+  for (const int node : Shuffled(draws)) {
+    absl::StrAppend(&problem.prompt, problem.prompt.empty() ? "" : ",",
+                    NodeName(node), NodeName(next[node]));
+  }
+  int node = draws.Below(kNodes);
+  absl::StrAppend(&problem.prompt, ":", operations, NodeName(node), "?");
+  for (int left = operations; left > 0; --left) {
+    const int slip = (next[node] + draws.Between(1, kNodes - 1)) % kNodes;
+    problem.steps.push_back({absl::StrCat(left, NodeName(node), "="),
+                             NodeName(next[node]), NodeName(slip)});
+    node = next[node];
+  }
+  problem.answer = NodeName(node);
+  return problem;
+}
+
+Problem PlainSum(Draws& draws) {
+  const int a = draws.Between(1, kLargestTerm);
+  const int b = draws.Between(1, kLargestTerm);
+  Problem problem;
+  problem.prompt = absl::StrCat("What is ", a, " plus ", b, "?");
+  problem.answer = absl::StrCat(a + b);
+  problem.steps.push_back({absl::StrCat(a, "+", b, "="), problem.answer,
+                           absl::StrCat(a + b + draws.Between(1, 9))});
+  return problem;
+}
+
+}  // namespace
+
+Problem DrawProblem(ProblemKind kind, int operations, Draws& draws) {
+  Problem problem;
+  switch (kind) {
+    case ProblemKind::kSums:
+      problem = Arithmetic(operations, /*only_plus=*/true, draws);
+      break;
+    case ProblemKind::kMachine:
+      problem = Arithmetic(operations, /*only_plus=*/false, draws);
+      break;
+    case ProblemKind::kSwaps:
+      problem = Swaps(operations, draws);
+      break;
+    case ProblemKind::kPointers:
+      problem = Pointers(operations, draws);
+      break;
+    case ProblemKind::kPlainSums:
+      problem = PlainSum(draws);
+      break;
+  }
+  problem.kind = kind;
+  return problem;
+}
+
+}  // namespace aha

@@ -1,0 +1,143 @@
+#include "data/sources.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "data/jsonl.h"
+
+namespace aha {
+namespace {
+
+// What the generator makes is endless; this many are addressed.
+constexpr uint64_t kGeneratedCount = uint64_t{1} << 31;
+
+class GeneratedPrompts : public PromptSource {
+ public:
+  explicit GeneratedPrompts(PromptSourceOptions options)
+      : options_(std::move(options)) {
+    if (options_.shuffled_answers && options_.split != Split::kEval) {
+      // A whole number of rounds of the kinds away: of the same kind.
+      const uint64_t kinds = options_.generator.kinds.empty()
+                                 ? DefaultProblemKinds().size()
+                                 : options_.generator.kinds.size();
+      answer_offset_ = kinds * 1'000'003;
+    }
+  }
+
+  uint64_t count() const override { return kGeneratedCount; }
+
+  Prompt Get(uint64_t index) const override {
+    Problem problem = Make(index);
+    Prompt prompt{std::move(problem.id), std::move(problem.prompt),
+                  std::move(problem.answer)};
+    if (answer_offset_ > 0) {
+      prompt.reference = Make(index + answer_offset_).answer;
+    }
+    return prompt;
+  }
+
+ private:
+  Problem Make(uint64_t index) const {
+    return MakeProblem(options_.seed, options_.split, index,
+                       options_.generator);
+  }
+
+  const PromptSourceOptions options_;
+  uint64_t answer_offset_ = 0;
+};
+
+class FilePrompts : public PromptSource {
+ public:
+  FilePrompts(std::vector<PromptRecord> records, uint64_t answer_offset)
+      : records_(std::move(records)), answer_offset_(answer_offset) {}
+
+  uint64_t count() const override { return records_.size(); }
+
+  Prompt Get(uint64_t index) const override {
+    const PromptRecord& record = records_[index];
+    const uint64_t answer = (index + answer_offset_) % records_.size();
+    return {record.id, record.prompt, records_[answer].answer};
+  }
+
+ private:
+  const std::vector<PromptRecord> records_;
+  const uint64_t answer_offset_;
+};
+
+absl::StatusOr<std::unique_ptr<PromptSource>> MakeFilePrompts(
+    const PromptSourceOptions& options) {
+  AHA_ASSIGN_OR_RETURN(std::vector<PromptRecord> records,
+                       LoadPrompts(options.file));
+  if (options.split != Split::kAll) {
+    std::erase_if(records, [&](const PromptRecord& record) {
+      return SplitOf(record.prompt) != options.split;
+    });
+  }
+  if (records.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        options.file, ": has no prompt for ",
+        options.split == Split::kEval ? "evaluation" : "training",
+        "; one prompt in eight, by a hash of its text, is held out: add "
+        "prompts"));
+  }
+  uint64_t offset = 0;
+  if (options.shuffled_answers && options.split != Split::kEval) {
+    if (records.size() < 2) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          options.file, ": shuffled_answers needs at least 2 prompts, got 1"));
+    }
+    const RandomKey key(options.seed, RandomPurpose::kProblem);
+    offset = 1 + key.Below(0, static_cast<uint32_t>(records.size() - 1));
+  }
+  return std::make_unique<FilePrompts>(std::move(records), offset);
+}
+
+class GeneratedDocuments : public DocumentSource {
+ public:
+  explicit GeneratedDocuments(DocumentSourceOptions options)
+      : options_(std::move(options)) {}
+  uint64_t count() const override { return kGeneratedCount; }
+  Document Get(uint64_t index) const override {
+    return MakeDocument(options_.seed, index, options_.mix, options_.generator);
+  }
+
+ private:
+  const DocumentSourceOptions options_;
+};
+
+class FileDocuments : public DocumentSource {
+ public:
+  explicit FileDocuments(std::vector<Document> documents)
+      : documents_(std::move(documents)) {}
+  uint64_t count() const override { return documents_.size(); }
+  Document Get(uint64_t index) const override { return documents_[index]; }
+
+ private:
+  const std::vector<Document> documents_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<PromptSource>> MakePromptSource(
+    const PromptSourceOptions& options) {
+  if (!options.file.empty()) return MakeFilePrompts(options);
+  AHA_RETURN_IF_ERROR(options.generator.Validate());
+  return std::make_unique<GeneratedPrompts>(options);
+}
+
+absl::StatusOr<std::unique_ptr<DocumentSource>> MakeDocumentSource(
+    const DocumentSourceOptions& options) {
+  if (!options.file.empty()) {
+    AHA_ASSIGN_OR_RETURN(std::vector<Document> documents,
+                         LoadDocuments(options.file));
+    return std::make_unique<FileDocuments>(std::move(documents));
+  }
+  AHA_RETURN_IF_ERROR(options.generator.Validate());
+  AHA_RETURN_IF_ERROR(options.mix.Validate());
+  return std::make_unique<GeneratedDocuments>(options);
+}
+
+}  // namespace aha
