@@ -311,13 +311,17 @@ void Member::Serve(MemberEvents events) {
   impl_->changed.NotifyAll();
 }
 
-void Member::Stop() {
+void Member::Interrupt() {
   {
     MutexLock lock(impl_->mutex);
     impl_->stopping = true;
     impl_->changed.NotifyAll();
   }
   impl_->stop.Cancel();
+}
+
+void Member::Stop() {
+  Interrupt();
   MutexLock lock(impl_->thread_mutex);
   if (impl_->heartbeats.joinable()) impl_->heartbeats.join();
 }

@@ -100,6 +100,10 @@ class Member {
   // Ends all threads and says nothing, as a crash would.
   void Stop();
 
+  // Ends a waiting Join and the heartbeats, and does not wait for that; for
+  // signal handlers' threads.  Leave follows.
+  void Interrupt();
+
   // A call of the caller's own was answered FAILED_PRECONDITION or NOT_FOUND
   // under `seen`: joins anew soon unless that has happened since.
   void Rejoin(const MemberIdentity& seen);
