@@ -1,0 +1,72 @@
+// Checkpoints on disk: writing one whole or not at all, reading one whole or
+// refusing it.
+//
+//   checkpoints/step-000030/
+//     model/config.json, model.safetensors, tokenizer files   (Hugging Face)
+//     optimizer.safetensors     master, m, v (F32, flat, in layout order)
+//     previous.safetensors      the version before, if the stage's lag needs it
+//     reference.safetensors     the stage's first policy, if beta > 0
+//     manifest.json             last
+//
+// A checkpoint is built in checkpoints/.partial-<name> and renamed when its
+// manifest is there and synced, so a name never holds half a checkpoint, and a
+// failed attempt (disk full) costs nothing but itself.
+//
+// Thread-compatible.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "aha/v1/job.pb.h"
+#include "learner/manifest.h"
+#include "learner/model_setup.h"
+#include "learner/model_state.h"
+
+namespace aha::learner {
+
+// Hash of everything in the job that decides the result: all but its cluster
+// and checkpoint sections.
+Hash128 JobFingerprint(const v1::Job& job);
+
+// "step-000030" for the job's only grpo stage, "<stage>-step-000030" for other
+// stages.  Also names rollout files.
+std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step);
+
+// Where a learner stands between two steps.
+struct Position {
+  uint32_t stage = 0;
+  uint64_t next_step = 0;
+  bool stage_done = false;
+  Hash128 chain;             // Job checksum so far.
+  Hash128 weights_checksum;  // Of the current weights.
+};
+
+// Writes directory checkpoints/StepName under `run_directory`; its path
+// relative to it.  A complete checkpoint of the same position is kept as it
+// is.  RESOURCE_EXHAUSTED: the disk is full; nothing is left behind.
+absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
+                                            const v1::Job& job,
+                                            const ModelSetup& setup,
+                                            const ModelState& state,
+                                            const Position& position,
+                                            uint32_t world_size);
+
+struct LoadedCheckpoint {
+  Manifest manifest;
+  SavedState state;
+};
+
+// Verifies every part first.  DATA_LOSS: a part or the manifest was changed.
+// FAILED_PRECONDITION: of another job or number format.
+absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& directory,
+                                                const v1::Job& job,
+                                                const ModelSetup& setup);
+
+// Removes complete checkpoints of this run but the `keep` latest, and what
+// failed attempts left.
+absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep);
+
+}  // namespace aha::learner

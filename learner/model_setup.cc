@@ -1,0 +1,102 @@
+#include "learner/model_setup.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "learner/file_io.h"
+
+namespace aha::learner {
+namespace {
+
+constexpr uint64_t kMaxTokenizerFile = 256 << 20;
+constexpr const char* kTokenizerFiles[] = {
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "generation_config.json"};
+
+ModelConfig ConfigOf(const v1::Architecture& shape,
+                     const TokenizerFiles& tokenizer) {
+  ModelConfig config;
+  config.hidden_size = shape.hidden_size();
+  config.intermediate_size = shape.intermediate_size();
+  config.num_hidden_layers = shape.num_hidden_layers();
+  config.num_attention_heads = shape.num_attention_heads();
+  config.num_key_value_heads = shape.num_key_value_heads();
+  config.head_dim = shape.hidden_size() / shape.num_attention_heads();
+  config.vocab_size = tokenizer.vocab_size;
+  config.max_position_embeddings = shape.max_position_embeddings();
+  config.rope_theta = shape.rope_theta();
+  config.rms_norm_eps = shape.rms_norm_eps();
+  config.tie_word_embeddings = shape.tie_word_embeddings();
+  config.initializer_range = shape.initializer_range();
+  config.eos_token_ids = {tokenizer.eos_token_id};
+  return config;
+}
+
+absl::Status FromDirectory(const std::string& directory, ModelSetup* setup) {
+  AHA_ASSIGN_OR_RETURN(setup->config, ModelConfig::Load(directory));
+  AHA_ASSIGN_OR_RETURN(setup->tokenizer, Tokenizer::Load(directory));
+  for (const char* name : kTokenizerFiles) {
+    absl::StatusOr<std::string> content =
+        ReadWholeFile(absl::StrCat(directory, "/", name), kMaxTokenizerFile);
+    if (absl::IsNotFound(content.status())) continue;
+    if (!content.ok()) return content.status();
+    setup->tokenizer_files.emplace_back(name, *std::move(content));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FromArchitecture(const v1::Architecture& shape,
+                              ModelSetup* setup) {
+  if (shape.num_attention_heads() < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.architecture.num_attention_heads must be at least "
+                     "1, is ",
+                     shape.num_attention_heads()));
+  }
+  TokenizerFiles files = CharacterTokenizer();
+  setup->config = ConfigOf(shape, files);
+  AHA_ASSIGN_OR_RETURN(
+      setup->tokenizer,
+      Tokenizer::Parse(files.tokenizer_json, files.tokenizer_config_json));
+  setup->tokenizer_files.emplace_back("tokenizer.json",
+                                      std::move(files.tokenizer_json));
+  setup->tokenizer_files.emplace_back("tokenizer_config.json",
+                                      std::move(files.tokenizer_config_json));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<DType> ResolveDType(const v1::Model& model) {
+  if (model.dtype() == "auto") return NativeDType();
+  if (model.dtype() == "bf16") return DType::kBf16;
+  if (model.dtype() == "fp32") return DType::kF32;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "model.dtype must be auto, bf16 or fp32, is \"", model.dtype(), "\""));
+}
+
+absl::StatusOr<ModelSetup> SetUpModel(const v1::Model& model) {
+  ModelSetup setup;
+  AHA_ASSIGN_OR_RETURN(setup.dtype, ResolveDType(model));
+  AHA_RETURN_IF_ERROR(model.path().empty()
+                          ? FromArchitecture(model.architecture(), &setup)
+                          : FromDirectory(model.path(), &setup));
+  AHA_RETURN_IF_ERROR(setup.config.Validate());
+  if (setup.config.eos_token_ids.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "model.path ", model.path(),
+        ": config.json must name an eos_token_id, or no completion ends"));
+  }
+  return setup;
+}
+
+absl::StatusOr<Parameters> StartingWeights(const v1::Job& job,
+                                           const ModelSetup& setup) {
+  if (job.model().path().empty()) {
+    return RandomParameters(setup.config, job.seed(), setup.dtype);
+  }
+  return ReadSafetensors(job.model().path(), setup.config, setup.dtype);
+}
+
+}  // namespace aha::learner

@@ -1,0 +1,33 @@
+// What a job's `model` section stands for: shape, number format, tokenizer and
+// starting weights.
+//
+// Pure functions of the job, the files it names and, for dtype auto, the CPU.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "aha/v1/job.pb.h"
+#include "model/config.h"
+#include "model/parameters.h"
+#include "model/tokenizer.h"
+
+namespace aha::learner {
+
+struct ModelSetup {
+  ModelConfig config;
+  DType dtype = DType::kF32;
+  std::unique_ptr<Tokenizer> tokenizer;
+  // What a model directory holds beside config.json and the weights: file name
+  // and content.
+  std::vector<std::pair<std::string, std::string>> tokenizer_files;
+};
+
+absl::StatusOr<DType> ResolveDType(const v1::Model& model);
+absl::StatusOr<ModelSetup> SetUpModel(const v1::Model& model);
+// The weights that the job's first stage begins with.
+absl::StatusOr<Parameters> StartingWeights(const v1::Job& job,
+                                           const ModelSetup& setup);
+
+}  // namespace aha::learner
