@@ -25,8 +25,8 @@ struct ModelConfig {
   double rms_norm_eps = 1e-5;
   bool tie_word_embeddings = true;
   double initializer_range = 0.02;
-  int32_t bos_token_id = -1;                // -1: none.
-  std::vector<int32_t> eos_token_ids;       // Any of them ends a completion.
+  int32_t bos_token_id = -1;           // -1: none.
+  std::vector<int32_t> eos_token_ids;  // Any of them ends a completion.
 
   // Parses and validates config.json's text.  Unsupported model types and
   // rope_scaling are UNIMPLEMENTED, missing or contradictory fields

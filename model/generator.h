@@ -25,7 +25,7 @@ struct SampleKey {
 struct SamplingParams {
   float temperature = 1;  // 0: greedy, log-probabilities at temperature 1.
   float top_p = 1;
-  int32_t top_k = 0;      // 0: off.
+  int32_t top_k = 0;  // 0: off.
   int32_t max_new_tokens = 256;
 
   absl::Status Validate() const;
@@ -34,17 +34,17 @@ struct SamplingParams {
 enum class FinishReason { kStop, kLength };
 
 struct GroupRequest {
-  uint64_t id = 0;                 // The caller's; comes back in Sample.
+  uint64_t id = 0;  // The caller's; comes back in Sample.
   SampleKey key;
-  std::vector<int32_t> prompt;     // Token ids; not empty.
+  std::vector<int32_t> prompt;  // Token ids; not empty.
   int32_t num_samples = 1;
   SamplingParams sampling;
 };
 
 struct Sample {
-  uint64_t group = 0;              // GroupRequest::id.
-  int32_t index = 0;               // In the group.
-  std::vector<int32_t> tokens;     // The completion, end token included.
+  uint64_t group = 0;           // GroupRequest::id.
+  int32_t index = 0;            // In the group.
+  std::vector<int32_t> tokens;  // The completion, end token included.
   // ln p(token) under softmax(logits / temperature) of the full vocabulary,
   // one a token, whatever top_p and top_k kept.
   std::vector<float> logprobs;
@@ -52,8 +52,13 @@ struct Sample {
 };
 
 struct GeneratorOptions {
-  int32_t max_rows = 128;          // Sequences alive at once.
+  int32_t max_rows = 128;             // Sequences alive at once.
   int32_t max_prefill_tokens = 1024;  // Prompt tokens in one pass.
+  // Bounds the KV cache; samples that might not fit wait.  Memory is taken only
+  // as it is used.
+  int64_t max_kv_bytes = int64_t{8} << 30;
+
+  absl::Status Validate() const;
 };
 
 // Thread-compatible.  Uses the policy exclusively while it is not idle.
@@ -76,7 +81,7 @@ class Generator {
   // Forgets a group (its lease was lost).  OK if it is not here.
   void Cancel(uint64_t group);
 
-  bool idle() const;             // Nothing queued, nothing alive.
+  bool idle() const;  // Nothing queued, nothing alive.
   int64_t queued_samples() const;
   int64_t live_samples() const;
 

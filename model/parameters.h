@@ -23,9 +23,9 @@ namespace aha {
 struct TensorInfo {
   std::string name;
   std::vector<int64_t> shape;
-  int64_t offset = 0;  // In elements, from the start of the buffer.
-  int64_t count = 0;   // Product of shape.
-  bool decays = false; // Weight decay applies (matrices, not norm gains).
+  int64_t offset = 0;   // In elements, from the start of the buffer.
+  int64_t count = 0;    // Product of shape.
+  bool decays = false;  // Weight decay applies (matrices, not norm gains).
 };
 
 class ParameterLayout {
@@ -49,7 +49,9 @@ class Parameters {
   Parameters(std::shared_ptr<const ParameterLayout> layout, DType dtype);
 
   const ParameterLayout& layout() const { return *layout_; }
-  std::shared_ptr<const ParameterLayout> shared_layout() const { return layout_; }
+  std::shared_ptr<const ParameterLayout> shared_layout() const {
+    return layout_;
+  }
   DType dtype() const { return dtype_; }
   void* data() { return data_.get(); }
   const void* data() const { return data_.get(); }

@@ -20,13 +20,18 @@ namespace aha {
 
 class Transformer;  // model/transformer.h: the layers; internal to model/.
 
+// kSampling packs the weights for the forward pass alone: half the memory, and
+// Backprop can score but not differentiate.
+enum class PolicyUse { kTraining, kSampling };
+
 // Thread-compatible: one user at a time.
 class Policy {
  public:
   // `pool` is not owned and must outlive the policy.  The weights are zero
   // until Load.
   static absl::StatusOr<std::unique_ptr<Policy>> Create(
-      const ModelConfig& config, DType dtype, ThreadPool* pool);
+      const ModelConfig& config, DType dtype, ThreadPool* pool,
+      PolicyUse use = PolicyUse::kTraining);
   ~Policy();
 
   // Packs another version.  REQUIRES: no Generator is in the middle of a

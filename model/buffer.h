@@ -1,0 +1,42 @@
+// Scratch memory: 64-byte aligned, huge pages advised, grows and never shrinks.
+// Contents are lost when it grows.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace aha {
+
+// Zeroed, aligned to 64 bytes (to 2 MiB from that size on); null only for 0
+// bytes.  Throws std::bad_alloc like operator new.
+void* AllocateZeroed(size_t bytes);
+void FreeAllocated(void* memory);
+
+// Thread-compatible.
+class Buffer {
+ public:
+  // At least `count` elements of T.
+  template <class T>
+  T* Get(int64_t count) {
+    return static_cast<T*>(Bytes(static_cast<size_t>(count) * sizeof(T)));
+  }
+  void* Bytes(size_t size) {
+    if (size > size_) {
+      memory_.reset();
+      memory_.reset(AllocateZeroed(size));
+      size_ = size;
+    }
+    return memory_.get();
+  }
+  size_t size() const { return size_; }
+
+ private:
+  struct Free {
+    void operator()(void* memory) const { FreeAllocated(memory); }
+  };
+  std::unique_ptr<void, Free> memory_;
+  size_t size_ = 0;
+};
+
+}  // namespace aha

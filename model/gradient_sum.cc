@@ -1,0 +1,87 @@
+#include "model/gradient_sum.h"
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "ops/isa.h"
+
+namespace aha {
+namespace {
+
+constexpr int64_t kBlock = 1 << 15;
+constexpr double kMaxTerm = 0x1p26;
+// Half of what overflows a term's sum; a term is at most this large.
+constexpr int64_t kMaxSum = int64_t{1} << 62;
+
+// True if every term and sum is in range.  Rounds to nearest even.
+bool AddBlockPlain(const float* gradient, int64_t* sums, int64_t count) {
+  bool valid = true;
+  for (int64_t i = 0; i < count; ++i) {
+    const double term = gradient[i];
+    if (!(std::fabs(term) < kMaxTerm)) return false;
+    sums[i] += std::llrint(term * GradientSum::kScale);
+    valid &= -kMaxSum < sums[i] && sums[i] < kMaxSum;
+  }
+  return valid;
+}
+
+// The same bits: both conversions round to nearest even.
+__attribute__((target("avx512f,avx512dq"))) bool AddBlockAvx512(
+    const float* gradient, int64_t* sums, int64_t count) {
+  const __m512d scale = _mm512_set1_pd(GradientSum::kScale);
+  const __m512d limit = _mm512_set1_pd(kMaxTerm);
+  const __m512i high = _mm512_set1_epi64(kMaxSum);
+  __mmask8 valid = 0xff;
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m512d term = _mm512_cvtps_pd(_mm256_loadu_ps(gradient + i));
+    // False for NaN, too.
+    valid &= _mm512_cmp_pd_mask(_mm512_abs_pd(term), limit, _CMP_LT_OQ);
+    const __m512i sum =
+        _mm512_add_epi64(_mm512_loadu_si512(sums + i),
+                         _mm512_cvtpd_epi64(_mm512_mul_pd(term, scale)));
+    valid &= _mm512_cmplt_epi64_mask(_mm512_abs_epi64(sum), high);
+    _mm512_storeu_si512(sums + i, sum);
+  }
+  return AddBlockPlain(gradient + i, sums + i, count - i) && valid == 0xff;
+}
+
+}  // namespace
+
+GradientSum::GradientSum(std::shared_ptr<const ParameterLayout> layout)
+    : layout_(std::move(layout)),
+      sums_(static_cast<size_t>(layout_->count())) {}
+
+void GradientSum::Clear() { std::fill(sums_.begin(), sums_.end(), 0); }
+
+absl::Status GradientSum::Add(const TensorInfo& info, const float* gradient,
+                              ThreadPool& pool) {
+  const auto add =
+      ops::CurrentIsa() == ops::Isa::kAvx2 ? AddBlockPlain : AddBlockAvx512;
+  int64_t* sums = sums_.data() + info.offset;
+  std::atomic<bool> valid = true;
+  pool.For((info.count + kBlock - 1) / kBlock, [&](int64_t block) {
+    const int64_t begin = block * kBlock;
+    const int64_t count = std::min(kBlock, info.count - begin);
+    if (!add(gradient + begin, sums + begin, count)) valid = false;
+  });
+  if (valid) return absl::OkStatus();
+  const auto bad = std::find_if(
+      gradient, gradient + info.count,
+      [](float term) { return !(std::fabs(double{term}) < kMaxTerm); });
+  if (bad == gradient + info.count) {
+    return absl::OutOfRangeError(absl::StrCat("gradient of ", info.name,
+                                              ": |sum| must stay below 2^26"));
+  }
+  return absl::OutOfRangeError(
+      absl::StrCat("gradient of ", info.name,
+                   ": every term must be finite and below 2^26, found ", *bad,
+                   " at element ", bad - gradient));
+}
+
+}  // namespace aha

@@ -1,0 +1,26 @@
+#include "model/policy.h"
+
+#include "base/status.h"
+#include "model/transformer.h"
+
+namespace aha {
+
+Policy::~Policy() = default;
+
+absl::StatusOr<std::unique_ptr<Policy>> Policy::Create(
+    const ModelConfig& config, DType dtype, ThreadPool* pool, PolicyUse use) {
+  std::unique_ptr<Policy> policy(new Policy);
+  AHA_ASSIGN_OR_RETURN(policy->transformer_,
+                       Transformer::Create(config, dtype, pool, use));
+  return policy;
+}
+
+absl::Status Policy::Load(const Parameters& parameters) {
+  return transformer_->Load(parameters);
+}
+
+const ModelConfig& Policy::config() const { return transformer_->config(); }
+DType Policy::dtype() const { return transformer_->dtype(); }
+ThreadPool& Policy::pool() const { return transformer_->pool(); }
+
+}  // namespace aha
