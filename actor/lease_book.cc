@@ -1,0 +1,220 @@
+#include "actor/lease_book.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+
+namespace aha::actor {
+namespace {
+
+v1::GroupKey ToProto(const GroupId& id) {
+  v1::GroupKey key;
+  key.set_stage(id.stage);
+  key.set_step(id.step);
+  key.set_slot(id.slot);
+  return key;
+}
+
+}  // namespace
+
+void LeaseBook::Erase(std::map<GroupId, Held>::iterator it) {
+  bytes_ -= it->second.bytes;
+  trajectories_ -= it->second.trajectories.size();
+  by_lease_.erase(it->second.lease);
+  groups_.erase(it);
+}
+
+std::optional<uint64_t> LeaseBook::Add(uint64_t lease, v1::GroupContext context,
+                                       const std::string& replica) {
+  const GroupId id = GroupId::Of(context.key());
+  MutexLock lock(mutex_);
+  std::optional<uint64_t> replaced;
+  if (const auto it = groups_.find(id); it != groups_.end()) {
+    replaced = it->second.lease;
+    Erase(it);
+  }
+  Held& held = groups_[id];
+  held.lease = lease;
+  held.replica = replica;
+  held.context = std::move(context);
+  held.not_before = clock_();
+  by_lease_[lease] = id;
+  changed_.NotifyAll();
+  return replaced;
+}
+
+bool LeaseBook::AddTrajectory(uint64_t lease, v1::Trajectory trajectory) {
+  MutexLock lock(mutex_);
+  const auto it = by_lease_.find(lease);
+  if (it == by_lease_.end()) return false;
+  Held& held = groups_.at(it->second);
+  const uint64_t bytes = trajectory.ByteSizeLong();
+  held.bytes += bytes;
+  bytes_ += bytes;
+  ++trajectories_;
+  held.trajectories.push_back(std::move(trajectory));
+  changed_.NotifyAll();
+  return true;
+}
+
+std::vector<uint64_t> LeaseBook::leases() const {
+  MutexLock lock(mutex_);
+  std::vector<uint64_t> leases;
+  for (const auto& [lease, group] : by_lease_) leases.push_back(lease);
+  return leases;
+}
+
+std::optional<GroupId> LeaseBook::Find(uint64_t lease) const {
+  MutexLock lock(mutex_);
+  const auto it = by_lease_.find(lease);
+  if (it == by_lease_.end()) return std::nullopt;
+  return it->second;
+}
+
+std::optional<uint64_t> LeaseBook::LeaseOf(const GroupId& group) const {
+  MutexLock lock(mutex_);
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return std::nullopt;
+  return it->second.lease;
+}
+
+void LeaseBook::Drop(uint64_t lease) {
+  MutexLock lock(mutex_);
+  const auto it = by_lease_.find(lease);
+  if (it == by_lease_.end()) return;
+  Erase(groups_.find(it->second));
+  changed_.NotifyAll();
+}
+
+void LeaseBook::Clear() {
+  MutexLock lock(mutex_);
+  while (!groups_.empty()) Erase(groups_.begin());
+  changed_.NotifyAll();
+}
+
+bool LeaseBook::empty() const {
+  MutexLock lock(mutex_);
+  return groups_.empty();
+}
+
+uint64_t LeaseBook::unacknowledged_bytes() const {
+  MutexLock lock(mutex_);
+  return bytes_;
+}
+
+uint64_t LeaseBook::unacknowledged_trajectories() const {
+  MutexLock lock(mutex_);
+  return trajectories_;
+}
+
+absl::Time LeaseBook::Ready(const std::string& replica) const {
+  absl::Time ready = absl::InfiniteFuture();
+  for (const auto& [id, held] : groups_) {
+    if (held.replica == replica && HasWork(held)) {
+      ready = std::min(ready, held.not_before);
+    }
+  }
+  return ready;
+}
+
+bool LeaseBook::WaitUntilReady(const std::string& replica,
+                               absl::Duration timeout) {
+  const absl::Time end = clock_() + timeout;
+  const uint64_t wakes = wakes_;
+  for (;;) {
+    const absl::Time now = clock_();
+    const absl::Time ready = Ready(replica);
+    if (ready <= now) return true;
+    if (wakes_ != wakes || now >= end) return false;
+    changed_.WaitFor(mutex_, std::min(ready, end) - now);
+  }
+}
+
+std::optional<v1::SubmitRequest> LeaseBook::Next(const std::string& replica,
+                                                 absl::Duration timeout) {
+  MutexLock lock(mutex_);
+  if (!WaitUntilReady(replica, timeout)) return std::nullopt;
+  const absl::Time now = clock_();
+  for (auto& [id, held] : groups_) {
+    if (held.replica != replica || !HasWork(held) || held.not_before > now) {
+      continue;
+    }
+    v1::SubmitRequest request;
+    if (!std::exchange(held.opened, true)) {
+      *request.mutable_open() = held.context;
+      return request;
+    }
+    v1::TrajectoryOf& message = *request.mutable_trajectory();
+    *message.mutable_key() = ToProto(id);
+    *message.mutable_trajectory() = held.trajectories[held.sent++];
+    return request;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> LeaseBook::ReplicasWithWork() const {
+  MutexLock lock(mutex_);
+  std::vector<std::string> replicas;
+  for (const auto& [id, held] : groups_) {
+    if (HasWork(held) && !absl::c_linear_search(replicas, held.replica)) {
+      replicas.push_back(held.replica);
+    }
+  }
+  return replicas;
+}
+
+bool LeaseBook::HasWork(const std::string& replica) const {
+  MutexLock lock(mutex_);
+  return Ready(replica) <= clock_();
+}
+
+bool LeaseBook::WaitForWork(const std::string& replica,
+                            absl::Duration timeout) {
+  MutexLock lock(mutex_);
+  return WaitUntilReady(replica, timeout);
+}
+
+void LeaseBook::Wake() {
+  MutexLock lock(mutex_);
+  ++wakes_;
+  changed_.NotifyAll();
+}
+
+void LeaseBook::Resend(const std::string& replica,
+                       const std::vector<std::string>& living) {
+  std::vector<std::string> others;
+  for (const std::string& address : living) {
+    if (address != replica) others.push_back(address);
+  }
+  MutexLock lock(mutex_);
+  size_t turn = 0;
+  for (auto& [id, held] : groups_) {
+    if (held.replica != replica) continue;
+    held.opened = false;
+    held.sent = 0;
+    if (!others.empty()) held.replica = others[turn++ % others.size()];
+  }
+  changed_.NotifyAll();
+}
+
+void LeaseBook::ResendLater(const GroupId& group, const std::string& replica,
+                            absl::Duration delay) {
+  MutexLock lock(mutex_);
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return;
+  it->second.opened = false;
+  it->second.sent = 0;
+  it->second.replica = replica;
+  it->second.not_before = clock_() + delay;
+  ++it->second.attempts;
+  changed_.NotifyAll();
+}
+
+int LeaseBook::attempts(const GroupId& group) const {
+  MutexLock lock(mutex_);
+  const auto it = groups_.find(group);
+  return it == groups_.end() ? 0 : it->second.attempts;
+}
+
+}  // namespace aha::actor

@@ -1,0 +1,113 @@
+// The groups this actor holds, from the lease to the acknowledgement, and what
+// of them each reward replica still has to be sent.
+//
+//   Add --> sampling/sending --(ack OK)--> Acknowledge --> Drop
+//             ^        |
+//             +-Resend-+   the replica died, or could not take it
+//
+// Invariants: a group is held until it is dropped, so its lease is renewed
+// until the consumer has it.  A trajectory is kept until the group is dropped,
+// so it can be sent again.  Messages of a group go to one replica at a time,
+// `open` first.
+//
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "actor/policy_id.h"
+#include "aha/v1/reward.pb.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+
+namespace aha::actor {
+
+class LeaseBook {
+ public:
+  explicit LeaseBook(Clock clock) : clock_(std::move(clock)) {}
+
+  // Replaces an earlier lease of the same group; returns that one's id.
+  // `replica` is the address to send to first.
+  std::optional<uint64_t> Add(uint64_t lease, v1::GroupContext context,
+                              const std::string& replica)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // False if the lease is not held any more.
+  bool AddTrajectory(uint64_t lease, v1::Trajectory trajectory)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  std::vector<uint64_t> leases() const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<GroupId> Find(uint64_t lease) const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<uint64_t> LeaseOf(const GroupId& group) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Drop(uint64_t lease) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Clear() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool empty() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Bytes of trajectories that no consumer has yet.
+  uint64_t unacknowledged_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);
+  uint64_t unacknowledged_trajectories() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The next message for `replica`, by order of groups; marked as sent.
+  // Nothing after `timeout` or Wake.
+  std::optional<v1::SubmitRequest> Next(const std::string& replica,
+                                        absl::Duration timeout)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Replicas that something waits to be sent to.
+  std::vector<std::string> ReplicasWithWork() const ABSL_LOCKS_EXCLUDED(mutex_);
+  bool HasWork(const std::string& replica) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Waits until HasWork; false after `timeout` or Wake.
+  bool WaitForWork(const std::string& replica, absl::Duration timeout)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The stream to `replica` broke: all its groups are sent again, to one of
+  // `living` (to `replica` itself if there is no other).
+  void Resend(const std::string& replica,
+              const std::vector<std::string>& living)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // One group is sent again to `replica`, not before `delay` is over.
+  void ResendLater(const GroupId& group, const std::string& replica,
+                   absl::Duration delay) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Times that this group was sent again by ResendLater.
+  int attempts(const GroupId& group) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Held {
+    uint64_t lease = 0;
+    std::string replica;
+    v1::GroupContext context;
+    bool opened = false;  // `open` was sent to `replica`.
+    size_t sent = 0;      // The first so many trajectories were.
+    std::vector<v1::Trajectory> trajectories;
+    uint64_t bytes = 0;
+    absl::Time not_before;
+    int attempts = 0;
+  };
+
+  static bool HasWork(const Held& held) {
+    return !held.opened || held.sent < held.trajectories.size();
+  }
+  // When a message for `replica` may go: the past, the future, or never.
+  absl::Time Ready(const std::string& replica) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool WaitUntilReady(const std::string& replica, absl::Duration timeout)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Erase(std::map<GroupId, Held>::iterator it)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Clock clock_;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  uint64_t wakes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<GroupId, Held> groups_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, GroupId> by_lease_ ABSL_GUARDED_BY(mutex_);
+  uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t trajectories_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace aha::actor

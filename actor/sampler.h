@@ -1,0 +1,32 @@
+// What the rollout engine drives: one policy that samples groups.  The real
+// body is actor/policy_sampler.h; tests give a fake.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "actor/weight_buffer.h"
+#include "model/generator.h"
+
+namespace aha::actor {
+
+// Thread-compatible: the engine's thread alone uses it.  The contracts are
+// Generator's.
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+
+  // Swaps the weights.  REQUIRES: idle().
+  virtual absl::Status Load(const WeightBuffer& weights) = 0;
+
+  virtual absl::Status Submit(GroupRequest request) = 0;
+  virtual absl::StatusOr<std::vector<Sample>> Step() = 0;
+  virtual void Cancel(uint64_t group) = 0;
+  virtual bool idle() const = 0;
+  virtual int64_t queued_samples() const = 0;
+  virtual int64_t live_samples() const = 0;
+};
+
+}  // namespace aha::actor

@@ -1,0 +1,37 @@
+// The bytes of one version of the weights, in anonymous memory that also has a
+// file name, so that what reads safetensors files reads it without a copy on
+// any disk.
+//
+// Move-only owner.  Thread-compatible.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace aha::actor {
+
+class WeightBuffer {
+ public:
+  // RESOURCE_EXHAUSTED: no memory.
+  static absl::StatusOr<WeightBuffer> New(uint64_t bytes);
+  ~WeightBuffer();
+  WeightBuffer(WeightBuffer&& other) noexcept;
+  WeightBuffer& operator=(WeightBuffer&& other) noexcept;
+
+  char* data() { return data_; }
+  const char* data() const { return data_; }
+  uint64_t size() const { return size_; }
+  std::string path() const;  // Opens while the buffer lives.
+
+ private:
+  WeightBuffer(int fd, char* data, uint64_t size)
+      : fd_(fd), data_(data), size_(size) {}
+
+  int fd_ = -1;
+  char* data_ = nullptr;
+  uint64_t size_ = 0;
+};
+
+}  // namespace aha::actor

@@ -1,0 +1,76 @@
+#include "actor/weight_store.h"
+
+#include <utility>
+
+#include "absl/algorithm/container.h"
+
+namespace aha::actor {
+
+void WeightStore::Want(std::vector<PolicyId> ids) {
+  MutexLock lock(mutex_);
+  if (ids == wanted_) return;
+  wanted_ = std::move(ids);
+  std::erase_if(here_, [this](const auto& entry) {
+    return !absl::c_linear_search(wanted_, entry.first);
+  });
+  changed_.NotifyAll();
+}
+
+std::optional<WeightBuffer> WeightStore::Take(const PolicyId& id) {
+  MutexLock lock(mutex_);
+  const auto it = here_.find(id);
+  if (it == here_.end()) return std::nullopt;
+  std::optional<WeightBuffer> buffer = std::move(it->second);
+  here_.erase(it);
+  std::erase(wanted_, id);
+  return buffer;
+}
+
+bool WeightStore::Has(const PolicyId& id) const {
+  MutexLock lock(mutex_);
+  return here_.contains(id);
+}
+
+std::optional<PolicyId> WeightStore::FirstMissing() const {
+  for (const PolicyId& id : wanted_) {
+    if (!here_.contains(id)) return id;
+  }
+  return std::nullopt;
+}
+
+std::optional<PolicyId> WeightStore::WaitForWanted(absl::Duration timeout) {
+  MutexLock lock(mutex_);
+  std::optional<PolicyId> id = FirstMissing();
+  while (!id.has_value() && !woken_) {
+    const bool notified = changed_.WaitFor(mutex_, timeout);
+    id = FirstMissing();
+    if (!notified) break;
+  }
+  woken_ = false;
+  return id;
+}
+
+bool WeightStore::Wanted(const PolicyId& id) const {
+  MutexLock lock(mutex_);
+  return absl::c_linear_search(wanted_, id);
+}
+
+void WeightStore::Put(const PolicyId& id, WeightBuffer buffer) {
+  MutexLock lock(mutex_);
+  if (!absl::c_linear_search(wanted_, id)) return;
+  here_.insert_or_assign(id, std::move(buffer));
+}
+
+void WeightStore::Clear() {
+  MutexLock lock(mutex_);
+  wanted_.clear();
+  here_.clear();
+}
+
+void WeightStore::Wake() {
+  MutexLock lock(mutex_);
+  woken_ = true;
+  changed_.NotifyAll();
+}
+
+}  // namespace aha::actor

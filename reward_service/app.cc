@@ -1,0 +1,205 @@
+#include "reward_service/app.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "reward_service/consumer_forwarder.h"
+#include "reward_service/pipeline.h"
+#include "reward_service/rule_scorer.h"
+#include "reward_service/service.h"
+#include "reward_service/worker_pool.h"
+#include "rpc/member.h"
+#include "rpc/metrics.h"
+#include "rpc/server.h"
+
+namespace aha::reward {
+namespace {
+
+// Until the job, which has its own limit, is known.
+constexpr absl::Duration kJoinTimeout = absl::Minutes(5);
+// Rules are short and linear in the text; the cores belong to the model.
+constexpr int kWorkers = 2;
+
+class App {
+ public:
+  App(const rpc::ServiceFlags& flags, rpc::Cancellation& stop)
+      : flags_(flags), stop_(stop), metrics_("aha-reward") {}
+  ~App() { Shutdown(); }
+
+  absl::Status Run();
+
+ private:
+  PipelineStats Stats();
+  absl::Status Start();
+  absl::Status Join();
+  void Fail(const absl::Status& status);
+  void Shutdown();
+
+  const rpc::ServiceFlags& flags_;
+  rpc::Cancellation& stop_;
+  rpc::Metrics metrics_;
+  std::unique_ptr<rpc::MetricsServer> metrics_server_;
+  std::unique_ptr<ConsumerForwarder> forwarder_;
+  RewardService service_;
+  std::unique_ptr<Pipeline> pipeline_;
+  std::unique_ptr<WorkerPool> workers_;  // Ends before the pipeline.
+  std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<rpc::Member> member_;
+
+  Mutex mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+PipelineStats App::Stats() {
+  const rpc::Counter trajectories = metrics_.AddCounter(
+      "aha_reward_trajectories_total", "Trajectories scored.");
+  const rpc::Counter forwarded =
+      metrics_.AddCounter("aha_reward_groups_forwarded_total",
+                          "Whole groups that their consumers took.");
+  const rpc::Counter infra =
+      metrics_.AddCounter("aha_reward_infra_errors_total",
+                          "Scorings that failed on our side; never a reward.");
+  const rpc::Counter refused = metrics_.AddCounter(
+      "aha_reward_refused_total", "Malformed or contradictory messages.");
+  const rpc::Gauge pending = metrics_.AddGauge(
+      "aha_reward_pending_bytes", "Bytes of groups held until delivered.");
+  const rpc::Histogram seconds = metrics_.AddHistogram(
+      "aha_reward_seconds", "Time to score one trajectory.",
+      {1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10});
+  PipelineStats stats;
+  stats.scored = [this, trajectories, seconds](const Score& score,
+                                               absl::Duration took) {
+    trajectories.Increment();
+    seconds.Observe(absl::ToDoubleSeconds(took));
+    for (const v1::RewardPart& part : score.parts) {
+      const rpc::Labels labels = {{"component", part.name()}};
+      metrics_
+          .AddCounter("aha_reward_scored_total",
+                      "Trajectories scored, by component.", labels)
+          .Increment();
+      metrics_
+          .AddCounter("aha_reward_value_total",
+                      "Sum of unweighted rewards, by component.", labels)
+          .Increment(std::max(0.0, part.value()));
+    }
+  };
+  stats.forwarded = [forwarded] { forwarded.Increment(); };
+  stats.infra_error = [infra](const absl::Status&) { infra.Increment(); };
+  stats.refused = [refused](const absl::Status&) { refused.Increment(); };
+  stats.pending_bytes = [pending](uint64_t bytes) {
+    pending.Set(static_cast<double>(bytes));
+  };
+  return stats;
+}
+
+absl::Status App::Start() {
+  if (!flags_.metrics_listen.empty()) {
+    AHA_ASSIGN_OR_RETURN(
+        metrics_server_,
+        rpc::MetricsServer::Start(flags_.metrics_listen, metrics_));
+  }
+  const rpc::Counter waited = metrics_.AddCounter(
+      "aha_wait_seconds_total", "Time spent waiting, by what for.",
+      {{"waiting_for", "consumer"}});
+  forwarder_ = std::make_unique<ConsumerForwarder>(ConsumerForwarder::Options{
+      .security = flags_.security, .waited = [waited](absl::Duration time) {
+        waited.Increment(absl::ToDoubleSeconds(time));
+      }});
+  workers_ = std::make_unique<WorkerPool>(kWorkers);
+  pipeline_ = std::make_unique<Pipeline>(
+      PipelineOptions{},
+      Pipeline::Parts{.executor =
+                          [this](std::function<void()> task) {
+                            workers_->Run(std::move(task));
+                          },
+                      .forwarder = forwarder_.get(),
+                      .outbox = &service_,
+                      .clock = MonotonicClock(),
+                      .stats = Stats()});
+  service_.SetPipeline(pipeline_.get());
+  AHA_ASSIGN_OR_RETURN(
+      server_, rpc::Server::Start(
+                   {.listen = flags_.listen, .security = flags_.security},
+                   {service_.grpc_service()}));
+  return absl::OkStatus();
+}
+
+absl::Status App::Join() {
+  rpc::MemberOptions options{
+      .role = v1::ROLE_REWARD,
+      .name = flags_.name,
+      .address = server_->address(),
+      .metrics_address = metrics_server_ ? metrics_server_->address() : "",
+      .coordinator = flags_.coordinator,
+      .security = flags_.security};
+  AHA_ASSIGN_OR_RETURN(member_, rpc::Member::New(std::move(options)));
+  const rpc::Cancellation::Registration leave(&stop_,
+                                              [this] { member_->Interrupt(); });
+  AHA_RETURN_IF_ERROR(member_->Join(kJoinTimeout));
+  AHA_ASSIGN_OR_RETURN(Scorer scorer, MakeRuleScorer(member_->job()));
+  forwarder_->SetPatience(
+      absl::Seconds(member_->job().cluster().wait_seconds()));
+  pipeline_->SetScorer(std::move(scorer));
+  pipeline_->SetEpoch(member_->identity().epoch);
+  pipeline_->SetOnNewerEpoch(
+      [this] { member_->Rejoin(member_->identity()); });
+  member_->Serve(
+      {.directive =
+           [this](v1::Directive directive) {
+             if (directive == v1::DIRECTIVE_RUN) return;
+             AHA_LOG(kInfo) << "told to stop";
+             stop_.Cancel();
+           },
+       .rejoined =
+           [this](const v1::RegisterResponse& response) {
+             pipeline_->SetEpoch(response.epoch());
+           },
+       .failed = [this](const absl::Status& status) { Fail(status); }});
+  return absl::OkStatus();
+}
+
+void App::Fail(const absl::Status& status) {
+  {
+    MutexLock lock(mutex_);
+    failure_.Update(status);
+  }
+  stop_.Cancel();
+}
+
+absl::Status App::Run() {
+  AHA_RETURN_IF_ERROR(Start());
+  const absl::Status joined = Join();
+  if (!joined.ok()) {
+    return stop_.cancelled() ? absl::OkStatus() : joined;
+  }
+  server_->SetReady(true);
+  AHA_LOG(kInfo) << "scoring at " << server_->address();
+  while (!stop_.SleepFor(absl::Seconds(1))) pipeline_->Tick();
+  Shutdown();
+  MutexLock lock(mutex_);
+  return failure_;
+}
+
+void App::Shutdown() {
+  if (member_ != nullptr) member_->Leave();
+  service_.Close(absl::UnavailableError(
+      absl::StrCat("reward replica ", flags_.name, " is shutting down")));
+  if (server_ != nullptr) server_->Shutdown(absl::Seconds(1));
+  if (forwarder_ != nullptr) forwarder_->Stop();
+  workers_.reset();
+}
+
+}  // namespace
+
+absl::Status Run(const rpc::ServiceFlags& flags, rpc::Cancellation& stop) {
+  return App(flags, stop).Run();
+}
+
+}  // namespace aha::reward

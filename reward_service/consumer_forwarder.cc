@@ -1,0 +1,202 @@
+#include "reward_service/consumer_forwarder.h"
+
+#include <algorithm>
+#include <map>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "rpc/cancellation.h"
+#include "rpc/client.h"
+
+namespace aha::reward {
+namespace {
+
+struct Item {
+  std::shared_ptr<const v1::DeliverRequest> message;
+  std::function<bool()> wanted;
+  std::function<void(absl::Status)> done;
+  absl::Time came;
+  absl::Time deadline;
+  absl::Duration back_off;
+};
+
+bool IsFinal(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kDataLoss:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+struct ConsumerForwarder::Impl {
+  struct Lane {
+    std::string address;
+    Mutex mutex;
+    CondVar changed;
+    bool stopping ABSL_GUARDED_BY(mutex) = false;
+    std::multimap<absl::Time, Item> items ABSL_GUARDED_BY(mutex);  // By turn.
+    std::unique_ptr<rpc::Client> client;
+    std::thread thread;
+  };
+
+  explicit Impl(Options o) : options(std::move(o)) {}
+
+  // The next item whose turn has come; false when stopping.
+  bool Next(Lane& lane, Item* item) {
+    MutexLock lock(lane.mutex);
+    for (;;) {
+      if (lane.stopping) return false;
+      if (lane.items.empty()) {
+        lane.changed.Wait(lane.mutex);
+        continue;
+      }
+      const absl::Duration left = lane.items.begin()->first - clock();
+      if (left > absl::ZeroDuration()) {
+        lane.changed.WaitFor(lane.mutex, left);
+        continue;
+      }
+      *item = std::move(lane.items.begin()->second);
+      lane.items.erase(lane.items.begin());
+      return true;
+    }
+  }
+
+  absl::Status Attempt(Lane& lane, const Item& item) {
+    if (lane.client == nullptr) {
+      auto client = rpc::Client::New({.address = lane.address,
+                                      .kind = rpc::ChannelKind::kBulk,
+                                      .security = options.security});
+      if (!client.ok()) return client.status();
+      lane.client = *std::move(client);
+    }
+    v1::DeliverResponse response;
+    return lane.client->Call("aha.v1.GroupSink.Deliver", *item.message,
+                             &response,
+                             {.attempt = options.attempt,
+                              .total = options.attempt,
+                              .cancel = &cancel});
+  }
+
+  void Serve(Lane& lane) {
+    Item item;
+    while (Next(lane, &item)) {
+      if (!item.wanted()) {
+        item.done(absl::CancelledError("given up"));
+        continue;
+      }
+      const absl::Status status = Attempt(lane, item);
+      const absl::Time now = clock();
+      if (IsFinal(status)) {
+        if (options.waited) options.waited(now - item.came);
+        item.done(status);
+      } else if (cancel.cancelled()) {
+        item.done(absl::CancelledError("shutting down"));
+      } else if (now + item.back_off > item.deadline) {
+        item.done(absl::UnavailableError(absl::StrCat(
+            "consumer ", lane.address, " did not take the group for ",
+            absl::FormatDuration(
+                absl::Trunc(now - item.came, absl::Seconds(1))),
+            "; last answer: ", status.ToString())));
+      } else {
+        StepBack(lane, std::move(item), now, status);
+      }
+    }
+    std::multimap<absl::Time, Item> left;
+    {
+      MutexLock lock(lane.mutex);
+      left.swap(lane.items);
+    }
+    for (auto& [turn, dropped] : left) {
+      dropped.done(absl::CancelledError("shutting down"));
+    }
+  }
+
+  void StepBack(Lane& lane, Item item, absl::Time now,
+                const absl::Status& status) {
+    if (item.back_off == options.first_back_off) {
+      AHA_LOG(kInfo) << "consumer " << lane.address
+                     << " does not take a group yet: " << status.ToString();
+    }
+    const absl::Time turn = now + item.back_off;
+    item.back_off = std::min(item.back_off * 2, options.longest_back_off);
+    MutexLock lock(lane.mutex);
+    lane.items.emplace(turn, std::move(item));
+  }
+
+  Lane* Find(const std::string& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    std::unique_ptr<Lane>& lane = lanes[address];
+    if (lane == nullptr) {
+      lane = std::make_unique<Lane>();
+      lane->address = address;
+      lane->thread = std::thread([this, l = lane.get()] { Serve(*l); });
+    }
+    return lane.get();
+  }
+
+  const Options options;
+  const Clock clock = MonotonicClock();
+  rpc::Cancellation cancel;
+  Mutex mutex;
+  bool stopped ABSL_GUARDED_BY(mutex) = false;
+  absl::Duration patience ABSL_GUARDED_BY(mutex) = absl::Seconds(300);
+  absl::flat_hash_map<std::string, std::unique_ptr<Lane>> lanes
+      ABSL_GUARDED_BY(mutex);
+};
+
+ConsumerForwarder::ConsumerForwarder(Options options)
+    : impl_(std::make_unique<Impl>(std::move(options))) {}
+
+ConsumerForwarder::~ConsumerForwarder() { Stop(); }
+
+void ConsumerForwarder::SetPatience(absl::Duration patience) {
+  MutexLock lock(impl_->mutex);
+  impl_->patience = patience;
+}
+
+void ConsumerForwarder::Deliver(
+    std::shared_ptr<const v1::DeliverRequest> message,
+    std::function<bool()> wanted, std::function<void(absl::Status)> done) {
+  const std::string address = message->group().context().consumer();
+  const absl::Time now = impl_->clock();
+  MutexLock lock(impl_->mutex);
+  // Who stops has no use for the answer any more.
+  if (impl_->stopped) return;
+  Impl::Lane* lane = impl_->Find(address);
+  MutexLock lane_lock(lane->mutex);
+  lane->items.emplace(
+      now, Item{std::move(message), std::move(wanted), std::move(done), now,
+                now + impl_->patience, impl_->options.first_back_off});
+  lane->changed.NotifyAll();
+}
+
+void ConsumerForwarder::Stop() {
+  std::vector<Impl::Lane*> lanes;
+  {
+    MutexLock lock(impl_->mutex);
+    impl_->stopped = true;
+    for (auto& [address, lane] : impl_->lanes) lanes.push_back(lane.get());
+  }
+  impl_->cancel.Cancel();
+  for (Impl::Lane* lane : lanes) {
+    {
+      MutexLock lock(lane->mutex);
+      lane->stopping = true;
+      lane->changed.NotifyAll();
+    }
+    if (lane->thread.joinable()) lane->thread.join();
+  }
+}
+
+}  // namespace aha::reward

@@ -1,0 +1,19 @@
+// aha-reward: scores trajectories, assembles groups, delivers them.
+#include "CLI/CLI.hpp"
+#include "reward_service/app.h"
+#include "rpc/cancellation.h"
+#include "rpc/service_flags.h"
+#include "rpc/signals.h"
+
+int main(int argc, char** argv) {
+  aha::rpc::Cancellation stop;
+  aha::rpc::SignalWatcher signals([&stop](int) { stop.Cancel(); });
+  aha::rpc::ServiceFlags flags{.name = "reward-0"};
+  CLI::App app("Aha reward service: scores completions by rules.",
+               "aha-reward");
+  aha::rpc::AddServiceFlags(app, aha::rpc::DialsCoordinator::kYes, flags);
+  if (const auto code = aha::rpc::ParseServiceFlags(app, argc, argv, flags)) {
+    return *code;
+  }
+  return aha::rpc::Exit(aha::reward::Run(flags, stop));
+}

@@ -1,0 +1,138 @@
+// From trajectories to delivered groups: the reward service without its wire.
+//
+//   Receive -> assemble -> score (workers) -> deliver (forwarder) -> ack
+//
+// Invariants:
+//  * A group is acknowledged OK only after its consumer has it.
+//  * An error of ours is an UNAVAILABLE ack, never a reward.
+//  * What is held is bounded by max_bytes plus the credit that was granted:
+//    credit for a request comes back once it is scored and the memory is below
+//    max_bytes, so a consumer that is away holds the senders back.
+//
+// Thread-safe.  Outbox, forwarder and workers are called without the lock held.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "aha/v1/reward.pb.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "reward_service/assembler.h"
+#include "reward_service/scorer.h"
+
+namespace aha::reward {
+
+// Where answers go.  Must not block; a stream that is gone is ignored.
+class Outbox {
+ public:
+  virtual ~Outbox() = default;
+  virtual void Send(StreamId stream, const v1::SubmitResponse& response) = 0;
+};
+
+// Hands whole groups to their consumers.
+class Forwarder {
+ public:
+  virtual ~Forwarder() = default;
+  // Tries, while `wanted` is true and the forwarder's patience lasts, until
+  // the consumer answers; then calls `done` from any thread but not before
+  // Deliver returned.  Must not block.
+  virtual void Deliver(std::shared_ptr<const v1::DeliverRequest> message,
+                       std::function<bool()> wanted,
+                       std::function<void(absl::Status)> done) = 0;
+};
+
+// Runs a task on some thread, now or later.
+using Executor = std::function<void(std::function<void()>)>;
+
+struct PipelineOptions {
+  uint64_t initial_credit = 8 << 20;  // Bytes, a stream.
+  uint64_t max_bytes = 256 << 20;
+  absl::Duration partial_ttl = absl::Minutes(5);
+};
+
+// Counted for metrics.
+struct PipelineStats {
+  std::function<void(const Score& score, absl::Duration took)> scored;
+  std::function<void()> forwarded;
+  std::function<void(const absl::Status& error)> infra_error;
+  std::function<void(const absl::Status& error)> refused;  // A bad message.
+  std::function<void(uint64_t bytes)> pending_bytes;
+};
+
+class Pipeline {
+ public:
+  struct Parts {
+    Executor executor;
+    Forwarder* forwarder = nullptr;
+    Outbox* outbox = nullptr;
+    Clock clock;
+    PipelineStats stats;
+  };
+  Pipeline(PipelineOptions options, Parts parts);
+
+  // Before it, every group is UNAVAILABLE.
+  void SetScorer(Scorer scorer);
+  // The coordinator's; groups of an earlier one are given up.
+  void SetEpoch(uint64_t epoch);
+  // A group of a later epoch came: this replica should join anew.
+  void SetOnNewerEpoch(std::function<void()> callback);
+
+  // The caller names its streams, never twice alike; credit follows at once.
+  void Connect(StreamId stream);
+  // RESOURCE_EXHAUSTED: sent without credit; the caller ends the stream.
+  absl::Status Receive(StreamId stream, const v1::SubmitRequest& request);
+  void Disconnect(StreamId stream);
+
+  // Gives up overdue partial groups.  Call every few seconds.
+  void Tick();
+
+  uint64_t pending_bytes() const;
+
+ private:
+  struct Stream {
+    uint64_t owed = 0;    // Credit to give back.
+    int64_t balance = 0;  // Granted minus received.
+    // Acknowledged here; trajectories of them may still be under way.
+    absl::flat_hash_set<GroupId> closed;
+  };
+  struct Effects;  // What to do when the lock is released.
+
+  void Open(StreamId stream, const v1::GroupContext& context, Effects& effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Add(StreamId stream, const v1::TrajectoryOf& message, uint64_t bytes,
+           Effects& effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void GiveUp(const GroupId& id, const absl::Status& why, Effects& effects)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Ack(StreamId stream, const GroupId& id, const absl::Status& status,
+           Effects& effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Owe(StreamId stream, uint64_t bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Settle(Effects& effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Run(Effects effects) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  void ScoreOne(const Ticket& ticket, StreamId stream, uint64_t bytes)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Deliver(const WholeGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Delivered(const WholeGroup& group, const absl::Status& status)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const PipelineOptions options_;
+  const Parts parts_;
+
+  mutable Mutex mutex_;
+  Assembler assembler_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<StreamId, Stream> streams_ ABSL_GUARDED_BY(mutex_);
+  Scorer scorer_ ABSL_GUARDED_BY(mutex_);
+  uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::function<void()> on_newer_epoch_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace aha::reward

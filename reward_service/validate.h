@@ -1,0 +1,20 @@
+// The door of the reward service: what a well-formed context and trajectory
+// are.  Errors are INVALID_ARGUMENT with the field, the rule and the value.
+// Pure functions.
+#pragma once
+
+#include "absl/status/status.h"
+#include "aha/v1/rollout.pb.h"
+
+namespace aha::reward {
+
+inline constexpr int kMaxGenerations = 1024;
+inline constexpr int kMaxTokens = 1 << 20;
+inline constexpr int kMaxTextBytes = 4 << 20;
+
+absl::Status ValidateContext(const v1::GroupContext& context);
+// `context` has passed ValidateContext.
+absl::Status ValidateTrajectory(const v1::GroupContext& context,
+                                const v1::Trajectory& trajectory);
+
+}  // namespace aha::reward
