@@ -34,9 +34,9 @@ namespace aha::rpc {
 enum class ChannelKind { kControl, kBulk };
 
 struct ClientOptions {
-  std::string address;
+  std::string address = {};
   ChannelKind kind = ChannelKind::kControl;
-  Security security;
+  Security security = {};
 };
 
 struct CallOptions {

@@ -20,9 +20,9 @@ class ServerCredentials;
 namespace aha::rpc {
 
 struct Security {
-  std::string tls_cert;  // PEM files; all three or none.
-  std::string tls_key;
-  std::string tls_ca;
+  std::string tls_cert = {};  // PEM files; all three or none.
+  std::string tls_key = {};
+  std::string tls_ca = {};
   bool insecure = false;  // The user wants plain text on any address.
 
   bool tls() const { return !tls_cert.empty(); }

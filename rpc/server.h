@@ -33,7 +33,7 @@ constexpr int kMaxMessageBytes = 64 << 20;
 
 struct ServerOptions {
   std::string listen = "127.0.0.1:0";  // Port 0: one is chosen.
-  Security security;
+  Security security = {};
 };
 
 class Server {

@@ -18,7 +18,7 @@ struct ServiceFlags {
   std::string metrics_listen = "127.0.0.1:0";  // Empty: no metrics.
   std::string coordinator;  // host:port; empty in the coordinator itself.
   std::string name;         // "actor-0"; in logs, metrics and errors.
-  Security security;
+  Security security = {};
   std::string log_level = "info";
 };
 

@@ -1,0 +1,262 @@
+// A real server and a real client over loopback; no sleeps.
+#include "rpc/client.h"
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "aha/v1/admin.grpc.pb.h"
+#include "aha/v1/reward.grpc.pb.h"
+#include "aha/v1/weights.grpc.pb.h"
+#include "gmock/gmock.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "rpc/finish.h"
+#include "rpc/server.h"
+
+namespace aha::rpc {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class FakeAdmin : public v1::Admin::CallbackService {
+ public:
+  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context,
+                                   const v1::GetJobRequest*,
+                                   v1::JobStatus* response) override {
+    const int call = ++calls;
+    response->set_name("tiny");
+    return Finish(context, [&]() -> absl::Status {
+      if (call <= failures) return absl::UnavailableError("not yet");
+      return answer;
+    });
+  }
+
+  // Parks until the client gives up.
+  class Parked : public grpc::ServerUnaryReactor {
+    void OnCancel() override { Finish(grpc::Status::CANCELLED); }
+    void OnDone() override { delete this; }
+  };
+  grpc::ServerUnaryReactor* PauseJob(grpc::CallbackServerContext*,
+                                     const v1::PauseJobRequest*,
+                                     v1::JobStatus*) override {
+    ++calls;
+    return new Parked;
+  }
+
+  std::atomic<int> calls = 0;
+  int failures = 0;
+  absl::Status answer;
+};
+
+// Echoes a credit for each request, so both directions are used at once.
+class FakeReward : public v1::Reward::CallbackService {
+  class Echo
+      : public grpc::ServerBidiReactor<v1::SubmitRequest, v1::SubmitResponse> {
+   public:
+    Echo() { StartRead(&request_); }
+
+   private:
+    void OnReadDone(bool ok) override {
+      if (!ok) return Finish(grpc::Status::OK);
+      if (request_.open().prompt() == "fail") {
+        return Finish({grpc::StatusCode::INVALID_ARGUMENT, "prompt: bad"});
+      }
+      response_.set_credit_bytes(request_.open().key().step());
+      StartWrite(&response_);
+    }
+    void OnWriteDone(bool) override { StartRead(&request_); }
+    void OnDone() override { delete this; }
+
+    v1::SubmitRequest request_;
+    v1::SubmitResponse response_;
+  };
+  grpc::ServerBidiReactor<v1::SubmitRequest, v1::SubmitResponse>* Submit(
+      grpc::CallbackServerContext*) override {
+    return new Echo;
+  }
+};
+
+class FakeWeights : public v1::Weights::CallbackService {
+  class Publisher : public grpc::ServerReadReactor<v1::WeightsChunk> {
+   public:
+    Publisher() { StartRead(&chunk_); }
+
+   private:
+    void OnReadDone(bool ok) override {
+      if (!ok) return Finish(grpc::Status::OK);
+      StartRead(&chunk_);
+    }
+    void OnDone() override { delete this; }
+    v1::WeightsChunk chunk_;
+  };
+  class Fetcher : public grpc::ServerWriteReactor<v1::WeightsChunk> {
+   public:
+    Fetcher() { OnWriteDone(true); }
+
+   private:
+    void OnWriteDone(bool) override {
+      if (chunk_.offset() == 3) return Finish(grpc::Status::OK);
+      chunk_.set_offset(chunk_.offset() + 1);
+      StartWrite(&chunk_);
+    }
+    void OnDone() override { delete this; }
+    v1::WeightsChunk chunk_;
+  };
+  grpc::ServerReadReactor<v1::WeightsChunk>* Publish(
+      grpc::CallbackServerContext*, v1::PublishResponse*) override {
+    return new Publisher;
+  }
+  grpc::ServerWriteReactor<v1::WeightsChunk>* Fetch(
+      grpc::CallbackServerContext*, const v1::FetchRequest*) override {
+    return new Fetcher;
+  }
+};
+
+class ClientTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto server = Server::Start({}, {&admin_, &reward_, &weights_});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    auto client = Client::New({.address = server_->address()});
+    ASSERT_TRUE(client.ok()) << client.status();
+    client_ = *std::move(client);
+  }
+
+  absl::Status GetJob(const CallOptions& options = {}) {
+    return client_->Call("aha.v1.Admin.GetJob", v1::GetJobRequest(), &status_,
+                         options);
+  }
+
+  FakeAdmin admin_;
+  FakeReward reward_;
+  FakeWeights weights_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<Client> client_;
+  v1::JobStatus status_;
+};
+
+TEST_F(ClientTest, CallsAMethodByItsName) {
+  EXPECT_TRUE(GetJob().ok());
+  EXPECT_EQ(status_.name(), "tiny");
+}
+
+TEST_F(ClientTest, RefusesAMethodOrAMessageThatIsNotInTheProto) {
+  EXPECT_EQ(client_->Call("aha.v1.Admin.GetJobs", v1::GetJobRequest(), &status_)
+                .code(),
+            absl::StatusCode::kInternal);
+  EXPECT_EQ(client_->Call("aha.v1.Admin.GetJob", v1::StopJobRequest(), &status_)
+                .code(),
+            absl::StatusCode::kInternal);
+  EXPECT_EQ(admin_.calls, 0);
+}
+
+TEST_F(ClientTest, RetriesWhileThePeerIsUnavailable) {
+  admin_.failures = 3;
+  EXPECT_TRUE(GetJob().ok());
+  EXPECT_EQ(admin_.calls, 4);
+}
+
+TEST_F(ClientTest, DoesNotRetryAnAnswerAndNamesMethodPeerAndTime) {
+  admin_.answer = absl::FailedPreconditionError("epoch: want 3, got 2");
+  const absl::Status status = GetJob();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("GetJob"), HasSubstr(server_->address()),
+                    HasSubstr("epoch: want 3, got 2"), HasSubstr("waited")));
+  EXPECT_EQ(admin_.calls, 1);
+}
+
+TEST_F(ClientTest, GivesUpAtTheDeadline) {
+  const absl::Status status = client_->Call(
+      "aha.v1.Admin.PauseJob", v1::PauseJobRequest(), &status_,
+      {.attempt = absl::Milliseconds(30), .total = absl::Milliseconds(30)});
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(ClientTest, CancellationEndsACallThatWaits) {
+  Cancellation cancel;
+  std::thread canceller([&] {
+    while (admin_.calls == 0) std::this_thread::yield();
+    cancel.Cancel();
+  });
+  const absl::Status status =
+      client_->Call("aha.v1.Admin.PauseJob", v1::PauseJobRequest(), &status_,
+                    {.cancel = &cancel});
+  canceller.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(GetJob({.cancel = &cancel}).code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(ClientTest, ABidiStreamCarriesBothDirections) {
+  auto stream = client_->Open("aha.v1.Reward.Submit");
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  v1::SubmitRequest request;
+  v1::SubmitResponse response;
+  for (uint64_t i = 1; i <= 3; ++i) {
+    request.mutable_open()->mutable_key()->set_step(i);
+    ASSERT_TRUE((*stream)->Write(request).ok());
+    const absl::StatusOr<bool> read = (*stream)->Read(&response);
+    ASSERT_TRUE(read.ok() && *read) << read.status();
+    EXPECT_EQ(response.credit_bytes(), i);
+  }
+  EXPECT_TRUE((*stream)->WritesDone().ok());
+  const absl::StatusOr<bool> end = (*stream)->Read(&response);
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_FALSE(*end);
+  EXPECT_TRUE((*stream)->Finish().ok());
+}
+
+TEST_F(ClientTest, AStreamsErrorReachesReaderAndFinish) {
+  auto stream = client_->Open("aha.v1.Reward.Submit");
+  ASSERT_TRUE(stream.ok());
+  v1::SubmitRequest request;
+  request.mutable_open()->set_prompt("fail");
+  ASSERT_TRUE((*stream)->Write(request).ok());
+  v1::SubmitResponse response;
+  const absl::StatusOr<bool> read = (*stream)->Read(&response);
+  EXPECT_EQ(read.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string((*stream)->Finish().message()),
+              HasSubstr("prompt: bad"));
+  EXPECT_FALSE((*stream)->Write(request).ok());
+}
+
+TEST_F(ClientTest, AStreamThatIsDroppedIsCancelled) {
+  auto stream = client_->Open("aha.v1.Reward.Submit");
+  ASSERT_TRUE(stream.ok());
+  stream->reset();
+  EXPECT_TRUE(GetJob().ok());
+}
+
+TEST_F(ClientTest, ClientAndServerStreamsWorkToo) {
+  auto publish = client_->Open("aha.v1.Weights.Publish");
+  ASSERT_TRUE(publish.ok());
+  ASSERT_TRUE((*publish)->Write(v1::WeightsChunk()).ok());
+  ASSERT_TRUE((*publish)->WritesDone().ok());
+  EXPECT_TRUE((*publish)->Finish().ok());
+
+  auto fetch = client_->Open("aha.v1.Weights.Fetch");
+  ASSERT_TRUE(fetch.ok());
+  ASSERT_TRUE((*fetch)->Write(v1::FetchRequest()).ok());
+  ASSERT_TRUE((*fetch)->WritesDone().ok());
+  v1::WeightsChunk chunk;
+  for (uint64_t i = 1; i <= 3; ++i) {
+    const absl::StatusOr<bool> read = (*fetch)->Read(&chunk);
+    ASSERT_TRUE(read.ok() && *read) << read.status();
+    EXPECT_EQ(chunk.offset(), i);
+  }
+  EXPECT_FALSE(*(*fetch)->Read(&chunk));
+}
+
+TEST_F(ClientTest, AServerThatIsGoneIsUnavailable) {
+  server_->Shutdown(absl::ZeroDuration());
+  const absl::Status status = GetJob({.total = absl::Milliseconds(100)});
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace aha::rpc

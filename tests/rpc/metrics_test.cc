@@ -1,0 +1,81 @@
+#include "rpc/metrics.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rpc/security.h"
+
+namespace aha::rpc {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Get(const std::string& address) {
+  const int port = ParseAddress(address)->port;
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) return "";
+  const std::string request = "GET /metrics HTTP/1.0\r\n\r\n";
+  (void)!write(fd, request.data(), request.size());
+  std::string text;
+  char buffer[4096];
+  for (ssize_t n; (n = read(fd, buffer, sizeof(buffer))) > 0;) {
+    text.append(buffer, static_cast<size_t>(n));
+  }
+  close(fd);
+  return text;
+}
+
+TEST(MetricsTest, SeriesExistAtZeroBeforeAnythingHappened) {
+  Metrics metrics("test");
+  metrics.AddCounter("aha_steps_total", "Steps done.");
+  EXPECT_THAT(metrics.Text(), HasSubstr("aha_steps_total 0"));
+  EXPECT_THAT(metrics.Text(), HasSubstr("program=\"test\""));
+}
+
+TEST(MetricsTest, TheSameNameAndLabelsAreTheSameSeries) {
+  Metrics metrics("test");
+  metrics.AddCounter("aha_waits_total", "Waits.", {{"for", "group"}})
+      .Increment(2);
+  metrics.AddCounter("aha_waits_total", "Waits.", {{"for", "group"}})
+      .Increment();
+  EXPECT_THAT(metrics.Text(), HasSubstr("aha_waits_total{for=\"group\"} 3"));
+}
+
+TEST(MetricsTest, AHandleThatWasNeverAddedCountsNothing) {
+  Counter counter;
+  counter.Increment();
+  EXPECT_EQ(counter.Value(), 0);
+}
+
+TEST(MetricsServerTest, ServesTheSeriesOnAFreePort) {
+  Metrics metrics("test");
+  metrics.AddGauge("aha_members", "Members.").Set(4);
+  auto server = MetricsServer::Start("127.0.0.1:0", metrics);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const std::string text = Get((*server)->address());
+  EXPECT_THAT(text, HasSubstr("200 OK"));
+  EXPECT_THAT(text, HasSubstr("aha_members 4"));
+  EXPECT_THAT(text, HasSubstr("process_resident_memory_bytes"));
+}
+
+TEST(MetricsServerTest, APortInUseIsNamed) {
+  Metrics metrics("test");
+  auto first = MetricsServer::Start("127.0.0.1:0", metrics);
+  ASSERT_TRUE(first.ok());
+  const auto second = MetricsServer::Start((*first)->address(), metrics);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(second.status().message()),
+              HasSubstr((*first)->address()));
+}
+
+}  // namespace
+}  // namespace aha::rpc
