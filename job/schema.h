@@ -1,0 +1,49 @@
+// The schema behind job files: descriptors and their Rule annotations;
+// internal to job/.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "aha/v1/job.pb.h"
+#include "aha/v1/options.pb.h"
+
+namespace aha {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+const v1::Rule& RuleOf(const FieldDescriptor& field);
+
+inline bool IsMessage(const FieldDescriptor& field) {
+  return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+}
+
+// "whole number", "list of text", ...
+std::string TypeName(const FieldDescriptor& field);
+
+// As it would stand in a job file; empty if there is none.
+std::string DefaultText(const FieldDescriptor& field);
+
+// "2 to 1024", "at least 1", "above 0", "one of a, b"; empty if free.
+std::string RangeText(const v1::Rule& rule);
+
+// 0.2 as "0.2": the fewest digits that read back as the same number.
+std::string NumberText(double value);
+
+// The candidate that `name` is probably a slip for; empty if none is near.
+std::string NearestName(absl::string_view name,
+                        const std::vector<std::string>& candidates);
+
+// "stages[].grpo.steps" of every field below a message.
+struct SchemaKey {
+  std::string path;
+  const FieldDescriptor* field;
+};
+std::vector<SchemaKey> SchemaKeys(const Descriptor& root,
+                                  absl::string_view prefix = "");
+
+}  // namespace aha
