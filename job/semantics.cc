@@ -140,7 +140,8 @@ void CheckRewards(const v1::Job& job, Problems* problems) {
 // `path` is that of the sampling settings.
 void CheckContext(const v1::Job& job, const v1::Sampling& sampling,
                   const std::string& path, Problems* problems) {
-  if (!job.model().has_architecture()) return;  // The learner reads the model.
+  // What a directory's model can hold, the learner finds out.
+  if (job.model().has_path() || !job.model().has_architecture()) return;
   const int64_t context = job.model().architecture().max_position_embeddings();
   const int64_t prompt = job.prompts().max_prompt_length();
   const int64_t completion = sampling.max_completion_length();
