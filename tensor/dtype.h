@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 
@@ -34,6 +36,18 @@ constexpr Bf16 ToBf16(float x) {
     return {static_cast<uint16_t>((bits >> 16) | 0x40)};
   }
   return {static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
+}
+
+// WithType(dtype, [&]<class T>() { ... }): T is float or Bf16.
+template <class F>
+decltype(auto) WithType(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::kF32:
+      return std::forward<F>(f).template operator()<float>();
+    case DType::kBf16:
+      return std::forward<F>(f).template operator()<Bf16>();
+  }
+  std::abort();  // Every enumerator is handled above; -Wswitch keeps it so.
 }
 
 }  // namespace aha

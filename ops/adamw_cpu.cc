@@ -1,0 +1,57 @@
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "ops/adamw.h"
+#include "ops/simd_table.h"
+
+namespace aha::ops {
+namespace {
+
+constexpr int64_t kBlock = 1 << 14;
+
+// beta^t by squaring: no libm, so the same bits everywhere.
+double Power(double beta, int64_t t) {
+  double power = 1;
+  for (double factor = beta; t > 0; t >>= 1, factor *= factor) {
+    if (t & 1) power *= factor;
+  }
+  return power;
+}
+
+}  // namespace
+
+void AdamW(const CpuContext& context, const AdamWArgs& a) {
+  const double correction1 = 1 - Power(a.beta1, a.t);
+  const double correction2 = 1 - Power(a.beta2, a.t);
+  const AdamWFactors factors = {
+      .gradient_scale = a.gradient_scale,
+      .beta1 = static_cast<float>(a.beta1),
+      .beta2 = static_cast<float>(a.beta2),
+      .decay = static_cast<float>(a.learning_rate * a.weight_decay),
+      .step = static_cast<float>(a.learning_rate / correction1),
+      .inv_root2 = static_cast<float>(1 / std::sqrt(correction2)),
+      .epsilon = static_cast<float>(a.epsilon)};
+  const int64_t size = static_cast<int64_t>(SizeOf(a.dtype));
+  context.pool->For((a.count + kBlock - 1) / kBlock, [&](int64_t i) {
+    const int64_t at = i * kBlock;
+    Simd().adamw(factors, a.sums + at, a.master + at, a.m + at, a.v + at,
+                 static_cast<char*>(a.weights) + at * size,
+                 std::min(kBlock, a.count - at), a.dtype);
+  });
+}
+
+double SumOfSquares(const CpuContext& context, const int64_t* sums,
+                    int64_t count) {
+  const int64_t blocks = (count + kBlock - 1) / kBlock;
+  std::vector<double> partial(static_cast<size_t>(blocks));
+  context.pool->For(blocks, [&](int64_t i) {
+    const int64_t at = i * kBlock;
+    partial[i] = Simd().sum_of_squares(sums + at, std::min(kBlock, count - at));
+  });
+  double total = 0;
+  for (const double part : partial) total += part;
+  return total;
+}
+
+}  // namespace aha::ops

@@ -1,0 +1,62 @@
+// One product in one thread.  Internal to ops/: matmul.h and head.h cut their
+// products into calls of this.
+//
+// oneDNN computes it where its kernel is "brgemm", which sums each element over
+// k in one order whatever the other rows (measured, and checked again at
+// start-up by Certify); elsewhere (AVX2, bf16 without AVX512-BF16) our own
+// fp32 kernel does.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "ops/matmul.h"
+#include "tensor/dtype.h"
+
+namespace aha::ops {
+
+// The rows of x that one Gemm takes at most: enough for the kernel to run at
+// its best, and it bounds the number of compiled kernels.
+constexpr int64_t kMaxGemmRows = 64;
+
+// B [k, n], packed.  Thread-safe while no Pack runs.
+class PackedPanel {
+ public:
+  static absl::StatusOr<PackedPanel> Create(int64_t k, int64_t n, DType dtype);
+  PackedPanel(PackedPanel&&) noexcept;
+  PackedPanel& operator=(PackedPanel&&) noexcept;
+  ~PackedPanel();
+
+  // kTransposed: B[i, j] = w[j * stride + i]; kPlain: w[i * stride + j].
+  void Pack(const void* w, int64_t stride, PackedMatrix::Source source);
+
+  int64_t k() const;
+  int64_t n() const;
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  explicit PackedPanel(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// y [m, n] at row stride `stride_y` = or += x [m, k] b, m <= kMaxGemmRows.
+void Gemm(const PackedPanel& b, const void* x, float* y, int64_t stride_y,
+          int64_t m, Into into);
+
+// Some rows of a weight's gradient: dw [n, k] = or += dy^T x, with dy's rows
+// `stride_dy` apart.
+struct GradWeightPanel {
+  const void* dy;
+  int64_t stride_dy;
+  const void* x;  // [m, k]
+  float* dw;      // [n, k]
+  int64_t m, n, k;
+  DType dtype;
+  Into into;
+};
+void GemmGradWeight(const GradWeightPanel& panel);
+
+}  // namespace aha::ops

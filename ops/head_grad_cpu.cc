@@ -1,0 +1,78 @@
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "ops/head.h"
+#include "ops/head_tiles.h"
+#include "ops/rows.h"
+
+namespace aha::ops {
+namespace {
+
+// dlogits of every row in one tile, rounded to the GEMMs' format.
+void TileGrad(const CpuContext& context, const HeadGradArgs& args, int64_t tile,
+              std::byte* dlogits) {
+  const PackedHead::Impl& head = args.head->impl();
+  const PackedPanel& panel = head.tiles[tile];
+  const float inv = InverseTemperature(args.temperature);
+  constexpr int64_t kRows = 32;
+  context.pool->For((args.rows + kRows - 1) / kRows, [&](int64_t b) {
+    const int64_t begin = b * kRows, n = std::min(kRows, args.rows - begin);
+    float* logits = ThreadScratch(0, n * kHeadTile);
+    Gemm(panel, ElementAt(args.x, begin * head.hidden, head.dtype), logits,
+         kHeadTile, n, Into::kOverwrite);
+    for (int64_t r = begin; r < begin + n; ++r) {
+      const std::byte* out = ElementAt(dlogits, r * panel.n(), head.dtype);
+      Simd().dlogits(logits + (r - begin) * kHeadTile, inv, args.log_sum_exp[r],
+                     args.dlogprob[r] * inv, args.tokens[r] - tile * kHeadTile,
+                     const_cast<std::byte*>(out), panel.n(), head.dtype);
+    }
+  });
+}
+
+// The shapes were good for PackedHead::Create, so they are here.
+PackedMatrix NewMatrix(int64_t k, int64_t n, DType dtype) {
+  absl::StatusOr<PackedMatrix> matrix = PackedMatrix::Create(k, n, dtype);
+  if (!matrix.ok()) {
+    std::fprintf(stderr, "aha: HeadGrad: %s\n",
+                 matrix.status().ToString().c_str());
+    std::abort();
+  }
+  return *std::move(matrix);
+}
+
+}  // namespace
+
+void HeadGrad(const CpuContext& context, const HeadGradArgs& args) {
+  const PackedHead::Impl& head = args.head->impl();
+  const int64_t tiles = HeadTiles(*args.head), hidden = head.hidden;
+  Buffer dlogits(static_cast<size_t>(args.rows * kHeadTile) *
+                 SizeOf(head.dtype));
+  std::unique_ptr<PackedMatrix> w;  // One tile's entries as B of dx = dl w.
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t n = head.tiles[tile].n();
+    const std::byte* rows =
+        ElementAt(args.w, tile * kHeadTile * hidden, head.dtype);
+    TileGrad(context, args, tile, dlogits.data());
+    MatmulGradWeight(context, {.dy = dlogits.data(),
+                               .x = args.x,
+                               .dw = args.dw + tile * kHeadTile * hidden,
+                               .m = args.rows,
+                               .n = n,
+                               .k = hidden,
+                               .dtype = head.dtype});
+    if (w == nullptr || w->k() != n) {
+      w = std::make_unique<PackedMatrix>(NewMatrix(n, hidden, head.dtype));
+    }
+    w->Pack(context, rows, PackedMatrix::Source::kPlain);
+    Matmul(context, {.x = dlogits.data(),
+                     .b = w.get(),
+                     .y = args.dx,
+                     .m = args.rows,
+                     .into = tile == 0 ? Into::kOverwrite : Into::kAdd});
+  }
+}
+
+}  // namespace aha::ops

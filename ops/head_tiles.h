@@ -1,0 +1,103 @@
+// The walk over the head's tiles that sampling, scoring and the gradient share.
+// Internal to ops/.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "ops/buffer.h"
+#include "ops/gemm.h"
+#include "ops/head.h"
+#include "ops/scalar_math.h"
+#include "ops/simd_table.h"
+
+namespace aha::ops {
+
+struct PackedHead::Impl {
+  int64_t vocab, hidden;
+  DType dtype;
+  std::vector<PackedPanel> tiles;  // kHeadTile entries each, the last fewer.
+};
+
+inline int64_t HeadTiles(const PackedHead& head) {
+  return static_cast<int64_t>(head.impl().tiles.size());
+}
+
+inline float InverseTemperature(float temperature) {
+  return temperature > 0 ? 1.f / temperature : 1.f;
+}
+
+inline const std::byte* ElementAt(const void* data, int64_t i, DType dtype) {
+  return static_cast<const std::byte*>(data) +
+         i * static_cast<int64_t>(SizeOf(dtype));
+}
+
+// A row's sums over all tiles.
+class RowSums {
+ public:
+  // REQUIRES: tiles in ascending order.
+  void Add(const TileSums& tile) {
+    const double max = tile.max;
+    if (max > max_) {
+      Rescale(ExpOf(max_ - max), max_ - max);
+      max_ = max;
+    }
+    const double factor = ExpOf(max - max_), shift = max - max_;
+    sum_ += factor * tile.sum;
+    if (factor > 0) weighted_ += factor * (tile.weighted + shift * tile.sum);
+    // A logit of -inf or NaN leaves its mark here and nowhere else.
+    if (tile.weighted != tile.weighted) sum_ = tile.weighted;
+  }
+  double log_sum_exp() const { return max_ + Ln(sum_); }
+  float Logprob(float logit) const {
+    return static_cast<float>(double{logit} - log_sum_exp());
+  }
+  float Entropy() const {
+    return static_cast<float>(Ln(sum_) - weighted_ / sum_);
+  }
+
+ private:
+  void Rescale(double factor, double shift) {
+    if (sum_ == 0) return;  // Nothing yet; shift is -inf.
+    weighted_ = factor * (weighted_ + shift * sum_);
+    sum_ *= factor;
+  }
+
+  double max_ = -std::numeric_limits<double>::infinity();
+  double sum_ = 0;
+  double weighted_ = 0;  // Relative to max_, as TileSums' is to its own.
+};
+
+// body(row, tile, logits): each row's products with each tile of the
+// vocabulary, in any order and in several threads; `logits` [tile's entries]
+// may be written to.
+template <class F>
+void ForTiles(const CpuContext& context, const PackedHead& head, const void* x,
+              int64_t rows, F&& body) {
+  const PackedHead::Impl& h = head.impl();
+  const int64_t tiles = HeadTiles(head);
+  // Rows at a time: enough tasks for the threads, if the products allow.
+  const int64_t enough = 4 * context.pool->threads();
+  int64_t block = kMaxGemmRows;
+  while (block > 16 && tiles * ((rows + block - 1) / block) < enough) {
+    block /= 2;
+  }
+  const int64_t blocks = (rows + block - 1) / block;
+  context.pool->For(tiles * blocks, [&](int64_t i) {
+    const int64_t tile = i / blocks, begin = i % blocks * block;
+    const int64_t n = std::min(block, rows - begin);
+    float* logits = ThreadScratch(0, n * kHeadTile);
+    Gemm(h.tiles[tile], ElementAt(x, begin * h.hidden, h.dtype), logits,
+         kHeadTile, n, Into::kOverwrite);
+    for (int64_t r = 0; r < n; ++r) {
+      body(begin + r, tile, logits + r * kHeadTile);
+    }
+  });
+}
+
+// Rows of a combination step a task.
+constexpr int64_t kCombineRows = 32;
+
+}  // namespace aha::ops

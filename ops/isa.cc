@@ -1,0 +1,92 @@
+#include "ops/isa.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "dnnl.h"
+
+namespace aha::ops {
+namespace {
+
+bool Has(Isa isa) {
+  __builtin_cpu_init();
+  switch (isa) {
+    case Isa::kAvx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case Isa::kAvx512:
+      return Has(Isa::kAvx2) && __builtin_cpu_supports("avx512f") &&
+             __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512dq");
+    case Isa::kAvx512Bf16:
+      return Has(Isa::kAvx512) && __builtin_cpu_supports("avx512bf16");
+  }
+  return false;
+}
+
+[[noreturn]] void Refuse(const char* message, const char* value) {
+  std::fprintf(stderr, "aha: %s%s\n", message, value);
+  std::abort();
+}
+
+Isa Asked(absl::string_view name) {
+  for (const Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16}) {
+    if (name == NameOf(isa)) return isa;
+  }
+  Refuse("AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got ", name.data());
+}
+
+Isa Choose() {
+  if (!Has(Isa::kAvx2)) {
+    Refuse("this CPU has no AVX2 with FMA, which every kernel needs", "");
+  }
+  if (const char* name = std::getenv("AHA_CPU_ISA");
+      name != nullptr && *name != '\0') {
+    const Isa isa = Asked(name);
+    if (!Has(isa)) Refuse("this CPU lacks what AHA_CPU_ISA asks for: ", name);
+    return isa;
+  }
+  if (Has(Isa::kAvx512Bf16)) return Isa::kAvx512Bf16;
+  return Has(Isa::kAvx512) ? Isa::kAvx512 : Isa::kAvx2;
+}
+
+// One ISA means one set of kernels everywhere, so a better CPU is held down to
+// what we name (and know to be row-invariant).
+void TellOneDnn(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx2:
+      dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
+      return;
+    case Isa::kAvx512:
+      dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core);
+      return;
+    case Isa::kAvx512Bf16:
+      dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_bf16);
+      return;
+  }
+}
+
+}  // namespace
+
+Isa CurrentIsa() {
+  static const Isa isa = [] {
+    const Isa chosen = Choose();
+    TellOneDnn(chosen);
+    return chosen;
+  }();
+  return isa;
+}
+
+absl::string_view NameOf(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kAvx512Bf16:
+      return "avx512_bf16";
+  }
+  return "unknown";
+}
+
+}  // namespace aha::ops

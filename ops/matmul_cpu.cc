@@ -1,0 +1,166 @@
+#include <algorithm>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "ops/buffer.h"
+#include "ops/gemm.h"
+#include "ops/matmul.h"
+
+namespace aha::ops {
+namespace {
+
+// A task below about 10 us costs more in hand-over than it gains.
+constexpr int64_t kMinTaskMacs = 1 << 20;
+constexpr int64_t kMinRows = 16;
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// A panel's bytes should stay in half an L2 while rows stream past it, and
+// narrow ones balance better.  A function of the shape alone.
+int64_t PanelWidth(int64_t k, int64_t n) {
+  const int64_t most = std::clamp<int64_t>((1 << 17) / k / 64 * 64, 64, 512);
+  const int64_t panels = CeilDiv(n, most);
+  return CeilDiv(CeilDiv(n, panels), 64) * 64;
+}
+
+const std::byte* At(const void* data, int64_t index, DType dtype) {
+  return static_cast<const std::byte*>(data) +
+         index * static_cast<int64_t>(SizeOf(dtype));
+}
+
+}  // namespace
+
+struct PackedMatrix::Impl {
+  int64_t k, n, width;
+  DType dtype;
+  std::vector<PackedPanel> panels;  // width columns each, the last fewer.
+};
+
+PackedMatrix::PackedMatrix(std::unique_ptr<Impl> impl)
+    : impl_(std::move(impl)) {}
+PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
+PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
+PackedMatrix::~PackedMatrix() = default;
+int64_t PackedMatrix::k() const { return impl_->k; }
+int64_t PackedMatrix::n() const { return impl_->n; }
+DType PackedMatrix::dtype() const { return impl_->dtype; }
+
+absl::StatusOr<PackedMatrix> PackedMatrix::Create(int64_t k, int64_t n,
+                                                  DType dtype) {
+  auto impl = std::make_unique<Impl>();
+  impl->k = k;
+  impl->n = n;
+  impl->dtype = dtype;
+  impl->width = k > 0 && n > 0 ? PanelWidth(k, n) : 1;
+  int64_t begin = 0;
+  do {
+    absl::StatusOr<PackedPanel> panel =
+        PackedPanel::Create(k, std::min(impl->width, n - begin), dtype);
+    if (!panel.ok()) return panel.status();
+    impl->panels.push_back(*std::move(panel));
+    begin += impl->width;
+  } while (begin < n);
+  return PackedMatrix(std::move(impl));
+}
+
+void PackedMatrix::Pack(const CpuContext& context, const void* w,
+                        Source source) {
+  Impl& p = *impl_;
+  const bool plain = source == Source::kPlain;
+  const int64_t stride = plain ? p.n : p.k;
+  const int64_t count = static_cast<int64_t>(p.panels.size());
+  context.pool->For(count, [&](int64_t i) {
+    const int64_t first = i * p.width * (plain ? 1 : p.k);
+    p.panels[i].Pack(At(w, first, p.dtype), stride, source);
+  });
+}
+
+void Matmul(const CpuContext& context, const MatmulArgs& args) {
+  const PackedMatrix::Impl& b = args.b->impl();
+  const int64_t panels = static_cast<int64_t>(b.panels.size());
+  const int64_t enough = 4 * context.pool->threads();
+  int64_t block = kMaxGemmRows;
+  while (block > kMinRows && panels * CeilDiv(args.m, block) < enough &&
+         block / 2 * b.k * b.width >= kMinTaskMacs) {
+    block /= 2;
+  }
+  const int64_t blocks = CeilDiv(args.m, block);
+  const auto task = [&](int64_t i) {
+    // Rows vary fastest: a panel stays in the cache while rows pass.
+    const int64_t panel = i / blocks, row = i % blocks * block;
+    Gemm(b.panels[panel], At(args.x, row * b.k, b.dtype),
+         args.y + row * b.n + panel * b.width, b.n,
+         std::min(block, args.m - row), args.into);
+  };
+  const int64_t tasks = panels * blocks;
+  if (args.m * b.k * b.n < 2 * kMinTaskMacs) {
+    for (int64_t i = 0; i < tasks; ++i) task(i);
+    return;
+  }
+  context.pool->For(tasks, task);
+}
+
+namespace {
+
+// The m rows are summed 1024 at a time, then the rest in whole 64s, then the
+// last ones padded with zeros to 64: few kernels to compile for any m.
+constexpr int64_t kLongSum = 1024;
+constexpr int64_t kShortSum = 64;
+
+// The last rows (m % kShortSum) of both factors, padded.
+struct Tail {
+  Buffer dy, x;
+};
+
+Tail PadTail(const MatmulGradWeightArgs& a, int64_t begin) {
+  const auto padded = [&](const void* from, int64_t cols) {
+    const int64_t size = static_cast<int64_t>(SizeOf(a.dtype));
+    Buffer out(static_cast<size_t>(kShortSum * cols * size));
+    const size_t used = static_cast<size_t>((a.m - begin) * cols * size);
+    std::memcpy(out.data(), At(from, begin * cols, a.dtype), used);
+    std::memset(out.data() + used, 0,
+                static_cast<size_t>(kShortSum * cols * size) - used);
+    return out;
+  };
+  return {padded(a.dy, a.n), padded(a.x, a.k)};
+}
+
+}  // namespace
+
+void MatmulGradWeight(const CpuContext& context,
+                      const MatmulGradWeightArgs& args) {
+  if (args.m == 0) {
+    std::fill_n(args.dw, args.n * args.k, 0.f);
+    return;
+  }
+  const int64_t tail_begin = args.m / kShortSum * kShortSum;
+  Tail tail;
+  if (tail_begin < args.m) tail = PadTail(args, tail_begin);
+  const int64_t width = args.n >= 1024 ? 64 : 32;
+  const auto task = [&](int64_t i) {
+    const int64_t row = i * width;
+    GradWeightPanel panel{};
+    panel.stride_dy = args.n;
+    panel.dw = args.dw + row * args.k;
+    panel.n = std::min(width, args.n - row);
+    panel.k = args.k;
+    panel.dtype = args.dtype;
+    panel.into = Into::kOverwrite;
+    for (int64_t begin = 0; begin < args.m; begin += panel.m) {
+      panel.m = std::min(kLongSum, tail_begin - begin);
+      panel.dy = At(args.dy, begin * args.n + row, args.dtype);
+      panel.x = At(args.x, begin * args.k, args.dtype);
+      if (begin == tail_begin) {
+        panel.m = kShortSum;
+        panel.dy = At(tail.dy.data(), row, args.dtype);
+        panel.x = tail.x.data();
+      }
+      GemmGradWeight(panel);
+      panel.into = Into::kAdd;
+    }
+  };
+  context.pool->For(CeilDiv(args.n, width), task);
+}
+
+}  // namespace aha::ops

@@ -1,0 +1,24 @@
+// Cutting rows into tasks.  Internal to ops/.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "ops/context.h"
+
+namespace aha::ops {
+
+// body(row) for every row, several rows a task: about `cost` is what a row
+// costs, in multiply-adds or the like.
+template <class F>
+void ForRows(const CpuContext& context, int64_t rows, int64_t cost, F&& body) {
+  constexpr int64_t kTaskCost = 1 << 15;  // Some microseconds.
+  const int64_t block =
+      std::clamp<int64_t>(kTaskCost / std::max<int64_t>(cost, 1), 1, rows | 1);
+  context.pool->For((rows + block - 1) / block, [&](int64_t i) {
+    const int64_t end = std::min(rows, (i + 1) * block);
+    for (int64_t row = i * block; row < end; ++row) body(row);
+  });
+}
+
+}  // namespace aha::ops

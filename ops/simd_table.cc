@@ -1,0 +1,33 @@
+#include "ops/simd_table.h"
+
+namespace aha::ops {
+
+#define AHA_DECLARE_KERNELS(isa)     \
+  namespace isa {                    \
+  void AddElementwise(SimdTable& t); \
+  void AddAdamW(SimdTable& t);       \
+  void AddAttention(SimdTable& t);   \
+  void AddHead(SimdTable& t);        \
+  void AddGemm(SimdTable& t);        \
+  inline SimdTable Table() {         \
+    SimdTable t;                     \
+    AddElementwise(t);               \
+    AddAdamW(t);                     \
+    AddAttention(t);                 \
+    AddHead(t);                      \
+    AddGemm(t);                      \
+    return t;                        \
+  }                                  \
+  }
+AHA_DECLARE_KERNELS(avx2)
+AHA_DECLARE_KERNELS(avx512)
+#undef AHA_DECLARE_KERNELS
+
+const SimdTable& Simd() {
+  // What AVX512-BF16 adds is used by oneDNN's products alone.
+  static const SimdTable table =
+      CurrentIsa() == Isa::kAvx2 ? avx2::Table() : avx512::Table();
+  return table;
+}
+
+}  // namespace aha::ops
