@@ -14,7 +14,7 @@
 namespace aha {
 
 struct ChatMessage {
-  std::string role;     // "system", "user", "assistant".
+  std::string role;  // "system", "user", "assistant".
   std::string content;
 };
 

@@ -1,0 +1,101 @@
+// GGUF, the model files of llama.cpp: metadata, a table of tensors, and their
+// data, in versions 2 and 3, little-endian.
+//
+// A file from outside is never trusted: counts and sizes are checked against
+// the bytes that are there before anything is reserved, and every tensor lies
+// within the file.
+//
+// Immutable; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace aha {
+
+// How a tensor's numbers are stored.  Values are the file format's.
+enum class GgufType : uint32_t {
+  kF32 = 0,
+  kF16 = 1,
+  kQ4_0 = 2,
+  kQ4_1 = 3,
+  kQ8_0 = 8,
+  kBf16 = 30,
+};
+
+// "Q4_1", or "type 12" if it is not one of the above.
+std::string GgufTypeName(uint32_t type);
+
+struct GgufTensor {
+  std::string name;
+  std::vector<int64_t> shape;  // Slowest dimension first, as everywhere else.
+  GgufType type = GgufType::kF32;
+  int64_t count = 0;       // Product of shape.
+  absl::string_view data;  // In the file.
+};
+
+using GgufValue =
+    std::variant<int64_t, double, bool, std::string, std::vector<int64_t>,
+                 std::vector<double>, std::vector<std::string>>;
+
+class GgufFile {
+ public:
+  // Maps the file.  NOT_FOUND if it cannot be opened; otherwise as Parse, with
+  // the path.
+  static absl::StatusOr<std::unique_ptr<GgufFile>> Open(
+      const std::string& path);
+  // INVALID_ARGUMENT with field, rule and value for what is malformed,
+  // UNIMPLEMENTED for other versions and tensor types.  `bytes` must outlive
+  // the result.
+  static absl::StatusOr<std::unique_ptr<GgufFile>> Parse(
+      absl::string_view bytes);
+  ~GgufFile();
+
+  // Null if there is none.
+  const GgufValue* Find(absl::string_view key) const;
+  // NOT_FOUND if the key is not there, INVALID_ARGUMENT if it is of another
+  // type.
+  absl::StatusOr<int64_t> Integer(absl::string_view key) const;
+  absl::StatusOr<double> Number(absl::string_view key) const;
+  absl::StatusOr<bool> Bool(absl::string_view key) const;
+  absl::StatusOr<std::string> String(absl::string_view key) const;
+  absl::StatusOr<const std::vector<std::string>*> Strings(
+      absl::string_view key) const;
+  absl::StatusOr<const std::vector<int64_t>*> Integers(
+      absl::string_view key) const;
+
+  absl::Span<const GgufTensor> tensors() const { return tensors_; }
+  const GgufTensor* FindTensor(absl::string_view name) const;  // Or null.
+
+ private:
+  class Mapping;
+  class Parser;
+  GgufFile();
+
+  std::unique_ptr<Mapping> mapping_;
+  absl::flat_hash_map<std::string, GgufValue> values_;
+  std::vector<GgufTensor> tensors_;
+  absl::flat_hash_map<std::string, size_t> tensor_index_;
+};
+
+// Numbers [begin, begin + out.size()) of the tensor, as floats.
+// REQUIRES: the range lies within it; begin is a multiple of 32.
+void Dequantize(const GgufTensor& tensor, int64_t begin, absl::Span<float> out);
+
+// Numbers in a block, and its bytes.
+struct GgufBlock {
+  int64_t numbers;
+  int64_t bytes;
+};
+// {0, 0} if the type is not one that Aha reads.
+GgufBlock BlockOf(uint32_t type);
+
+}  // namespace aha

@@ -1,0 +1,194 @@
+#include "model/import.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "model/tokenizer.h"
+#include "model/tokenizer_bytes.h"
+#include "nlohmann/json.hpp"
+
+namespace aha {
+namespace {
+
+namespace fs = std::filesystem;
+
+absl::Status InFile(const absl::Status& status, const std::string& path) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat(path, ": ", status.message()));
+}
+
+absl::StatusOr<std::string> ReadText(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  if (!file.good() && !file.eof()) {
+    return absl::NotFoundError(absl::StrCat(path.string(), ": cannot be read"));
+  }
+  return text;
+}
+
+absl::StatusOr<std::string> ReadTextIfThere(const fs::path& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return "";
+  return ReadText(path);
+}
+
+absl::Status WriteText(const std::string& text, const fs::path& path) {
+  if (text.empty()) return absl::OkStatus();
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) {
+    return absl::UnavailableError(
+        absl::StrCat(path.string(), ": cannot be written (disk full?)"));
+  }
+  return absl::OkStatus();
+}
+
+std::string GenerationConfig(const ModelConfig& config) {
+  nlohmann::ordered_json json;
+  if (config.bos_token_id >= 0) json["bos_token_id"] = config.bos_token_id;
+  if (config.eos_token_ids.size() == 1) {
+    json["eos_token_id"] = config.eos_token_ids[0];
+  } else if (!config.eos_token_ids.empty()) {
+    json["eos_token_id"] = config.eos_token_ids;
+  }
+  return json.is_null() ? "" : json.dump(2) + "\n";
+}
+
+absl::StatusOr<ModelFiles> ReadGguf(const std::string& path, DType dtype) {
+  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file,
+                       GgufFile::Open(path));
+  absl::StatusOr<ModelConfig> config = ConfigOfGguf(*file);
+  AHA_RETURN_IF_ERROR(InFile(config.status(), path));
+  absl::StatusOr<GgufTokenizerFiles> text = TokenizerOfGguf(*file);
+  AHA_RETURN_IF_ERROR(InFile(text.status(), path));
+  const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
+      Tokenizer::Parse(text->tokenizer_json, text->tokenizer_config_json);
+  AHA_RETURN_IF_ERROR(InFile(tokenizer.status(), path));
+  absl::StatusOr<Parameters> parameters =
+      ParametersOfGguf(*file, *config, dtype);
+  AHA_RETURN_IF_ERROR(InFile(parameters.status(), path));
+  return ModelFiles{*config,
+                    *std::move(parameters),
+                    std::move(text->tokenizer_json),
+                    std::move(text->tokenizer_config_json),
+                    "",
+                    GenerationConfig(*config)};
+}
+
+// `weights` is a .safetensors file or the directory itself.
+absl::StatusOr<ModelFiles> ReadHuggingFace(const fs::path& directory,
+                                           const fs::path& weights,
+                                           DType dtype) {
+  AHA_ASSIGN_OR_RETURN(const ModelConfig config,
+                       ModelConfig::Load(directory.string()));
+  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer,
+                       Tokenizer::Load(directory.string()));
+  if (tokenizer->vocab_size() > config.vocab_size) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        directory.string(),
+        ": config.json: vocab_size must cover tokenizer.json's ",
+        tokenizer->vocab_size(), " tokens, got ", config.vocab_size));
+  }
+  AHA_ASSIGN_OR_RETURN(std::string tokenizer_json,
+                       ReadText(directory / "tokenizer.json"));
+  AHA_ASSIGN_OR_RETURN(std::string tokenizer_config,
+                       ReadTextIfThere(directory / "tokenizer_config.json"));
+  AHA_ASSIGN_OR_RETURN(std::string jinja,
+                       ReadTextIfThere(directory / "chat_template.jinja"));
+  AHA_ASSIGN_OR_RETURN(std::string generation,
+                       ReadTextIfThere(directory / "generation_config.json"));
+  AHA_ASSIGN_OR_RETURN(Parameters parameters,
+                       ReadSafetensors(weights.string(), config, dtype));
+  return ModelFiles{config,
+                    std::move(parameters),
+                    std::move(tokenizer_json),
+                    std::move(tokenizer_config),
+                    std::move(jinja),
+                    std::move(generation)};
+}
+
+std::string ConfigText(const ModelFiles& files) {
+  auto json = nlohmann::ordered_json::parse(files.config.ToJson());
+  json["torch_dtype"] =
+      files.parameters.dtype() == DType::kBf16 ? "bfloat16" : "float32";
+  return json.dump(2) + "\n";
+}
+
+absl::Status WriteFiles(const ModelFiles& files, const fs::path& directory) {
+  AHA_RETURN_IF_ERROR(WriteText(ConfigText(files), directory / "config.json"));
+  AHA_RETURN_IF_ERROR(
+      WriteText(files.tokenizer_json, directory / "tokenizer.json"));
+  AHA_RETURN_IF_ERROR(WriteText(files.tokenizer_config_json,
+                                directory / "tokenizer_config.json"));
+  AHA_RETURN_IF_ERROR(
+      WriteText(files.chat_template_jinja, directory / "chat_template.jinja"));
+  AHA_RETURN_IF_ERROR(WriteText(files.generation_config_json,
+                                directory / "generation_config.json"));
+  return WriteSafetensors(files.parameters,
+                          (directory / "model.safetensors").string());
+}
+
+}  // namespace
+
+absl::StatusOr<ModelFiles> ReadModel(const std::string& source, DType dtype) {
+  std::error_code error;
+  const fs::path path(source);
+  if (!fs::exists(path, error)) {
+    return absl::NotFoundError(
+        absl::StrCat(source, ": no such file or directory"));
+  }
+  if (fs::is_directory(path, error)) {
+    return ReadHuggingFace(path, path, dtype);
+  }
+  if (absl::EndsWith(source, ".gguf")) return ReadGguf(source, dtype);
+  if (absl::EndsWith(source, ".safetensors")) {
+    return ReadHuggingFace(path.has_parent_path() ? path.parent_path() : ".",
+                           path, dtype);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("source must be a .gguf or .safetensors file or a model "
+                   "directory, got ",
+                   Quote(source, 200)));
+}
+
+absl::Status WriteModel(const ModelFiles& files, const std::string& directory) {
+  std::error_code error;
+  fs::path target = fs::path(directory).lexically_normal();
+  if (!target.has_filename()) target = target.parent_path();
+  if (fs::exists(target, error) &&
+      (!fs::is_directory(target, error) || !fs::is_empty(target, error))) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(directory,
+                     ": is there already and not an empty "
+                     "directory; remove it or choose another"));
+  }
+  const fs::path staging =
+      absl::StrCat(target.string(), ".partial-", ::getpid());
+  fs::create_directories(staging, error);
+  if (error) {
+    return absl::UnavailableError(absl::StrCat(
+        staging.string(), ": cannot be created: ", error.message()));
+  }
+  absl::Status status = WriteFiles(files, staging);
+  if (status.ok()) {
+    fs::rename(staging, target, error);
+    if (error) {
+      status = absl::UnavailableError(absl::StrCat(
+          directory, ": cannot be put in place: ", error.message()));
+    }
+  }
+  if (!status.ok()) fs::remove_all(staging, error);
+  return status;
+}
+
+}  // namespace aha

@@ -1,0 +1,201 @@
+#include <optional>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "model/import.h"
+#include "model/tokenizer_bytes.h"
+#include "nlohmann/json.hpp"
+
+namespace aha {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// tokenizer.ggml.token_type, as llama.cpp numbers them.
+enum GgufTokenType { kControl = 3, kUserDefined = 4 };
+
+Json ByteLevel(bool use_regex) {
+  return {{"type", "ByteLevel"},
+          {"add_prefix_space", false},
+          {"trim_offsets", true},
+          {"use_regex", use_regex}};
+}
+
+Json Sequence(const Json& first, const Json& second) {
+  Json steps = Json::array({first, second});
+  return {{"type", "Sequence"}, {"pretokenizers", steps}};
+}
+
+Json SplitBy(const char* regex) {
+  return {{"type", "Split"},
+          {"pattern", {{"Regex", regex}}},
+          {"behavior", "Isolated"},
+          {"invert", false}};
+}
+
+// The pre-tokenizers that llama.cpp knows by name, as their models' own
+// tokenizer.json have them.
+absl::StatusOr<Json> PreTokenizerOf(const std::string& name) {
+  if (name == "gpt-2") return ByteLevel(true);
+  if (name == "smollm" || name == "starcoder" || name == "refact") {
+    const Json digits = {{"type", "Digits"}, {"individual_digits", true}};
+    return Sequence(digits, ByteLevel(true));
+  }
+  if (name == "llama-bpe") {
+    return Sequence(
+        SplitBy("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
+                "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|"
+                "\\s+(?!\\S)|\\s+"),
+        ByteLevel(false));
+  }
+  return absl::UnimplementedError(absl::StrCat(
+      "tokenizer.ggml.pre must be gpt-2, smollm, starcoder, refact or "
+      "llama-bpe, got ",
+      Quote(name)));
+}
+
+Json AddedToken(int64_t id, const std::string& content, int64_t type) {
+  return {{"id", id},
+          {"content", content},
+          {"single_word", false},
+          {"lstrip", false},
+          {"rstrip", false},
+          {"normalized", false},
+          {"special", type == kControl}};
+}
+
+struct Vocabulary {
+  Json::object_t ids;  // In order of id.
+  Json added = Json::array();
+};
+
+absl::StatusOr<Vocabulary> ReadVocabulary(
+    const std::vector<std::string>& tokens, const GgufFile& file) {
+  AHA_ASSIGN_OR_RETURN(const std::vector<int64_t>* types,
+                       file.Integers("tokenizer.ggml.token_type"));
+  if (types->size() != tokens.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tokenizer.ggml.token_type must have an entry for each of "
+                     "the ",
+                     tokens.size(), " tokens, got ", types->size()));
+  }
+  Vocabulary vocabulary;
+  absl::flat_hash_set<std::string> seen;
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    const std::string& token = tokens[id];
+    if (token.empty() || FindMalformedUtf8(token) != std::string::npos) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tokenizer.ggml.tokens[", id,
+                       "] must be text in UTF-8, got ", Quote(token)));
+    }
+    if (!seen.insert(token).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tokenizer.ggml.tokens[", id,
+                       "] must be there once, got ", Quote(token), " again"));
+    }
+    // Looking keys up in an ordered object is linear in its size.
+    vocabulary.ids.emplace_back(token, id);
+    if ((*types)[id] == kControl || (*types)[id] == kUserDefined) {
+      vocabulary.added.push_back(
+          AddedToken(static_cast<int64_t>(id), token, (*types)[id]));
+    }
+  }
+  return vocabulary;
+}
+
+// "bos_token": the text of token `tokenizer.ggml.bos_token_id`, and so on.
+absl::StatusOr<Json> NameSpecialTokens(const std::vector<std::string>& tokens,
+                                       const GgufFile& file) {
+  Json names;
+  for (const auto& [field, key] :
+       {std::pair("bos_token", "bos"), std::pair("eos_token", "eos"),
+        std::pair("unk_token", "unknown"), std::pair("pad_token", "padding")}) {
+    const std::string path = absl::StrCat("tokenizer.ggml.", key, "_token_id");
+    if (file.Find(path) == nullptr) continue;
+    AHA_ASSIGN_OR_RETURN(const int64_t id, file.Integer(path));
+    if (id < 0 || id >= static_cast<int64_t>(tokens.size())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, " must be below the vocabulary's size, ",
+                       tokens.size(), ", got ", id));
+    }
+    names[field] = tokens[id];
+  }
+  return names;
+}
+
+absl::StatusOr<Json> ConfigJson(const std::vector<std::string>& tokens,
+                                const GgufFile& file) {
+  AHA_ASSIGN_OR_RETURN(Json config, NameSpecialTokens(tokens, file));
+  config["tokenizer_class"] = "PreTrainedTokenizerFast";
+  config["add_prefix_space"] = false;
+  config["clean_up_tokenization_spaces"] = false;
+  if (file.Find("llama.context_length") != nullptr) {
+    AHA_ASSIGN_OR_RETURN(const int64_t context,
+                         file.Integer("llama.context_length"));
+    config["model_max_length"] = context;
+  }
+  if (file.Find("tokenizer.chat_template") != nullptr) {
+    AHA_ASSIGN_OR_RETURN(const std::string chat,
+                         file.String("tokenizer.chat_template"));
+    if (FindMalformedUtf8(chat) != std::string::npos) {
+      return absl::InvalidArgumentError(
+          "tokenizer.chat_template must be UTF-8, got other bytes");
+    }
+    config["chat_template"] = chat;
+  }
+  return config;
+}
+
+}  // namespace
+
+absl::StatusOr<GgufTokenizerFiles> TokenizerOfGguf(const GgufFile& file) {
+  AHA_ASSIGN_OR_RETURN(const std::string model,
+                       file.String("tokenizer.ggml.model"));
+  if (model != "gpt2") {
+    return absl::UnimplementedError(
+        absl::StrCat("tokenizer.ggml.model must be \"gpt2\" (byte-level BPE), "
+                     "got ",
+                     Quote(model)));
+  }
+  AHA_ASSIGN_OR_RETURN(const std::string pre,
+                       file.String("tokenizer.ggml.pre"));
+  AHA_ASSIGN_OR_RETURN(const Json pre_tokenizer, PreTokenizerOf(pre));
+  AHA_ASSIGN_OR_RETURN(const std::vector<std::string>* tokens,
+                       file.Strings("tokenizer.ggml.tokens"));
+  AHA_ASSIGN_OR_RETURN(const std::vector<std::string>* merges,
+                       file.Strings("tokenizer.ggml.merges"));
+  for (size_t i = 0; i < merges->size(); ++i) {
+    if (FindMalformedUtf8((*merges)[i]) != std::string::npos) {
+      return absl::InvalidArgumentError(absl::StrCat("tokenizer.ggml.merges[",
+                                                     i, "] must be UTF-8, got ",
+                                                     Quote((*merges)[i])));
+    }
+  }
+  AHA_ASSIGN_OR_RETURN(const Vocabulary vocabulary,
+                       ReadVocabulary(*tokens, file));
+  AHA_ASSIGN_OR_RETURN(const Json config, ConfigJson(*tokens, file));
+  const Json tokenizer = {{"version", "1.0"},
+                          {"truncation", nullptr},
+                          {"padding", nullptr},
+                          {"added_tokens", vocabulary.added},
+                          {"normalizer", nullptr},
+                          {"pre_tokenizer", pre_tokenizer},
+                          {"post_processor", nullptr},
+                          {"decoder", ByteLevel(true)},
+                          {"model",
+                           {{"type", "BPE"},
+                            {"dropout", nullptr},
+                            {"unk_token", nullptr},
+                            {"continuing_subword_prefix", nullptr},
+                            {"end_of_word_suffix", nullptr},
+                            {"fuse_unk", false},
+                            {"byte_fallback", false},
+                            {"ignore_merges", pre == "llama-bpe"},
+                            {"vocab", vocabulary.ids},
+                            {"merges", *merges}}}};
+  return GgufTokenizerFiles{tokenizer.dump(1) + "\n", config.dump(2) + "\n"};
+}
+
+}  // namespace aha
