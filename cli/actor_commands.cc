@@ -1,0 +1,108 @@
+// ahactl actor: who samples, and how many.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands.h"
+#include "cli/control_socket.h"
+#include "cli/describe.h"
+#include "cli/exit_code.h"
+
+namespace aha::cli {
+namespace {
+
+// A removal asks the coordinator first, which may take its time.
+constexpr absl::Duration kSupervisorDeadline = absl::Seconds(10);
+
+struct ActorFlags {
+  Target target;
+  std::string actor;
+  bool all = false;
+};
+
+int List(const ActorFlags& flags, Output output) {
+  const absl::StatusOr<std::unique_ptr<AdminClient>> client =
+      flags.target.Connect();
+  if (!client.ok()) return Report(client.status());
+  const absl::StatusOr<std::vector<MemberView>> members =
+      (*client)->ListMembers();
+  if (!members.ok()) return Report(members.status());
+  std::vector<MemberView> shown;
+  for (const MemberView& member : *members) {
+    if (flags.all || member.role == "actor") shown.push_back(member);
+  }
+  if (output == Output::kTable) {
+    std::fputs(MemberTable(shown).c_str(), stdout);
+    return kExitDone;
+  }
+  Json list = Json::array();
+  for (const MemberView& member : shown) list.push_back(ToJson(member));
+  PrintJson(list, output);
+  return kExitDone;
+}
+
+int AskLocal(const ActorFlags& flags, const std::string& request,
+             const char* verbed) {
+  const absl::StatusOr<RunDirectory> run = flags.target.Run();
+  if (!run.ok()) return Report(run.status());
+  const absl::StatusOr<std::string> answer =
+      AskSupervisor(run->path(), request, kSupervisorDeadline);
+  if (!answer.ok()) return Report(answer.status());
+  std::printf("actor/%s %s\n", answer->c_str(), verbed);
+  return kExitDone;
+}
+
+int Drain(const ActorFlags& flags) {
+  const absl::StatusOr<std::unique_ptr<AdminClient>> client =
+      flags.target.Connect();
+  if (!client.ok()) return Report(client.status());
+  const absl::Status drained = (*client)->DrainMember(flags.actor);
+  if (!drained.ok()) return Report(drained);
+  std::printf("actor/%s draining\n", flags.actor.c_str());
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddActorCommands(CLI::App& app, Context& context) {
+  CLI::App* actor = app.add_subcommand(
+      "actor",
+      "See and change who samples.  The result of the job stays the same.\n\n"
+      "Examples:\n"
+      "  ahactl actor list --dir runs/quickstart\n"
+      "  ahactl actor add --dir runs/quickstart\n"
+      "  ahactl actor remove actor-1 --dir runs/quickstart");
+  actor->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, bool names_actor,
+                       const std::function<int(const ActorFlags&)>& act) {
+    const auto flags = std::make_shared<ActorFlags>();
+    CLI::App* command = actor->add_subcommand(name, help);
+    if (names_actor) {
+      command->add_option("ACTOR", flags->actor, "Its name, e.g. actor-1")
+          ->required();
+    }
+    AddTargetOptions(*command, flags->target, NameArgument::kNone);
+    command->add_option("--job", flags->target.name, "Job, instead of --dir")
+        ->type_name("JOB");
+    AddOutputOption(*command, context);
+    command->callback([flags, act, &context] {
+      context.action = [flags, act] { return act(*flags); };
+    });
+    return std::make_pair(command, flags);
+  };
+  auto [list, flags] = add(
+      "list", "The actors of a live job", false,
+      [&context](const ActorFlags& f) { return List(f, context.Format()); });
+  list->add_flag("-A,--all", flags->all, "Learners and reward replicas too");
+  add("add", "Start one more actor in a local cluster", false,
+      [](const ActorFlags& f) { return AskLocal(f, "actor add", "added"); });
+  add("remove", "Drain an actor of a local cluster and end it", true,
+      [](const ActorFlags& f) {
+        return AskLocal(f, "actor remove " + f.actor, "draining");
+      });
+  add("drain", "Ask an actor anywhere to finish what it holds and leave", true,
+      Drain);
+}
+
+}  // namespace aha::cli

@@ -1,0 +1,68 @@
+// The command groups of ahactl.  Each Add* declares its part of the command
+// line; parsing only chooses context.action, which main runs afterwards.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cli/admin_client.h"
+#include "cli/completion.h"
+#include "cli/run_directory.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace aha::cli {
+
+enum class Output { kTable, kJson, kYaml };
+
+struct Context {
+  // What to do; its value is the exit code.
+  std::function<int()> action;
+  std::string output = "table";
+
+  Output Format() const;
+};
+
+// Which job a command is about.
+struct Target {
+  std::string name;
+  std::string dir;
+  std::string runs = "runs";
+  AdminOptions admin;  // address: a coordinator anywhere, instead of a run.
+
+  // The run directory; kNotFound.
+  absl::StatusOr<RunDirectory> Run() const;
+  // The live coordinator; kUnavailable if the job does not run.
+  absl::StatusOr<std::unique_ptr<AdminClient>> Connect() const;
+  // From the coordinator if it lives, else from the files.
+  absl::StatusOr<JobView> View() const;
+};
+
+enum class NameArgument { kNone, kJob };
+
+// -o; NAME, --dir, --runs; --address and TLS.
+void AddOutputOption(CLI::App& command, Context& context);
+void AddTargetOptions(CLI::App& command, Target& target, NameArgument name);
+
+void AddRunCommand(CLI::App& app, Context& context);
+void AddJobCommands(CLI::App& app, Context& context);
+void AddRolloutCommands(CLI::App& app, Context& context);
+void AddActorCommands(CLI::App& app, Context& context);
+void AddConfigCommands(CLI::App& app, Context& context);
+void AddToolCommands(CLI::App& app, Context& context);
+
+// The command line as data, for completion.
+CommandNode DescribeCommands(const CLI::App& app);
+
+// Beside ahactl itself, or $AHA_BIN_DIR.
+std::string ProgramDirectory();
+
+void PrintJson(const Json& value, Output output);
+
+}  // namespace aha::cli

@@ -1,0 +1,60 @@
+// The supervisor's door: a Unix socket in the run directory that takes one line
+// and answers one line.  Only the user who owns the run gets in (mode 0600 and
+// the peer's uid).
+//
+//   request   "actor add" | "actor remove actor-1" | "stop"
+//   answer    "ok TEXT" | "error CODE TEXT"
+//
+// The server never blocks: Poll() serves whoever is ready.  Owned by one
+// thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace aha::cli {
+
+// The text to answer with.
+using ControlHandler =
+    std::function<absl::StatusOr<std::string>(const std::string& request)>;
+
+class ControlServer {
+ public:
+  // Listens at <directory>/supervisor.sock, replacing a socket that nobody
+  // serves.  The caller holds the run's lock.
+  static absl::StatusOr<std::unique_ptr<ControlServer>> Listen(
+      const std::string& directory, ControlHandler handler);
+  ~ControlServer();
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+
+  // Descriptors to poll for reading.
+  std::vector<int> Descriptors() const;
+  // Accepts, reads and answers as far as possible without waiting.
+  void Poll();
+
+ private:
+  struct Connection;
+  ControlServer(std::string path, int fd, ControlHandler handler);
+  // Whether the connection stays open.
+  bool Serve(Connection* connection);
+
+  const std::string path_;
+  const int fd_;
+  const ControlHandler handler_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+};
+
+// Sends one request to the supervisor of `directory`.  kUnavailable if none
+// listens; otherwise what it answered.
+absl::StatusOr<std::string> AskSupervisor(const std::string& directory,
+                                          const std::string& request,
+                                          absl::Duration timeout);
+
+}  // namespace aha::cli

@@ -1,0 +1,35 @@
+// Is this machine fit to run a job?  Each check says what it found and, if
+// that is not good, what to do.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace aha::cli {
+
+enum class Verdict { kOk, kWarn, kFail };
+
+struct Finding {
+  std::string name;
+  Verdict verdict = Verdict::kOk;
+  std::string found;
+  std::string advice;  // Empty if the verdict is kOk.
+};
+
+struct DoctorOptions {
+  std::string directory = ".";  // Where runs/ would be.
+  std::string bin_dir;          // Holds the services' programs.
+};
+
+std::vector<Finding> Examine(const DoctorOptions& options);
+
+// Single checks with what they look at given, for tests.
+Finding CheckCores(int usable);
+Finding CheckMemory(unsigned long long available_bytes);
+Finding CheckDisk(unsigned long long free_bytes);
+Finding CheckIsa(const std::string& cpu_flags);
+
+const char* VerdictName(Verdict verdict);
+
+}  // namespace aha::cli

@@ -1,0 +1,45 @@
+#include "cli/exit_code.h"
+
+#include <cstdio>
+
+#include "absl/strings/str_split.h"
+#include "cli/text.h"
+
+namespace aha::cli {
+
+int ExitCodeOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return kExitDone;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kOutOfRange:
+      return kExitUsage;
+    case absl::StatusCode::kNotFound:
+      return kExitNotFound;
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kAborted:
+      return kExitConflict;
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
+      return kExitDenied;
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      return kExitUnavailable;
+    case absl::StatusCode::kCancelled:
+      return kExitInterrupted;
+    default:
+      return kExitError;
+  }
+}
+
+int Report(const absl::Status& status) {
+  // A job file's errors come together, a line each.
+  for (absl::string_view line : absl::StrSplit(status.message(), '\n')) {
+    if (status.ok() || line.empty()) continue;
+    std::fprintf(stderr, "ahactl: %s\n", OneLine(line).c_str());
+  }
+  return ExitCodeOf(status);
+}
+
+}  // namespace aha::cli

@@ -1,0 +1,24 @@
+// Exit codes of DESIGN.md section 10.
+#pragma once
+
+#include "absl/status/status.h"
+
+namespace aha::cli {
+
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitError = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitUnchanged = 3;
+inline constexpr int kExitNotFound = 4;
+inline constexpr int kExitConflict = 5;
+inline constexpr int kExitDenied = 6;
+inline constexpr int kExitUnavailable = 7;
+inline constexpr int kExitJobFailed = 8;
+inline constexpr int kExitInterrupted = 130;
+
+int ExitCodeOf(const absl::Status& status);
+
+// Prints "ahactl: <message>" to stderr, one line, and gives the exit code.
+int Report(const absl::Status& status);
+
+}  // namespace aha::cli

@@ -1,0 +1,167 @@
+#include "cli/json.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <yaml-cpp/yaml.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace aha::cli {
+namespace {
+
+constexpr auto kReplaceInvalid = Json::error_handler_t::replace;
+
+struct CloseFd {
+  int fd = -1;
+  ~CloseFd() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+absl::Status WriteAll(int fd, absl::string_view content,
+                      const std::string& path) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+    }
+    content.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+void EmitYaml(const Json& value, YAML::Emitter* out) {
+  if (value.is_object()) {
+    *out << YAML::BeginMap;
+    for (const auto& [key, member] : value.items()) {
+      *out << YAML::Key << key << YAML::Value;
+      EmitYaml(member, out);
+    }
+    *out << YAML::EndMap;
+  } else if (value.is_array()) {
+    const bool flat = value.empty() || !value.front().is_structured();
+    if (flat) *out << YAML::Flow;
+    *out << YAML::BeginSeq;
+    for (const Json& element : value) EmitYaml(element, out);
+    *out << YAML::EndSeq;
+  } else if (value.is_string()) {
+    const std::string text = value.get<std::string>();
+    // "1e3" or "yes" without quotes would come back as something else.
+    const bool plain = !text.empty() &&
+                       YAML::Load(Json(text).dump()).IsScalar() &&
+                       text.find_first_not_of(
+                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
+                           "UVWXYZ0123456789_-./ ") == std::string::npos &&
+                       std::isalpha(static_cast<unsigned char>(text[0])) &&
+                       text.size() > 5 && !absl::EndsWith(text, " ");
+    if (!plain) *out << YAML::DoubleQuoted;
+    *out << text;
+  } else if (value.is_null()) {
+    *out << YAML::Null;
+  } else {
+    *out << value.dump();
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t limit) {
+  const CloseFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.fd < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  }
+  std::string content;
+  char buffer[1 << 16];
+  while (true) {
+    const ssize_t got = ::read(file.fd, buffer, sizeof(buffer));
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+    }
+    if (got == 0) return content;
+    content.append(buffer, static_cast<size_t>(got));
+    if (content.size() > limit) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(path, " is larger than ", limit, " bytes"));
+    }
+  }
+}
+
+absl::Status WriteFileAtomically(const std::string& path,
+                                 absl::string_view content) {
+  const std::string temporary = absl::StrCat(path, ".", ::getpid(), ".tmp");
+  {
+    const CloseFd file{::open(temporary.c_str(),
+                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+    if (file.fd < 0) {
+      return absl::ErrnoToStatus(errno,
+                                 absl::StrCat("cannot create ", temporary));
+    }
+    const absl::Status written = WriteAll(file.fd, content, temporary);
+    if (!written.ok()) {
+      ::unlink(temporary.c_str());
+      return written;
+    }
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    return absl::ErrnoToStatus(error, absl::StrCat("cannot replace ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what) {
+  Json value = Json::parse(text.begin(), text.end(), nullptr, false);
+  if (value.is_discarded()) {
+    return absl::DataLossError(absl::StrCat(what, " is not JSON"));
+  }
+  return value;
+}
+
+absl::StatusOr<Json> ReadJsonFile(const std::string& path) {
+  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  return ParseJson(text, path);
+}
+
+const Json& MemberOrNull(const Json& object, absl::string_view key) {
+  static const Json& null = *new Json;
+  if (!object.is_object()) return null;
+  const auto found = object.find(std::string(key));
+  return found == object.end() ? null : *found;
+}
+
+double NumberOr(const Json& object, absl::string_view key, double fallback) {
+  const Json& member = MemberOrNull(object, key);
+  return member.is_number() ? member.get<double>() : fallback;
+}
+
+std::string TextOr(const Json& object, absl::string_view key,
+                   absl::string_view fallback) {
+  const Json& member = MemberOrNull(object, key);
+  return member.is_string() ? member.get<std::string>() : std::string(fallback);
+}
+
+std::string ToJsonText(const Json& value) {
+  return value.dump(2, ' ', false, kReplaceInvalid) + "\n";
+}
+
+std::string ToYamlText(const Json& value) {
+  YAML::Emitter out;
+  out.SetIndent(2);
+  // A dump and a parse replace invalid UTF-8, which the emitter would refuse.
+  EmitYaml(Json::parse(value.dump(-1, ' ', false, kReplaceInvalid)), &out);
+  return std::string(out.c_str(), out.size()) + "\n";
+}
+
+}  // namespace aha::cli

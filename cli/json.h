@@ -1,0 +1,39 @@
+// JSON as the run directory holds it: read leniently, written atomically.
+//
+// Nothing here throws: a missing or mistyped field yields the fallback, so a
+// file of another version or a half-written line never ends a command.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json_fwd.hpp"
+
+namespace aha::cli {
+
+using Json = nlohmann::ordered_json;  // Keys stay in the order they were set.
+
+// kNotFound, kPermissionDenied, ... with the path; at most `limit` bytes.
+absl::StatusOr<std::string> ReadFile(const std::string& path,
+                                     size_t limit = size_t{1} << 30);
+// A reader sees the old content or the new, never a part.
+absl::Status WriteFileAtomically(const std::string& path,
+                                 absl::string_view content);
+
+// kDataLoss if the text is not one JSON value.
+absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what);
+absl::StatusOr<Json> ReadJsonFile(const std::string& path);
+
+double NumberOr(const Json& object, absl::string_view key, double fallback);
+std::string TextOr(const Json& object, absl::string_view key,
+                   absl::string_view fallback);
+// The member, or null if there is none.
+const Json& MemberOrNull(const Json& object, absl::string_view key);
+
+// Two-space indentation; invalid UTF-8 replaced.
+std::string ToJsonText(const Json& value);
+std::string ToYamlText(const Json& value);
+
+}  // namespace aha::cli

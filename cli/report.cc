@@ -1,0 +1,180 @@
+#include "cli/report.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace aha::cli {
+namespace {
+
+constexpr int kLabel = 14;
+
+std::string Line(absl::string_view label, const std::string& text) {
+  return absl::StrCat("  ", PadRight(label, kLabel), text);
+}
+
+std::string Change(const std::string& before, const std::string& after,
+                   const Style& style) {
+  return absl::StrCat(before, style.glyphs == Glyphs::kUnicode ? " → " : " -> ",
+                      after);
+}
+
+void AddOutcome(const RunSummary& summary, const Style& style,
+                std::vector<std::string>* lines) {
+  const auto length = [](const EvalResult& eval) {
+    return absl::StrFormat("%.1f tokens", eval.mean_completion_length);
+  };
+  if (summary.before && summary.after) {
+    lines->push_back(Line(
+        "pass@1",
+        absl::StrCat(Change(FormatPercent(summary.before->pass_at_1),
+                            FormatPercent(summary.after->pass_at_1), style),
+                     absl::StrFormat("   (%.0f held-out prompts)",
+                                     summary.after->prompts))));
+    lines->push_back(
+        Line("mean length",
+             Change(length(*summary.before), length(*summary.after), style)));
+  } else if (summary.after || summary.before) {
+    const EvalResult& eval = summary.after ? *summary.after : *summary.before;
+    lines->push_back(Line(
+        "pass@1", absl::StrCat(FormatPercent(eval.pass_at_1),
+                               absl::StrFormat("   (%.0f held-out prompts)",
+                                               eval.prompts))));
+    lines->push_back(Line("mean length", length(eval)));
+  }
+}
+
+void AddFigures(const ReportInput& input, std::vector<std::string>* lines) {
+  const RunSummary& summary = input.summary;
+  std::vector<std::string> speed;
+  if (summary.job.rollout_tokens_per_second > 0) {
+    speed.push_back(absl::StrCat("sampled ",
+                                 FormatCount(static_cast<uint64_t>(
+                                     summary.job.rollout_tokens_per_second)),
+                                 " tokens/s"));
+  }
+  if (summary.train_tokens_per_second > 0) {
+    speed.push_back(absl::StrCat(
+        "trained ",
+        FormatCount(static_cast<uint64_t>(summary.train_tokens_per_second)),
+        " tokens/s"));
+  }
+  if (summary.peak_rss_bytes > 0) {
+    speed.push_back(
+        absl::StrCat("peak memory ", FormatBytes(summary.peak_rss_bytes)));
+  }
+  if (!speed.empty())
+    lines->push_back(Line("speed", absl::StrJoin(speed, ", ")));
+  if (summary.job.tokens_compared > 0) {
+    lines->push_back(Line(
+        "exact",
+        absl::StrCat(FormatCount(summary.job.tokens_compared),
+                     " log-probabilities compared, actor against learner: ",
+                     FormatCount(summary.job.tokens_differing), " differ")));
+  }
+  if (input.restarts > 0) {
+    lines->push_back(Line(
+        "restarts", absl::StrCat(input.restarts,
+                                 " (events.jsonl; the result is the same)")));
+  }
+  if (!summary.job.checksum.empty()) {
+    lines->push_back(Line("checksum", summary.job.checksum));
+  }
+}
+
+void AddNext(const ReportInput& input, std::vector<std::string>* lines) {
+  const std::string dir = ShellQuote(input.run_dir);
+  lines->emplace_back();
+  lines->emplace_back("look at next");
+  if (input.last_rollout_step >= 0) {
+    lines->push_back(absl::StrCat("  ahactl rollout show --dir ", dir,
+                                  " --step ", input.last_rollout_step,
+                                  " --slot 0"));
+  }
+  lines->push_back(absl::StrCat("  ahactl job describe --dir ", dir));
+  if (!input.last_checkpoint.empty()) {
+    const std::string prompt =
+        input.example_prompt.empty() ? "..." : input.example_prompt;
+    lines->push_back(absl::StrCat("  aha-model generate ",
+                                  ShellQuote(input.last_checkpoint + "/model"),
+                                  " --prompt ", ShellQuote(prompt)));
+  }
+}
+
+}  // namespace
+
+std::string ShellQuote(absl::string_view word) {
+  const bool safe =
+      !word.empty() &&
+      word.find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
+          "UVWXYZ0123456789_-./:=,+@%") == absl::string_view::npos;
+  if (safe) return std::string(word);
+  const bool plain = std::all_of(word.begin(), word.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7F;
+  });
+  std::string quoted = plain ? "'" : "$'";
+  for (char c : word) {
+    if (plain) {
+      quoted += c == '\'' ? "'\\''" : std::string(1, c);
+    } else if (c == '\'' || c == '\\') {
+      quoted += std::string("\\") + c;
+    } else if (c == '\n') {
+      quoted += "\\n";
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      absl::StrAppendFormat(&quoted, "\\x%02x", static_cast<unsigned char>(c));
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "'";
+}
+
+std::vector<std::string> RenderReport(const ReportInput& input,
+                                      const Style& style) {
+  const RunSummary& summary = input.summary;
+  std::vector<std::string> lines = {absl::StrCat(
+      "job ", OneLine(summary.job.name), " ", StateName(summary.job.state),
+      " in ", FormatSeconds(summary.job.seconds))};
+  if (!summary.job.problem.empty()) {
+    lines.push_back(Line("problem", OneLine(summary.job.problem)));
+  }
+  lines.emplace_back();
+  AddOutcome(summary, style, &lines);
+  std::vector<std::string> stages;
+  for (const StageView& stage : summary.job.stages) {
+    stages.push_back(
+        absl::StrCat(OneLine(stage.name), " ", FormatSeconds(stage.seconds)));
+  }
+  if (!stages.empty()) {
+    const std::vector<std::string> wrapped = Wrap(
+        absl::StrJoin(stages, ", "), std::max(20, style.width - kLabel - 2));
+    for (size_t i = 0; i < wrapped.size(); ++i) {
+      lines.push_back(Line(i == 0 ? "stages" : "", wrapped[i]));
+    }
+  }
+  AddFigures(input, &lines);
+  AddNext(input, &lines);
+  return lines;
+}
+
+std::vector<std::string> RenderFailure(const ClusterFailure& failure,
+                                       const std::string& resume_command) {
+  std::vector<std::string> lines = {
+      absl::StrCat(failure.process, ": ", failure.how,
+                   failure.reason.empty() ? "" : "; ", failure.reason)};
+  for (const std::string& line : failure.log_tail) {
+    lines.push_back(absl::StrCat("  | ", OneLine(line)));
+  }
+  if (!failure.log_path.empty()) {
+    lines.push_back(absl::StrCat("  log: ", failure.log_path));
+  }
+  if (!resume_command.empty()) {
+    lines.push_back(absl::StrCat("  go on with: ", resume_command));
+  }
+  return lines;
+}
+
+}  // namespace aha::cli

@@ -1,0 +1,33 @@
+// What a person reads when a run is over.  Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/progress.h"
+#include "cli/run_directory.h"
+#include "cli/supervisor.h"
+
+namespace aha::cli {
+
+struct ReportInput {
+  RunSummary summary;
+  std::string run_dir;
+  std::string last_checkpoint;  // Directory of the newest; may be empty.
+  int64_t last_rollout_step = -1;
+  std::string example_prompt;  // One that the model knows; may be empty.
+  int restarts = 0;
+};
+
+// Before and after, stages, speed, exactness, checksum, what to look at next.
+std::vector<std::string> RenderReport(const ReportInput& input,
+                                      const Style& style);
+
+// Who died, how, its last words, its log, how to go on.
+std::vector<std::string> RenderFailure(const ClusterFailure& failure,
+                                       const std::string& resume_command);
+
+// A word of a shell command, quoted if it must be.
+std::string ShellQuote(absl::string_view word);
+
+}  // namespace aha::cli

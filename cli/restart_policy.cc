@@ -1,0 +1,61 @@
+#include "cli/restart_policy.h"
+
+#include <string.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace aha::cli {
+
+absl::string_view RoleName(ProcessRole role) {
+  switch (role) {
+    case ProcessRole::kCoordinator:
+      return "coordinator";
+    case ProcessRole::kReward:
+      return "reward";
+    case ProcessRole::kLearner:
+      return "learner";
+    case ProcessRole::kActor:
+      return "actor";
+    case ProcessRole::kSupervisor:
+      return "supervisor";
+  }
+  return "unknown";
+}
+
+std::string ProcessExit::Describe() const {
+  if (signal == 0) return absl::StrCat("exit code ", code);
+  const char* name = ::sigdescr_np(signal);
+  return absl::StrCat("signal ", signal, " (", name ? name : "unknown", ")");
+}
+
+ExitDecision RestartPolicy::OnExit(absl::string_view name, ProcessRole role,
+                                   const ProcessExit& exit) {
+  if (exit.code == kExitRefused) {
+    return {ExitAction::kStopAll, absl::ZeroDuration(),
+            "it refused to start; a restart would not help"};
+  }
+  if (role == ProcessRole::kCoordinator || role == ProcessRole::kLearner) {
+    // In order, they leave only when the job is over.
+    if (exit.Clean()) return {};
+    return {ExitAction::kStopAll, absl::ZeroDuration(),
+            absl::StrCat("the job cannot go on without the ", RoleName(role))};
+  }
+  if (exit.Clean()) return {};
+  auto found = deaths_.find(name);
+  if (found == deaths_.end()) found = deaths_.emplace(name, 0).first;
+  const int deaths = ++found->second;
+  if (deaths > options_.limit) {
+    return {ExitAction::kStopAll, absl::ZeroDuration(),
+            absl::StrCat("it died ", deaths, " times without a step between")};
+  }
+  const absl::Duration delay =
+      std::min(options_.longest_delay,
+               options_.first_delay * (int64_t{1} << std::min(deaths - 1, 20)));
+  return {ExitAction::kRestart, delay,
+          absl::StrCat("restart ", deaths, " of ", options_.limit, " in ",
+                       absl::FormatDuration(delay))};
+}
+
+}  // namespace aha::cli

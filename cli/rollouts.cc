@@ -1,0 +1,195 @@
+#include "cli/rollouts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <system_error>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "base/status.h"
+#include "cli/run_directory.h"
+
+namespace aha::cli {
+namespace {
+
+constexpr int kNarrowestColumn = 32;
+constexpr int kGap = 3;
+
+int64_t IntegerOr0(const Json& object, const char* key) {
+  const double value = NumberOr(object, key, 0);
+  return std::abs(value) < 9e15 ? static_cast<int64_t>(value) : 0;
+}
+
+std::vector<std::pair<std::string, double>> ParseRewards(const Json& json) {
+  std::vector<std::pair<std::string, double>> parts;
+  if (json.is_object()) {
+    for (const auto& [name, value] : json.items()) {
+      if (value.is_number()) parts.emplace_back(name, value.get<double>());
+    }
+  } else if (json.is_array()) {
+    for (const Json& part : json) {
+      parts.emplace_back(TextOr(part, "name", "?"), NumberOr(part, "value", 0));
+    }
+  }
+  return parts;
+}
+
+// A column's lines: what is known about the completion, then its text.
+std::vector<std::string> Column(const Rollout& rollout, int width,
+                                const Style& style) {
+  std::string head = absl::StrFormat("sample %d   reward %.3f", rollout.sample,
+                                     rollout.reward);
+  if (rollout.advantage) {
+    absl::StrAppendFormat(&head, "   advantage %+.3f", *rollout.advantage);
+  }
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : rollout.rewards) {
+    parts.push_back(absl::StrFormat("%s %g", OneLine(name), value));
+  }
+  parts.push_back(absl::StrCat(rollout.tokens, " tokens"));
+  parts.push_back(absl::StrCat("ended by ", OneLine(rollout.finish_reason)));
+  std::vector<std::string> lines = Wrap(head, width);
+  for (std::string& line : Wrap(absl::StrJoin(parts, ", "), width)) {
+    lines.push_back(std::move(line));
+  }
+  std::string rule;
+  for (int i = 0; i < width; ++i) {
+    rule += style.glyphs == Glyphs::kUnicode ? "─" : "-";
+  }
+  lines.push_back(std::move(rule));
+  for (std::string& line : Wrap(Printable(rollout.completion), width)) {
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+void AddSideBySide(const std::vector<std::vector<std::string>>& columns,
+                   int width, std::vector<std::string>* out) {
+  size_t height = 0;
+  for (const auto& column : columns) height = std::max(height, column.size());
+  for (size_t y = 0; y < height; ++y) {
+    std::string line;
+    for (size_t x = 0; x < columns.size(); ++x) {
+      const std::string cell = y < columns[x].size() ? columns[x][y] : "";
+      absl::StrAppend(&line, PadRight(cell, width),
+                      x + 1 < columns.size() ? std::string(kGap, ' ') : "");
+    }
+    out->emplace_back(absl::StripTrailingAsciiWhitespace(line));
+  }
+}
+
+}  // namespace
+
+Rollout ParseRollout(const Json& line) {
+  Rollout rollout;
+  rollout.stage = TextOr(line, "stage", "");
+  rollout.step = IntegerOr0(line, "step");
+  rollout.slot = IntegerOr0(line, "slot");
+  rollout.sample = IntegerOr0(line, "sample");
+  rollout.prompt = TextOr(line, "prompt", "");
+  rollout.completion = TextOr(line, "completion", "");
+  const Json& tokens = MemberOrNull(line, "token_ids");
+  rollout.tokens = tokens.is_array() ? tokens.size() : 0;
+  rollout.policy_version = IntegerOr0(line, "policy_version");
+  rollout.finish_reason = TextOr(line, "finish_reason", "?");
+  rollout.reward = NumberOr(line, "reward", 0);
+  rollout.rewards = ParseRewards(MemberOrNull(line, "rewards"));
+  if (MemberOrNull(line, "advantage").is_number()) {
+    rollout.advantage = NumberOr(line, "advantage", 0);
+  }
+  return rollout;
+}
+
+std::map<int64_t, std::string> ListRolloutSteps(const std::string& directory) {
+  std::map<int64_t, std::string> steps;
+  std::error_code error;
+  std::filesystem::directory_iterator it(directory, error);
+  for (; !error && it != std::filesystem::directory_iterator();
+       it.increment(error)) {
+    const std::string file = it->path().filename().string();
+    absl::string_view name = file;
+    int64_t step = 0;
+    if (absl::ConsumePrefix(&name, "step-") &&
+        absl::ConsumeSuffix(&name, ".jsonl") && absl::SimpleAtoi(name, &step)) {
+      steps[step] = it->path().string();
+    }
+  }
+  return steps;
+}
+
+absl::StatusOr<RolloutFile> ReadRollouts(const std::string& path) {
+  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  RolloutFile file;
+  file.path = path;
+  file.lines = ParseJsonLines(text, &file.broken);
+  for (const Json& line : file.lines) {
+    file.rollouts.push_back(ParseRollout(line));
+  }
+  if (!file.rollouts.empty()) file.step = file.rollouts.front().step;
+  return file;
+}
+
+StepSummary Summarize(const RolloutFile& file) {
+  StepSummary summary;
+  summary.step = file.step;
+  summary.trajectories = file.rollouts.size();
+  if (file.rollouts.empty()) return summary;
+  const double n = static_cast<double>(file.rollouts.size());
+  std::map<std::pair<std::string, int64_t>, std::set<double>> rewards_of;
+  for (const Rollout& rollout : file.rollouts) {
+    summary.policy_version = rollout.policy_version;
+    summary.reward_mean += rollout.reward / n;
+    summary.mean_length += static_cast<double>(rollout.tokens) / n;
+    summary.clipped_ratio += rollout.finish_reason == "length" ? 1 / n : 0;
+    rewards_of[{rollout.stage, rollout.slot}].insert(rollout.reward);
+  }
+  double squares = 0;
+  for (const Rollout& rollout : file.rollouts) {
+    const double off = rollout.reward - summary.reward_mean;
+    squares += off * off;
+  }
+  summary.reward_std = n > 1 ? std::sqrt(squares / (n - 1)) : 0;
+  summary.groups = rewards_of.size();
+  const auto degenerate =
+      std::count_if(rewards_of.begin(), rewards_of.end(),
+                    [](const auto& group) { return group.second.size() == 1; });
+  summary.degenerate_ratio =
+      static_cast<double>(degenerate) / static_cast<double>(rewards_of.size());
+  return summary;
+}
+
+std::vector<std::string> RenderGroup(const std::vector<Rollout>& group,
+                                     const Style& style) {
+  const Rollout& first = group.front();
+  std::vector<std::string> lines = {absl::StrCat(
+      first.stage.empty() ? "" : absl::StrCat(OneLine(first.stage), "  "),
+      "step ", first.step, "  slot ", first.slot, "  policy version ",
+      first.policy_version, "  ", group.size(),
+      group.size() == 1 ? " completion" : " completions")};
+  lines.emplace_back();
+  for (const std::string& line :
+       Wrap(Printable(first.prompt), style.width - 2)) {
+    lines.push_back(absl::StrCat("> ", line));
+  }
+  const int fit = std::max(1, (style.width + kGap) / (kNarrowestColumn + kGap));
+  const int columns = std::min<int>(fit, static_cast<int>(group.size()));
+  const int width = (style.width - kGap * (columns - 1)) / columns;
+  for (size_t begin = 0; begin < group.size(); begin += columns) {
+    const size_t end = std::min(group.size(), begin + columns);
+    std::vector<std::vector<std::string>> row;
+    for (size_t i = begin; i < end; ++i) {
+      row.push_back(Column(group[i], width, style));
+    }
+    lines.emplace_back();
+    AddSideBySide(row, width, &lines);
+  }
+  return lines;
+}
+
+}  // namespace aha::cli

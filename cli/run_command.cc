@@ -1,0 +1,295 @@
+// ahactl run: checks everything that can be wrong before a process is started.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/report.h"
+#include "cli/run_session.h"
+#include "job/job.h"
+
+namespace aha::cli {
+namespace {
+
+constexpr char kHelp[] =
+    "Run a job on this machine: starts a whole cluster, supervises it, shows "
+    "progress.\n\n"
+    "Examples:\n"
+    "  ahactl run recipes/quickstart.yaml\n"
+    "  ahactl run job.yaml --actors 2 --set seed=7 --dir runs/seed7\n"
+    "  ahactl run --resume --dir runs/quickstart    continue after a stop\n"
+    "  ahactl run job.yaml --detach                 in the background\n\n"
+    "Ctrl-C stops cleanly with a checkpoint; Ctrl-C again kills at once.";
+
+struct RunFlags {
+  std::string job_path;
+  std::optional<int> actors;
+  std::optional<int> learners;
+  std::optional<int> reward_replicas;
+  std::optional<int> threads;
+  std::string dir;
+  std::vector<std::string> set;
+  bool resume = false;
+  bool detach = false;
+  bool quiet = false;
+};
+
+absl::StatusOr<v1::Job> Load(const RunFlags& flags) {
+  std::vector<std::string> overrides = flags.set;
+  const auto add = [&overrides](const char* key, std::optional<int> value) {
+    if (value) overrides.push_back(absl::StrCat("cluster.", key, "=", *value));
+  };
+  add("actors", flags.actors);
+  add("learners", flags.learners);
+  add("reward_replicas", flags.reward_replicas);
+  add("threads", flags.threads);
+  std::string path = flags.job_path;
+  if (path.empty()) {
+    if (!flags.resume || flags.dir.empty()) {
+      return absl::InvalidArgumentError(
+          "JOB.yaml is missing (only `--resume --dir DIR` goes without)");
+    }
+    path = flags.dir + "/job.yaml";
+  }
+  absl::StatusOr<v1::Job> job = LoadJob(path, overrides);
+  // A wrong path is a wrong argument, not an unknown job.
+  if (absl::IsNotFound(job.status())) {
+    return absl::InvalidArgumentError(job.status().message());
+  }
+  return job;
+}
+
+// Held for the life of the process; the kernel gives it back.
+absl::Status LockRun(const std::string& dir) {
+  const std::string path = dir + "/supervisor.lock";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) return absl::ErrnoToStatus(errno, "cannot create " + path);
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  ::close(fd);
+  return absl::AlreadyExistsError(absl::StrCat(
+      dir,
+      " is in use by another `ahactl run`; choose another --dir, or stop "
+      "it with `ahactl job stop --dir ",
+      dir, "`"));
+}
+
+// Processes of an earlier run die with their supervisor, but maybe not yet.
+absl::Status WaitForOldProcesses(const RunDirectory& run) {
+  const absl::StatusOr<std::vector<ProcessEntry>> old = run.ReadProcesses();
+  if (!old.ok()) return absl::OkStatus();
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  for (const ProcessEntry& process : *old) {
+    while (process.pid != ::getpid() && ProcessIsAlive(process.pid) &&
+           absl::StartsWith(ProgramOf(process.pid), "aha-")) {
+      if (absl::Now() > deadline) {
+        return absl::AlreadyExistsError(absl::StrCat(
+            process.name, " (pid ", process.pid, ") of an earlier run in ",
+            run.path(), " is still alive after 10 s; end it first"));
+      }
+      absl::SleepFor(absl::Milliseconds(50));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSameJob(const RunDirectory& run, const v1::Job& job) {
+  const absl::StatusOr<v1::Job> held = LoadJob(run.File("job.yaml"));
+  if (!held.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        run.File("job.yaml"), " cannot be read, so nothing can be resumed: ",
+        held.status().message()));
+  }
+  if (ResultFingerprint(*held) == ResultFingerprint(job)) {
+    return absl::OkStatus();
+  }
+  return absl::AlreadyExistsError(absl::StrCat(
+      run.path(), " holds another job (\"", held->name(),
+      "\" with other settings that decide the result); choose another --dir"));
+}
+
+enum class Start { kFresh, kResume, kAlreadyDone };
+
+absl::StatusOr<Start> ExamineDirectory(const RunDirectory& run,
+                                       const v1::Job& job, bool resume) {
+  if (!run.HoldsRun()) {
+    if (!resume) return Start::kFresh;
+    return absl::NotFoundError(
+        absl::StrCat("nothing to resume: ", run.path(),
+                     " holds no run; leave out --resume"));
+  }
+  const JobView view = run.ViewFromFiles();
+  AHA_RETURN_IF_ERROR(CheckSameJob(run, job));
+  if (!resume) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(run.path(), " already holds a run of job \"", view.name,
+                     "\" (", StateName(view.state),
+                     "); continue it with --resume, or choose another --dir"));
+  }
+  return view.state == JobState::kSucceeded ? Start::kAlreadyDone
+                                            : Start::kResume;
+}
+
+absl::Status Prepare(const RunDirectory& run, const v1::Job& job) {
+  std::error_code error;
+  std::filesystem::create_directories(run.path(), error);
+  if (error) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "cannot create run directory ", run.path(), ": ", error.message()));
+  }
+  AHA_RETURN_IF_ERROR(LockRun(run.path()));
+  AHA_RETURN_IF_ERROR(WaitForOldProcesses(run));
+  return WriteFileAtomically(run.File("job.yaml"), JobToYaml(job));
+}
+
+int LargestLag(const v1::Job& job) {
+  int lag = 0;
+  for (const v1::Stage& stage : job.stages()) {
+    if (stage.type() == "grpo") lag = std::max(lag, stage.grpo().lag());
+  }
+  return lag;
+}
+
+SessionOptions MakeSession(const v1::Job& job, const RunDirectory& run,
+                           bool resume) {
+  SessionOptions session;
+  session.job_name = job.name();
+  session.resume_command =
+      absl::StrCat("ahactl run --resume --dir ", ShellQuote(run.path()));
+  SupervisorOptions& options = session.supervisor;
+  options.bin_dir = ProgramDirectory();
+  options.run_dir = run.path();
+  options.job_path = run.File("job.yaml");
+  options.reward_replicas = job.cluster().reward_replicas();
+  options.cpus.cpus = UsableCpus();
+  options.cpus.actors = job.cluster().actors();
+  options.cpus.learners = job.cluster().learners();
+  options.cpus.threads = job.cluster().threads();
+  options.cpus.lag = LargestLag(job);
+  options.resume = resume;
+  return session;
+}
+
+// In the parent: waits until the child says that the cluster is up, or ends.
+int AwaitDetached(pid_t child, int fd, const std::string& dir) {
+  char said = 0;
+  ssize_t got;
+  do {
+    got = ::read(fd, &said, 1);
+  } while (got < 0 && errno == EINTR);
+  if (got == 1) {
+    const std::string quoted = ShellQuote(dir);
+    std::printf("job runs in the background (supervisor pid %d)\n", child);
+    std::printf("  ahactl job watch --dir %s\n", quoted.c_str());
+    std::printf("  ahactl job wait --dir %s\n", quoted.c_str());
+    std::printf("  ahactl job stop --dir %s\n", quoted.c_str());
+    return kExitDone;
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  std::fprintf(stderr, "ahactl: the cluster did not start; see %s/logs/\n",
+               dir.c_str());
+  for (const std::string& line : LogTail(dir + "/logs/supervisor.log", 8)) {
+    std::fprintf(stderr, "  | %s\n", OneLine(line).c_str());
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status)
+                                                       : kExitError;
+}
+
+int RunDetached(SessionOptions session) {
+  const std::string dir = session.supervisor.run_dir;
+  int ready[2];
+  if (::pipe2(ready, O_CLOEXEC) != 0) {
+    return Report(absl::ErrnoToStatus(errno, "pipe2"));
+  }
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  if (child < 0) return Report(absl::ErrnoToStatus(errno, "fork"));
+  if (child > 0) {
+    ::close(ready[1]);
+    return AwaitDetached(child, ready[0], dir);
+  }
+  ::close(ready[0]);
+  ::setsid();
+  std::error_code ignored;
+  std::filesystem::create_directories(dir + "/logs", ignored);
+  const std::string log_path = dir + "/logs/supervisor.log";
+  const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  const int null = ::open("/dev/null", O_RDONLY);
+  ::dup2(null, STDIN_FILENO);
+  ::dup2(log, STDOUT_FILENO);
+  ::dup2(log, STDERR_FILENO);
+  session.on_up = [fd = ready[1]] {
+    (void)!::write(fd, "u", 1);
+    ::close(fd);
+  };
+  const int code = RunSession(std::move(session));
+  std::fflush(nullptr);
+  ::_exit(code);
+}
+
+int Run(const RunFlags& flags) {
+  const absl::StatusOr<v1::Job> job = Load(flags);
+  if (!job.ok()) return Report(job.status());
+  const RunDirectory run(flags.dir.empty() ? "runs/" + job->name() : flags.dir);
+  const absl::StatusOr<Start> start = ExamineDirectory(run, *job, flags.resume);
+  if (!start.ok()) return Report(start.status());
+  if (*start == Start::kAlreadyDone) {
+    std::fprintf(stderr, "ahactl: job \"%s\" has already succeeded\n",
+                 job->name().c_str());
+    PrintReport(run, 0, flags.quiet);
+    return kExitDone;
+  }
+  const absl::Status prepared = Prepare(run, *job);
+  if (!prepared.ok()) return Report(prepared);
+  SessionOptions session = MakeSession(*job, run, *start == Start::kResume);
+  session.quiet = flags.quiet;
+  if (flags.detach) return RunDetached(std::move(session));
+  return RunSession(std::move(session));
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App& app, Context& context) {
+  const auto flags = std::make_shared<RunFlags>();
+  CLI::App* run = app.add_subcommand("run", kHelp);
+  run->add_option("JOB", flags->job_path, "Job file (YAML)")->type_name("FILE");
+  run->add_option("--actors", flags->actors, "Rollout actors")->type_name("N");
+  run->add_option("--learners", flags->learners, "Learner ranks")
+      ->type_name("N");
+  run->add_option("--reward-replicas", flags->reward_replicas,
+                  "Reward service replicas")
+      ->type_name("N");
+  run->add_option("--threads", flags->threads,
+                  "Compute threads a process; 0: chosen from the cores")
+      ->type_name("N");
+  run->add_option("--dir", flags->dir, "Run directory [runs/<job name>]")
+      ->type_name("DIR");
+  run->add_option("--set", flags->set, "Override a key: stages[0].sft.steps=50")
+      ->type_name("KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  run->add_flag("--resume", flags->resume, "Continue from the last checkpoint");
+  run->add_flag("--detach", flags->detach,
+                "Return when the cluster is up; it goes on in the background");
+  run->add_flag("--quiet", flags->quiet, "Print only errors and the checksum");
+  run->callback(
+      [flags, &context] { context.action = [flags] { return Run(*flags); }; });
+}
+
+}  // namespace aha::cli

@@ -1,0 +1,120 @@
+// ahactl version, doctor, completion.
+#include <google/protobuf/stubs/common.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "base/version.h"
+#include "cli/commands.h"
+#include "cli/doctor.h"
+#include "cli/exit_code.h"
+#include "cli/screen.h"
+
+namespace aha::cli {
+namespace {
+
+Json Versions() {
+  return {{"aha", Version()},
+          {"protobuf",
+           google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION)},
+          {"compiler", __VERSION__}};
+}
+
+int PrintVersion(Output output) {
+  if (output != Output::kTable) {
+    PrintJson(Versions(), output);
+    return kExitDone;
+  }
+  std::printf("ahactl %s\n", Version());
+  return kExitDone;
+}
+
+const char* ColorOf(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kOk:
+      return "\x1b[32m";
+    case Verdict::kWarn:
+      return "\x1b[33m";
+    case Verdict::kFail:
+      return "\x1b[31m";
+  }
+  return "";
+}
+
+int Doctor(const DoctorOptions& options, Output output) {
+  const std::vector<Finding> findings = Examine(options);
+  const bool failed = std::any_of(
+      findings.begin(), findings.end(),
+      [](const Finding& finding) { return finding.verdict == Verdict::kFail; });
+  const int code = failed ? kExitError : kExitDone;
+  if (output != Output::kTable) {
+    Json list = Json::array();
+    for (const Finding& finding : findings) {
+      list.push_back({{"check", finding.name},
+                      {"verdict", VerdictName(finding.verdict)},
+                      {"found", finding.found},
+                      {"advice", finding.advice}});
+    }
+    PrintJson(list, output);
+    return code;
+  }
+  const bool color = TerminalStyle(STDOUT_FILENO).color;
+  for (const Finding& finding : findings) {
+    std::printf("%s%-4s%s  %-10s  %s\n", color ? ColorOf(finding.verdict) : "",
+                VerdictName(finding.verdict), color ? "\x1b[0m" : "",
+                finding.name.c_str(), OneLine(finding.found).c_str());
+    if (!finding.advice.empty()) {
+      std::printf("                  what to do: %s\n", finding.advice.c_str());
+    }
+  }
+  return code;
+}
+
+}  // namespace
+
+void AddToolCommands(CLI::App& app, Context& context) {
+  CLI::App* version = app.add_subcommand("version", "Version of this program");
+  AddOutputOption(*version, context);
+  version->callback([&context] {
+    context.action = [&context] { return PrintVersion(context.Format()); };
+  });
+
+  const auto options = std::make_shared<DoctorOptions>();
+  CLI::App* doctor = app.add_subcommand(
+      "doctor", "Is this machine fit?  Exit 1 if something must be done");
+  doctor->add_option("--dir", options->directory, "Where runs will be written")
+      ->type_name("DIR")
+      ->capture_default_str();
+  AddOutputOption(*doctor, context);
+  doctor->callback([options, &context] {
+    context.action = [options, &context] {
+      options->bin_dir = ProgramDirectory();
+      return Doctor(*options, context.Format());
+    };
+  });
+
+  const auto shell = std::make_shared<std::string>();
+  CLI::App* completion =
+      app.add_subcommand("completion",
+                         "Shell completion script.\n\nExamples:\n"
+                         "  source <(ahactl completion bash)\n"
+                         "  ahactl completion fish | source");
+  completion->add_option("SHELL", *shell, "bash, zsh or fish")
+      ->type_name("SHELL")
+      ->required();
+  completion->callback([shell, &app, &context] {
+    context.action = [shell, &app] {
+      const absl::StatusOr<std::string> script =
+          CompletionScript(DescribeCommands(app), *shell);
+      if (!script.ok()) return Report(script.status());
+      std::fputs(script->c_str(), stdout);
+      return kExitDone;
+    };
+  });
+}
+
+}  // namespace aha::cli
