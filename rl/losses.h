@@ -47,12 +47,15 @@ absl::StatusOr<ImportanceLevel> ParseImportanceLevel(absl::string_view text);
 struct LossOptions {
   LossType loss_type = LossType::kGrpo;
   ImportanceLevel importance = ImportanceLevel::kToken;
-  double epsilon = 0.2;                // The ratio is clipped to
-  std::optional<double> epsilon_high;  // [1 - epsilon, 1 + epsilon_high];
-                                       // epsilon if absent.
-  std::optional<double> delta;      // min(ratio, delta) in the unclipped term.
-  std::optional<double> dual_clip;  // For A < 0 the loss is at most -c A.
-  double beta = 0;                  // Coefficient of the k3 KL.
+  // The ratio is clipped to [1 - epsilon, 1 + epsilon_high]; epsilon_high is
+  // epsilon if absent.
+  double epsilon = 0.2;
+  std::optional<double> epsilon_high = std::nullopt;
+  // min(ratio, delta) stands in the unclipped term.
+  std::optional<double> delta = std::nullopt;
+  // For A < 0 the loss is at most -dual_clip * A.
+  std::optional<double> dual_clip = std::nullopt;
+  double beta = 0;  // Coefficient of the k3 KL.
   bool mask_truncated = false;
   int64_t max_completion_length = 0;  // Of the job; used by kDrGrpo only.
 
@@ -71,8 +74,8 @@ struct SequenceLossInput {
 };
 
 // Additive statistics; trivially copyable, so ranks may exchange them as bytes.
-// Adding them group by group in slot order gives the
-// same bits on any number of ranks.
+// Adding them group by group in slot order gives the same bits on any number
+// of ranks.
 struct LossSums {
   int64_t completions = 0;
   int64_t tokens = 0;

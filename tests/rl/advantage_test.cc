@@ -1,0 +1,134 @@
+#include "rl/advantage.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "rl/pass_at_k.h"
+
+namespace aha {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::FloatNear;
+using ::testing::HasSubstr;
+
+std::vector<float> Advantages(const std::vector<double>& rewards,
+                              AdvantageOptions options = {},
+                              double batch_deviation = 0) {
+  std::vector<float> advantages(rewards.size(), 99);
+  EXPECT_TRUE(GroupAdvantages(options, rewards, batch_deviation,
+                              absl::MakeSpan(advantages))
+                  .ok());
+  return advantages;
+}
+
+auto Near(double value) {
+  return FloatNear(static_cast<float>(value), 1.5e-6f);
+}
+
+TEST(AdvantageTest, AgreesWithTheGoldenVectors) {
+  const std::vector<double> two_of_four = {1, 0, 0, 1};
+  EXPECT_THAT(Advantages(two_of_four),
+              ElementsAre(Near(.866024), Near(-.866024), Near(-.866024),
+                          Near(.866024)));
+  EXPECT_THAT(Advantages(two_of_four, {.ddof = 0})[0], Near(.999998));
+  EXPECT_THAT(Advantages(two_of_four, {.eps = 1e-4})[0], Near(.865875));
+  EXPECT_THAT(Advantages(two_of_four, {.scale = ScaleRewards::kNone}),
+              ElementsAre(.5f, -.5f, -.5f, .5f));
+  const std::vector<double> one_of_eight = {1, 0, 0, 0, 0, 0, 0, 0};
+  EXPECT_THAT(Advantages(one_of_eight)[0], Near(2.474867));
+  EXPECT_THAT(Advantages(one_of_eight)[7], Near(-.353552));
+  EXPECT_THAT(Advantages(one_of_eight, {.ddof = 0})[0], Near(2.645743));
+  EXPECT_THAT(Advantages(one_of_eight, {.ddof = 0})[1], Near(-.377963));
+}
+
+TEST(AdvantageTest, LeaveOneOutAgreesWithTheGoldenVectors) {
+  std::vector<float> advantages(4);
+  const std::vector<double> rewards = {1, 0, 0, 1};
+  ASSERT_TRUE(LeaveOneOutAdvantages(rewards, absl::MakeSpan(advantages)).ok());
+  EXPECT_THAT(advantages, ElementsAre(Near(.666667), Near(-.666667),
+                                      Near(-.666667), Near(.666667)));
+}
+
+TEST(AdvantageTest, EqualRewardsGiveExactlyZeroUnderEveryScale) {
+  for (const ScaleRewards scale :
+       {ScaleRewards::kGroup, ScaleRewards::kBatch, ScaleRewards::kNone}) {
+    // eps 0 would turn the rounding noise of .1 into advantages of order one.
+    const AdvantageOptions options{.scale = scale, .eps = 0};
+    EXPECT_THAT(Advantages({.1, .1, .1}, options, .5), Each(0.0f));
+    EXPECT_THAT(Advantages({.1, .1 + 9e-9, .1}, options, .5), Each(0.0f));
+  }
+  EXPECT_NE(Advantages({.1, .1 + 1e-7, .1}, {.eps = 0})[1], 0.0f);
+}
+
+TEST(AdvantageTest, BatchScaleUsesTheDeviationOfTheStep) {
+  const std::vector<double> step = {1, 0, 1, 1};
+  const double deviation = RewardDeviation(step);
+  EXPECT_DOUBLE_EQ(deviation, .5);
+  EXPECT_THAT(Advantages({1, 0}, {.scale = ScaleRewards::kBatch}, deviation)[0],
+              Near(.5 / (.5 + 1e-6)));
+}
+
+TEST(AdvantageTest, TheOrderOfSamplesLeavesNoTrace) {
+  const std::vector<double> rewards = {.1, .7, 1.1, .3, 0, 1.1, .1};
+  const std::vector<float> forward = Advantages(rewards);
+  const std::vector<float> backward =
+      Advantages({rewards.rbegin(), rewards.rend()});
+  for (size_t i = 0; i < rewards.size(); ++i) {
+    const float mirrored = backward[rewards.size() - 1 - i];
+    EXPECT_EQ(0, std::memcmp(&forward[i], &mirrored, sizeof(float)));
+  }
+}
+
+TEST(AdvantageTest, AConstantAddedToAllRewardsChangesNothing) {
+  const std::vector<float> plain = Advantages({1, 0, .5, .25});
+  // Powers of two, so that the shift itself is exact.
+  EXPECT_EQ(Advantages({5, 4, 4.5, 4.25}), plain);
+}
+
+TEST(AdvantageTest, AFactorChangesOnlyWhatEpsAllows) {
+  const std::vector<float> plain = Advantages({1, 0, .5, .25});
+  const std::vector<float> scaled = Advantages({8, 0, 4, 2});
+  for (size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_NEAR(scaled[i], plain[i], 1e-5);
+  }
+  EXPECT_NE(Advantages({8, 0, 4, 2}, {.scale = ScaleRewards::kNone})[0],
+            Advantages({1, 0, .5, .25}, {.scale = ScaleRewards::kNone})[0]);
+}
+
+TEST(AdvantageTest, RefusesWhatIsNoGroup) {
+  std::vector<float> out(1);
+  EXPECT_THAT(GroupAdvantages({}, {1.0}, 0, absl::MakeSpan(out)).ToString(),
+              HasSubstr("a group needs at least 2 rewards, got 1"));
+  out.resize(2);
+  EXPECT_THAT(GroupAdvantages({}, {1.0, std::nan("")}, 0, absl::MakeSpan(out))
+                  .ToString(),
+              HasSubstr("rewards[1] must be finite"));
+  EXPECT_FALSE(
+      GroupAdvantages({}, {1.0, 2.0, 3.0}, 0, absl::MakeSpan(out)).ok());
+  EXPECT_FALSE(GroupAdvantages({.scale = ScaleRewards::kBatch}, {1.0, 2.0}, 0,
+                               absl::MakeSpan(out))
+                   .ok());
+  EXPECT_FALSE(
+      GroupAdvantages({.ddof = 2}, {1.0, 2.0}, 0, absl::MakeSpan(out)).ok());
+  EXPECT_FALSE(ParseScaleRewards("groups").ok());
+}
+
+TEST(PassAtKTest, AgreesWithTheGoldenVectors) {
+  EXPECT_NEAR(PassAtK(10, 3, 1), .3, 1e-12);
+  EXPECT_NEAR(PassAtK(10, 3, 5), .916666667, 1e-9);
+  EXPECT_NEAR(PassAtK(64, 16, 8), .914745844, 1e-9);
+  EXPECT_EQ(PassAtK(4, 0, 2), 0);
+  EXPECT_EQ(PassAtK(5, 5, 1), 1);
+  EXPECT_EQ(PassAtK(64, 1, 64), 1);
+  EXPECT_NEAR(PassAtK(200, 50, 100), 1, 1e-9);
+}
+
+}  // namespace
+}  // namespace aha
