@@ -71,7 +71,7 @@ std::string SolutionText(const Problem& problem, DocumentStyle style,
 }
 
 Document MakeDocument(uint64_t seed, uint64_t index, const CorpusMix& mix,
-                      const GeneratorOptions& options) {
+                      const ProblemOptions& options) {
   const RandomKey key(seed, RandomPurpose::kCorpus, index);
   const DocumentStyle style = ChooseStyle(mix, key.Uniform(0));
   const absl::Span<const ProblemKind> kinds =

@@ -44,6 +44,6 @@ std::string SolutionText(const Problem& problem, DocumentStyle style,
 
 // The index-th document.  REQUIRES: mix.Validate(), options.Validate().
 Document MakeDocument(uint64_t seed, uint64_t index, const CorpusMix& mix,
-                      const GeneratorOptions& options);
+                      const ProblemOptions& options);
 
 }  // namespace aha

@@ -71,7 +71,7 @@ Split SplitOf(absl::string_view prompt) {
              : Split::kTrain;
 }
 
-absl::Status GeneratorOptions::Validate() const {
+absl::Status ProblemOptions::Validate() const {
   if (min_operations < 1 || max_operations > kMaxOperations) {
     return absl::InvalidArgumentError(absl::StrCat(
         "min_operations and max_operations must be in [1, ", kMaxOperations,
@@ -86,7 +86,7 @@ absl::Status GeneratorOptions::Validate() const {
 }
 
 Problem MakeProblem(uint64_t seed, Split split, uint64_t index,
-                    const GeneratorOptions& options) {
+                    const ProblemOptions& options) {
   const absl::Span<const ProblemKind> kinds =
       options.kinds.empty() ? DefaultProblemKinds()
                             : absl::MakeConstSpan(options.kinds);

@@ -43,7 +43,7 @@ enum class Split { kTrain, kEval, kAll };
 // One prompt in eight is held out.
 Split SplitOf(absl::string_view prompt);
 
-struct GeneratorOptions {
+struct ProblemOptions {
   std::vector<ProblemKind> kinds;  // Drawn from evenly; empty: the default.
   int min_operations = 4;          // 1 to 64.
   int max_operations = 7;          // min_operations to 64.
@@ -69,6 +69,6 @@ struct Problem {
 // The index-th problem of a split.  Kinds take turns.
 // REQUIRES: options.Validate().
 Problem MakeProblem(uint64_t seed, Split split, uint64_t index,
-                    const GeneratorOptions& options);
+                    const ProblemOptions& options);
 
 }  // namespace aha

@@ -22,7 +22,7 @@ struct Prompt {
 
 struct PromptSourceOptions {
   std::string file;            // JSON Lines; the generator if empty.
-  GeneratorOptions generator;  // Used without a file.
+  ProblemOptions generator;  // Used without a file.
   uint64_t seed = 1;           // The job's.
   // A file is split like the generator's problems, by SplitOf its prompts.
   Split split = Split::kTrain;
@@ -46,7 +46,7 @@ absl::StatusOr<std::unique_ptr<PromptSource>> MakePromptSource(
 
 struct DocumentSourceOptions {
   std::string file;            // JSON Lines; the generator's corpus if empty.
-  GeneratorOptions generator;  // Used without a file, as is:
+  ProblemOptions generator;  // Used without a file, as is:
   CorpusMix mix;
   uint64_t seed = 1;  // The job's.
 };

@@ -5,8 +5,8 @@
 namespace aha {
 namespace {
 
-GeneratorOptions GeneratorOptionsOf(const v1::Generated& generated) {
-  GeneratorOptions options;
+ProblemOptions GeneratorOptionsOf(const v1::Generated& generated) {
+  ProblemOptions options;
   for (const std::string& name : generated.kinds()) {
     // Names were checked when the job was resolved.
     if (const auto kind = ParseProblemKind(name); kind.ok()) {
