@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""Writes the goldens beside this file; see README.md.
+
+Deterministic for given versions of torch, transformers and tokenizers, which
+each golden names.
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import tokenizers
+import torch
+import transformers
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+SMOLLM2 = ROOT / "models" / "SmolLM2-135M-Instruct"
+
+VERSIONS = {
+    "torch": torch.__version__,
+    "transformers": transformers.__version__,
+    "tokenizers": tokenizers.__version__,
+}
+
+# What tokenizers get wrong when they do: contractions, runs of white space of
+# every kind, digits of several scripts, marks, joined emoji, text that looks
+# like special tokens, and what is not in any training text.
+TRICKY = [
+    "",
+    " ",
+    "  ",
+    "a",
+    " a",
+    "Hello, world!",
+    "Hello world  how   are    you",
+    "It's they're we've I'm you'll he'd can't IT'S THEY'RE",
+    "'s't're 'x ''s",
+    "The quick brown fox jumps over the lazy dog.",
+    "12",
+    "1234567890",
+    "3+5+9+2+7? 1,234.56 -7e10",
+    "x1y22z333 4444 a5",
+    "tabs\tand\t\ttabs \t mixed",
+    "lines\nand\n\nlines\r\nand \n spaces \n\n",
+    "trailing spaces   ",
+    "   leading spaces",
+    "\n\n\n",
+    " \n \n ",
+    "def f(x):\n    return x  # comment\n",
+    "Grüße aus Österreich, naïve café",
+    "e\u0301 decomposed, \u00e9 composed",
+    "Ελληνικά кириллица العربية עברית",
+    "中文字符和日本語のテキスト 한국어",
+    "हिन्दी ไทย",
+    "٣٤٥ ४५६ Ⅳ ½ ²",
+    "emoji 😀 👨‍👩‍👧‍👦 🏳️‍🌈 👍🏽",
+    "math ∑∫√≠∞ → ⇒ 𝔸𝕓",
+    "no\u00a0break\u2003em\u3000ideographic\u2028line\u0085next\u180emongolian",
+    "zero\u200bwidth\u200djoiner\ufeffbom",
+    "\u0000\u0001\u007f controls",
+    "a" * 300,
+    "ab" * 150 + " " * 100 + "!" * 50,
+    "<|endoftext|>",
+    "<|im_start|>user\nhi<|im_end|>\n",
+    "a<|im_start|>b <|im_end|> c<|im_end|>",
+    "<|im_start|<|im_end|>|>",
+    "< |im_end|> <|im_end |>",
+    "<think>3+5=8</think><answer>8</answer>",
+    "http://example.com/a_b?c=d&e=f#g",
+    "snake_case camelCase SCREAMING_CASE kebab-case",
+    "\\n \\t \"quoted\" 'single' `code`",
+    "$5.99 100% #1 @you & me * 2",
+    "word" + "\u0301" * 5,
+    "\U0010ffff\U000e0001",
+]
+
+# What no vocabulary of the small tokenizers spells is left to them.
+CHARACTERS = [
+    "", "1+2=3\n", "<think>3+5=8;8+9=7</think><answer>7</answer><eos>",
+    "<think", "<<eos>>", " ~!@#$%^&*()_+", "<answer></answer",
+]
+
+CHATS = [
+    [{"role": "user", "content": "What is 2+2?"}],
+    [{"role": "system", "content": "Be terse."},
+     {"role": "user", "content": "Name a colour."}],
+    [{"role": "user", "content": "Hi"},
+     {"role": "assistant", "content": "Hello!"},
+     {"role": "user", "content": "line one\nline two  "}],
+]
+
+PROMPTS = [
+    "The capital of France is Paris, and the capital of Italy is Rome.",
+    "1 2 3 4 5 6 7 8 9 10 11 12 13 14",
+    "def add(a, b):\n    return a + b\n",
+]
+
+CORPUS = [
+    "the theory that there then was the thing that they thought of",
+    "in the inning of the singing king a ring was bringing things in",
+    "12 + 34 = 46; 7 + 8 = 15; 100 + 200 = 300 and 3.14 is not 22/7",
+    "don't can't won't it's he's she'll we're they've I'm you'd",
+    "def function(argument):\n    return argument  # a comment\n",
+    "Grüße, café, naïve: 日本語 中文 😀😀 👍🏽",
+] * 20
+
+
+def write(name, value):
+    value = {"versions": VERSIONS, **value}
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    (HERE / name).write_text(text.replace("},{", "},\n{") + "\n")
+    print(f"{name}: {len(text)} bytes")
+
+
+def floats(tensor):
+    """Nine digits give an fp32 back exactly."""
+    return [float(f"{x:.9g}") for x in tensor.double().flatten().tolist()]
+
+
+def encodings(tokenizer, texts):
+    out = []
+    for text in texts:
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        out.append({
+            "text": text,
+            "ids": ids,
+            "decoded": tokenizer.decode(ids, skip_special_tokens=False),
+        })
+    return out
+
+
+def train_bpe(pre_tokenizer, ignore_merges):
+    tokenizer = tokenizers.Tokenizer(models.BPE(ignore_merges=ignore_merges))
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(CORPUS, trainers.BpeTrainer(
+        vocab_size=420, show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"]))
+    tokenizer.add_tokens([
+        tokenizers.AddedToken("<think>", normalized=False),
+        tokenizers.AddedToken("</think>", normalized=False, lstrip=True),
+        tokenizers.AddedToken("camel", normalized=True, rstrip=True),
+    ])
+    return tokenizer
+
+
+def small_tokenizers():
+    llama3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+              r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+    byte_level = pre_tokenizers.ByteLevel
+    split = pre_tokenizers.Split
+    kinds = {
+        "gpt2": (byte_level(add_prefix_space=False), False),
+        "prefix-space": (byte_level(add_prefix_space=True), False),
+        "digits": (pre_tokenizers.Sequence([
+            pre_tokenizers.Digits(individual_digits=True),
+            byte_level(add_prefix_space=False)]), False),
+        "llama3": (pre_tokenizers.Sequence([
+            split(Regex(llama3), "isolated"),
+            byte_level(add_prefix_space=False, use_regex=False)]), True),
+        "previous": (pre_tokenizers.Sequence([
+            split(" ", "merged_with_previous"),
+            split(Regex(r"\p{P}"), "merged_with_next"),
+            pre_tokenizers.Digits(individual_digits=False),
+            byte_level(add_prefix_space=False, use_regex=False)]), False),
+        "removed": (pre_tokenizers.Sequence([
+            split(Regex(r"\s+"), "removed"),
+            split(Regex(r"[a-z]"), "contiguous", invert=True),
+            byte_level(add_prefix_space=False, use_regex=False)]), False),
+    }
+    (HERE / "bpe").mkdir(exist_ok=True)
+    golden = {}
+    for name, (pre_tokenizer, ignore_merges) in kinds.items():
+        tokenizer = train_bpe(pre_tokenizer, ignore_merges)
+        path = HERE / "bpe" / f"{name}.json"
+        tokenizer.save(str(path), pretty=False)
+        golden[name] = encodings(
+            tokenizers.Tokenizer.from_file(str(path)), TRICKY)
+    write("bpe.json", {"tokenizers": golden})
+
+
+def character_tokenizer():
+    """Aha's own tokenizer.json, read by Hugging Face's library."""
+    path = HERE / "bpe" / "characters.json"
+    tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    write("characters.json", {"encodings": encodings(tokenizer, CHARACTERS)})
+
+
+def tiny_llama():
+    torch.manual_seed(7)
+    config = transformers.LlamaConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=88,
+        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=128, rms_norm_eps=1e-5, rope_theta=10000.0,
+        tie_word_embeddings=False, bos_token_id=1, eos_token_id=2)
+    model = transformers.LlamaForCausalLM(config).float().eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            # Large enough that attention and gates do something.
+            weight.copy_(1 + 0.1 * torch.randn_like(weight)
+                         if "norm" in name
+                         else 0.25 * torch.randn_like(weight))
+            # Exact in bf16, so that one file serves both formats.
+            weight.copy_(weight.bfloat16().float())
+    model.save_pretrained(HERE / "tiny-llama")
+    (HERE / "tiny-llama" / "model.safetensors").chmod(0o644)
+    generator = torch.Generator().manual_seed(11)
+    sequences = []
+    for length in (1, 2, 17, 40):
+        ids = torch.randint(0, 64, (length,), generator=generator)
+        with torch.no_grad():
+            logits = model(ids[None]).logits[0]
+        logprobs = torch.log_softmax(logits[:-1], -1)
+        picked = logprobs.gather(-1, ids[1:, None])[:, 0]
+        keep = logits if length <= 17 else logits[-2:]
+        sequences.append({"token_ids": ids.tolist(),
+                          "logprobs": floats(picked),
+                          "last_logits_rows": keep.shape[0],
+                          "logits": floats(keep)})
+    write("tiny_llama.json", {"sequences": sequences})
+
+
+def smollm2_tokens():
+    tokenizer = transformers.AutoTokenizer.from_pretrained(SMOLLM2)
+    # Of the bytes that the vocabulary lacks Hugging Face drops, and Aha
+    # refuses, the text.
+    spelled = [t for t in TRICKY
+               if tokenizer.decode(tokenizer.encode(
+                   t, add_special_tokens=False)) == t]
+    unspelled = [t for t in TRICKY if t not in spelled]
+    chats = []
+    for messages in CHATS:
+        text = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True)
+        chats.append({"messages": messages, "text": text,
+                      "ids": tokenizer.encode(
+                          text, add_special_tokens=False)})
+    raw = tokenizers.Tokenizer.from_file(str(SMOLLM2 / "tokenizer.json"))
+    write("smollm2_tokens.json", {"encodings": encodings(raw, spelled),
+                                  "unspelled": unspelled, "chats": chats})
+
+
+def smollm2_logprobs():
+    tokenizer = transformers.AutoTokenizer.from_pretrained(SMOLLM2)
+    texts = PROMPTS + [tokenizer.apply_chat_template(
+        CHATS[0], tokenize=False, add_generation_prompt=True) + "4<|im_end|>"]
+    golden = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            SMOLLM2, dtype=dtype).eval()
+        rows = []
+        for text in texts:
+            ids = tokenizer.encode(text, add_special_tokens=False)
+            tensor = torch.tensor(ids)
+            with torch.no_grad():
+                logits = model(tensor[None]).logits[0].float()
+            logprobs = torch.log_softmax(logits, -1)
+            picked = logprobs[:-1].gather(-1, tensor[1:, None])[:, 0]
+            rows.append({"text": text, "token_ids": ids,
+                         "logprobs": floats(picked),
+                         "top5": logits.topk(5).indices.tolist(),
+                         "top5_logprobs":
+                             [floats(r) for r in logprobs.topk(5).values]})
+        golden[name] = rows
+    # Greedy continuation in fp32: the tokens that generation must give.
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        SMOLLM2, dtype=torch.float32).eval()
+    prompt = tokenizer.encode(texts[-1].removesuffix("4<|im_end|>"),
+                              add_special_tokens=False)
+    with torch.no_grad():
+        out = model.generate(torch.tensor([prompt]), max_new_tokens=24,
+                             do_sample=False)[0].tolist()
+    write("smollm2_logprobs.json", {
+        **golden, "greedy": {"prompt": prompt, "tokens": out[len(prompt):]}})
+
+
+def main():
+    torch.set_num_threads(1)
+    small_tokenizers()
+    character_tokenizer()
+    tiny_llama()
+    if not SMOLLM2.exists():
+        sys.exit(f"{SMOLLM2} is not there: run `make smollm2` first")
+    smollm2_tokens()
+    smollm2_logprobs()
+
+
+if __name__ == "__main__":
+    main()

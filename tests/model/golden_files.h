@@ -1,0 +1,64 @@
+// The goldens of tests/golden and the real model, for tests of model/.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace aha {
+
+inline std::string GoldenPath(const std::string& name) {
+  return std::string(AHA_SOURCE_DIR "/tests/golden/") + name;
+}
+
+inline std::string FileText(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file.good()) << path;
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline nlohmann::json Golden(const std::string& name) {
+  return nlohmann::json::parse(FileText(GoldenPath(name)));
+}
+
+inline std::string SmolLm2() {
+  return AHA_SOURCE_DIR "/models/SmolLM2-135M-Instruct";
+}
+
+// A directory of a test's own, removed with it.
+class ScratchDirectory {
+ public:
+  ScratchDirectory() {
+    std::string name = ::testing::TempDir() + "/aha-XXXXXX";
+    path_ = ::mkdtemp(name.data());
+  }
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+
+  std::string operator/(const std::string& name) const {
+    return path_ + "/" + name;
+  }
+  void Write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ + "/" + name, std::ios::binary) << text;
+  }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace aha
+
+// Says loudly that a test against the real model did not run.
+#define AHA_SKIP_WITHOUT_SMOLLM2()                                         \
+  if (!std::filesystem::exists(aha::SmolLm2())) {                          \
+    GTEST_SKIP() << "NOT COMPARED with the real model: " << aha::SmolLm2() \
+                 << " is missing (`make smollm2`)";                        \
+  }

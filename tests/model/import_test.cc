@@ -1,0 +1,221 @@
+#include "model/import.h"
+
+#include <cstring>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "model/tokenizer.h"
+#include "tests/model/gguf_writer.h"
+#include "tests/model/golden_files.h"
+
+namespace aha {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr int64_t kHidden = 8;
+constexpr int64_t kInner = 12;
+constexpr int64_t kHeads = 2;  // Of 4 numbers.
+constexpr int64_t kVocab = 6;
+
+// A number that says which row and column of which tensor it is.
+std::vector<float> Numbered(int64_t rows, int64_t cols, float tensor) {
+  std::vector<float> values;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) {
+      values.push_back(tensor + static_cast<float>(r) +
+                       static_cast<float>(c) / 16);
+    }
+  }
+  return values;
+}
+
+GgufWriter Metadata() {
+  GgufWriter writer;
+  writer.Text("general.architecture", "llama")
+      .U32("llama.block_count", 1)
+      .U32("llama.context_length", 32)
+      .U32("llama.embedding_length", kHidden)
+      .U32("llama.feed_forward_length", kInner)
+      .U32("llama.attention.head_count", kHeads)
+      .U32("llama.attention.head_count_kv", 1)
+      .U32("llama.rope.dimension_count", 4)
+      .F32("llama.rope.freq_base", 10000)
+      .F32("llama.attention.layer_norm_rms_epsilon", 1e-5f)
+      .Text("tokenizer.ggml.model", "gpt2")
+      .Text("tokenizer.ggml.pre", "smollm")
+      .Texts("tokenizer.ggml.tokens",
+             {"<|im_end|>", "a", "b", "ab", "\u0120", "1"})
+      .I32s("tokenizer.ggml.token_type", {3, 1, 1, 1, 1, 1})
+      .Texts("tokenizer.ggml.merges", {"a b"})
+      .U32("tokenizer.ggml.bos_token_id", 0)
+      .U32("tokenizer.ggml.eos_token_id", 0);
+  return writer;
+}
+
+void AddMatrix(const std::string& name, int64_t rows, int64_t cols,
+               float number, GgufWriter* writer) {
+  writer->Floats(name,
+                 {static_cast<uint64_t>(cols), static_cast<uint64_t>(rows)},
+                 Numbered(rows, cols, number));
+}
+
+GgufWriter WithTensors(GgufWriter writer) {
+  AddMatrix("token_embd.weight", kVocab, kHidden, 100, &writer);
+  writer.Floats("output_norm.weight", {kHidden}, Numbered(1, kHidden, 200));
+  writer.Floats("blk.0.attn_norm.weight", {kHidden}, Numbered(1, kHidden, 300));
+  writer.Floats("blk.0.ffn_norm.weight", {kHidden}, Numbered(1, kHidden, 400));
+  AddMatrix("blk.0.attn_q.weight", 8, kHidden, 500, &writer);
+  AddMatrix("blk.0.attn_k.weight", 4, kHidden, 600, &writer);
+  AddMatrix("blk.0.attn_v.weight", 4, kHidden, 700, &writer);
+  AddMatrix("blk.0.attn_output.weight", kHidden, 8, 800, &writer);
+  AddMatrix("blk.0.ffn_gate.weight", kInner, kHidden, 900, &writer);
+  AddMatrix("blk.0.ffn_up.weight", kInner, kHidden, 1000, &writer);
+  AddMatrix("blk.0.ffn_down.weight", kHidden, kInner, 1100, &writer);
+  return writer;
+}
+
+// The first number of each row: tensor and row in the file.
+std::vector<float> FirstColumn(const Parameters& parameters,
+                               const std::string& name) {
+  const TensorInfo& info = parameters.layout().Find(name);
+  const float* data = static_cast<const float*>(parameters.tensor(info));
+  std::vector<float> out;
+  for (int64_t r = 0; r < info.shape[0]; ++r) {
+    out.push_back(data[r * info.count / info.shape[0]]);
+  }
+  return out;
+}
+
+class GgufImportTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<ModelFiles> Import(const GgufWriter& writer,
+                                    DType dtype = DType::kF32) {
+    scratch_.Write("model.gguf", writer.Bytes());
+    return ReadModel(scratch_ / "model.gguf", dtype);
+  }
+
+  const ScratchDirectory scratch_;
+};
+
+TEST_F(GgufImportTest, TakesShapeAndSpecialTokensFromTheMetadata) {
+  const auto files = Import(WithTensors(Metadata()));
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_EQ(files->config.hidden_size, kHidden);
+  EXPECT_EQ(files->config.intermediate_size, kInner);
+  EXPECT_EQ(files->config.num_hidden_layers, 1);
+  EXPECT_EQ(files->config.num_attention_heads, kHeads);
+  EXPECT_EQ(files->config.num_key_value_heads, 1);
+  EXPECT_EQ(files->config.head_dim, 4);
+  EXPECT_EQ(files->config.vocab_size, kVocab);
+  EXPECT_EQ(files->config.rms_norm_eps, 1e-5);  // Not 9.99999975e-06.
+  EXPECT_TRUE(files->config.tie_word_embeddings);
+  EXPECT_THAT(files->config.eos_token_ids, ElementsAre(0));
+}
+
+TEST_F(GgufImportTest, BringsTheRotatedRowsBackIntoOrder) {
+  const auto files = Import(WithTensors(Metadata()));
+  ASSERT_TRUE(files.ok()) << files.status();
+  // In the file the halves of each head alternate: 0 2 1 3.
+  EXPECT_THAT(
+      FirstColumn(files->parameters, "model.layers.0.self_attn.q_proj.weight"),
+      ElementsAre(500, 502, 501, 503, 504, 506, 505, 507));
+  EXPECT_THAT(
+      FirstColumn(files->parameters, "model.layers.0.self_attn.k_proj.weight"),
+      ElementsAre(600, 602, 601, 603));
+  EXPECT_THAT(
+      FirstColumn(files->parameters, "model.layers.0.self_attn.v_proj.weight"),
+      ElementsAre(700, 701, 702, 703));
+}
+
+TEST_F(GgufImportTest, AHeadOfItsOwnIsNotTied) {
+  GgufWriter writer = WithTensors(Metadata());
+  AddMatrix("output.weight", kVocab, kHidden, 1200, &writer);
+  const auto files = Import(writer);
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_FALSE(files->config.tie_word_embeddings);
+  EXPECT_THAT(FirstColumn(files->parameters, "lm_head.weight"),
+              ElementsAre(1200, 1201, 1202, 1203, 1204, 1205));
+}
+
+TEST_F(GgufImportTest, TheTokenizerIsRebuilt) {
+  const auto files = Import(WithTensors(Metadata()));
+  ASSERT_TRUE(files.ok()) << files.status();
+  const auto tokenizer =
+      Tokenizer::Parse(files->tokenizer_json, files->tokenizer_config_json);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT(*(*tokenizer)->Encode("ab 11<|im_end|>"),
+              ElementsAre(3, 4, 5, 5, 0));
+}
+
+TEST_F(GgufImportTest, WhatItDoesNotKnowItRefuses) {
+  const struct {
+    GgufWriter writer;
+    const char* message;
+  } cases[] = {
+      {GgufWriter().Text("general.architecture", "gemma"),
+       "general.architecture must be \"llama\", got \"gemma\""},
+      {WithTensors(Metadata().Text("llama.rope.scaling.type", "yarn")),
+       "llama.rope.scaling.type must be \"none\", got \"yarn\""},
+      {WithTensors(Metadata()).Floats("rope_freqs.weight", {2}, {1, 2}),
+       "rope_freqs.weight"},
+      {WithTensors(Metadata())
+           .Floats("blk.0.attn_q.bias", {8}, std::vector<float>(8)),
+       "tensor \"blk.0.attn_q.bias\" is not one of a Llama model's"},
+      {Metadata(), "token_embd.weight must be there"},
+  };
+  for (const auto& test : cases) {
+    const absl::Status status = Import(test.writer).status();
+    EXPECT_FALSE(status.ok());
+    EXPECT_THAT(std::string(status.message()), HasSubstr(test.message));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("model.gguf: "));
+  }
+}
+
+TEST_F(GgufImportTest, AMissingOrMisshapenTensorIsNamed) {
+  GgufWriter writer = Metadata();
+  AddMatrix("token_embd.weight", kVocab, kHidden, 100, &writer);
+  EXPECT_THAT(std::string(Import(writer).status().message()),
+              HasSubstr("blk.0.attn_norm.weight must be there"));
+  writer.Floats("blk.0.attn_norm.weight", {3}, {1, 2, 3});
+  EXPECT_THAT(std::string(Import(writer).status().message()),
+              HasSubstr("blk.0.attn_norm.weight must have shape [8], got [3]"));
+}
+
+TEST_F(GgufImportTest, WhatIsWrittenIsReadBackBitForBit) {
+  const auto files = Import(WithTensors(Metadata()), DType::kBf16);
+  ASSERT_TRUE(files.ok()) << files.status();
+  ASSERT_TRUE(WriteModel(*files, scratch_ / "out").ok());
+  const auto again = ReadModel(scratch_ / "out", DType::kBf16);
+  ASSERT_TRUE(again.ok()) << again.status();
+  ASSERT_EQ(again->parameters.bytes(), files->parameters.bytes());
+  EXPECT_EQ(std::memcmp(again->parameters.data(), files->parameters.data(),
+                        static_cast<size_t>(files->parameters.bytes())),
+            0);
+  EXPECT_EQ(again->tokenizer_json, files->tokenizer_json);
+  EXPECT_EQ(again->tokenizer_config_json, files->tokenizer_config_json);
+  EXPECT_EQ(again->config.ToJson(), files->config.ToJson());
+}
+
+TEST_F(GgufImportTest, NothingIsWrittenOver) {
+  const auto files = Import(WithTensors(Metadata()));
+  ASSERT_TRUE(files.ok()) << files.status();
+  std::filesystem::create_directory(scratch_ / "out");
+  scratch_.Write("out/precious", "data");
+  const absl::Status status = WriteModel(*files, scratch_ / "out");
+  EXPECT_TRUE(absl::IsAlreadyExists(status)) << status;
+  EXPECT_EQ(FileText(scratch_ / "out/precious"), "data");
+}
+
+TEST(ImportTest, TheSourceMustBeThereAndOfAKnownKind) {
+  EXPECT_TRUE(
+      absl::IsNotFound(ReadModel("/nowhere/x.gguf", DType::kF32).status()));
+  const ScratchDirectory scratch;
+  scratch.Write("x.bin", "?");
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      ReadModel(scratch / "x.bin", DType::kF32).status()));
+}
+
+}  // namespace
+}  // namespace aha
