@@ -24,7 +24,8 @@ struct TrainSequence {
 // What a loss sees: one entry a target token, sequences concatenated in order.
 struct TargetScores {
   absl::Span<const float> logprobs;  // ln p(target), at the temperature.
-  absl::Span<const float> entropies; // Of the predicting distribution, in nats.
+  absl::Span<const float>
+      entropies;  // Of the predicting distribution, in nats.
 };
 
 // Fills dloss_dlogprob (same length; zero on entry).

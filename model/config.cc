@@ -125,7 +125,11 @@ absl::Status ReadRope(const Json& json, ModelConfig* config) {
   if (!rope->is_object()) {
     return Invalid("rope_parameters", "must be an object", Show(*rope));
   }
-  AHA_RETURN_IF_ERROR(RequireEqual(*rope, "rope_type", "default"));
+  const Json* type = Find(*rope, "rope_type");
+  if (type != nullptr && *type != "default") {
+    return Unsupported("rope_parameters.rope_type", "must be \"default\"",
+                       Show(*type));
+  }
   return ReadDouble(*rope, "rope_theta", &config->rope_theta);
 }
 

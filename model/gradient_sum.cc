@@ -24,7 +24,7 @@ bool AddBlockPlain(const float* gradient, int64_t* sums, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     const double term = gradient[i];
     if (!(std::fabs(term) < kMaxTerm)) return false;
-    sums[i] += std::llrint(term * GradientSum::kScale);
+    sums[i] += _mm_cvtsd_si64(_mm_set_sd(term * GradientSum::kScale));
     valid &= -kMaxSum < sums[i] && sums[i] < kMaxSum;
   }
   return valid;
@@ -33,22 +33,26 @@ bool AddBlockPlain(const float* gradient, int64_t* sums, int64_t count) {
 // The same bits: both conversions round to nearest even.
 __attribute__((target("avx512f,avx512dq"))) bool AddBlockAvx512(
     const float* gradient, int64_t* sums, int64_t count) {
+  // With a mask of ones: GCC 12 takes the plain intrinsics' don't-care operand
+  // for an uninitialized variable.
+  constexpr __mmask8 kAll = 0xff;
   const __m512d scale = _mm512_set1_pd(GradientSum::kScale);
   const __m512d limit = _mm512_set1_pd(kMaxTerm);
   const __m512i high = _mm512_set1_epi64(kMaxSum);
-  __mmask8 valid = 0xff;
+  __mmask8 valid = kAll;
   int64_t i = 0;
   for (; i + 8 <= count; i += 8) {
-    const __m512d term = _mm512_cvtps_pd(_mm256_loadu_ps(gradient + i));
+    const __m512d term =
+        _mm512_maskz_cvtps_pd(kAll, _mm256_loadu_ps(gradient + i));
     // False for NaN, too.
     valid &= _mm512_cmp_pd_mask(_mm512_abs_pd(term), limit, _CMP_LT_OQ);
-    const __m512i sum =
-        _mm512_add_epi64(_mm512_loadu_si512(sums + i),
-                         _mm512_cvtpd_epi64(_mm512_mul_pd(term, scale)));
-    valid &= _mm512_cmplt_epi64_mask(_mm512_abs_epi64(sum), high);
+    const __m512i sum = _mm512_add_epi64(
+        _mm512_loadu_si512(sums + i),
+        _mm512_maskz_cvtpd_epi64(kAll, _mm512_mul_pd(term, scale)));
+    valid &= _mm512_cmplt_epi64_mask(_mm512_maskz_abs_epi64(kAll, sum), high);
     _mm512_storeu_si512(sums + i, sum);
   }
-  return AddBlockPlain(gradient + i, sums + i, count - i) && valid == 0xff;
+  return AddBlockPlain(gradient + i, sums + i, count - i) && valid == kAll;
 }
 
 }  // namespace

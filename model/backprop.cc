@@ -1,0 +1,269 @@
+#include "model/backprop.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "model/kv_cache.h"
+#include "model/layer_tape.h"
+#include "model/training_batch.h"
+#include "model/transformer.h"
+#include "ops/embedding.h"
+#include "ops/head.h"
+#include "ops/rms_norm.h"
+
+namespace aha {
+namespace {
+
+// LogProbs takes about this many rows in a pass.
+constexpr int64_t kScoreRows = 2048;
+
+absl::Status CheckTemperature(float temperature) {
+  if (temperature >= 0 && std::isfinite(temperature)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "temperature must be finite and at least 0, found ", temperature));
+}
+
+// Names the sequence and the position of a target's score that is no number.
+absl::Status CheckFinite(absl::Span<const TrainSequence> sequences,
+                         const float* logprobs) {
+  int64_t at = 0;
+  for (size_t s = 0; s < sequences.size(); ++s) {
+    const int64_t size = static_cast<int64_t>(sequences[s].tokens.size());
+    for (int64_t p = sequences[s].prompt_length; p < size; ++p, ++at) {
+      if (std::isfinite(logprobs[at])) continue;
+      return absl::InternalError(absl::StrCat(
+          "sequence ", s, ": log-probabilities must be finite, found ",
+          logprobs[at], " at position ", p));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+struct Backprop::Impl {
+  explicit Impl(Policy* policy)
+      : transformer(policy->transformer()), tape(&policy->transformer()) {}
+
+  // What the head reads of the target rows, and what it says.
+  struct Scores {
+    float* x;            // [targets, hidden]: the residual stream
+    void* norm;          // [targets, hidden], dtype
+    float* inv_rms;      // [targets]
+    float* logprobs;     // [targets]
+    float* entropies;    // [targets]
+    float* log_sum_exp;  // [targets]
+    float* dlogprob;     // [targets]
+    float* dnorm;        // [targets, hidden]
+    float* dx;           // [targets, hidden]
+  };
+
+  absl::Status ReserveCache(const TrainingBatch& batch);
+  RowBatch Rows(const TrainingBatch& batch) {
+    return {.tokens = batch.tokens,
+            .positions = batch.positions,
+            .sequences = batch.sequences,
+            .cache = cache.get()};
+  }
+  void Score(const TrainingBatch& batch, const float* x, float temperature);
+  absl::Status HeadBackward(const TrainingBatch& batch, float temperature,
+                            float* dx, GradientSum* sum);
+  absl::Status EmbeddingBackward(const TrainingBatch& batch, const float* dx,
+                                 GradientSum* sum);
+
+  Transformer& transformer;
+  LayerTape tape;
+  std::unique_ptr<KvCache> cache;
+  Scores scores{};
+  Buffer scores_arena;
+  Buffer dx_arena;
+  Buffer table_arena;
+};
+
+absl::Status Backprop::Impl::ReserveCache(const TrainingBatch& batch) {
+  const int64_t blocks = static_cast<int64_t>(batch.blocks.size());
+  if (cache != nullptr && cache->blocks() >= blocks) return absl::OkStatus();
+  AHA_ASSIGN_OR_RETURN(
+      KvCache grown,
+      KvCache::Create(transformer.config(), transformer.dtype(), blocks));
+  cache = std::make_unique<KvCache>(std::move(grown));
+  return absl::OkStatus();
+}
+
+void Backprop::Impl::Score(const TrainingBatch& batch, const float* x,
+                           float temperature) {
+  const int64_t hidden = transformer.config().hidden_size;
+  const int64_t targets = batch.num_targets();
+  const auto carve = [&](Carver carver) {
+    scores.x = carver.Take<float>(targets * hidden);
+    scores.norm = carver.Bytes(
+        targets * hidden * static_cast<int64_t>(SizeOf(transformer.dtype())));
+    scores.inv_rms = carver.Take<float>(targets);
+    scores.logprobs = carver.Take<float>(targets);
+    scores.entropies = carver.Take<float>(targets);
+    scores.log_sum_exp = carver.Take<float>(targets);
+    scores.dlogprob = carver.Take<float>(targets);
+    scores.dnorm = carver.Take<float>(targets * hidden);
+    scores.dx = carver.Take<float>(targets * hidden);
+    return carver.size();
+  };
+  carve(Carver(scores_arena.Bytes(carve(Carver(nullptr)))));
+  for (int64_t t = 0; t < targets; ++t) {
+    std::memcpy(scores.x + t * hidden,
+                x + batch.target_rows[static_cast<size_t>(t)] * hidden,
+                static_cast<size_t>(hidden) * sizeof(*x));
+  }
+  transformer.FinalNorm(scores.x, targets, scores.norm, scores.inv_rms);
+  ops::HeadScore(transformer.context(), {.x = scores.norm,
+                                         .head = &transformer.head(),
+                                         .rows = targets,
+                                         .tokens = batch.targets.data(),
+                                         .temperature = temperature,
+                                         .logprobs = scores.logprobs,
+                                         .entropies = scores.entropies,
+                                         .log_sum_exp = scores.log_sum_exp});
+}
+
+absl::Status Backprop::Impl::HeadBackward(const TrainingBatch& batch,
+                                          float temperature, float* dx,
+                                          GradientSum* sum) {
+  const ModelConfig& config = transformer.config();
+  const int64_t hidden = config.hidden_size;
+  const int64_t targets = batch.num_targets();
+  float* table = table_arena.Get<float>(config.vocab_size * hidden);
+  ops::HeadGrad(transformer.context(), {.x = scores.norm,
+                                        .head = &transformer.head(),
+                                        .w = transformer.head_weights(),
+                                        .rows = targets,
+                                        .tokens = batch.targets.data(),
+                                        .temperature = temperature,
+                                        .log_sum_exp = scores.log_sum_exp,
+                                        .dlogprob = scores.dlogprob,
+                                        .dx = scores.dnorm,
+                                        .dw = table});
+  std::fill_n(scores.dx, targets * hidden, 0.0f);
+  std::vector<float> dgamma(static_cast<size_t>(hidden));
+  ops::RmsNormGrad(transformer.context(),
+                   {.x = scores.x,
+                    .gamma = transformer.final_norm().data(),
+                    .inv_rms = scores.inv_rms,
+                    .dy = scores.dnorm,
+                    .dx = scores.dx,
+                    .dgamma = dgamma.data(),
+                    .rows = targets,
+                    .cols = hidden});
+  AHA_RETURN_IF_ERROR(sum->Add(sum->layout().Find("model.norm.weight"),
+                               dgamma.data(), transformer.pool()));
+  std::fill_n(dx, batch.rows() * hidden, 0.0f);
+  for (int64_t t = 0; t < targets; ++t) {
+    std::memcpy(dx + batch.target_rows[static_cast<size_t>(t)] * hidden,
+                scores.dx + t * hidden,
+                static_cast<size_t>(hidden) * sizeof(*dx));
+  }
+  if (config.tie_word_embeddings) return absl::OkStatus();
+  AHA_RETURN_IF_ERROR(sum->Add(sum->layout().Find("lm_head.weight"), table,
+                               transformer.pool()));
+  std::fill_n(table, config.vocab_size * hidden, 0.0f);
+  return absl::OkStatus();
+}
+
+// A tied table's gradient: the head's part is in the buffer, and the
+// embeddings' is added before both are rounded into the sum.
+absl::Status Backprop::Impl::EmbeddingBackward(const TrainingBatch& batch,
+                                               const float* dx,
+                                               GradientSum* sum) {
+  const ModelConfig& config = transformer.config();
+  float* table = table_arena.Get<float>(config.vocab_size * config.hidden_size);
+  ops::EmbeddingGrad(transformer.context(), {.tokens = batch.tokens.data(),
+                                             .dy = dx,
+                                             .dtable = table,
+                                             .rows = batch.rows(),
+                                             .cols = config.hidden_size});
+  return sum->Add(sum->layout().Find("model.embed_tokens.weight"), table,
+                  transformer.pool());
+}
+
+Backprop::Backprop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Backprop::~Backprop() = default;
+
+absl::StatusOr<std::unique_ptr<Backprop>> Backprop::Create(Policy* policy) {
+  return std::unique_ptr<Backprop>(
+      new Backprop(std::make_unique<Impl>(policy)));
+}
+
+absl::Status Backprop::Accumulate(absl::Span<const TrainSequence> sequences,
+                                  float temperature, const LossFunction& loss,
+                                  GradientSum* sum) {
+  Impl& impl = *impl_;
+  Transformer& transformer = impl.transformer;
+  if (!transformer.can_train()) {
+    return absl::FailedPreconditionError(
+        "policy: must be of PolicyUse::kTraining to differentiate, found "
+        "kSampling");
+  }
+  AHA_RETURN_IF_ERROR(CheckTemperature(temperature));
+  AHA_RETURN_IF_ERROR(CheckSequences(sequences, transformer.config()));
+  const TrainingBatch batch = MakeTrainingBatch(sequences);
+  if (batch.rows() == 0) return absl::OkStatus();
+  AHA_RETURN_IF_ERROR(impl.ReserveCache(batch));
+  const RowBatch rows = impl.Rows(batch);
+  impl.Score(batch, impl.tape.Forward(rows), temperature);
+  AHA_RETURN_IF_ERROR(CheckFinite(sequences, impl.scores.logprobs));
+
+  const size_t targets = batch.targets.size();
+  const auto dlogprob = absl::MakeSpan(impl.scores.dlogprob, targets);
+  std::fill(dlogprob.begin(), dlogprob.end(), 0.0f);
+  AHA_RETURN_IF_ERROR(
+      loss({.logprobs = absl::MakeConstSpan(impl.scores.logprobs, targets),
+            .entropies = absl::MakeConstSpan(impl.scores.entropies, targets)},
+           dlogprob));
+  const auto bad = std::find_if(dlogprob.begin(), dlogprob.end(),
+                                [](float d) { return !std::isfinite(d); });
+  if (bad != dlogprob.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("loss: derivatives must be finite, found ", *bad,
+                     " for target ", bad - dlogprob.begin()));
+  }
+  // Nothing to learn here: the gradient is zero.
+  if (std::all_of(dlogprob.begin(), dlogprob.end(),
+                  [](float d) { return d == 0; })) {
+    return absl::OkStatus();
+  }
+  float* dx =
+      impl.dx_arena.Get<float>(batch.rows() * transformer.config().hidden_size);
+  AHA_RETURN_IF_ERROR(impl.HeadBackward(batch, temperature, dx, sum));
+  AHA_RETURN_IF_ERROR(impl.tape.Backward(rows, dx, sum));
+  return impl.EmbeddingBackward(batch, dx, sum);
+}
+
+absl::StatusOr<std::vector<float>> Backprop::LogProbs(
+    absl::Span<const TrainSequence> sequences, float temperature) {
+  Impl& impl = *impl_;
+  AHA_RETURN_IF_ERROR(CheckTemperature(temperature));
+  AHA_RETURN_IF_ERROR(CheckSequences(sequences, impl.transformer.config()));
+  std::vector<float> logprobs;
+  for (size_t begin = 0; begin < sequences.size();) {
+    size_t count = 0;
+    for (int64_t rows = 0;
+         begin + count < sequences.size() && rows < kScoreRows; ++count) {
+      rows += static_cast<int64_t>(sequences[begin + count].tokens.size());
+    }
+    const auto part = sequences.subspan(begin, count);
+    begin += count;
+    const TrainingBatch batch = MakeTrainingBatch(part);
+    if (batch.rows() == 0) continue;
+    AHA_RETURN_IF_ERROR(impl.ReserveCache(batch));
+    impl.transformer.Forward(impl.Rows(batch));
+    impl.Score(batch, impl.transformer.x(), temperature);
+    logprobs.insert(logprobs.end(), impl.scores.logprobs,
+                    impl.scores.logprobs + batch.targets.size());
+  }
+  AHA_RETURN_IF_ERROR(CheckFinite(sequences, logprobs.data()));
+  return logprobs;
+}
+
+}  // namespace aha

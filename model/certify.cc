@@ -1,0 +1,382 @@
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/hash.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "dnnl.h"
+#include "model/backprop.h"
+#include "model/policy.h"
+#include "model/transformer.h"
+#include "ops/attention.h"
+#include "ops/head.h"
+#include "ops/isa.h"
+#include "ops/matmul.h"
+#include "ops/rms_norm.h"
+#include "ops/swiglu.h"
+
+namespace aha {
+namespace {
+
+constexpr int64_t kRows = 128;
+constexpr int64_t kBatches[] = {1, 2, 3, 5, 8, 16, 17, 32, 48, 64, 100, 128};
+
+// Computes the first or last m of kRows rows; out is [m, row_bytes].
+using Kernel =
+    std::function<void(const ops::CpuContext& cpu, int64_t m, void* out)>;
+enum class Which { kFirst, kLast };
+
+class Certifier {
+ public:
+  Certifier(const ModelConfig& config, DType dtype, int threads)
+      : config_(config),
+        dtype_(dtype),
+        size_(static_cast<int64_t>(SizeOf(dtype))),
+        one_(1),
+        many_(threads) {}
+
+  absl::StatusOr<KernelCertificate> Run();
+
+ private:
+  ops::CpuContext one() { return {&one_}; }
+  // Fixed pseudo-random numbers in [-scale, scale).
+  std::vector<float> RandomFloats(int64_t count, float scale);
+  std::vector<char> Random(int64_t count, float scale);  // In dtype_.
+
+  // Runs the kernel over all batch sizes and thread counts.
+  absl::Status Check(const std::string& name, int64_t row_bytes, Which which,
+                     const Kernel& kernel);
+  absl::Status CheckMatmul(int64_t k, int64_t n);
+  absl::Status CheckMatmuls();
+  absl::Status CheckNorm();
+  absl::Status CheckSwiGlu();
+  absl::Status CheckAttention();
+  absl::Status CheckHead();
+  // The backward pass of one layer: threads must not matter.
+  absl::Status CheckGradients();
+  absl::StatusOr<Hash128> GradientHash(const ModelConfig& config,
+                                       ThreadPool* pool);
+  // The model with as many tokens as reach every shape of the head's tiles.
+  ModelConfig Small() const;
+
+  const ModelConfig config_;
+  const DType dtype_;
+  const int64_t size_;
+  ThreadPool one_;
+  ThreadPool many_;
+  uint64_t stream_ = 0;  // So that no two inputs are alike.
+  Hasher hasher_;
+};
+
+std::vector<float> Certifier::RandomFloats(int64_t count, float scale) {
+  const RandomKey key(1, RandomPurpose::kTest, ++stream_);
+  std::vector<float> values(static_cast<size_t>((count + 3) / 4 * 4));
+  for (size_t i = 0; i < values.size(); i += 4) {
+    const Philox4x32 block = key.Block(i / 4);
+    for (size_t j = 0; j < 4; ++j) {
+      values[i + j] =
+          static_cast<float>(static_cast<int32_t>(block[j])) * 0x1p-31f * scale;
+    }
+  }
+  values.resize(static_cast<size_t>(count));
+  return values;
+}
+
+std::vector<char> Certifier::Random(int64_t count, float scale) {
+  const std::vector<float> values = RandomFloats(count, scale);
+  std::vector<char> bytes(values.size() * SizeOf(dtype_));
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (dtype_ == DType::kF32) {
+      std::memcpy(&bytes[4 * i], &values[i], 4);
+    } else {
+      const Bf16 rounded = ToBf16(values[i]);
+      std::memcpy(&bytes[2 * i], &rounded, 2);
+    }
+  }
+  return bytes;
+}
+
+absl::Status Certifier::Check(const std::string& name, int64_t row_bytes,
+                              Which which, const Kernel& kernel) {
+  std::vector<char> want(static_cast<size_t>(kRows * row_bytes));
+  std::vector<char> got(want.size());
+  kernel(one(), kRows, want.data());
+  hasher_.String(name);
+  hasher_.Raw(want.data(), want.size());
+  for (ThreadPool* pool : {&one_, &many_}) {
+    for (const int64_t m : kBatches) {
+      std::fill(got.begin(), got.end(), '\0');
+      kernel({pool}, m, got.data());
+      const char* rows =
+          want.data() + (which == Which::kFirst ? 0 : (kRows - m) * row_bytes);
+      if (std::memcmp(rows, got.data(), static_cast<size_t>(m * row_bytes)) ==
+          0) {
+        continue;
+      }
+      return absl::FailedPreconditionError(
+          absl::StrCat("certificate: ", name,
+                       ": a row's bits must not depend on its batch, "
+                       "found a batch of ",
+                       m, " rows on ", pool->threads(),
+                       " threads to differ from one of ", kRows, " on 1"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Certifier::CheckMatmul(int64_t k, int64_t n) {
+  AHA_ASSIGN_OR_RETURN(ops::PackedMatrix b,
+                       ops::PackedMatrix::Create(k, n, dtype_));
+  b.Pack(one(), Random(n * k, 0.1f).data(),
+         ops::PackedMatrix::Source::kTransposed);
+  const std::vector<char> x = Random(kRows * k, 1);
+  return Check(
+      absl::StrCat("matmul k=", k, " n=", n), 4 * n, Which::kFirst,
+      [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+        ops::Matmul(
+            cpu,
+            {.x = x.data(), .b = &b, .y = static_cast<float*>(out), .m = m});
+      });
+}
+
+absl::Status Certifier::CheckMatmuls() {
+  const int64_t hidden = config_.hidden_size;
+  const int64_t inner = config_.intermediate_size;
+  const int64_t q = config_.num_attention_heads * config_.head_dim;
+  const int64_t kv = config_.num_key_value_heads * config_.head_dim;
+  const std::pair<int64_t, int64_t> shapes[] = {
+      {hidden, q + 2 * kv}, {q, hidden}, {hidden, 2 * inner}, {inner, hidden},
+      {q + 2 * kv, hidden}, {hidden, q}, {2 * inner, hidden}, {hidden, inner}};
+  for (const auto& [k, n] : shapes) AHA_RETURN_IF_ERROR(CheckMatmul(k, n));
+  return absl::OkStatus();
+}
+
+absl::Status Certifier::CheckNorm() {
+  const int64_t hidden = config_.hidden_size;
+  const std::vector<float> x = RandomFloats(kRows * hidden, 1);
+  const std::vector<float> gamma = RandomFloats(hidden, 1);
+  return Check("rms_norm", hidden * size_, Which::kFirst,
+               [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+                 ops::RmsNorm(cpu,
+                              {.x = x.data(),
+                               .gamma = gamma.data(),
+                               .y = out,
+                               .inv_rms = nullptr,
+                               .rows = m,
+                               .cols = hidden,
+                               .eps = static_cast<float>(config_.rms_norm_eps),
+                               .dtype = dtype_});
+               });
+}
+
+absl::Status Certifier::CheckSwiGlu() {
+  const int64_t inner = config_.intermediate_size;
+  const std::vector<float> gate_up = RandomFloats(kRows * 2 * inner, 4);
+  return Check("swiglu", inner * size_, Which::kFirst,
+               [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+                 ops::SwiGlu(cpu, {.gate_up = gate_up.data(),
+                                   .y = out,
+                                   .rows = m,
+                                   .cols = inner,
+                                   .dtype = dtype_});
+               });
+}
+
+// Rows of one sequence as a chunk of it, and each as if it were decoded.
+absl::Status Certifier::CheckAttention() {
+  const int64_t q_width = config_.num_attention_heads * config_.head_dim;
+  const int64_t kv_width = config_.num_key_value_heads * config_.head_dim;
+  std::vector<int32_t> blocks;
+  for (int32_t b = kRows / ops::kBlockTokens; b-- > 0;) blocks.push_back(b);
+  AHA_ASSIGN_OR_RETURN(
+      KvCache cache,
+      KvCache::Create(config_, dtype_, static_cast<int64_t>(blocks.size())));
+  const auto rows_at = [&](int64_t position, int64_t first, int64_t rows) {
+    return ops::SequenceRows{.blocks = blocks.data(),
+                             .first_row = first,
+                             .rows = rows,
+                             .first_position = position};
+  };
+  const ops::SequenceRows all = rows_at(0, 0, kRows);
+  const std::vector<float> kv = RandomFloats(kRows * 2 * kv_width, 2);
+  ops::KvStore(one(), {.k = kv.data(),
+                       .v = kv.data() + kv_width,
+                       .row_stride = 2 * kv_width,
+                       .cache = cache.Layer(0),
+                       .sequences = {&all, 1}});
+  const std::vector<float> q = RandomFloats(kRows * q_width, 2);
+  const auto attend = [&](const ops::CpuContext& cpu, int64_t m,
+                          absl::Span<const ops::SequenceRows> sequences,
+                          void* out) {
+    ops::Attention(cpu, {.q = q.data() + (kRows - m) * q_width,
+                         .row_stride = q_width,
+                         .cache = cache.Layer(0),
+                         .sequences = sequences,
+                         .heads = config_.num_attention_heads,
+                         .scale = 0.2f,
+                         .out = out,
+                         .log_sum_exp = nullptr});
+  };
+  AHA_RETURN_IF_ERROR(
+      Check("attention", q_width * size_, Which::kLast,
+            [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+              const ops::SequenceRows chunk = rows_at(kRows - m, 0, m);
+              attend(cpu, m, {&chunk, 1}, out);
+            }));
+  // kRows rows are the chunk again, so both ways are held to the same bits.
+  return Check("attention of single rows", q_width * size_, Which::kLast,
+               [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+                 std::vector<ops::SequenceRows> single;
+                 for (int64_t i = 0; i < m; ++i) {
+                   single.push_back(rows_at(kRows - m + i, i, 1));
+                 }
+                 if (m == kRows) single = {all};
+                 attend(cpu, m, single, out);
+               });
+}
+
+ModelConfig Certifier::Small() const {
+  ModelConfig small = config_;
+  small.num_hidden_layers = 1;
+  small.vocab_size = std::min(
+      config_.vocab_size, ops::kHeadTile + config_.vocab_size % ops::kHeadTile);
+  if (small.vocab_size < 2) small.vocab_size = config_.vocab_size;
+  small.max_position_embeddings =
+      std::min<int64_t>(config_.max_position_embeddings, kRows);
+  small.bos_token_id = -1;
+  small.eos_token_ids.clear();
+  return small;
+}
+
+// Both users of the head must agree, too.
+absl::Status Certifier::CheckHead() {
+  const ModelConfig small = Small();
+  const int64_t hidden = small.hidden_size;
+  const int64_t vocab = small.vocab_size;
+  AHA_ASSIGN_OR_RETURN(ops::PackedHead head,
+                       ops::PackedHead::Create(vocab, hidden, dtype_));
+  head.Pack(one(), Random(vocab * hidden, 0.2f).data());
+  const std::vector<char> x = Random(kRows * hidden, 1);
+  std::vector<int32_t> tokens(kRows);
+  std::vector<float> logprobs(kRows);
+  std::vector<ops::DrawArgs> draws;
+  for (uint64_t i = 0; i < kRows; ++i) {
+    draws.push_back({.key = RandomKey(2, RandomPurpose::kTest, i)});
+  }
+  AHA_RETURN_IF_ERROR(
+      Check("head, sampling", 4, Which::kFirst,
+            [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+              ops::HeadSample(cpu, {.x = x.data(),
+                                    .head = &head,
+                                    .rows = m,
+                                    .draws = absl::MakeConstSpan(draws).subspan(
+                                        0, static_cast<size_t>(m)),
+                                    .tokens = static_cast<int32_t*>(out),
+                                    .logprobs = logprobs.data()});
+              if (m == kRows) {
+                std::memcpy(tokens.data(), out, tokens.size() * 4);
+              }
+            }));
+  const std::vector<float> sampled = logprobs;
+  AHA_RETURN_IF_ERROR(
+      Check("head, scoring", 4, Which::kFirst,
+            [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+              ops::HeadScore(cpu, {.x = x.data(),
+                                   .head = &head,
+                                   .rows = m,
+                                   .tokens = tokens.data(),
+                                   .temperature = 1,
+                                   .logprobs = static_cast<float*>(out),
+                                   .entropies = nullptr,
+                                   .log_sum_exp = nullptr});
+              if (m == kRows) std::memcpy(logprobs.data(), out, kRows * 4);
+            }));
+  if (std::memcmp(sampled.data(), logprobs.data(), kRows * 4) == 0) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      "certificate: head: sampling and scoring must give a token the same "
+      "log-probability, found others");
+}
+
+absl::StatusOr<Hash128> Certifier::GradientHash(const ModelConfig& config,
+                                                ThreadPool* pool) {
+  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Policy> policy,
+                       Policy::Create(config, dtype_, pool));
+  const Parameters parameters = RandomParameters(config, 3, dtype_);
+  AHA_RETURN_IF_ERROR(policy->Load(parameters));
+  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Backprop> backprop,
+                       Backprop::Create(policy.get()));
+  const RandomKey key(4, RandomPurpose::kTest);
+  std::vector<TrainSequence> sequences(2);
+  for (uint64_t s = 0; s < 2; ++s) {
+    sequences[s].prompt_length = 1;
+    const int64_t length =
+        std::min<int64_t>(config.max_position_embeddings, s == 0 ? 41 : 24);
+    for (int64_t i = 0; i < length; ++i) {
+      sequences[s].tokens.push_back(static_cast<int32_t>(
+          key.Below(s << 32 | static_cast<uint64_t>(i),
+                    static_cast<uint32_t>(config.vocab_size))));
+    }
+  }
+  GradientSum sum(parameters.shared_layout());
+  AHA_RETURN_IF_ERROR(backprop->Accumulate(
+      sequences, 1,
+      [](const TargetScores& scores, absl::Span<float> dloss) {
+        for (size_t i = 0; i < dloss.size(); ++i) {
+          dloss[i] = 0.25f * scores.logprobs[i] + 1;
+        }
+        return absl::OkStatus();
+      },
+      &sum));
+  return HashBytes(sum.sums().data(), sum.sums().size() * sizeof(int64_t));
+}
+
+absl::Status Certifier::CheckGradients() {
+  const ModelConfig small = Small();
+  AHA_ASSIGN_OR_RETURN(const Hash128 want, GradientHash(small, &one_));
+  hasher_.String("gradients");
+  hasher_.Hash(want);
+  AHA_ASSIGN_OR_RETURN(const Hash128 got, GradientHash(small, &many_));
+  if (got == want) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "certificate: gradients of a layer: bits must not depend on threads, "
+      "found ",
+      many_.threads(), " threads to differ from 1"));
+}
+
+absl::StatusOr<KernelCertificate> Certifier::Run() {
+  AHA_RETURN_IF_ERROR(CheckMatmuls());
+  AHA_RETURN_IF_ERROR(CheckNorm());
+  AHA_RETURN_IF_ERROR(CheckSwiGlu());
+  AHA_RETURN_IF_ERROR(CheckAttention());
+  AHA_RETURN_IF_ERROR(CheckHead());
+  AHA_RETURN_IF_ERROR(CheckGradients());
+  const dnnl_version_t* version = dnnl_version();
+  KernelCertificate certificate;
+  certificate.numeric_class =
+      absl::StrCat(dtype_ == DType::kBf16 ? "bf16 " : "fp32 ",
+                   ops::NameOf(ops::CurrentIsa()), " | oneDNN ", version->major,
+                   ".", version->minor, ".", version->patch);
+  hasher_.String(certificate.numeric_class);
+  certificate.digest = hasher_.Finish().Hex();
+  return certificate;
+}
+
+}  // namespace
+
+absl::StatusOr<KernelCertificate> Certify(const ModelConfig& config,
+                                          DType dtype, int threads) {
+  AHA_RETURN_IF_ERROR(config.Validate());
+  if (threads < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("threads must be at least 1, found ", threads));
+  }
+  return Certifier(config, dtype, threads).Run();
+}
+
+}  // namespace aha

@@ -1,0 +1,270 @@
+#include "model/layer_tape.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "ops/convert.h"
+#include "ops/rms_norm.h"
+#include "ops/rope.h"
+#include "ops/swiglu.h"
+
+namespace aha {
+namespace {
+
+int64_t ElementSize(const Transformer& transformer) {
+  return static_cast<int64_t>(SizeOf(transformer.dtype()));
+}
+
+void Copy(const float* from, int64_t count, float* to) {
+  std::memcpy(to, from, static_cast<size_t>(count) * sizeof(*from));
+}
+
+}  // namespace
+
+LayerTape::Kept LayerTape::CarveLayer(int64_t rows, Carver* carver) const {
+  const ModelConfig& c = transformer_.config();
+  Kept kept{};
+  LayerBuffers& b = kept.buffers;
+  b.mlp_input = carver->Take<float>(rows * c.hidden_size);
+  b.inv_rms = carver->Take<float>(rows);
+  b.mlp_inv_rms = carver->Take<float>(rows);
+  b.qkv = carver->Take<float>(rows * transformer_.qkv_width());
+  b.attention =
+      carver->Bytes(rows * transformer_.q_width() * ElementSize(transformer_));
+  b.log_sum_exp = carver->Take<float>(rows * c.num_attention_heads);
+  b.gate_up = carver->Take<float>(rows * 2 * c.intermediate_size);
+  return kept;
+}
+
+void LayerTape::Carve(int64_t rows) {
+  const ModelConfig& c = transformer_.config();
+  const size_t layers = static_cast<size_t>(c.num_hidden_layers);
+  Carver measure(nullptr);
+  CarveLayer(rows, &measure);
+  keep_all_ = static_cast<int64_t>(measure.size()) * c.num_hidden_layers <=
+              max_kept_bytes_;
+  const auto carve = [&](Carver carver) {
+    x_ = carver.Take<float>(rows * c.hidden_size);
+    const int64_t norm = rows * c.hidden_size * ElementSize(transformer_);
+    void* shared_norm = carver.Bytes(norm);
+    void* shared_mlp_norm = carver.Bytes(norm);
+    void* shared_activation =
+        carver.Bytes(rows * c.intermediate_size * ElementSize(transformer_));
+    kept_.assign(layers, Kept{});
+    for (size_t i = 0; i < layers; ++i) {
+      if (i == 0 || keep_all_) {
+        kept_[i] = CarveLayer(rows, &carver);
+      } else {
+        kept_[i].buffers = kept_[0].buffers;
+      }
+      kept_[i].input = carver.Take<float>(rows * c.hidden_size);
+      kept_[i].buffers.norm = shared_norm;
+      kept_[i].buffers.mlp_norm = shared_mlp_norm;
+      kept_[i].buffers.activation = shared_activation;
+    }
+    return carver.size();
+  };
+  carve(Carver(arena_.Bytes(carve(Carver(nullptr)))));
+}
+
+void LayerTape::CarveWork(int64_t rows) {
+  const ModelConfig& c = transformer_.config();
+  const int64_t size = ElementSize(transformer_);
+  const int64_t qkv = transformer_.qkv_width();
+  const auto carve = [&](Carver carver) {
+    work_.dy = carver.Bytes(rows * std::max(c.hidden_size, qkv) * size);
+    work_.dwide = carver.Take<float>(
+        rows * std::max(c.intermediate_size, transformer_.q_width()));
+    work_.dgate_up = carver.Bytes(rows * 2 * c.intermediate_size * size);
+    work_.dqkv = carver.Take<float>(rows * qkv);
+    work_.dnorm = carver.Take<float>(rows * c.hidden_size);
+    work_.dw = carver.Take<float>(c.hidden_size *
+                                  std::max(2 * c.intermediate_size, qkv));
+    return carver.size();
+  };
+  carve(Carver(work_arena_.Bytes(carve(Carver(nullptr)))));
+}
+
+float* LayerTape::Forward(const RowBatch& batch) {
+  const ModelConfig& c = transformer_.config();
+  Carve(batch.rows());
+  transformer_.Embed(batch, x_);
+  for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
+    const Kept& kept = kept_[static_cast<size_t>(i)];
+    Copy(x_, batch.rows() * c.hidden_size, kept.input);
+    transformer_.RunLayer(i, batch, x_, kept.buffers);
+  }
+  return x_;
+}
+
+const LayerTape::Kept& LayerTape::Restore(int64_t layer,
+                                          const RowBatch& batch) {
+  const Kept& kept = kept_[static_cast<size_t>(layer)];
+  const ModelConfig& c = transformer_.config();
+  const int64_t rows = batch.rows();
+  const LayerBuffers& b = kept.buffers;
+  if (!keep_all_) {
+    Copy(kept.input, rows * c.hidden_size, x_);
+    transformer_.RunLayer(layer, batch, x_, b);
+    return kept;
+  }
+  const auto norm = [&](const float* x, const std::vector<float>& gamma,
+                        void* y) {
+    ops::RmsNorm(transformer_.context(),
+                 {.x = x,
+                  .gamma = gamma.data(),
+                  .y = y,
+                  .inv_rms = nullptr,
+                  .rows = rows,
+                  .cols = c.hidden_size,
+                  .eps = static_cast<float>(c.rms_norm_eps),
+                  .dtype = transformer_.dtype()});
+  };
+  norm(kept.input, transformer_.layer(layer).input_norm, b.norm);
+  norm(b.mlp_input, transformer_.layer(layer).mlp_norm, b.mlp_norm);
+  ops::SwiGlu(transformer_.context(), {.gate_up = b.gate_up,
+                                       .y = b.activation,
+                                       .rows = rows,
+                                       .cols = c.intermediate_size,
+                                       .dtype = transformer_.dtype()});
+  return kept;
+}
+
+absl::Status LayerTape::Backward(const RowBatch& batch, float* dx,
+                                 GradientSum* sum) {
+  CarveWork(batch.rows());
+  for (int64_t i = transformer_.config().num_hidden_layers - 1; i >= 0; --i) {
+    const Kept& kept = Restore(i, batch);
+    AHA_RETURN_IF_ERROR(MlpBackward(i, batch.rows(), kept, dx, sum));
+    AHA_RETURN_IF_ERROR(AttentionBackward(i, batch, kept, dx, sum));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayerTape::MlpBackward(int64_t layer, int64_t rows,
+                                    const Kept& kept, float* dx,
+                                    GradientSum* sum) {
+  const ModelConfig& c = transformer_.config();
+  const ops::CpuContext cpu = transformer_.context();
+  const Layer& weights = transformer_.layer(layer);
+  const LayerBuffers& b = kept.buffers;
+  ops::Round(cpu, dx, work_.dy, rows * c.hidden_size, transformer_.dtype());
+  AHA_RETURN_IF_ERROR(AddWeightGradient(layer, {"mlp.down_proj.weight"},
+                                        work_.dy, b.activation, rows, sum));
+  ops::Matmul(
+      cpu,
+      {.x = work_.dy, .b = &*weights.down_grad, .y = work_.dwide, .m = rows});
+  ops::SwiGluGrad(cpu, {.gate_up = b.gate_up,
+                        .dy = work_.dwide,
+                        .dgate_up = work_.dgate_up,
+                        .rows = rows,
+                        .cols = c.intermediate_size,
+                        .dtype = transformer_.dtype()});
+  AHA_RETURN_IF_ERROR(
+      AddWeightGradient(layer, {"mlp.gate_proj.weight", "mlp.up_proj.weight"},
+                        work_.dgate_up, b.mlp_norm, rows, sum));
+  ops::Matmul(cpu, {.x = work_.dgate_up,
+                    .b = &*weights.gate_up_grad,
+                    .y = work_.dnorm,
+                    .m = rows});
+  return NormBackward(layer, "post_attention_layernorm.weight", rows,
+                      b.mlp_input, weights.mlp_norm, b.mlp_inv_rms, dx, sum);
+}
+
+absl::Status LayerTape::AttentionBackward(int64_t layer, const RowBatch& batch,
+                                          const Kept& kept, float* dx,
+                                          GradientSum* sum) {
+  const ModelConfig& c = transformer_.config();
+  const ops::CpuContext cpu = transformer_.context();
+  const Layer& weights = transformer_.layer(layer);
+  const LayerBuffers& b = kept.buffers;
+  const int64_t rows = batch.rows();
+  const int64_t stride = transformer_.qkv_width();
+  ops::Round(cpu, dx, work_.dy, rows * c.hidden_size, transformer_.dtype());
+  AHA_RETURN_IF_ERROR(AddWeightGradient(layer, {"self_attn.o_proj.weight"},
+                                        work_.dy, b.attention, rows, sum));
+  ops::Matmul(
+      cpu, {.x = work_.dy, .b = &*weights.o_grad, .y = work_.dwide, .m = rows});
+  ops::AttentionGrad(cpu, {.q = b.qkv,
+                           .row_stride = stride,
+                           .cache = batch.cache->Layer(layer),
+                           .sequences = batch.sequences,
+                           .heads = c.num_attention_heads,
+                           .scale = transformer_.attention_scale(),
+                           .out = b.attention,
+                           .log_sum_exp = b.log_sum_exp,
+                           .dout = work_.dwide,
+                           .dq = work_.dqkv,
+                           .dk = work_.dqkv + transformer_.q_width(),
+                           .dv = work_.dqkv + transformer_.q_width() +
+                                 transformer_.kv_width()});
+  ops::Rope(cpu, {.x = work_.dqkv,
+                  .positions = batch.positions.data(),
+                  .table = &transformer_.rope(),
+                  .rows = rows,
+                  .heads = c.num_attention_heads + c.num_key_value_heads,
+                  .row_stride = stride,
+                  .turn = ops::Turn::kBackward});
+  ops::Round(cpu, work_.dqkv, work_.dy, rows * stride, transformer_.dtype());
+  AHA_RETURN_IF_ERROR(
+      AddWeightGradient(layer,
+                        {"self_attn.q_proj.weight", "self_attn.k_proj.weight",
+                         "self_attn.v_proj.weight"},
+                        work_.dy, b.norm, rows, sum));
+  ops::Matmul(
+      cpu,
+      {.x = work_.dy, .b = &*weights.qkv_grad, .y = work_.dnorm, .m = rows});
+  return NormBackward(layer, "input_layernorm.weight", rows, kept.input,
+                      weights.input_norm, b.inv_rms, dx, sum);
+}
+
+absl::Status LayerTape::AddWeightGradient(int64_t layer,
+                                          std::vector<const char*> names,
+                                          const void* dy, const void* x,
+                                          int64_t rows, GradientSum* sum) {
+  std::vector<const TensorInfo*> tensors;
+  int64_t out = 0;
+  for (const char* name : names) {
+    tensors.push_back(
+        &sum->layout().Find(absl::StrCat("model.layers.", layer, ".", name)));
+    out += tensors.back()->shape[0];
+  }
+  ops::MatmulGradWeight(transformer_.context(),
+                        {.dy = dy,
+                         .x = x,
+                         .dw = work_.dw,
+                         .m = rows,
+                         .n = out,
+                         .k = tensors.front()->shape[1],
+                         .dtype = transformer_.dtype()});
+  const float* dw = work_.dw;
+  for (const TensorInfo* tensor : tensors) {
+    AHA_RETURN_IF_ERROR(sum->Add(*tensor, dw, transformer_.pool()));
+    dw += tensor->count;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayerTape::NormBackward(int64_t layer, const char* name,
+                                     int64_t rows, const float* x,
+                                     const std::vector<float>& gamma,
+                                     const float* inv_rms, float* dx,
+                                     GradientSum* sum) {
+  ops::RmsNormGrad(transformer_.context(),
+                   {.x = x,
+                    .gamma = gamma.data(),
+                    .inv_rms = inv_rms,
+                    .dy = work_.dnorm,
+                    .dx = dx,
+                    .dgamma = work_.dw,
+                    .rows = rows,
+                    .cols = transformer_.config().hidden_size});
+  return sum->Add(
+      sum->layout().Find(absl::StrCat("model.layers.", layer, ".", name)),
+      work_.dw, transformer_.pool());
+}
+
+}  // namespace aha

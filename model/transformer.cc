@@ -1,0 +1,263 @@
+#include "model/transformer.h"
+
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "ops/attention.h"
+#include "ops/embedding.h"
+#include "ops/rms_norm.h"
+#include "ops/swiglu.h"
+
+namespace aha {
+namespace {
+
+using ops::PackedMatrix;
+
+std::string LayerName(int64_t layer, absl::string_view name) {
+  return absl::StrCat("model.layers.", layer, ".", name);
+}
+
+}  // namespace
+
+Transformer::Transformer(const ModelConfig& config, DType dtype,
+                         ThreadPool* pool, PolicyUse use)
+    : config_(config),
+      dtype_(dtype),
+      pool_(pool),
+      use_(use),
+      layout_(std::make_shared<ParameterLayout>(config)),
+      rope_(config.max_position_embeddings, config.head_dim,
+            config.rope_theta) {}
+
+absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
+    const ModelConfig& config, DType dtype, ThreadPool* pool, PolicyUse use) {
+  AHA_RETURN_IF_ERROR(config.Validate());
+  std::unique_ptr<Transformer> transformer(
+      new Transformer(config, dtype, pool, use));
+  AHA_RETURN_IF_ERROR(transformer->CreateLayers());
+  return transformer;
+}
+
+absl::Status Transformer::CreateLayers() {
+  const int64_t hidden = config_.hidden_size;
+  const int64_t inner = config_.intermediate_size;
+  const size_t norm = static_cast<size_t>(hidden);
+  const auto create = [this](int64_t k, int64_t n) {
+    return PackedMatrix::Create(k, n, dtype_);
+  };
+  for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
+    AHA_ASSIGN_OR_RETURN(PackedMatrix qkv, create(hidden, qkv_width()));
+    AHA_ASSIGN_OR_RETURN(PackedMatrix o, create(q_width(), hidden));
+    AHA_ASSIGN_OR_RETURN(PackedMatrix gate_up, create(hidden, 2 * inner));
+    AHA_ASSIGN_OR_RETURN(PackedMatrix down, create(inner, hidden));
+    layers_.push_back({.qkv = std::move(qkv),
+                       .o = std::move(o),
+                       .gate_up = std::move(gate_up),
+                       .down = std::move(down),
+                       .input_norm = std::vector<float>(norm),
+                       .mlp_norm = std::vector<float>(norm),
+                       .qkv_grad = std::nullopt,
+                       .o_grad = std::nullopt,
+                       .gate_up_grad = std::nullopt,
+                       .down_grad = std::nullopt});
+    if (!can_train()) continue;
+    Layer& layer = layers_.back();
+    AHA_ASSIGN_OR_RETURN(layer.qkv_grad, create(qkv_width(), hidden));
+    AHA_ASSIGN_OR_RETURN(layer.o_grad, create(hidden, q_width()));
+    AHA_ASSIGN_OR_RETURN(layer.gate_up_grad, create(2 * inner, hidden));
+    AHA_ASSIGN_OR_RETURN(layer.down_grad, create(hidden, inner));
+  }
+  final_norm_.resize(norm);
+  AHA_ASSIGN_OR_RETURN(
+      head_, ops::PackedHead::Create(config_.vocab_size, hidden, dtype_));
+  const size_t table =
+      static_cast<size_t>(config_.vocab_size * hidden) * SizeOf(dtype_);
+  embedding_.reset(AllocateZeroed(table));
+  if (!config_.tie_word_embeddings && can_train()) {
+    untied_head_.reset(AllocateZeroed(table));
+  }
+  // Zero weights, as promised before the first Load.
+  return Load(Parameters(layout_, dtype_));
+}
+
+absl::Status Transformer::Load(const Parameters& parameters) {
+  if (parameters.dtype() != dtype_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("weights: dtype must be the policy's ", NameOf(dtype_),
+                     ", found ", NameOf(parameters.dtype())));
+  }
+  const auto ours = layout_->tensors();
+  const auto theirs = parameters.layout().tensors();
+  bool same = ours.size() == theirs.size();
+  for (size_t i = 0; same && i < ours.size(); ++i) {
+    same = ours[i].name == theirs[i].name && ours[i].shape == theirs[i].shape;
+  }
+  if (!same) {
+    return absl::InvalidArgumentError(
+        "weights: layout must be that of the policy's config, found another");
+  }
+  for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
+    LoadLayer(parameters, i);
+  }
+  final_norm_ = ToFloats(parameters, "model.norm.weight");
+  const TensorInfo& table = layout_->Find("model.embed_tokens.weight");
+  const size_t bytes = static_cast<size_t>(table.count) * SizeOf(dtype_);
+  std::memcpy(embedding_.get(), parameters.tensor(table), bytes);
+  const TensorInfo& head =
+      config_.tie_word_embeddings ? table : layout_->Find("lm_head.weight");
+  head_->Pack(context(), parameters.tensor(head));
+  if (untied_head_) {
+    std::memcpy(untied_head_.get(), parameters.tensor(head), bytes);
+  }
+  return absl::OkStatus();
+}
+
+void Transformer::LoadLayer(const Parameters& parameters, int64_t i) {
+  Layer& layer = layers_[static_cast<size_t>(i)];
+  // q, k, v and gate, up are neighbours in the buffer: one matrix each.
+  const auto pack = [&](absl::string_view name, PackedMatrix* forward,
+                        std::optional<PackedMatrix>* gradient) {
+    const void* w = parameters.tensor(layout_->Find(LayerName(i, name)));
+    forward->Pack(context(), w, PackedMatrix::Source::kTransposed);
+    if (*gradient) {
+      (*gradient)->Pack(context(), w, PackedMatrix::Source::kPlain);
+    }
+  };
+  pack("self_attn.q_proj.weight", &layer.qkv, &layer.qkv_grad);
+  pack("self_attn.o_proj.weight", &layer.o, &layer.o_grad);
+  pack("mlp.gate_proj.weight", &layer.gate_up, &layer.gate_up_grad);
+  pack("mlp.down_proj.weight", &layer.down, &layer.down_grad);
+  layer.input_norm =
+      ToFloats(parameters, LayerName(i, "input_layernorm.weight"));
+  layer.mlp_norm =
+      ToFloats(parameters, LayerName(i, "post_attention_layernorm.weight"));
+}
+
+std::vector<float> Transformer::ToFloats(const Parameters& parameters,
+                                         absl::string_view name) const {
+  const TensorInfo& info = layout_->Find(name);
+  const void* data = parameters.tensor(info);
+  std::vector<float> floats(static_cast<size_t>(info.count));
+  for (size_t i = 0; i < floats.size(); ++i) {
+    floats[i] = dtype_ == DType::kF32
+                    ? static_cast<const float*>(data)[i]
+                    : ToFloat(static_cast<const Bf16*>(data)[i]);
+  }
+  return floats;
+}
+
+float Transformer::attention_scale() const {
+  return static_cast<float>(1.0 /
+                            std::sqrt(static_cast<double>(config_.head_dim)));
+}
+
+void Transformer::Embed(const RowBatch& batch, float* x) {
+  ops::Embedding(context(), {.table = embedding_.get(),
+                             .tokens = batch.tokens.data(),
+                             .y = x,
+                             .rows = batch.rows(),
+                             .cols = config_.hidden_size,
+                             .dtype = dtype_});
+}
+
+void Transformer::RunLayer(int64_t index, const RowBatch& batch, float* x,
+                           const LayerBuffers& b) {
+  const Layer& layer = layers_[static_cast<size_t>(index)];
+  const int64_t rows = batch.rows();
+  const ops::KvBlocks cache = batch.cache->Layer(index);
+  const ops::CpuContext cpu = context();
+  const auto norm = [&](const std::vector<float>& gamma, void* y,
+                        float* inv_rms) {
+    ops::RmsNorm(cpu, {.x = x,
+                       .gamma = gamma.data(),
+                       .y = y,
+                       .inv_rms = inv_rms,
+                       .rows = rows,
+                       .cols = config_.hidden_size,
+                       .eps = static_cast<float>(config_.rms_norm_eps),
+                       .dtype = dtype_});
+  };
+  norm(layer.input_norm, b.norm, b.inv_rms);
+  ops::Matmul(cpu, {.x = b.norm, .b = &layer.qkv, .y = b.qkv, .m = rows});
+  // k follows q in a row, so both turn as if they were heads of one matrix.
+  ops::Rope(cpu,
+            {.x = b.qkv,
+             .positions = batch.positions.data(),
+             .table = &rope_,
+             .rows = rows,
+             .heads = config_.num_attention_heads + config_.num_key_value_heads,
+             .row_stride = qkv_width()});
+  ops::KvStore(cpu, {.k = b.qkv + q_width(),
+                     .v = b.qkv + q_width() + kv_width(),
+                     .row_stride = qkv_width(),
+                     .cache = cache,
+                     .sequences = batch.sequences});
+  ops::Attention(cpu, {.q = b.qkv,
+                       .row_stride = qkv_width(),
+                       .cache = cache,
+                       .sequences = batch.sequences,
+                       .heads = config_.num_attention_heads,
+                       .scale = attention_scale(),
+                       .out = b.attention,
+                       .log_sum_exp = b.log_sum_exp});
+  ops::Matmul(cpu, {.x = b.attention,
+                    .b = &layer.o,
+                    .y = x,
+                    .m = rows,
+                    .into = ops::Into::kAdd});
+  if (b.mlp_input != nullptr) {
+    std::memcpy(b.mlp_input, x,
+                static_cast<size_t>(rows * config_.hidden_size) * sizeof(*x));
+  }
+  norm(layer.mlp_norm, b.mlp_norm, b.mlp_inv_rms);
+  ops::Matmul(
+      cpu, {.x = b.mlp_norm, .b = &layer.gate_up, .y = b.gate_up, .m = rows});
+  ops::SwiGlu(cpu, {.gate_up = b.gate_up,
+                    .y = b.activation,
+                    .rows = rows,
+                    .cols = config_.intermediate_size,
+                    .dtype = dtype_});
+  ops::Matmul(cpu, {.x = b.activation,
+                    .b = &layer.down,
+                    .y = x,
+                    .m = rows,
+                    .into = ops::Into::kAdd});
+}
+
+void Transformer::FinalNorm(const float* x, int64_t rows, void* y,
+                            float* inv_rms) {
+  ops::RmsNorm(context(), {.x = x,
+                           .gamma = final_norm_.data(),
+                           .y = y,
+                           .inv_rms = inv_rms,
+                           .rows = rows,
+                           .cols = config_.hidden_size,
+                           .eps = static_cast<float>(config_.rms_norm_eps),
+                           .dtype = dtype_});
+}
+
+void Transformer::Forward(const RowBatch& batch) {
+  const int64_t rows = batch.rows();
+  const int64_t size = static_cast<int64_t>(SizeOf(dtype_));
+  LayerBuffers b{};
+  const auto carve = [&](Carver carver) {
+    x_ = carver.Take<float>(rows * config_.hidden_size);
+    // Not alive at the same time: norm and mlp_norm; qkv and gate_up.
+    b.norm = b.mlp_norm = carver.Bytes(rows * config_.hidden_size * size);
+    b.attention = carver.Bytes(rows * q_width() * size);
+    b.qkv = b.gate_up = carver.Take<float>(
+        rows * std::max(qkv_width(), 2 * config_.intermediate_size));
+    b.activation = carver.Bytes(rows * config_.intermediate_size * size);
+    return carver.size();
+  };
+  carve(Carver(scratch_.Bytes(carve(Carver(nullptr)))));
+  Embed(batch, x_);
+  for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
+    RunLayer(i, batch, x_, b);
+  }
+}
+
+}  // namespace aha

@@ -1,0 +1,153 @@
+#include "model/config.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace aha {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+// The fields of SmolLM2-135M-Instruct's config.json.
+Json SmolLm2() {
+  return Json::parse(R"({
+    "architectures": ["LlamaForCausalLM"], "attention_bias": false,
+    "attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2,
+    "hidden_act": "silu", "hidden_size": 576, "initializer_range": 0.041666666666666664,
+    "intermediate_size": 1536, "is_llama_config": true,
+    "max_position_embeddings": 8192, "mlp_bias": false, "model_type": "llama",
+    "num_attention_heads": 9, "num_hidden_layers": 30, "num_key_value_heads": 3,
+    "pad_token_id": 2, "pretraining_tp": 1, "rms_norm_eps": 1e-05,
+    "rope_interleaved": false, "rope_scaling": null, "rope_theta": 100000,
+    "tie_word_embeddings": true, "torch_dtype": "bfloat16",
+    "transformers_version": "4.42.3", "use_cache": true, "vocab_size": 49152})");
+}
+
+TEST(ModelConfigTest, ReadsSmolLm2) {
+  const auto config = ModelConfig::Parse(SmolLm2().dump());
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->hidden_size, 576);
+  EXPECT_EQ(config->head_dim, 64);
+  EXPECT_EQ(config->num_key_value_heads, 3);
+  EXPECT_EQ(config->vocab_size, 49152);
+  EXPECT_EQ(config->rope_theta, 100000);
+  EXPECT_EQ(config->bos_token_id, 1);
+  EXPECT_TRUE(config->tie_word_embeddings);
+  EXPECT_THAT(config->eos_token_ids, ElementsAre(2));
+}
+
+TEST(ModelConfigTest, SurvivesARoundTrip) {
+  Json json = SmolLm2();
+  json["eos_token_id"] = {2, 7};
+  json["bos_token_id"] = nullptr;
+  const auto config = ModelConfig::Parse(json.dump());
+  ASSERT_TRUE(config.ok()) << config.status();
+  const auto again = ModelConfig::Parse(config->ToJson());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(config->ToJson(), again->ToJson());
+  EXPECT_EQ(again->bos_token_id, -1);
+  EXPECT_EQ(again->rms_norm_eps, 1e-5);
+  EXPECT_THAT(again->eos_token_ids, ElementsAre(2, 7));
+}
+
+TEST(ModelConfigTest, ReadsTheRopeParametersOfTransformers5) {
+  Json json = SmolLm2();
+  json.erase("rope_theta");
+  json["rope_parameters"] = {{"rope_theta", 5e5}, {"rope_type", "default"}};
+  const auto config = ModelConfig::Parse(json.dump());
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->rope_theta, 5e5);
+}
+
+struct Bad {
+  const char* field;
+  Json value;
+  absl::StatusCode code = absl::StatusCode::kInvalidArgument;
+};
+
+void PrintTo(const Bad& bad, std::ostream* out) {
+  *out << bad.field << " = " << bad.value.dump();
+}
+
+class BadConfigTest : public testing::TestWithParam<Bad> {};
+
+TEST_P(BadConfigTest, IsRefusedByName) {
+  Json json = SmolLm2();
+  json[GetParam().field] = GetParam().value;
+  const auto config = ModelConfig::Parse(json.dump());
+  ASSERT_FALSE(config.ok());
+  EXPECT_EQ(config.status().code(), GetParam().code) << config.status();
+  EXPECT_THAT(std::string(config.status().message()),
+              HasSubstr(GetParam().field));
+}
+
+constexpr auto kNotSupported = absl::StatusCode::kUnimplemented;
+
+INSTANTIATE_TEST_SUITE_P(
+    Fields, BadConfigTest,
+    testing::Values(
+        Bad{"model_type", "qwen2", kNotSupported}, Bad{"model_type", nullptr},
+        Bad{"hidden_act", "gelu", kNotSupported},
+        Bad{"attention_bias", true, kNotSupported},
+        Bad{"mlp_bias", true, kNotSupported},
+        Bad{"rope_interleaved", true, kNotSupported},
+        Bad{"rope_scaling", {{"type", "yarn"}}, kNotSupported},
+        Bad{"quantization_config", Json::object(), kNotSupported},
+        Bad{"rope_parameters", {{"rope_type", "llama3"}}, kNotSupported},
+        Bad{"rope_parameters", 3}, Bad{"hidden_size", nullptr},
+        Bad{"hidden_size", "576"}, Bad{"hidden_size", 576.5},
+        Bad{"hidden_size", -576}, Bad{"hidden_size", 577},
+        Bad{"hidden_size", int64_t{9} << 40},
+        Bad{"hidden_size", 18446744073709551615u},
+        Bad{"num_attention_heads", 0}, Bad{"num_key_value_heads", 4},
+        Bad{"num_key_value_heads", 0}, Bad{"num_hidden_layers", 1 << 30},
+        Bad{"head_dim", 63}, Bad{"vocab_size", 1}, Bad{"vocab_size", 1 << 30},
+        Bad{"max_position_embeddings", 0}, Bad{"rms_norm_eps", 0},
+        Bad{"rms_norm_eps", true}, Bad{"rope_theta", -1},
+        Bad{"tie_word_embeddings", 1}, Bad{"eos_token_id", 49152},
+        Bad{"eos_token_id", -1}, Bad{"eos_token_id", {2, "x"}},
+        Bad{"bos_token_id", 1.5}));
+
+TEST(ModelConfigTest, BoundsTheProductOfItsSizes) {
+  Json json = SmolLm2();
+  json["hidden_size"] = 65536;
+  json["head_dim"] = 1024;
+  json["intermediate_size"] = 1 << 18;
+  json["num_hidden_layers"] = 1024;
+  json["vocab_size"] = 1 << 24;
+  const auto config = ModelConfig::Parse(json.dump());
+  ASSERT_FALSE(config.ok());
+  EXPECT_THAT(std::string(config.status().message()), HasSubstr("parameters"));
+}
+
+TEST(ModelConfigTest, RefusesWhatIsNoObject) {
+  for (const std::string& text :
+       {std::string(""), std::string("[1]"), std::string("{"),
+        std::string("{}"), std::string(500'000, '['),
+        "{\"eos_token_id\":" + std::string(500'000, '[') + "}",
+        std::string(2 << 20, ' ')}) {
+    EXPECT_FALSE(ModelConfig::Parse(text).ok()) << text.substr(0, 20);
+  }
+}
+
+// The parser keeps no stack of its own frames; neither may we.
+TEST(ModelConfigTest, SurvivesDeepNesting) {
+  std::string text = SmolLm2().dump();
+  text.pop_back();
+  text += ",\"eos_token_id\":" + std::string(400'000, '[') +
+          std::string(400'000, ']') + "}";
+  EXPECT_FALSE(ModelConfig::Parse(text).ok());
+}
+
+TEST(ModelConfigTest, NamesADirectoryWithoutConfig) {
+  const auto config = ModelConfig::Load("/nonexistent");
+  EXPECT_EQ(config.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(config.status().message()),
+              HasSubstr("/nonexistent/config.json"));
+}
+
+}  // namespace
+}  // namespace aha

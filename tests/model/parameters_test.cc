@@ -1,0 +1,76 @@
+#include "model/parameters.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "gtest/gtest.h"
+#include "tests/model/tiny.h"
+
+namespace aha {
+namespace {
+
+TEST(ParametersTest, LayoutIsHuggingFaces) {
+  ModelConfig config = TinyConfig();
+  const ParameterLayout tied(config);
+  EXPECT_EQ(tied.tensors().size(), 2u + 9u * 2u);
+  EXPECT_EQ(tied.tensors()[0].name, "model.embed_tokens.weight");
+  EXPECT_EQ(tied.tensors().back().name, "model.norm.weight");
+  const TensorInfo& k = tied.Find("model.layers.1.self_attn.k_proj.weight");
+  EXPECT_EQ(k.shape, (std::vector<int64_t>{8, 16}));
+  EXPECT_TRUE(k.decays);
+  EXPECT_FALSE(tied.Find("model.layers.0.input_layernorm.weight").decays);
+  int64_t offset = 0;
+  for (const TensorInfo& tensor : tied.tensors()) {
+    EXPECT_EQ(tensor.offset, offset) << tensor.name;
+    offset += tensor.count;
+  }
+  EXPECT_EQ(tied.count(), offset);
+
+  config.tie_word_embeddings = false;
+  const ParameterLayout untied(config);
+  EXPECT_EQ(untied.tensors().back().name, "lm_head.weight");
+  EXPECT_EQ(untied.count(), offset + 30 * 16);
+}
+
+TEST(ParametersTest, StartZeroedAndAligned) {
+  const auto layout = std::make_shared<ParameterLayout>(TinyConfig());
+  const Parameters parameters(layout, DType::kBf16);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(parameters.data()) % 64, 0u);
+  const std::vector<char> zeros(static_cast<size_t>(parameters.bytes()));
+  EXPECT_EQ(std::memcmp(parameters.data(), zeros.data(), zeros.size()), 0);
+}
+
+TEST(ParametersTest, RandomOnesAreKeyedBySeedAndShapedLikeGpt2) {
+  ModelConfig config = TinyConfig();
+  config.vocab_size = 3000;
+  const Parameters a = RandomParameters(config, 1, DType::kF32);
+  const Parameters b = RandomParameters(config, 1, DType::kF32);
+  const Parameters c = RandomParameters(config, 2, DType::kF32);
+  const size_t bytes = static_cast<size_t>(a.bytes());
+  EXPECT_EQ(std::memcmp(a.data(), b.data(), bytes), 0);
+  EXPECT_NE(std::memcmp(a.data(), c.data(), bytes), 0);
+
+  const auto deviation = [&](const char* name) {
+    const TensorInfo& info = a.layout().Find(name);
+    const float* x = static_cast<const float*>(a.tensor(info));
+    double sum = 0;
+    for (int64_t i = 0; i < info.count; ++i) sum += double{x[i]} * x[i];
+    return std::sqrt(sum / static_cast<double>(info.count));
+  };
+  EXPECT_NEAR(deviation("model.embed_tokens.weight"), 0.3, 0.005);
+  EXPECT_NEAR(deviation("model.layers.0.mlp.up_proj.weight"), 0.3, 0.03);
+  EXPECT_NEAR(deviation("model.layers.0.mlp.down_proj.weight"), 0.15, 0.015);
+  EXPECT_EQ(deviation("model.layers.1.input_layernorm.weight"), 1);
+}
+
+TEST(ParametersTest, Bf16IsTheRoundedFp32) {
+  const Parameters wide = RandomParameters(TinyConfig(), 1, DType::kF32);
+  const Parameters narrow = RandomParameters(TinyConfig(), 1, DType::kBf16);
+  for (int64_t i = 0; i < wide.layout().count(); ++i) {
+    ASSERT_EQ(static_cast<const Bf16*>(narrow.data())[i].bits,
+              ToBf16(static_cast<const float*>(wide.data())[i]).bits);
+  }
+}
+
+}  // namespace
+}  // namespace aha

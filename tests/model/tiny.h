@@ -1,0 +1,68 @@
+// A model of a few thousand weights for tests.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "gtest/gtest.h"
+#include "model/backprop.h"
+#include "model/config.h"
+#include "model/parameters.h"
+#include "model/policy.h"
+
+namespace aha {
+
+inline ModelConfig TinyConfig() {
+  ModelConfig config;
+  config.hidden_size = 16;
+  config.intermediate_size = 40;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = 2;
+  config.head_dim = 4;
+  config.vocab_size = 30;
+  config.max_position_embeddings = 160;
+  config.eos_token_ids = {0};
+  // Wide enough that attention and the head are far from uniform.
+  config.initializer_range = 0.3;
+  return config;
+}
+
+inline std::vector<int32_t> RandomTokens(uint64_t seed, int64_t count,
+                                         int64_t vocab) {
+  const RandomKey key(seed, RandomPurpose::kTest);
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < count; ++i) {
+    tokens.push_back(static_cast<int32_t>(
+        key.Below(static_cast<uint64_t>(i), static_cast<uint32_t>(vocab))));
+  }
+  return tokens;
+}
+
+inline std::unique_ptr<Policy> MakePolicy(const Parameters& parameters,
+                                          const ModelConfig& config,
+                                          ThreadPool* pool) {
+  auto policy = Policy::Create(config, parameters.dtype(), pool);
+  EXPECT_TRUE(policy.ok()) << policy.status();
+  EXPECT_TRUE((*policy)->Load(parameters).ok());
+  return *std::move(policy);
+}
+
+// A new directory below the test's temporary one.
+inline std::string TempDir(const std::string& name) {
+  const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+  const std::string path = testing::TempDir() + "/" + info->test_suite_name() +
+                           "." + info->name() + "." + name + "." +
+                           std::to_string(::getpid());
+  std::filesystem::remove_all(path);
+  std::filesystem::create_directories(path);
+  return path;
+}
+
+}  // namespace aha
