@@ -62,7 +62,7 @@ absl::Status CommunicatorOptions::Validate() const {
   return absl::OkStatus();
 }
 
-absl::Status Communicator::aborted() const {
+absl::Status Communicator::status() const {
   MutexLock lock(mutex_);
   return aborted_;
 }
@@ -82,7 +82,7 @@ void Communicator::Abort(absl::Status reason) {
 template <class Body>
 absl::Status Communicator::Run(Collective kind, absl::string_view name,
                                uint64_t size, Body&& body) {
-  AHA_RETURN_IF_ERROR(aborted());
+  AHA_RETURN_IF_ERROR(Communicator::status());
   const absl::Time start = clock_();
   const Call call{.kind = kind,
                   .sequence = ++sequence_,
@@ -93,7 +93,7 @@ absl::Status Communicator::Run(Collective kind, absl::string_view name,
   time_spent_ += clock_() - start;
   if (status.ok()) return status;
   // Whoever aborted first knows the cause; ours may be its echo.
-  const absl::Status earlier = aborted();
+  const absl::Status earlier = this->status();
   if (earlier.ok()) Abort(status);
   return earlier.ok() ? status : earlier;
 }

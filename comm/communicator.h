@@ -84,6 +84,8 @@ class Communicator {
                                         absl::string_view bytes);
   absl::Status Barrier(absl::string_view name);
 
+  // Why it is aborted; OK if it is not.
+  absl::Status status() const;
   // Makes this and all later calls fail with `reason`, an error.
   void Abort(absl::Status reason);
 
@@ -91,7 +93,6 @@ class Communicator {
   explicit Communicator(const CommunicatorOptions& options)
       : options_(options) {}
   const CommunicatorOptions& options() const { return options_; }
-  absl::Status aborted() const;
   // How long until the call's deadline; never negative.
   absl::Duration Left(const Call& call) const;
 

@@ -153,7 +153,7 @@ absl::Status Gloo::AwaitPeer(const Call& call, int peer, Buffer& buffer) {
     MutexLock lock(waiting_mutex_);
     waiting_ = buffer.get();
   }
-  absl::Status status = aborted();
+  absl::Status status = Communicator::status();
   if (status.ok()) {
     status = Guard([&]() -> absl::Status {
       if (buffer->waitRecv(nullptr, Milliseconds(Left(call)))) {

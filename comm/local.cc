@@ -166,7 +166,7 @@ class Local : public Communicator {
 
   void DoAbort() override {
     hub_->Abort(absl::AbortedError(
-        absl::StrCat("rank ", rank(), " gave up: ", aborted().ToString())));
+        absl::StrCat("rank ", rank(), " gave up: ", status().ToString())));
   }
 
   const std::shared_ptr<Hub> hub_;

@@ -225,6 +225,11 @@ std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step) {
       absl::StrFormat("step-%06d", step));
 }
 
+std::string CheckpointPath(const v1::Job& job, const Position& position) {
+  return absl::StrCat("checkpoints/",
+                      StepName(job, position.stage, position.next_step));
+}
+
 absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
                                             const v1::Job& job,
                                             const ModelSetup& setup,
@@ -232,7 +237,7 @@ absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
                                             const Position& position,
                                             uint32_t world_size) {
   const std::string name = StepName(job, position.stage, position.next_step);
-  const std::string relative = absl::StrCat("checkpoints/", name);
+  const std::string relative = CheckpointPath(job, position);
   const std::string path = absl::StrCat(run_directory, "/", relative);
   const std::string partial =
       absl::StrCat(run_directory, "/checkpoints/", kPartialPrefix, name);
@@ -248,6 +253,7 @@ absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
       .weights_checksum = position.weights_checksum,
       .chain = position.chain,
       .previous_checksum = {},
+      .num_tokens = position.num_tokens,
       .job_text = JobText(job),
       .parts = {}};
   const absl::StatusOr<Manifest> found = ReadManifest(path);

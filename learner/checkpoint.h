@@ -42,9 +42,13 @@ struct Position {
   bool stage_done = false;
   Hash128 chain;             // Job checksum so far.
   Hash128 weights_checksum;  // Of the current weights.
+  uint64_t num_tokens = 0;   // Trained on so far.
 };
 
-// Writes directory checkpoints/StepName under `run_directory`; its path
+// "checkpoints/<StepName>", relative to the run directory.
+std::string CheckpointPath(const v1::Job& job, const Position& position);
+
+// Writes directory CheckpointPath under `run_directory`; its path
 // relative to it.  A complete checkpoint of the same position is kept as it
 // is.  RESOURCE_EXHAUSTED: the disk is full; nothing is left behind.
 absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,

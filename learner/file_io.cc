@@ -119,13 +119,17 @@ absl::Status SyncPath(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::Status WriteFileDurably(const std::string& path,
-                              absl::string_view content) {
+namespace {
+
+enum class Sync { kNo, kYes };
+
+absl::Status WriteAndRename(const std::string& path, absl::string_view content,
+                            Sync sync) {
   const std::string temporary = absl::StrCat(path, ".tmp");
   const absl::Status written = [&]() -> absl::Status {
     AHA_ASSIGN_OR_RETURN(FileWriter file, FileWriter::Create(temporary));
     AHA_RETURN_IF_ERROR(file.Write(content.data(), content.size()));
-    return file.Finish();
+    return sync == Sync::kYes ? file.Finish() : absl::OkStatus();
   }();
   if (!written.ok()) {
     ::unlink(temporary.c_str());
@@ -136,6 +140,18 @@ absl::Status WriteFileDurably(const std::string& path,
     ::unlink(temporary.c_str());
     return FileError("cannot rename to", path, error);
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ReplaceFile(const std::string& path, absl::string_view content) {
+  return WriteAndRename(path, content, Sync::kNo);
+}
+
+absl::Status WriteFileDurably(const std::string& path,
+                              absl::string_view content) {
+  AHA_RETURN_IF_ERROR(WriteAndRename(path, content, Sync::kYes));
   const std::string directory =
       std::filesystem::path(path).parent_path().string();
   return SyncPath(directory.empty() ? "." : directory);

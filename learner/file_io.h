@@ -56,6 +56,8 @@ class FileReader {
   uint64_t size_;
 };
 
+// Temporary file and rename: readers see the old or the new content whole.
+absl::Status ReplaceFile(const std::string& path, absl::string_view content);
 // Temporary file, fsync, rename, fsync of the directory.
 absl::Status WriteFileDurably(const std::string& path,
                               absl::string_view content);

@@ -157,9 +157,13 @@ absl::Status CheckGroup(const GroupRules& rules, const v1::ScoredGroup& group) {
 
 void GroupBuffer::Open(const GroupRules& rules, uint64_t step) {
   MutexLock lock(mutex_);
+  GroupRules before = rules_;
+  before.epoch = rules.epoch;
+  if (before != rules) held_.clear();
   rules_ = rules;
   step_ = step;
-  held_.clear();
+  open_ = true;
+  held_.erase(held_.begin(), held_.lower_bound({step, 0}));
   changed_.NotifyAll();
 }
 
@@ -171,32 +175,37 @@ void GroupBuffer::Advance(uint64_t step) {
 
 void GroupBuffer::Close() {
   MutexLock lock(mutex_);
-  rules_.reset();
+  open_ = false;
   changed_.NotifyAll();
 }
 
 absl::Status GroupBuffer::CheckPlace(const v1::GroupContext& context) const {
   const v1::GroupKey& key = context.key();
-  if (!rules_) {
+  if (!open_) {
     return absl::UnavailableError(
         absl::StrCat(NameOf(key), ": this learner is between two stages"));
   }
-  if (context.epoch() != rules_->epoch) {
+  if (context.epoch() > rules_.epoch) {
+    return absl::UnavailableError(
+        absl::StrCat(NameOf(key), ": of epoch ", context.epoch(),
+                     ", this learner is still in epoch ", rules_.epoch));
+  }
+  if (context.epoch() < rules_.epoch) {
     return absl::FailedPreconditionError(
-        absl::StrCat(NameOf(key), ": context.epoch must be ", rules_->epoch,
+        absl::StrCat(NameOf(key), ": context.epoch must be ", rules_.epoch,
                      ", is ", context.epoch()));
   }
   // Below the current stage or step: over.  Above: the learner is behind.
-  if (key.stage() < rules_->stage ||
-      (key.stage() == rules_->stage && key.step() < step_) ||
-      key.step() >= rules_->steps) {
+  if (key.stage() < rules_.stage ||
+      (key.stage() == rules_.stage &&
+       (key.step() < step_ || key.step() >= rules_.steps))) {
     return absl::FailedPreconditionError(
-        absl::StrCat(NameOf(key), ": is over, stage ", rules_->stage,
-                     " is at step ", step_, " of ", rules_->steps));
+        absl::StrCat(NameOf(key), ": is over, stage ", rules_.stage,
+                     " is at step ", step_, " of ", rules_.steps));
   }
-  if (key.stage() > rules_->stage || key.step() > step_ + rules_->lag) {
+  if (key.stage() > rules_.stage || key.step() > step_ + rules_.lag) {
     return absl::UnavailableError(
-        absl::StrCat(NameOf(key), ": too early, stage ", rules_->stage,
+        absl::StrCat(NameOf(key), ": too early, stage ", rules_.stage,
                      " is at step ", step_));
   }
   return absl::OkStatus();
@@ -207,7 +216,7 @@ absl::Status GroupBuffer::Deliver(v1::ScoredGroup group) {
   {
     MutexLock lock(mutex_);
     AHA_RETURN_IF_ERROR(CheckPlace(group.context()));
-    rules = *rules_;
+    rules = rules_;
   }
   // Hashing and checking take time; nobody waits for it.
   AHA_RETURN_IF_ERROR(CheckGroup(rules, group));
@@ -231,9 +240,9 @@ absl::Status GroupBuffer::Deliver(v1::ScoredGroup group) {
 
 std::vector<uint32_t> GroupBuffer::MissingSlots() const {
   std::vector<uint32_t> missing;
-  if (!rules_) return missing;
-  for (uint32_t slot = rules_->rank; slot < rules_->slots;
-       slot += rules_->world_size) {
+  if (!open_) return missing;
+  for (uint32_t slot = rules_.rank; slot < rules_.slots;
+       slot += rules_.world_size) {
     if (!held_.contains({step_, slot})) missing.push_back(slot);
   }
   return missing;
@@ -243,17 +252,17 @@ absl::StatusOr<std::vector<const v1::ScoredGroup*>> GroupBuffer::Await(
     absl::Duration timeout) {
   const absl::Time deadline = clock_() + timeout;
   MutexLock lock(mutex_);
-  while (rules_ && !MissingSlots().empty()) {
+  while (open_ && !MissingSlots().empty()) {
     const absl::Duration left = deadline - clock_();
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError(absl::StrCat(
-          "step ", step_, ": rank ", rules_->rank, " waited ",
+          "step ", step_, ": rank ", rules_.rank, " waited ",
           absl::FormatDuration(timeout), " for the groups of slots ",
           absl::StrJoin(MissingSlots(), ", ")));
     }
     changed_.WaitFor(mutex_, left);
   }
-  if (!rules_) return absl::AbortedError("the group buffer was closed");
+  if (!open_) return absl::AbortedError("the group buffer was closed");
   std::vector<const v1::ScoredGroup*> groups;
   for (auto it = held_.lower_bound({step_, 0});
        it != held_.end() && it->first.first == step_; ++it) {

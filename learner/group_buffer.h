@@ -15,7 +15,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -44,6 +43,8 @@ struct GroupRules {
   int64_t max_completion_length = 0;
   int64_t max_sequence_length = 0;  // max_position_embeddings.
   int reward_parts = 0;
+
+  friend bool operator==(const GroupRules&, const GroupRules&) = default;
 };
 
 // INVALID_ARGUMENT naming the group, the field, the rule and the value.  Does
@@ -54,7 +55,8 @@ class GroupBuffer {
  public:
   explicit GroupBuffer(Clock clock) : clock_(std::move(clock)) {}
 
-  // Forgets everything and takes groups from `step` on.
+  // Takes groups from `step` on.  What is held stays if the rules are those
+  // of the last Open: content is a function of the key, whatever the epoch.
   void Open(const GroupRules& rules, uint64_t step) ABSL_LOCKS_EXCLUDED(mutex_);
   // The current step is done: its groups are forgotten.
   void Advance(uint64_t step) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -88,7 +90,8 @@ class GroupBuffer {
   const Clock clock_;
   mutable Mutex mutex_;
   CondVar changed_;
-  std::optional<GroupRules> rules_ ABSL_GUARDED_BY(mutex_);
+  bool open_ ABSL_GUARDED_BY(mutex_) = false;
+  GroupRules rules_ ABSL_GUARDED_BY(mutex_);  // Of the last Open.
   uint64_t step_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::pair<uint64_t, uint32_t>, Held> held_ ABSL_GUARDED_BY(mutex_);
 };

@@ -149,6 +149,7 @@ json ToJson(const Manifest& manifest) {
           {"weights_checksum", manifest.weights_checksum.Hex()},
           {"previous_checksum", manifest.previous_checksum.Hex()},
           {"chain", manifest.chain.Hex()},
+          {"num_tokens", manifest.num_tokens},
           {"parts", parts}};
 }
 
@@ -181,6 +182,7 @@ absl::StatusOr<Manifest> ReadManifest(const std::string& directory) {
   manifest.weights_checksum = reader.Hash("weights_checksum");
   manifest.previous_checksum = reader.Hash("previous_checksum");
   manifest.chain = reader.Hash("chain");
+  manifest.num_tokens = reader.Number("num_tokens");
   const json* parts = reader.Find("parts");
   AHA_RETURN_IF_ERROR(reader.Finish());
   AHA_ASSIGN_OR_RETURN(manifest.parts, ReadParts(*parts, path));

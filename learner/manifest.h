@@ -45,6 +45,7 @@ struct Manifest {
   // With lag 1 step next_step is sampled with version next_step - 1, so that
   // version is a part too (previous.safetensors).  Zero if it is not needed.
   Hash128 previous_checksum;
+  uint64_t num_tokens = 0;          // Trained on so far, over all stages.
   std::string job_text;             // The resolved job, for people.
   std::vector<ManifestPart> parts;  // Sorted by path.
 
