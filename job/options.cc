@@ -5,7 +5,7 @@
 namespace aha {
 namespace {
 
-ProblemOptions GeneratorOptionsOf(const v1::Generated& generated) {
+ProblemOptions ProblemOptionsOf(const v1::Generated& generated) {
   ProblemOptions options;
   for (const std::string& name : generated.kinds()) {
     // Names were checked when the job was resolved.
@@ -23,7 +23,7 @@ ProblemOptions GeneratorOptionsOf(const v1::Generated& generated) {
 PromptSourceOptions PromptOptions(const v1::Job& job, Split split) {
   PromptSourceOptions options;
   options.file = job.prompts().file();
-  options.generator = GeneratorOptionsOf(job.prompts().generated());
+  options.generator = ProblemOptionsOf(job.prompts().generated());
   options.seed = job.seed();
   options.split = split;
   options.shuffled_answers = job.prompts().shuffled_answers();
@@ -39,7 +39,7 @@ PromptSourceOptions PromptOptions(const v1::Job& job, Split split) {
 DocumentSourceOptions DocumentOptions(const v1::Job& job, const v1::Sft& sft) {
   DocumentSourceOptions options;
   options.file = sft.file();
-  options.generator = GeneratorOptionsOf(job.prompts().generated());
+  options.generator = ProblemOptionsOf(job.prompts().generated());
   options.mix = {sft.corpus().facts(), sft.corpus().terse(),
                  sft.corpus().worked(), sft.corpus().corrected()};
   options.seed = job.seed();

@@ -1,0 +1,217 @@
+#include "data/generator.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace aha {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr ProblemKind kEvery[] = {ProblemKind::kSums, ProblemKind::kMachine,
+                                  ProblemKind::kSwaps, ProblemKind::kPointers,
+                                  ProblemKind::kPlainSums};
+
+ProblemOptions Only(ProblemKind kind, int low, int high) {
+  return {{kind}, low, high};
+}
+
+// Answers of an independent solver that reads nothing but the prompt.
+std::string SolveArithmetic(const std::string& prompt) {
+  int value = prompt[0] - '0';
+  for (size_t i = 1; prompt[i] != '?'; i += 2) {
+    const int digit = prompt[i + 1] - '0';
+    value = prompt[i] == '+'   ? value + digit
+            : prompt[i] == '-' ? value - digit + 10
+                               : value * digit;
+    value %= 10;
+  }
+  return std::to_string(value);
+}
+
+std::string SolveSwaps(const std::string& prompt) {
+  std::map<char, bool> has;
+  has[prompt[0]] = true;
+  for (size_t i = 2; i < prompt.size(); i += 3) {
+    std::swap(has[prompt[i]], has[prompt[i + 1]]);
+  }
+  for (const auto& [place, here] : has) {
+    if (here) return std::string(1, place);
+  }
+  return "";
+}
+
+std::string SolvePointers(const std::string& prompt) {
+  std::map<char, char> next;
+  const size_t colon = prompt.find(':');
+  for (size_t i = 0; i < colon; i += 3) next[prompt[i]] = prompt[i + 1];
+  int hops = std::stoi(prompt.substr(colon + 1));
+  char node = prompt[prompt.size() - 2];
+  while (hops-- > 0) node = next.at(node);
+  return std::string(1, node);
+}
+
+std::string SolvePlainSum(const std::string& prompt) {
+  int a = 0, b = 0;
+  EXPECT_EQ(2, std::sscanf(prompt.c_str(), "What is %d plus %d?", &a, &b));
+  return std::to_string(a + b);
+}
+
+std::string Solve(const Problem& problem) {
+  switch (problem.kind) {
+    case ProblemKind::kSums:
+    case ProblemKind::kMachine:
+      return SolveArithmetic(problem.prompt);
+    case ProblemKind::kSwaps:
+      return SolveSwaps(problem.prompt);
+    case ProblemKind::kPointers:
+      return SolvePointers(problem.prompt);
+    case ProblemKind::kPlainSums:
+      return SolvePlainSum(problem.prompt);
+  }
+  return "";
+}
+
+TEST(GeneratorTest, TrainingAndHeldOutProblemsAreDisjoint) {
+  std::set<std::string> train;
+  for (uint64_t i = 0; i < 20'000; ++i) {
+    const Problem problem = MakeProblem(1, Split::kTrain, i, {});
+    ASSERT_EQ(SplitOf(problem.prompt), Split::kTrain);
+    train.insert(problem.prompt);
+  }
+  EXPECT_GT(train.size(), 19'000u);
+  // Of another seed, too: the split does not depend on it.
+  for (const uint64_t seed : {1, 2}) {
+    for (uint64_t i = 0; i < 20'000; ++i) {
+      const Problem problem = MakeProblem(seed, Split::kEval, i, {});
+      ASSERT_EQ(train.count(problem.prompt), 0u) << problem.prompt;
+    }
+  }
+}
+
+TEST(GeneratorTest, AnIndependentSolverFindsTheSameAnswers) {
+  for (const ProblemKind kind : kEvery) {
+    for (const int operations : {1, 2, 5, 12}) {
+      for (uint64_t i = 0; i < 200; ++i) {
+        const Problem problem =
+            MakeProblem(3, Split::kAll, i, Only(kind, operations, operations));
+        EXPECT_EQ(Solve(problem), problem.answer) << problem.prompt;
+        if (kind != ProblemKind::kPlainSums) {
+          EXPECT_EQ(problem.steps.size(), static_cast<size_t>(operations));
+        }
+      }
+    }
+  }
+}
+
+TEST(GeneratorTest, StepsLeadToTheAnswerAndSlipsAreWrong) {
+  for (const ProblemKind kind : kEvery) {
+    for (uint64_t i = 0; i < 500; ++i) {
+      const Problem problem =
+          MakeProblem(3, Split::kTrain, i, Only(kind, 4, 7));
+      EXPECT_EQ(problem.steps.back().right, problem.answer);
+      for (const ProblemStep& step : problem.steps) {
+        EXPECT_NE(step.slip, step.right);
+      }
+    }
+  }
+}
+
+TEST(GeneratorTest, ProblemsAreShortEnough) {
+  for (const ProblemKind kind : kEvery) {
+    for (uint64_t i = 0; i < 500; ++i) {
+      const Problem problem =
+          MakeProblem(5, Split::kTrain, i, Only(kind, 4, 7));
+      EXPECT_LE(problem.prompt.size(), 40u) << problem.prompt;
+      EXPECT_EQ(problem.prompt.back(), '?');
+      size_t worked = 0;
+      for (const ProblemStep& step : problem.steps) {
+        worked += step.left.size() + step.right.size() + 1;
+      }
+      EXPECT_LE(worked, 70u) << problem.prompt;
+    }
+  }
+}
+
+// What one reaches who guesses without looking: the commonest answer, and for
+// swaps the first place and the ends of the last swap.
+TEST(GeneratorTest, GuessingRarelyPays) {
+  constexpr int kProblems = 6000;
+  for (const ProblemKind kind : DefaultProblemKinds()) {
+    std::map<std::string, int> answers;
+    int first = 0, last_left = 0, last_right = 0;
+    for (uint64_t i = 0; i < kProblems; ++i) {
+      const Problem p = MakeProblem(7, Split::kTrain, i, Only(kind, 4, 7));
+      ++answers[p.answer];
+      const size_t end = p.prompt.size();
+      first += p.answer[0] == p.prompt[0];
+      last_left += p.answer[0] == p.prompt[end - 3];
+      last_right += p.answer[0] == p.prompt[end - 2];
+    }
+    for (const auto& [answer, count] : answers) {
+      EXPECT_LT(count, kProblems * 0.15) << ProblemKindName(kind) << answer;
+    }
+    for (const int count : {first, last_left, last_right}) {
+      EXPECT_LT(count, kProblems * 0.30) << ProblemKindName(kind);
+    }
+  }
+}
+
+TEST(GeneratorTest, IsAPureFunctionOfItsArguments) {
+  const auto text = [](uint64_t seed, Split split, uint64_t index) {
+    const Problem p = MakeProblem(seed, split, index, {});
+    return p.id + "|" + p.prompt + "|" + p.answer;
+  };
+  EXPECT_EQ(text(1, Split::kTrain, 9), text(1, Split::kTrain, 9));
+  std::set<std::string> distinct = {
+      text(1, Split::kTrain, 9), text(2, Split::kTrain, 9),
+      text(1, Split::kEval, 9), text(1, Split::kTrain, 13)};
+  EXPECT_EQ(distinct.size(), 4u);
+}
+
+// Pinned: jobs' results depend on these.
+TEST(GeneratorTest, IsStable) {
+  const char* expected[] = {
+      "sums-train-0 5+3+3+3+7+7? 8",
+      "machine-train-1 0-2-3+3-8? 0",
+      "swaps-train-2 3:57,28,68,38,34,28? 2",
+      "pointers-train-3 db,ga,ef,be,cg,fc,ah,hd:5a? f",
+      "plain_sums-train-4 What is 27 plus 71? 98",
+  };
+  for (uint64_t i = 0; i < 5; ++i) {
+    const Problem p = MakeProblem(1, Split::kTrain, i,
+                                  {{std::begin(kEvery), std::end(kEvery)}});
+    EXPECT_EQ(p.id + " " + p.prompt + " " + p.answer, expected[i]);
+  }
+}
+
+TEST(GeneratorTest, KindsTakeTurns) {
+  const ProblemOptions options{{ProblemKind::kSwaps, ProblemKind::kSums}, 4, 4};
+  EXPECT_EQ(MakeProblem(1, Split::kEval, 0, options).kind, ProblemKind::kSwaps);
+  EXPECT_EQ(MakeProblem(1, Split::kEval, 1, options).kind, ProblemKind::kSums);
+  EXPECT_EQ(MakeProblem(1, Split::kEval, 1, options).id, "sums-eval-1");
+}
+
+TEST(GeneratorTest, OptionsNameTheRule) {
+  EXPECT_TRUE(ProblemOptions{}.Validate().ok());
+  EXPECT_THAT((ProblemOptions{{}, 5, 4}.Validate().ToString()),
+              HasSubstr("min_operations must be at most max_operations, got "
+                        "5 and 4"));
+  EXPECT_FALSE((ProblemOptions{{}, 0, 4}.Validate().ok()));
+  EXPECT_FALSE((ProblemOptions{{}, 1, 65}.Validate().ok()));
+  EXPECT_THAT(ParseProblemKind("sum").status().ToString(),
+              HasSubstr("kinds must be of sums, machine, swaps, pointers, "
+                        "plain_sums; got 'sum'"));
+  for (const ProblemKind kind : kEvery) {
+    EXPECT_EQ(*ParseProblemKind(ProblemKindName(kind)), kind);
+  }
+}
+
+}  // namespace
+}  // namespace aha
