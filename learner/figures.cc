@@ -1,0 +1,79 @@
+#include "learner/figures.h"
+
+#include <utility>
+
+namespace aha::learner {
+namespace {
+
+constexpr char kWait[] = "aha_wait_seconds_total";
+constexpr char kWaitHelp[] = "Seconds waited, by what was waited for.";
+
+}  // namespace
+
+Figures::Figures(rpc::Metrics* metrics, Clock clock)
+    : metrics_(*metrics),
+      clock_(std::move(clock)),
+      steps_(metrics_.AddCounter("aha_steps_total",
+                                 "Optimizer steps that this rank trained.")),
+      tokens_(metrics_.AddCounter(
+          "aha_train_tokens_total",
+          "Prompt and completion tokens of the trained steps, all ranks'.")),
+      compared_(metrics_.AddCounter(
+          "aha_sampling_logp_compared_total",
+          "Log-probabilities compared, the actor's against the learner's.")),
+      differing_(
+          metrics_.AddCounter("aha_sampling_logp_differing_total",
+                              "Compared log-probabilities whose bits differ.")),
+      checkpoints_(metrics_.AddCounter(
+          "aha_checkpoints_total", "Checkpoints written.", {{"result", "ok"}})),
+      failed_checkpoints_(metrics_.AddCounter("aha_checkpoints_total",
+                                              "Checkpoints written.",
+                                              {{"result", "failed"}})),
+      version_(metrics_.AddGauge("aha_learner_policy_version",
+                                 "Version of the weights in memory.")),
+      collectives_(metrics_.AddHistogram(
+          "aha_allreduce_seconds",
+          "Seconds a step spent in collectives, waiting included.",
+          {0.001, 0.01, 0.1, 0.5, 1, 5, 30, 120})),
+      last_step_(clock_()) {
+  for (const char* what :
+       {"next_stage", "rendezvous", "begin_step", "groups"}) {
+    metrics_.AddCounter(kWait, kWaitHelp, {{"waiting_for", what}});
+  }
+}
+
+void Figures::StepDone(const StepResult& step) {
+  steps_.Increment();
+  tokens_.Increment(static_cast<double>(step.tokens));
+  compared_.Increment(static_cast<double>(step.tokens_compared));
+  differing_.Increment(static_cast<double>(step.tokens_differing));
+  const absl::Time now = clock_();
+  const double seconds = absl::ToDoubleSeconds(now - last_step_);
+  last_step_ = now;
+  if (seconds > 0) {
+    tokens_per_second_ = static_cast<double>(step.tokens) / seconds;
+  }
+}
+
+LearnerGauges Figures::Gauges() {
+  return {.step_done = [this](const StepResult& step) { StepDone(step); },
+          .version =
+              [this](uint64_t version) {
+                version_.Set(static_cast<double>(version));
+              },
+          .waited =
+              [this](const std::string& what, absl::Duration waited) {
+                metrics_.AddCounter(kWait, kWaitHelp, {{"waiting_for", what}})
+                    .Increment(absl::ToDoubleSeconds(waited));
+              },
+          .collectives =
+              [this](absl::Duration spent) {
+                collectives_.Observe(absl::ToDoubleSeconds(spent));
+              },
+          .checkpoint =
+              [this](bool ok) {
+                (ok ? checkpoints_ : failed_checkpoints_).Increment();
+              }};
+}
+
+}  // namespace aha::learner

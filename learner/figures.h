@@ -1,0 +1,47 @@
+// A learner's Prometheus series.
+//
+//   aha_steps_total                      steps that this rank trained
+//   aha_train_tokens_total               prompt and completion tokens of them
+//   aha_learner_policy_version           version of the weights in memory
+//   aha_wait_seconds_total{waiting_for}  next_stage, rendezvous, begin_step,
+//                                        groups
+//   aha_allreduce_seconds                collectives of a step
+//   aha_sampling_logp_compared_total     actor's log-probabilities compared
+//   aha_sampling_logp_differing_total    of them, with different bits
+//   aha_checkpoints_total{result}        ok, failed
+//
+// Thread-safe.
+#pragma once
+
+#include <atomic>
+
+#include "base/clock.h"
+#include "learner/learner.h"
+#include "rpc/metrics.h"
+
+namespace aha::learner {
+
+class Figures {
+ public:
+  // `metrics` must outlive it.
+  Figures(rpc::Metrics* metrics, Clock clock);
+
+  // What the Learner reports to; this must outlive the Learner.
+  LearnerGauges Gauges();
+  // Of the latest step, from commit to commit.
+  double tokens_per_second() const { return tokens_per_second_; }
+
+ private:
+  void StepDone(const StepResult& step);
+
+  rpc::Metrics& metrics_;
+  const Clock clock_;
+  rpc::Counter steps_, tokens_, compared_, differing_;
+  rpc::Counter checkpoints_, failed_checkpoints_;
+  rpc::Gauge version_;
+  rpc::Histogram collectives_;
+  absl::Time last_step_;
+  std::atomic<double> tokens_per_second_{0};
+};
+
+}  // namespace aha::learner

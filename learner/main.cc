@@ -1,0 +1,31 @@
+// aha-learner: a learner rank.
+#include <CLI/CLI.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "learner/service.h"
+#include "rpc/service_flags.h"
+#include "rpc/signals.h"
+
+int main(int argc, char** argv) {
+  aha::learner::ServiceOptions options;
+  CLI::App app("Trains the policy: one rank of the learner group.",
+               "aha-learner");
+  aha::rpc::AddServiceFlags(app, aha::rpc::DialsCoordinator::kYes,
+                            options.flags);
+  app.add_option("--rank", options.rank, "This process's rank in the group")
+      ->capture_default_str();
+  app.add_option("--threads", options.threads,
+                 "Compute threads; 0: the job's cluster.threads, or all cores")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  if (const auto code =
+          aha::rpc::ParseServiceFlags(app, argc, argv, options.flags)) {
+    return *code;
+  }
+  if (options.flags.name.empty()) {
+    options.flags.name = absl::StrCat("learner-", options.rank);
+  }
+  aha::learner::Service service(options);
+  const aha::rpc::SignalWatcher signals([&](int) { service.Stop(); });
+  return aha::rpc::Exit(service.Run());
+}

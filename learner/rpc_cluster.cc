@@ -1,0 +1,214 @@
+#include "learner/rpc_cluster.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "aha/v1/weights.pb.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/status.h"
+
+namespace aha::learner {
+namespace {
+
+constexpr absl::Duration kPoll = absl::Seconds(5);       // wait_ms of a poll.
+constexpr absl::Duration kPollSlack = absl::Seconds(5);  // Beyond it.
+constexpr absl::Duration kLastWords = absl::Seconds(5);  // While stopping.
+constexpr size_t kPieceBytes = 1 << 20;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RpcCluster>> RpcCluster::Create(
+    rpc::Member* member, const rpc::ClientOptions& coordinator, uint32_t rank) {
+  AHA_ASSIGN_OR_RETURN(std::unique_ptr<rpc::Client> bulk,
+                       rpc::Client::New({.address = coordinator.address,
+                                         .kind = rpc::ChannelKind::kBulk,
+                                         .security = coordinator.security}));
+  return std::unique_ptr<RpcCluster>(
+      new RpcCluster(member, std::move(bulk), rank));
+}
+
+RpcCluster::RpcCluster(rpc::Member* member, std::unique_ptr<rpc::Client> bulk,
+                       uint32_t rank)
+    : member_(*member),
+      bulk_(std::move(bulk)),
+      rank_(rank),
+      wait_(absl::Seconds(member->job().cluster().wait_seconds())),
+      session_(member->identity()) {}
+
+rpc::MemberIdentity RpcCluster::Session() const {
+  MutexLock lock(mutex_);
+  return session_;
+}
+
+absl::Status RpcCluster::CheckSession() const {
+  const rpc::MemberIdentity session = Session();
+  const rpc::MemberIdentity now = member_.identity();
+  if (now.member_id == session.member_id && now.epoch == session.epoch) {
+    return absl::OkStatus();
+  }
+  return absl::AbortedError(absl::StrCat(
+      "joined anew as member ", now.member_id, " of epoch ", now.epoch));
+}
+
+absl::Duration RpcCluster::Patience() const {
+  return stopping_.cancelled() ? kLastWords : wait_;
+}
+
+absl::Status RpcCluster::Judge(const rpc::MemberIdentity& session,
+                               absl::Status status) {
+  if (status.ok()) return status;
+  if (stopping_.cancelled()) return absl::CancelledError("stopping");
+  AHA_RETURN_IF_ERROR(CheckSession());
+  if (!absl::IsFailedPrecondition(status) && !absl::IsNotFound(status)) {
+    return status;
+  }
+  AHA_LOG(kWarning) << "joining anew: " << status;
+  member_.Rejoin(session);
+  const Clock clock = MonotonicClock();
+  const absl::Time deadline = clock() + wait_;
+  while (clock() < deadline) {
+    AHA_RETURN_IF_ERROR(CheckSession());
+    if (stopping_.SleepFor(absl::Milliseconds(50))) {
+      return absl::CancelledError("stopping");
+    }
+  }
+  return status;
+}
+
+template <class Request, class Response>
+absl::Status RpcCluster::Call(const char* method, Request& request,
+                              Response* response,
+                              const rpc::CallOptions& options) {
+  AHA_RETURN_IF_ERROR(CheckSession());
+  const rpc::MemberIdentity session = Session();
+  request.set_member_id(session.member_id);
+  request.set_epoch(session.epoch);
+  return Judge(session,
+               member_.coordinator().Call(method, request, response, options));
+}
+
+absl::StatusOr<v1::NextStageResponse> RpcCluster::NextStage() {
+  {
+    const rpc::MemberIdentity now = member_.identity();
+    MutexLock lock(mutex_);
+    session_ = now;
+  }
+  v1::NextStageRequest request;
+  request.set_rank(rank_);
+  request.set_wait_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(kPoll)));
+  v1::NextStageResponse response;
+  AHA_RETURN_IF_ERROR(Call(
+      "aha.v1.Coordinator.NextStage", request, &response,
+      {.attempt = kPoll + kPollSlack, .total = wait_, .cancel = &stopping_}));
+  return response;
+}
+
+absl::StatusOr<v1::BeginStepResponse::Go> RpcCluster::BeginStep(uint32_t stage,
+                                                                uint64_t step) {
+  v1::BeginStepRequest request;
+  request.set_stage(stage);
+  request.set_step(step);
+  request.set_wait_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(kPoll)));
+  v1::BeginStepResponse response;
+  AHA_RETURN_IF_ERROR(Call(
+      "aha.v1.Coordinator.BeginStep", request, &response,
+      {.attempt = kPoll + kPollSlack, .total = wait_, .cancel = &stopping_}));
+  return response.go();
+}
+
+absl::Status RpcCluster::CommitStep(v1::CommitStepRequest request) {
+  v1::CommitStepResponse response;
+  return Call("aha.v1.Coordinator.CommitStep", request, &response,
+              {.total = Patience()});
+}
+
+absl::Status RpcCluster::CommitCheckpoint(v1::CommitCheckpointRequest request) {
+  v1::CommitCheckpointResponse response;
+  return Call("aha.v1.Coordinator.CommitCheckpoint", request, &response,
+              {.total = Patience()});
+}
+
+absl::Status RpcCluster::StreamWeights(rpc::Stream& stream, uint32_t stage,
+                                       uint64_t version,
+                                       const Parameters& weights,
+                                       const Hash128& checksum) {
+  const std::string header = SafetensorsHeader(weights);
+  const size_t body = static_cast<size_t>(weights.bytes());
+  v1::WeightsChunk chunk;
+  chunk.mutable_id()->set_stage(stage);
+  chunk.mutable_id()->set_version(version);
+  chunk.set_epoch(Session().epoch);
+  chunk.set_total_bytes(header.size() + body);
+  chunk.set_checksum(checksum.ToBytes());
+  uint64_t offset = 0;
+  const auto send = [&](const char* data, size_t size) -> absl::Status {
+    for (size_t begin = 0; begin < size; begin += kPieceBytes) {
+      const size_t piece = std::min(kPieceBytes, size - begin);
+      chunk.set_offset(offset);
+      chunk.set_data(data + begin, piece);
+      chunk.set_data_hash(Hash64(data + begin, piece));
+      AHA_RETURN_IF_ERROR(stream.Write(chunk));
+      offset += piece;
+    }
+    return absl::OkStatus();
+  };
+  AHA_RETURN_IF_ERROR(send(header.data(), header.size()));
+  return send(static_cast<const char*>(weights.data()), body);
+}
+
+absl::Status RpcCluster::Publish(uint32_t stage, uint64_t version,
+                                 const Parameters& weights,
+                                 const Hash128& checksum) {
+  const Clock clock = MonotonicClock();
+  const absl::Time deadline = clock() + wait_;
+  while (true) {
+    AHA_RETURN_IF_ERROR(CheckSession());
+    const rpc::MemberIdentity session = Session();
+    AHA_ASSIGN_OR_RETURN(
+        const std::unique_ptr<rpc::Stream> stream,
+        bulk_->Open("aha.v1.Weights.Publish",
+                    {.deadline = wait_, .cancel = &stopping_}));
+    absl::Status status =
+        StreamWeights(*stream, stage, version, weights, checksum);
+    if (status.ok()) status = stream->WritesDone();
+    v1::PublishResponse response;
+    if (status.ok()) status = stream->Read(&response).status();
+    // Whatever broke, the peer's status says why.
+    const absl::Status verdict = stream->Finish();
+    if (status.ok() || !verdict.ok()) status = verdict;
+    const bool transient =
+        absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+    if (!transient || stopping_.cancelled() || clock() >= deadline) {
+      return Judge(session, status);
+    }
+    AHA_LOG(kWarning) << "publishing stage " << stage << " version " << version
+                      << " again: " << status;
+    stopping_.SleepFor(absl::Milliseconds(200));
+  }
+}
+
+void RpcCluster::Report(bool fatal, const std::string& message) {
+  const absl::Status status = member_.Report(fatal, message);
+  if (!status.ok()) {
+    AHA_LOG(kWarning) << "could not report \"" << message << "\": " << status;
+  }
+}
+
+uint64_t RpcCluster::epoch() const {
+  MutexLock lock(mutex_);
+  return session_.epoch;
+}
+
+void RpcCluster::SetWaitingFor(const std::string& what) {
+  MutexLock lock(mutex_);
+  waiting_for_ = what;
+}
+
+std::string RpcCluster::waiting_for() const {
+  MutexLock lock(mutex_);
+  return waiting_for_;
+}
+
+}  // namespace aha::learner

@@ -1,0 +1,78 @@
+// Cluster over gRPC: the coordinator's control calls on the member's channel,
+// weights on one of their own.
+//
+// A session begins with NextStage.  Calls of a session carry the identity that
+// NextStage was asked under; once this process has joined anew they are
+// ABORTED without being sent, so an old session's step is never committed to a
+// new coordinator.
+//
+// Thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/mutex.h"
+#include "learner/cluster.h"
+#include "rpc/cancellation.h"
+#include "rpc/client.h"
+#include "rpc/member.h"
+
+namespace aha::learner {
+
+class RpcCluster : public Cluster {
+ public:
+  // `member` has joined; it is not owned.
+  static absl::StatusOr<std::unique_ptr<RpcCluster>> Create(
+      rpc::Member* member, const rpc::ClientOptions& coordinator,
+      uint32_t rank);
+
+  absl::StatusOr<v1::NextStageResponse> NextStage() override;
+  absl::StatusOr<v1::BeginStepResponse::Go> BeginStep(uint32_t stage,
+                                                      uint64_t step) override;
+  absl::Status CommitStep(v1::CommitStepRequest request) override;
+  absl::Status CommitCheckpoint(v1::CommitCheckpointRequest request) override;
+  absl::Status Publish(uint32_t stage, uint64_t version,
+                       const Parameters& weights,
+                       const Hash128& checksum) override;
+  void Report(bool fatal, const std::string& message) override;
+  uint64_t epoch() const override ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetWaitingFor(const std::string& what) override
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // For heartbeats.
+  std::string waiting_for() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends polls (NextStage, BeginStep) and transfers; what is being committed
+  // gets a few seconds more.
+  void Stop() { stopping_.Cancel(); }
+
+ private:
+  RpcCluster(rpc::Member* member, std::unique_ptr<rpc::Client> bulk,
+             uint32_t rank);
+  rpc::MemberIdentity Session() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // ABORTED if this process joined anew since the session began.
+  absl::Status CheckSession() const;
+  // Fills in the identity and calls.
+  template <class Request, class Response>
+  absl::Status Call(const char* method, Request& request, Response* response,
+                    const rpc::CallOptions& options);
+  // What an answer means for the session: FAILED_PRECONDITION and NOT_FOUND
+  // make this process join anew.
+  absl::Status Judge(const rpc::MemberIdentity& session, absl::Status status);
+  absl::Status StreamWeights(rpc::Stream& stream, uint32_t stage,
+                             uint64_t version, const Parameters& weights,
+                             const Hash128& checksum);
+  absl::Duration Patience() const;
+
+  rpc::Member& member_;
+  const std::unique_ptr<rpc::Client> bulk_;
+  const uint32_t rank_;
+  const absl::Duration wait_;  // cluster.wait_seconds
+  rpc::Cancellation stopping_;
+  mutable Mutex mutex_;
+  rpc::MemberIdentity session_ ABSL_GUARDED_BY(mutex_);
+  std::string waiting_for_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace aha::learner

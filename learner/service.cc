@@ -1,0 +1,226 @@
+#include "learner/service.h"
+
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "comm/gloo.h"
+#include "grpcpp/impl/service_type.h"
+#include "learner/figures.h"
+#include "learner/group_buffer.h"
+#include "learner/group_sink_service.h"
+#include "learner/learner.h"
+#include "learner/rpc_cluster.h"
+#include "rpc/member.h"
+#include "rpc/server.h"
+
+namespace aha::learner {
+namespace {
+
+constexpr absl::Duration kJoinLimit = absl::Seconds(60);
+constexpr absl::Duration kGrace = absl::Seconds(2);
+
+int ChooseThreads(int flag, const v1::Job& job) {
+  if (flag > 0) return flag;
+  if (job.cluster().threads() > 0) return job.cluster().threads();
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+struct Service::State {
+  explicit State(ServiceOptions given)
+      : options(std::move(given)),
+        metrics("aha-learner"),
+        figures(&metrics, MonotonicClock()),
+        buffer(MonotonicClock()),
+        sink(NewGroupSinkService(&buffer)) {}
+
+  absl::Status StartServers();
+  absl::Status Join();
+  absl::StatusOr<v1::Certificate> Certify(const v1::RegisterResponse& joined);
+  absl::StatusOr<std::unique_ptr<comm::Communicator>> Connect(
+      const v1::NextStageResponse& next) const;
+  absl::Status Train();
+  rpc::MemberEvents Events();
+  void Stop(absl::Status why);
+
+  const ServiceOptions options;
+  rpc::Metrics metrics;
+  Figures figures;
+  GroupBuffer buffer;
+  std::unique_ptr<grpc::Service> sink;
+  std::unique_ptr<rpc::MetricsServer> metrics_server;
+  std::unique_ptr<rpc::Server> server;
+  ModelSetup setup;
+  std::unique_ptr<ThreadPool> pool;
+
+  Mutex mutex;
+  bool stopped ABSL_GUARDED_BY(mutex) = false;
+  absl::Status why_stopped ABSL_GUARDED_BY(mutex);
+  // Set once, in this order; read by Stop.
+  std::unique_ptr<rpc::Member> member;
+  std::unique_ptr<RpcCluster> cluster;
+  std::unique_ptr<Learner> learner;
+  rpc::Member* joining ABSL_GUARDED_BY(mutex) = nullptr;
+  RpcCluster* calling ABSL_GUARDED_BY(mutex) = nullptr;
+  Learner* training ABSL_GUARDED_BY(mutex) = nullptr;
+};
+
+void Service::State::Stop(absl::Status why) {
+  rpc::Member* leave = nullptr;
+  {
+    MutexLock lock(mutex);
+    if (!stopped) why_stopped = std::move(why);
+    stopped = true;
+    if (training != nullptr) {
+      training->Stop();
+      calling->Stop();
+    } else {
+      leave = joining;
+    }
+  }
+  if (leave != nullptr) leave->Leave();  // Ends Join.
+}
+
+absl::Status Service::State::StartServers() {
+  const rpc::ServiceFlags& flags = options.flags;
+  if (!flags.metrics_listen.empty()) {
+    AHA_ASSIGN_OR_RETURN(metrics_server, rpc::MetricsServer::Start(
+                                             flags.metrics_listen, metrics));
+  }
+  AHA_ASSIGN_OR_RETURN(server, rpc::Server::Start({.listen = flags.listen,
+                                                   .security = flags.security},
+                                                  {sink.get()}));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Certificate> Service::State::Certify(
+    const v1::RegisterResponse& joined) {
+  AHA_ASSIGN_OR_RETURN(setup, SetUpModel(joined.job().model()));
+  const int threads = ChooseThreads(options.threads, joined.job());
+  pool = std::make_unique<ThreadPool>(threads);
+  AHA_ASSIGN_OR_RETURN(const KernelCertificate kernels,
+                       aha::Certify(setup.config, setup.dtype, threads));
+  AHA_LOG(kInfo) << "certificate " << kernels.digest << " ("
+                 << kernels.numeric_class << "), " << threads << " threads";
+  v1::Certificate certificate;
+  certificate.set_digest(kernels.digest);
+  certificate.set_numeric_class(kernels.numeric_class);
+  return certificate;
+}
+
+absl::Status Service::State::Join() {
+  const rpc::ServiceFlags& flags = options.flags;
+  AHA_ASSIGN_OR_RETURN(
+      member,
+      rpc::Member::New(
+          {.role = v1::ROLE_LEARNER,
+           .name = flags.name,
+           .address = server->address(),
+           .metrics_address = metrics_server ? metrics_server->address() : "",
+           .rank = options.rank,
+           .coordinator = flags.coordinator,
+           .security = flags.security}));
+  {
+    MutexLock lock(mutex);
+    if (stopped) return absl::CancelledError("stopping");
+    joining = member.get();
+  }
+  return member->Join(kJoinLimit, [this](const v1::RegisterResponse& joined) {
+    return Certify(joined);
+  });
+}
+
+absl::StatusOr<std::unique_ptr<comm::Communicator>> Service::State::Connect(
+    const v1::NextStageResponse& next) const {
+  AHA_ASSIGN_OR_RETURN(const rpc::HostPort mine,
+                       rpc::ParseAddress(server->address()));
+  const std::shared_ptr<const v1::RegisterResponse> joined =
+      member->registration();
+  return comm::ConnectGloo(
+      {.group = {.rank = static_cast<int>(options.rank),
+                 .size = next.learner_addresses_size(),
+                 .timeout =
+                     absl::Seconds(joined->job().cluster().wait_seconds())},
+       .rendezvous_directory =
+           absl::StrCat(joined->run_directory(), "/rendezvous/",
+                        joined->epoch(), "-", next.group_epoch()),
+       .hostname = mine.host});
+}
+
+rpc::MemberEvents Service::State::Events() {
+  return {.state =
+              [this] {
+                return rpc::MemberState{
+                    .lease_ids = {},
+                    .waiting_for = cluster->waiting_for(),
+                    .tokens_per_second = figures.tokens_per_second()};
+              },
+          .directive =
+              [this](v1::Directive directive) {
+                if (directive == v1::DIRECTIVE_RUN) return;
+                AHA_LOG(kInfo) << "told to " << v1::Directive_Name(directive);
+                Stop(absl::OkStatus());
+              },
+          .lost_leases = nullptr,
+          .rejoined =
+              [this](const v1::RegisterResponse& joined) {
+                AHA_LOG(kInfo) << "joined anew, epoch " << joined.epoch();
+                learner->Interrupt();
+              },
+          .failed = [this](const absl::Status& status) { Stop(status); }};
+}
+
+absl::Status Service::State::Train() {
+  AHA_ASSIGN_OR_RETURN(cluster,
+                       RpcCluster::Create(member.get(),
+                                          {.address = options.flags.coordinator,
+                                           .kind = rpc::ChannelKind::kBulk,
+                                           .security = options.flags.security},
+                                          options.rank));
+  learner = std::make_unique<Learner>(
+      LearnerOptions{.rank = options.rank,
+                     .job = member->job(),
+                     .run_directory = member->registration()->run_directory(),
+                     .clock = MonotonicClock()},
+      &setup, pool.get(), cluster.get(), &buffer,
+      [this](const v1::NextStageResponse& next) { return Connect(next); },
+      figures.Gauges());
+  {
+    MutexLock lock(mutex);
+    if (stopped) return absl::OkStatus();
+    calling = cluster.get();
+    training = learner.get();
+  }
+  member->Serve(Events());
+  server->SetReady(true);
+  const absl::Status status = learner->Run();
+  MutexLock lock(mutex);
+  return status.ok() && stopped ? why_stopped : status;
+}
+
+Service::Service(ServiceOptions options)
+    : state_(std::make_unique<State>(std::move(options))) {}
+
+Service::~Service() = default;
+
+void Service::Stop() { state_->Stop(absl::OkStatus()); }
+
+absl::Status Service::Run() {
+  State& state = *state_;
+  AHA_RETURN_IF_ERROR(state.StartServers());
+  absl::Status status = state.Join();
+  if (status.ok()) status = state.Train();
+  state.buffer.Close();
+  state.server->Shutdown(kGrace);
+  if (state.member) state.member->Leave();
+  MutexLock lock(state.mutex);
+  return absl::IsCancelled(status) && state.stopped ? state.why_stopped
+                                                    : status;
+}
+
+}  // namespace aha::learner
