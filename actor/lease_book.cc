@@ -18,37 +18,47 @@ v1::GroupKey ToProto(const GroupId& id) {
 
 }  // namespace
 
+void LeaseBook::Release(Held& held) {
+  bytes_ -= std::exchange(held.bytes, 0);
+  trajectories_ -= held.trajectories.size();
+  held.trajectories.clear();
+}
+
 void LeaseBook::Erase(std::map<GroupId, Held>::iterator it) {
-  bytes_ -= it->second.bytes;
-  trajectories_ -= it->second.trajectories.size();
+  Release(it->second);
   by_lease_.erase(it->second.lease);
+  by_ticket_.erase(it->second.ticket);
   groups_.erase(it);
 }
 
-std::optional<uint64_t> LeaseBook::Add(uint64_t lease, v1::GroupContext context,
-                                       const std::string& replica) {
+LeaseBook::Added LeaseBook::Add(uint64_t lease, v1::GroupContext context,
+                                const std::string& replica) {
   const GroupId id = GroupId::Of(context.key());
   MutexLock lock(mutex_);
-  std::optional<uint64_t> replaced;
+  Added added;
   if (const auto it = groups_.find(id); it != groups_.end()) {
-    replaced = it->second.lease;
+    added.replaced = it->second.ticket;
     Erase(it);
   }
+  added.ticket = next_ticket_++;
   Held& held = groups_[id];
   held.lease = lease;
+  held.ticket = added.ticket;
   held.replica = replica;
   held.context = std::move(context);
   held.not_before = clock_();
   by_lease_[lease] = id;
+  by_ticket_[added.ticket] = id;
   changed_.NotifyAll();
-  return replaced;
+  return added;
 }
 
-bool LeaseBook::AddTrajectory(uint64_t lease, v1::Trajectory trajectory) {
+bool LeaseBook::AddTrajectory(uint64_t ticket, v1::Trajectory trajectory) {
   MutexLock lock(mutex_);
-  const auto it = by_lease_.find(lease);
-  if (it == by_lease_.end()) return false;
+  const auto it = by_ticket_.find(ticket);
+  if (it == by_ticket_.end()) return false;
   Held& held = groups_.at(it->second);
+  if (held.acknowledged) return false;
   const uint64_t bytes = trajectory.ByteSizeLong();
   held.bytes += bytes;
   bytes_ += bytes;
@@ -58,18 +68,20 @@ bool LeaseBook::AddTrajectory(uint64_t lease, v1::Trajectory trajectory) {
   return true;
 }
 
+void LeaseBook::Acknowledge(const GroupId& group) {
+  MutexLock lock(mutex_);
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return;
+  it->second.acknowledged = true;
+  Release(it->second);
+  changed_.NotifyAll();
+}
+
 std::vector<uint64_t> LeaseBook::leases() const {
   MutexLock lock(mutex_);
   std::vector<uint64_t> leases;
   for (const auto& [lease, group] : by_lease_) leases.push_back(lease);
   return leases;
-}
-
-std::optional<GroupId> LeaseBook::Find(uint64_t lease) const {
-  MutexLock lock(mutex_);
-  const auto it = by_lease_.find(lease);
-  if (it == by_lease_.end()) return std::nullopt;
-  return it->second;
 }
 
 std::optional<uint64_t> LeaseBook::LeaseOf(const GroupId& group) const {
@@ -79,12 +91,15 @@ std::optional<uint64_t> LeaseBook::LeaseOf(const GroupId& group) const {
   return it->second.lease;
 }
 
-void LeaseBook::Drop(uint64_t lease) {
+std::optional<uint64_t> LeaseBook::Drop(uint64_t lease) {
   MutexLock lock(mutex_);
   const auto it = by_lease_.find(lease);
-  if (it == by_lease_.end()) return;
-  Erase(groups_.find(it->second));
+  if (it == by_lease_.end()) return std::nullopt;
+  const auto held = groups_.find(it->second);
+  const uint64_t ticket = held->second.ticket;
+  Erase(held);
   changed_.NotifyAll();
+  return ticket;
 }
 
 void LeaseBook::Clear() {
@@ -119,9 +134,8 @@ absl::Time LeaseBook::Ready(const std::string& replica) const {
 }
 
 bool LeaseBook::WaitUntilReady(const std::string& replica,
-                               absl::Duration timeout) {
+                               absl::Duration timeout, uint64_t wakes) {
   const absl::Time end = clock_() + timeout;
-  const uint64_t wakes = wakes_;
   for (;;) {
     const absl::Time now = clock_();
     const absl::Time ready = Ready(replica);
@@ -132,9 +146,10 @@ bool LeaseBook::WaitUntilReady(const std::string& replica,
 }
 
 std::optional<v1::SubmitRequest> LeaseBook::Next(const std::string& replica,
-                                                 absl::Duration timeout) {
+                                                 absl::Duration timeout,
+                                                 uint64_t wakes) {
   MutexLock lock(mutex_);
-  if (!WaitUntilReady(replica, timeout)) return std::nullopt;
+  if (!WaitUntilReady(replica, timeout, wakes)) return std::nullopt;
   const absl::Time now = clock_();
   for (auto& [id, held] : groups_) {
     if (held.replica != replica || !HasWork(held) || held.not_before > now) {
@@ -169,10 +184,15 @@ bool LeaseBook::HasWork(const std::string& replica) const {
   return Ready(replica) <= clock_();
 }
 
-bool LeaseBook::WaitForWork(const std::string& replica,
-                            absl::Duration timeout) {
+bool LeaseBook::WaitForWork(const std::string& replica, absl::Duration timeout,
+                            uint64_t wakes) {
   MutexLock lock(mutex_);
-  return WaitUntilReady(replica, timeout);
+  return WaitUntilReady(replica, timeout, wakes);
+}
+
+uint64_t LeaseBook::wakes() const {
+  MutexLock lock(mutex_);
+  return wakes_;
 }
 
 void LeaseBook::Wake() {
@@ -190,7 +210,7 @@ void LeaseBook::Resend(const std::string& replica,
   MutexLock lock(mutex_);
   size_t turn = 0;
   for (auto& [id, held] : groups_) {
-    if (held.replica != replica) continue;
+    if (held.replica != replica || held.acknowledged) continue;
     held.opened = false;
     held.sent = 0;
     if (!others.empty()) held.replica = others[turn++ % others.size()];
@@ -198,14 +218,14 @@ void LeaseBook::Resend(const std::string& replica,
   changed_.NotifyAll();
 }
 
-void LeaseBook::ResendLater(const GroupId& group, const std::string& replica,
-                            absl::Duration delay) {
+void LeaseBook::ResendLater(const GroupId& group, const std::string& from,
+                            const std::string& to, absl::Duration delay) {
   MutexLock lock(mutex_);
   const auto it = groups_.find(group);
-  if (it == groups_.end()) return;
+  if (it == groups_.end() || it->second.replica != from) return;
   it->second.opened = false;
   it->second.sent = 0;
-  it->second.replica = replica;
+  it->second.replica = to;
   it->second.not_before = clock_() + delay;
   ++it->second.attempts;
   changed_.NotifyAll();

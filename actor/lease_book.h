@@ -6,9 +6,10 @@
 //             +-Resend-+   the replica died, or could not take it
 //
 // Invariants: a group is held until it is dropped, so its lease is renewed
-// until the consumer has it.  A trajectory is kept until the group is dropped,
+// until it is completed.  A trajectory is kept until its group is acknowledged,
 // so it can be sent again.  Messages of a group go to one replica at a time,
-// `open` first.
+// `open` first.  Tickets never repeat, lease ids do (after the coordinator
+// restarted): what the engine makes is filed by ticket.
 //
 // Thread-safe.
 #pragma once
@@ -32,20 +33,25 @@ class LeaseBook {
  public:
   explicit LeaseBook(Clock clock) : clock_(std::move(clock)) {}
 
-  // Replaces an earlier lease of the same group; returns that one's id.
+  struct Added {
+    uint64_t ticket = 0;
+    std::optional<uint64_t> replaced;  // Of an earlier lease of this group.
+  };
   // `replica` is the address to send to first.
-  std::optional<uint64_t> Add(uint64_t lease, v1::GroupContext context,
-                              const std::string& replica)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  // False if the lease is not held any more.
-  bool AddTrajectory(uint64_t lease, v1::Trajectory trajectory)
+  Added Add(uint64_t lease, v1::GroupContext context,
+            const std::string& replica) ABSL_LOCKS_EXCLUDED(mutex_);
+  // False if the group is not held any more.
+  bool AddTrajectory(uint64_t ticket, v1::Trajectory trajectory)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::vector<uint64_t> leases() const ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<GroupId> Find(uint64_t lease) const ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<uint64_t> LeaseOf(const GroupId& group) const
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void Drop(uint64_t lease) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The consumer has it; its trajectories are not needed any more.
+  void Acknowledge(const GroupId& group) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Its ticket, if it was held.
+  std::optional<uint64_t> Drop(uint64_t lease) ABSL_LOCKS_EXCLUDED(mutex_);
   void Clear() ABSL_LOCKS_EXCLUDED(mutex_);
   bool empty() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Bytes of trajectories that no consumer has yet.
@@ -53,16 +59,18 @@ class LeaseBook {
   uint64_t unacknowledged_trajectories() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The next message for `replica`, by order of groups; marked as sent.
-  // Nothing after `timeout` or Wake.
+  // Nothing after `timeout`, or once wakes() is no longer `wakes`.
   std::optional<v1::SubmitRequest> Next(const std::string& replica,
-                                        absl::Duration timeout)
+                                        absl::Duration timeout, uint64_t wakes)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Replicas that something waits to be sent to.
   std::vector<std::string> ReplicasWithWork() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool HasWork(const std::string& replica) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Waits until HasWork; false after `timeout` or Wake.
-  bool WaitForWork(const std::string& replica, absl::Duration timeout)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Waits until HasWork; false as Next gives nothing.
+  bool WaitForWork(const std::string& replica, absl::Duration timeout,
+                   uint64_t wakes) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Read it before the condition that Wake announces.
+  uint64_t wakes() const ABSL_LOCKS_EXCLUDED(mutex_);
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The stream to `replica` broke: all its groups are sent again, to one of
@@ -70,17 +78,21 @@ class LeaseBook {
   void Resend(const std::string& replica,
               const std::vector<std::string>& living)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // One group is sent again to `replica`, not before `delay` is over.
-  void ResendLater(const GroupId& group, const std::string& replica,
-                   absl::Duration delay) ABSL_LOCKS_EXCLUDED(mutex_);
+  // `from` could not take one group: it is sent again to `to`, not before
+  // `delay` is over.  Nothing happens if the group is no longer `from`'s.
+  void ResendLater(const GroupId& group, const std::string& from,
+                   const std::string& to, absl::Duration delay)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Times that this group was sent again by ResendLater.
   int attempts(const GroupId& group) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Held {
     uint64_t lease = 0;
+    uint64_t ticket = 0;
     std::string replica;
     v1::GroupContext context;
+    bool acknowledged = false;
     bool opened = false;  // `open` was sent to `replica`.
     size_t sent = 0;      // The first so many trajectories were.
     std::vector<v1::Trajectory> trajectories;
@@ -90,13 +102,15 @@ class LeaseBook {
   };
 
   static bool HasWork(const Held& held) {
-    return !held.opened || held.sent < held.trajectories.size();
+    return !held.acknowledged &&
+           (!held.opened || held.sent < held.trajectories.size());
   }
   // When a message for `replica` may go: the past, the future, or never.
   absl::Time Ready(const std::string& replica) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool WaitUntilReady(const std::string& replica, absl::Duration timeout)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool WaitUntilReady(const std::string& replica, absl::Duration timeout,
+                      uint64_t wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Release(Held& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Erase(std::map<GroupId, Held>::iterator it)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -106,6 +120,8 @@ class LeaseBook {
   uint64_t wakes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<GroupId, Held> groups_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, GroupId> by_lease_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, GroupId> by_ticket_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_ticket_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t trajectories_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -27,17 +27,17 @@ void RolloutEngine::Submit(EngineGroup group) {
   changed_.NotifyAll();
 }
 
-void RolloutEngine::Cancel(uint64_t lease) {
+void RolloutEngine::Cancel(uint64_t group) {
   MutexLock lock(mutex_);
   for (auto it = waiting_.begin(); it != waiting_.end();) {
-    if (it->first.second != lease) {
+    if (it->first.second != group) {
       ++it;
       continue;
     }
     waiting_samples_ -= it->second.request.num_samples;
     it = waiting_.erase(it);
   }
-  cancels_.push_back(lease);
+  cancels_.push_back(group);
   woken_ = true;
   changed_.NotifyAll();
 }
@@ -112,12 +112,12 @@ RolloutEngine::Commands RolloutEngine::NextCommands(bool sampler_idle) {
 absl::StatusOr<RolloutEngine::Did> RolloutEngine::Turn() {
   Commands next = NextCommands(sampler_->idle());
   if (next.reset) {
-    for (uint64_t lease : begun_) sampler_->Cancel(lease);
+    for (uint64_t group : begun_) sampler_->Cancel(group);
     begun_.clear();
   }
-  for (uint64_t lease : next.cancels) {
-    sampler_->Cancel(lease);
-    std::erase(begun_, lease);
+  for (uint64_t group : next.cancels) {
+    sampler_->Cancel(group);
+    std::erase(begun_, group);
   }
   store_->Want(next.want);
   for (EngineGroup& group : next.admitted) {

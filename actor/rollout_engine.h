@@ -37,19 +37,19 @@ namespace aha::actor {
 struct EngineGroup {
   GroupId id;
   PolicyId policy;
-  GroupRequest request;  // request.id is the lease's.
+  GroupRequest request;  // request.id never repeats.
 };
 
 // Called on the engine's thread without its lock held.
 struct EngineEvents {
-  std::function<void(Sample sample)> sampled;
+  std::function<void(Sample sample)> sampled = {};
   // The sampler refused the group (INVALID_ARGUMENT); it is forgotten.
   std::function<void(const EngineGroup& group, const absl::Status& why)>
-      refused;
-  std::function<void(const PolicyId& id, absl::Duration took)> swapped;
-  std::function<void(int64_t tokens, absl::Duration took)> stepped;
+      refused = {};
+  std::function<void(const PolicyId& id, absl::Duration took)> swapped = {};
+  std::function<void(int64_t tokens, absl::Duration took)> stepped = {};
   // A wait has ended: "weights" or "lease".
-  std::function<void(const std::string& what, absl::Duration took)> waited;
+  std::function<void(const std::string& what, absl::Duration took)> waited = {};
 };
 
 class RolloutEngine {
@@ -59,7 +59,7 @@ class RolloutEngine {
                 EngineEvents events);
 
   void Submit(EngineGroup group) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Cancel(uint64_t lease) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Cancel(uint64_t group) ABSL_LOCKS_EXCLUDED(mutex_);
   // Forgets all groups and which version is loaded.
   void Reset() ABSL_LOCKS_EXCLUDED(mutex_);
   // Something that a turn looks at has changed (weights came).

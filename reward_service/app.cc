@@ -91,7 +91,11 @@ PipelineStats App::Stats() {
     }
   };
   stats.forwarded = [forwarded] { forwarded.Increment(); };
-  stats.infra_error = [infra](const absl::Status&) { infra.Increment(); };
+  stats.infra_error = [this, infra](const absl::Status& status) {
+    infra.Increment();
+    // A reference that the rules cannot judge by: no retry will help.
+    if (absl::IsInvalidArgument(status)) Fail(status);
+  };
   stats.refused = [refused](const absl::Status&) { refused.Increment(); };
   stats.pending_bytes = [pending](uint64_t bytes) {
     pending.Set(static_cast<double>(bytes));
@@ -101,9 +105,8 @@ PipelineStats App::Stats() {
 
 absl::Status App::Start() {
   if (!flags_.metrics_listen.empty()) {
-    AHA_ASSIGN_OR_RETURN(
-        metrics_server_,
-        rpc::MetricsServer::Start(flags_.metrics_listen, metrics_));
+    AHA_ASSIGN_OR_RETURN(metrics_server_, rpc::MetricsServer::Start(
+                                              flags_.metrics_listen, metrics_));
   }
   const rpc::Counter waited = metrics_.AddCounter(
       "aha_wait_seconds_total", "Time spent waiting, by what for.",
@@ -125,9 +128,9 @@ absl::Status App::Start() {
                       .stats = Stats()});
   service_.SetPipeline(pipeline_.get());
   AHA_ASSIGN_OR_RETURN(
-      server_, rpc::Server::Start(
-                   {.listen = flags_.listen, .security = flags_.security},
-                   {service_.grpc_service()}));
+      server_,
+      rpc::Server::Start({.listen = flags_.listen, .security = flags_.security},
+                         {service_.grpc_service()}));
   return absl::OkStatus();
 }
 
@@ -148,27 +151,35 @@ absl::Status App::Join() {
       absl::Seconds(member_->job().cluster().wait_seconds()));
   pipeline_->SetScorer(std::move(scorer));
   pipeline_->SetEpoch(member_->identity().epoch);
-  pipeline_->SetOnNewerEpoch(
-      [this] { member_->Rejoin(member_->identity()); });
-  member_->Serve(
-      {.directive =
-           [this](v1::Directive directive) {
-             if (directive == v1::DIRECTIVE_RUN) return;
-             AHA_LOG(kInfo) << "told to stop";
-             stop_.Cancel();
-           },
-       .rejoined =
-           [this](const v1::RegisterResponse& response) {
-             pipeline_->SetEpoch(response.epoch());
-           },
-       .failed = [this](const absl::Status& status) { Fail(status); }});
+  pipeline_->SetOnNewerEpoch([this] { member_->Rejoin(member_->identity()); });
+  member_->Serve({.directive =
+                      [this](v1::Directive directive) {
+                        if (directive == v1::DIRECTIVE_RUN) return;
+                        AHA_LOG(kInfo) << "told to stop";
+                        stop_.Cancel();
+                      },
+                  .rejoined =
+                      [this](const v1::RegisterResponse& response) {
+                        pipeline_->SetEpoch(response.epoch());
+                      },
+                  .failed =
+                      [this](const absl::Status& status) {
+                        MutexLock lock(mutex_);
+                        failure_.Update(status);
+                        stop_.Cancel();
+                      }});
   return absl::OkStatus();
 }
 
 void App::Fail(const absl::Status& status) {
   {
     MutexLock lock(mutex_);
-    failure_.Update(status);
+    if (!failure_.ok()) return;
+    failure_ = status;
+  }
+  AHA_LOG(kError) << status.ToString();
+  if (!member_->Report(/*fatal=*/true, std::string(status.message())).ok()) {
+    AHA_LOG(kError) << "and the coordinator could not be told";
   }
   stop_.Cancel();
 }

@@ -107,11 +107,15 @@ Assembler::Group* Assembler::Find(const Ticket& ticket) {
   return const_cast<Group*>(std::as_const(*this).Find(ticket));
 }
 
-std::optional<Assembler::Question> Assembler::Get(const Ticket& ticket) const {
+std::optional<Question> Assembler::Get(const Ticket& ticket) const {
   const Group* group = Find(ticket);
   if (group == nullptr) return std::nullopt;
-  return Question{group->context.reference(),
-                  group->samples[ticket.sample]->trajectory().completion()};
+  const v1::Trajectory& trajectory =
+      group->samples[ticket.sample]->trajectory();
+  return Question{
+      .reference = group->context.reference(),
+      .completion = trajectory.completion(),
+      .truncated = trajectory.finish_reason() == v1::FINISH_REASON_LENGTH};
 }
 
 std::optional<WholeGroup> Assembler::SetScore(const Ticket& ticket,

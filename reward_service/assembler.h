@@ -34,6 +34,13 @@ struct Ticket {
   uint32_t sample = 0;
 };
 
+// What is to be scored.
+struct Question {
+  std::string reference;
+  std::string completion;
+  bool truncated = false;  // Finish reason LENGTH.
+};
+
 struct Score {
   double reward = 0;
   std::vector<v1::RewardPart> parts;
@@ -67,11 +74,7 @@ class Assembler {
                                             v1::Trajectory trajectory,
                                             absl::Time now);
 
-  // What `ticket` asks to score; null if its group was forgotten.
-  struct Question {
-    std::string reference;
-    std::string completion;
-  };
+  // Nothing if the ticket's group was forgotten.
   std::optional<Question> Get(const Ticket& ticket) const;
 
   // The whole group once its last score is here.

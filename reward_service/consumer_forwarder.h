@@ -21,12 +21,12 @@ namespace aha::reward {
 class ConsumerForwarder final : public Forwarder {
  public:
   struct Options {
-    rpc::Security security;
+    rpc::Security security = {};
     absl::Duration attempt = absl::Seconds(20);
     absl::Duration first_back_off = absl::Milliseconds(20);
     absl::Duration longest_back_off = absl::Seconds(2);
     // Time that groups spent waiting for consumers, for metrics.
-    std::function<void(absl::Duration)> waited;
+    std::function<void(absl::Duration)> waited = {};
   };
   explicit ConsumerForwarder(Options options);
   ~ConsumerForwarder() override;

@@ -8,7 +8,8 @@
 int main(int argc, char** argv) {
   aha::rpc::Cancellation stop;
   aha::rpc::SignalWatcher signals([&stop](int) { stop.Cancel(); });
-  aha::rpc::ServiceFlags flags{.name = "reward-0"};
+  aha::rpc::ServiceFlags flags;
+  flags.name = "reward-0";
   CLI::App app("Aha reward service: scores completions by rules.",
                "aha-reward");
   aha::rpc::AddServiceFlags(app, aha::rpc::DialsCoordinator::kYes, flags);

@@ -222,7 +222,7 @@ void Pipeline::Run(Effects effects) {
 }
 
 void Pipeline::ScoreOne(const Ticket& ticket, StreamId stream, uint64_t bytes) {
-  std::optional<Assembler::Question> question;
+  std::optional<Question> question;
   Scorer scorer;
   {
     MutexLock lock(mutex_);
@@ -232,7 +232,7 @@ void Pipeline::ScoreOne(const Ticket& ticket, StreamId stream, uint64_t bytes) {
   absl::StatusOr<Score> score = absl::CancelledError("group was given up");
   if (question.has_value()) {
     const absl::Time began = parts_.clock();
-    score = scorer(question->completion, question->reference);
+    score = scorer(*question);
     if (score.ok() && !std::isfinite(score->reward)) {
       score = absl::InternalError(
           absl::StrCat("a rule gave the reward ", score->reward));

@@ -60,11 +60,12 @@ struct PipelineOptions {
 
 // Counted for metrics.
 struct PipelineStats {
-  std::function<void(const Score& score, absl::Duration took)> scored;
-  std::function<void()> forwarded;
-  std::function<void(const absl::Status& error)> infra_error;
-  std::function<void(const absl::Status& error)> refused;  // A bad message.
-  std::function<void(uint64_t bytes)> pending_bytes;
+  std::function<void(const Score& score, absl::Duration took)> scored = {};
+  std::function<void()> forwarded = {};
+  std::function<void(const absl::Status& error)> infra_error = {};
+  std::function<void(const absl::Status& error)> refused =
+      {};  // A bad message.
+  std::function<void(uint64_t bytes)> pending_bytes = {};
 };
 
 class Pipeline {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <string>
 
 #include "absl/status/statusor.h"
 #include "reward_service/assembler.h"
@@ -12,7 +11,6 @@ namespace aha::reward {
 
 // An error means that our side failed, never that the completion is bad: it
 // must not become a reward.  Called from several threads at once.
-using Scorer = std::function<absl::StatusOr<Score>(
-    const std::string& completion, const std::string& reference)>;
+using Scorer = std::function<absl::StatusOr<Score>(const Question& question)>;
 
 }  // namespace aha::reward

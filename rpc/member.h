@@ -38,7 +38,7 @@ struct MemberOptions {
   std::string metrics_address;  // host:port of its Prometheus endpoint.
   uint32_t rank = 0;            // Learners only.
   std::string coordinator;      // host:port.
-  Security security;
+  Security security = {};
   absl::Duration call_timeout = absl::Seconds(5);
 
   absl::Status Validate() const;
@@ -59,16 +59,16 @@ struct MemberIdentity {
 
 // Any may be empty.  None may call Leave or block for long.
 struct MemberEvents {
-  std::function<MemberState()> state;
+  std::function<MemberState()> state = {};
   // The directive changed (it was RUN before the first call).
-  std::function<void(v1::Directive)> directive;
-  std::function<void(const std::vector<uint64_t>& lease_ids)> lost_leases;
+  std::function<void(v1::Directive)> directive = {};
+  std::function<void(const std::vector<uint64_t>& lease_ids)> lost_leases = {};
   // Joined anew: everything held under the previous identity is void.  The
   // response's epoch is larger if it was the coordinator that restarted.
-  std::function<void(const v1::RegisterResponse& response)> rejoined;
+  std::function<void(const v1::RegisterResponse& response)> rejoined = {};
   // Gave up: refused, or the coordinator was away for cluster.wait_seconds.
   // The last event.
-  std::function<void(const absl::Status& status)> failed;
+  std::function<void(const absl::Status& status)> failed = {};
 };
 
 // Makes the certificate of actors and learners, once the job is known.

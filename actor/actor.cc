@@ -1,0 +1,463 @@
+#include "actor/actor.h"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "actor/lease_book.h"
+#include "actor/rate_meter.h"
+#include "actor/reward_links.h"
+#include "actor/rollout_engine.h"
+#include "actor/rollout_metrics.h"
+#include "actor/trajectory.h"
+#include "actor/weight_store.h"
+#include "actor/weights_fetcher.h"
+#include "aha/v1/coordinator.pb.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/status.h"
+
+namespace aha::actor {
+namespace {
+
+constexpr uint32_t kPollMs = 10'000;
+// Beyond it an actor whose trajectories nobody takes leases no more.
+constexpr uint64_t kMaxUnacknowledgedBytes = 64 << 20;
+
+int64_t LargestGroup(const v1::Job& job) {
+  int64_t largest = 1;
+  for (const v1::Stage& stage : job.stages()) {
+    if (stage.type() == "grpo") {
+      largest = std::max<int64_t>(largest, stage.grpo().num_generations());
+    } else if (stage.type() == "eval") {
+      largest = std::max<int64_t>(largest, stage.eval().num_generations());
+    }
+  }
+  return largest;
+}
+
+// A rejection of the identity, after which one joins anew.
+bool IsStale(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsNotFound(status);
+}
+
+}  // namespace
+
+struct Actor::Impl {
+  explicit Impl(const ActorParts& p);
+
+  EngineEvents MakeEngineEvents();
+  WeightsFetcherEvents MakeFetcherEvents();
+  RewardLinkEvents MakeLinkEvents();
+  rpc::MemberEvents MakeMemberEvents();
+
+  absl::Status Run(rpc::Cancellation& stop);
+  void Shutdown();
+
+  // Lease thread.
+  void LeaseLoop();
+  int64_t Room() const;
+  bool WaitForRoom();
+  absl::Status LeaseOnce();
+  absl::Status Accept(v1::Lease lease);
+
+  // Completion thread.
+  void CompleteLoop();
+  void Complete(uint64_t lease, const GroupId& group);
+
+  void OnSample(const Sample& sample);
+  void OnAck(const std::string& replica, const v1::GroupAck& ack);
+  void OnDirective(v1::Directive directive);
+  void OnRejoined();
+  std::vector<std::string> Replicas() const;
+  std::string WaitingFor() const;
+  void Fail(const absl::Status& status);
+  void Forget(uint64_t lease);
+  void EndIfDrained();
+  void Signal();
+
+  const ActorParts parts;
+  rpc::Member& member;
+  const int64_t max_rows;
+  const int64_t largest_group;
+  const absl::Duration patience;
+  const Clock clock = MonotonicClock();
+  RolloutMetrics metrics;
+  RateMeter rate{clock};
+  WeightStore store;
+  LeaseBook book{clock};
+  RolloutEngine engine;
+  rpc::Cancellation ended;  // Ends this actor's own waits.
+  std::unique_ptr<rpc::Client> bulk;
+
+  Mutex mutex;
+  CondVar changed;
+  bool draining ABSL_GUARDED_BY(mutex) = false;
+  absl::Status failure ABSL_GUARDED_BY(mutex);
+  std::deque<std::pair<uint64_t, GroupId>> completions ABSL_GUARDED_BY(mutex);
+  // Cut short when draining begins.
+  rpc::Cancellation lease_calls;
+
+  std::unique_ptr<RewardLinks> links;
+  std::unique_ptr<WeightsFetcher> fetcher;
+  std::thread lease_thread;
+  std::thread complete_thread;
+};
+
+Actor::Impl::Impl(const ActorParts& p)
+    : parts(p),
+      member(*p.member),
+      max_rows(member.job().cluster().max_rows()),
+      largest_group(LargestGroup(member.job())),
+      patience(absl::Seconds(member.job().cluster().wait_seconds())),
+      metrics(*p.metrics),
+      engine(p.sampler, &store, clock, MakeEngineEvents()) {}
+
+EngineEvents Actor::Impl::MakeEngineEvents() {
+  return {
+      .sampled = [this](const Sample& sample) { OnSample(sample); },
+      .refused =
+          [this](const EngineGroup& group, const absl::Status& why) {
+            Forget(group.request.id);
+            Fail(absl::Status(
+                why.code(), absl::StrCat("group of ", group.id.ToString(), ": ",
+                                         why.message())));
+          },
+      .swapped =
+          [this](const PolicyId& id, absl::Duration took) {
+            AHA_LOG(kInfo) << "sampling with weights of " << id.ToString()
+                           << " (loaded in " << absl::FormatDuration(took)
+                           << ")";
+            metrics.Swapped(id);
+          },
+      .stepped =
+          [this](int64_t tokens, absl::Duration took) {
+            rate.Add(static_cast<double>(tokens), took);
+            metrics.Stepped(tokens, engine.live());
+          },
+      .waited = [this](const std::string& what,
+                       absl::Duration took) { metrics.Waited(what, took); }};
+}
+
+WeightsFetcherEvents Actor::Impl::MakeFetcherEvents() {
+  return {.arrived = [this] { engine.Wake(); },
+          .received = [this](uint64_t bytes) { metrics.ReceivedBytes(bytes); },
+          .mismatched = [this] { metrics.Mismatched(); },
+          .failed = [this](const absl::Status& why) { Fail(why); }};
+}
+
+RewardLinkEvents Actor::Impl::MakeLinkEvents() {
+  return {.living = [this] { return Replicas(); },
+          .ack = [this](const std::string& replica,
+                        const v1::GroupAck& ack) { OnAck(replica, ack); },
+          .waited =
+              [this](absl::Duration took) {
+                metrics.Waited("reward_credit", took);
+              }};
+}
+
+rpc::MemberEvents Actor::Impl::MakeMemberEvents() {
+  return {.state =
+              [this] {
+                return rpc::MemberState{.lease_ids = book.leases(),
+                                        .waiting_for = WaitingFor(),
+                                        .tokens_per_second = rate.PerSecond()};
+              },
+          .directive = [this](v1::Directive d) { OnDirective(d); },
+          .lost_leases =
+              [this](const std::vector<uint64_t>& leases) {
+                AHA_LOG(kWarning) << leases.size() << " leases were lost";
+                for (uint64_t lease : leases) Forget(lease);
+              },
+          .rejoined = [this](const v1::RegisterResponse&) { OnRejoined(); },
+          .failed =
+              [this](const absl::Status& status) {
+                MutexLock lock(mutex);
+                failure.Update(status);
+                ended.Cancel();
+              }};
+}
+
+std::vector<std::string> Actor::Impl::Replicas() const {
+  std::vector<std::string> addresses;
+  for (const v1::Peer& peer : member.peers()) {
+    if (peer.role() == v1::ROLE_REWARD) addresses.push_back(peer.address());
+  }
+  return addresses;
+}
+
+std::string Actor::Impl::WaitingFor() const {
+  const std::string waiting = engine.waiting_for();
+  if (waiting.empty() || book.unacknowledged_trajectories() == 0 ||
+      engine.load() > 0) {
+    return waiting;
+  }
+  return absl::StrCat("acknowledgements of ",
+                      book.unacknowledged_trajectories(),
+                      " trajectories by the reward service");
+}
+
+void Actor::Impl::Signal() {
+  MutexLock lock(mutex);
+  changed.NotifyAll();
+}
+
+void Actor::Impl::Forget(uint64_t lease) {
+  const std::optional<uint64_t> ticket = book.Drop(lease);
+  if (ticket.has_value()) engine.Cancel(*ticket);
+  EndIfDrained();
+}
+
+void Actor::Impl::EndIfDrained() {
+  {
+    MutexLock lock(mutex);
+    changed.NotifyAll();
+    if (!draining || !book.empty()) return;
+  }
+  ended.Cancel();
+}
+
+// The job cannot go on; ended from the first such report on.
+void Actor::Impl::Fail(const absl::Status& status) {
+  {
+    MutexLock lock(mutex);
+    if (!failure.ok()) return;
+    failure = status;
+  }
+  AHA_LOG(kError) << status.ToString();
+  const absl::Status told =
+      member.Report(/*fatal=*/true, std::string(status.message()));
+  if (!told.ok()) {
+    AHA_LOG(kError) << "could not report it: " << told.ToString();
+  }
+  ended.Cancel();
+}
+
+void Actor::Impl::OnSample(const Sample& sample) {
+  metrics.Sampled(sample);
+  absl::StatusOr<std::string> text = parts.codec->Decode(sample.tokens);
+  if (!text.ok()) return Fail(text.status());
+  book.AddTrajectory(sample.group, ToTrajectory(sample, *std::move(text)));
+  Signal();
+}
+
+void Actor::Impl::OnAck(const std::string& replica, const v1::GroupAck& ack) {
+  const GroupId group = GroupId::Of(ack.key());
+  const std::optional<uint64_t> lease = book.LeaseOf(group);
+  if (!lease.has_value()) return;
+  const absl::Status status(static_cast<absl::StatusCode>(ack.code()),
+                            ack.message());
+  switch (status.code()) {
+    case absl::StatusCode::kOk: {
+      book.Acknowledge(group);
+      MutexLock lock(mutex);
+      completions.emplace_back(*lease, group);
+      changed.NotifyAll();
+      return;
+    }
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kInvalidArgument:
+      // Not completed: the lease ends by not being renewed.
+      AHA_LOG(kError) << "group of " << group.ToString()
+                      << " is not wanted: " << status.ToString();
+      return Forget(*lease);
+    case absl::StatusCode::kDataLoss:
+      Forget(*lease);
+      return Fail(absl::DataLossError(
+          absl::StrCat("group of ", group.ToString(), ": ", status.message())));
+    default: {
+      const absl::Duration delay =
+          absl::Milliseconds(100) * (1 << std::min(book.attempts(group), 5));
+      AHA_LOG(kWarning) << "group of " << group.ToString()
+                        << " is sent again: " << status.ToString();
+      return book.ResendLater(group, replica, replica, delay);
+    }
+  }
+}
+
+void Actor::Impl::OnDirective(v1::Directive directive) {
+  if (directive == v1::DIRECTIVE_STOP) {
+    AHA_LOG(kInfo) << "told to stop";
+    ended.Cancel();
+  } else if (directive == v1::DIRECTIVE_DRAIN) {
+    {
+      MutexLock lock(mutex);
+      if (draining) return;
+      draining = true;
+      changed.NotifyAll();
+    }
+    AHA_LOG(kInfo) << "draining: finishing " << book.leases().size()
+                   << " groups";
+    lease_calls.Cancel();
+    EndIfDrained();
+  }
+}
+
+void Actor::Impl::OnRejoined() {
+  book.Clear();
+  store.Clear();
+  engine.Reset();
+  MutexLock lock(mutex);
+  completions.clear();
+  changed.NotifyAll();
+}
+
+// Samples that may be leased now.
+int64_t Actor::Impl::Room() const {
+  if (book.unacknowledged_bytes() > kMaxUnacknowledgedBytes) return 0;
+  return 2 * max_rows - engine.load();
+}
+
+// False when no more leases are wanted.
+bool Actor::Impl::WaitForRoom() {
+  MutexLock lock(mutex);
+  while (!draining && !ended.cancelled() && Room() <= 0) {
+    changed.WaitFor(mutex, absl::Seconds(1));
+  }
+  return !draining && !ended.cancelled();
+}
+
+absl::Status Actor::Impl::LeaseOnce() {
+  const rpc::MemberIdentity self = member.identity();
+  // Small bites, so that actors that ask at once share a step evenly.
+  const int64_t samples = std::min(Room(), std::max<int64_t>(max_rows / 4, 1));
+  v1::LeaseGroupsRequest request;
+  request.set_member_id(self.member_id);
+  request.set_epoch(self.epoch);
+  request.set_max_groups(
+      static_cast<uint32_t>(std::max<int64_t>(samples / largest_group, 1)));
+  request.set_wait_ms(kPollMs);
+  v1::LeaseGroupsResponse response;
+  const absl::Duration limit = absl::Milliseconds(kPollMs) + absl::Seconds(5);
+  const absl::Status status = member.coordinator().Call(
+      "aha.v1.Coordinator.LeaseGroups", request, &response,
+      {.attempt = limit, .total = limit, .cancel = &lease_calls});
+  if (IsStale(status)) member.Rejoin(self);
+  AHA_RETURN_IF_ERROR(status);
+  if (response.directive() != v1::DIRECTIVE_RUN) {
+    OnDirective(response.directive());
+  }
+  for (v1::Lease& lease : *response.mutable_leases()) {
+    // Joined anew meanwhile: the leases are void.
+    const rpc::MemberIdentity now = member.identity();
+    if (now.member_id != self.member_id || now.epoch != self.epoch) break;
+    if (absl::Status bad = Accept(std::move(lease)); !bad.ok()) Fail(bad);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Actor::Impl::Accept(v1::Lease lease) {
+  AHA_RETURN_IF_ERROR(ValidateLease(lease));
+  v1::GroupContext& group = *lease.mutable_group();
+  AHA_ASSIGN_OR_RETURN(const std::vector<int32_t> prompt,
+                       parts.codec->Encode(group.prompt_id(), group.prompt()));
+  group.mutable_prompt_token_ids()->Assign(prompt.begin(), prompt.end());
+  const LeaseBook::Added added =
+      book.Add(lease.lease_id(), group, lease.reward_address());
+  if (added.replaced.has_value()) engine.Cancel(*added.replaced);
+  links->Ensure(lease.reward_address());
+  engine.Submit(ToEngineGroup(lease, added.ticket, member.job().seed()));
+  return absl::OkStatus();
+}
+
+void Actor::Impl::LeaseLoop() {
+  absl::Duration back_off = absl::Milliseconds(50);
+  while (WaitForRoom()) {
+    const absl::Status status = LeaseOnce();
+    if (status.ok()) {
+      back_off = absl::Milliseconds(50);
+      continue;
+    }
+    if (!absl::IsCancelled(status)) {
+      AHA_LOG(kWarning) << "cannot lease groups: " << status.ToString();
+    }
+    ended.SleepFor(back_off);
+    back_off = std::min(back_off * 2, absl::Duration(absl::Seconds(2)));
+  }
+}
+
+void Actor::Impl::CompleteLoop() {
+  for (;;) {
+    std::pair<uint64_t, GroupId> next;
+    {
+      MutexLock lock(mutex);
+      while (completions.empty() && !ended.cancelled()) changed.Wait(mutex);
+      if (ended.cancelled()) return;
+      next = completions.front();
+      completions.pop_front();
+    }
+    Complete(next.first, next.second);
+    EndIfDrained();
+  }
+}
+
+void Actor::Impl::Complete(uint64_t lease, const GroupId& group) {
+  const rpc::MemberIdentity self = member.identity();
+  v1::CompleteLeaseRequest request;
+  request.set_member_id(self.member_id);
+  request.set_epoch(self.epoch);
+  request.set_lease_id(lease);
+  request.mutable_key()->set_stage(group.stage);
+  request.mutable_key()->set_step(group.step);
+  request.mutable_key()->set_slot(group.slot);
+  v1::CompleteLeaseResponse response;
+  const absl::Status status = member.coordinator().Call(
+      "aha.v1.Coordinator.CompleteLease", request, &response,
+      {.attempt = absl::Seconds(5), .total = patience, .cancel = &ended});
+  if (IsStale(status)) member.Rejoin(self);
+  if (!status.ok() && !ended.cancelled()) {
+    AHA_LOG(kWarning) << "could not complete the lease of " << group.ToString()
+                      << ": " << status.ToString();
+  }
+  book.Drop(lease);
+}
+
+absl::Status Actor::Impl::Run(rpc::Cancellation& stop) {
+  AHA_ASSIGN_OR_RETURN(
+      bulk, rpc::Client::New({.address = member.coordinator().address(),
+                              .kind = rpc::ChannelKind::kBulk,
+                              .security = parts.security}));
+  const rpc::Cancellation::Registration stopped(&stop,
+                                                [this] { ended.Cancel(); });
+  const rpc::Cancellation::Registration wake(&ended, [this] {
+    engine.Stop();
+    lease_calls.Cancel();
+  });
+  links =
+      std::make_unique<RewardLinks>(&book, parts.security, MakeLinkEvents());
+  fetcher = std::make_unique<WeightsFetcher>(
+      bulk.get(), &store, [this] { return member.identity().epoch; }, patience,
+      MakeFetcherEvents());
+  member.Serve(MakeMemberEvents());
+  lease_thread = std::thread([this] { LeaseLoop(); });
+  complete_thread = std::thread([this] { CompleteLoop(); });
+  const absl::Status status = engine.Run();
+  if (!status.ok()) Fail(status);
+  Shutdown();
+  MutexLock lock(mutex);
+  return failure;
+}
+
+void Actor::Impl::Shutdown() {
+  ended.Cancel();
+  Signal();
+  if (lease_thread.joinable()) lease_thread.join();
+  if (complete_thread.joinable()) complete_thread.join();
+  if (fetcher != nullptr) fetcher->Stop();
+  if (links != nullptr) links->Stop();
+  member.Serve({});
+}
+
+Actor::Actor(const ActorParts& parts) : impl_(std::make_unique<Impl>(parts)) {}
+
+Actor::~Actor() { impl_->Shutdown(); }
+
+absl::Status Actor::Run(rpc::Cancellation& stop) { return impl_->Run(stop); }
+
+}  // namespace aha::actor

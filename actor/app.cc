@@ -1,0 +1,110 @@
+#include "actor/app.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "actor/actor.h"
+#include "actor/model_setup.h"
+#include "actor/policy_sampler.h"
+#include "actor/prompt_codec.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/thread_pool.h"
+#include "rpc/member.h"
+#include "rpc/metrics.h"
+
+namespace aha::actor {
+namespace {
+
+// Until the job, which has its own limit, is known.
+constexpr absl::Duration kJoinTimeout = absl::Minutes(5);
+
+int UsableCores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+// `ahactl run` gives --threads; this is for actors started by hand, which are
+// assumed to have the machine to themselves.
+int Threads(const AppOptions& options, const v1::Job& job) {
+  if (options.threads > 0) return options.threads;
+  if (job.cluster().threads() > 0) return job.cluster().threads();
+  return UsableCores();
+}
+
+// FAILED_PRECONDITION (exit code 78) names the kernel that is not invariant.
+absl::StatusOr<v1::Certificate> MakeCertificate(const ModelSetup& setup,
+                                                int threads) {
+  AHA_ASSIGN_OR_RETURN(const KernelCertificate kernels,
+                       Certify(setup.config, setup.dtype, threads));
+  v1::Certificate certificate;
+  certificate.set_digest(kernels.digest);
+  certificate.set_numeric_class(kernels.numeric_class);
+  return certificate;
+}
+
+absl::Status RunJoined(rpc::Member& member, const AppOptions& options,
+                       ModelSetup setup, rpc::Metrics& metrics,
+                       rpc::Cancellation& stop) {
+  const v1::Job& job = member.job();
+  ThreadPool pool(Threads(options, job));
+  AHA_ASSIGN_OR_RETURN(
+      const std::unique_ptr<PolicySampler> sampler,
+      PolicySampler::New(setup.config, setup.dtype, &pool,
+                         {.max_rows = job.cluster().max_rows()}));
+  const std::unique_ptr<PromptCodec> codec = NewPromptCodec(
+      setup.tokenizer.get(), job.prompts(), setup.config.eos_token_ids);
+  AHA_LOG(kInfo) << "sampling up to " << job.cluster().max_rows()
+                 << " sequences at once with " << pool.threads() << " threads";
+  Actor actor({.sampler = sampler.get(),
+               .codec = codec.get(),
+               .member = &member,
+               .metrics = &metrics,
+               .security = options.flags.security});
+  return actor.Run(stop);
+}
+
+}  // namespace
+
+absl::Status Run(const AppOptions& options, rpc::Cancellation& stop) {
+  const rpc::ServiceFlags& flags = options.flags;
+  rpc::Metrics metrics("aha-actor");
+  std::unique_ptr<rpc::MetricsServer> metrics_server;
+  if (!flags.metrics_listen.empty()) {
+    AHA_ASSIGN_OR_RETURN(metrics_server, rpc::MetricsServer::Start(
+                                             flags.metrics_listen, metrics));
+  }
+  AHA_ASSIGN_OR_RETURN(
+      const std::unique_ptr<rpc::Member> member,
+      rpc::Member::New(
+          {.role = v1::ROLE_ACTOR,
+           .name = flags.name,
+           .metrics_address = metrics_server ? metrics_server->address() : "",
+           .coordinator = flags.coordinator,
+           .security = flags.security}));
+  const rpc::Cancellation::Registration interrupt(
+      &stop, [&member] { member->Interrupt(); });
+  ModelSetup setup;
+  absl::Status status = member->Join(
+      kJoinTimeout,
+      [&](const v1::RegisterResponse& response)
+          -> absl::StatusOr<v1::Certificate> {
+        AHA_ASSIGN_OR_RETURN(setup, SetUpModel(response.job().model()));
+        return MakeCertificate(setup, Threads(options, response.job()));
+      });
+  if (status.ok()) {
+    status = RunJoined(*member, options, std::move(setup), metrics, stop);
+  }
+  member->Leave();
+  // Asked to stop: what that interrupted is no failure.
+  return stop.cancelled() && absl::IsCancelled(status) ? absl::OkStatus()
+                                                       : status;
+}
+
+}  // namespace aha::actor

@@ -1,0 +1,19 @@
+// aha-actor: the model, the membership and the metrics of one actor, put
+// together.
+#pragma once
+
+#include "absl/status/status.h"
+#include "rpc/cancellation.h"
+#include "rpc/service_flags.h"
+
+namespace aha::actor {
+
+struct AppOptions {
+  rpc::ServiceFlags flags;
+  int threads = 0;  // 0: the job's cluster.threads, or by the cores.
+};
+
+// Works until `stop`, the coordinator's word, or an error.
+absl::Status Run(const AppOptions& options, rpc::Cancellation& stop);
+
+}  // namespace aha::actor

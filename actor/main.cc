@@ -1,0 +1,24 @@
+// aha-actor: samples completions for the coordinator's groups.
+#include "CLI/CLI.hpp"
+#include "actor/app.h"
+#include "rpc/cancellation.h"
+#include "rpc/service_flags.h"
+#include "rpc/signals.h"
+
+int main(int argc, char** argv) {
+  aha::rpc::Cancellation stop;
+  aha::rpc::SignalWatcher signals([&stop](int) { stop.Cancel(); });
+  aha::actor::AppOptions options;
+  options.flags.name = "actor-0";
+  CLI::App app("Aha rollout actor: samples completions.", "aha-actor");
+  aha::rpc::AddServiceFlags(app, aha::rpc::DialsCoordinator::kYes,
+                            options.flags);
+  app.add_option("--threads", options.threads,
+                 "Compute threads; 0: the job's cluster.threads, or all cores")
+      ->check(CLI::Range(0, 1024));
+  if (const auto code =
+          aha::rpc::ParseServiceFlags(app, argc, argv, options.flags)) {
+    return *code;
+  }
+  return aha::rpc::Exit(aha::actor::Run(options, stop));
+}

@@ -1,0 +1,28 @@
+#include "actor/policy_sampler.h"
+
+#include <utility>
+
+#include "base/status.h"
+#include "model/parameters.h"
+
+namespace aha::actor {
+
+absl::StatusOr<std::unique_ptr<PolicySampler>> PolicySampler::New(
+    const ModelConfig& config, DType dtype, ThreadPool* pool,
+    const GeneratorOptions& options) {
+  AHA_ASSIGN_OR_RETURN(std::unique_ptr<Policy> policy,
+                       Policy::Create(config, dtype, pool));
+  AHA_ASSIGN_OR_RETURN(std::unique_ptr<Generator> generator,
+                       Generator::Create(policy.get(), options));
+  return std::unique_ptr<PolicySampler>(
+      new PolicySampler(std::move(policy), std::move(generator)));
+}
+
+absl::Status PolicySampler::Load(const WeightBuffer& weights) {
+  AHA_ASSIGN_OR_RETURN(
+      const Parameters parameters,
+      ReadSafetensors(weights.path(), policy_->config(), policy_->dtype()));
+  return policy_->Load(parameters);
+}
+
+}  // namespace aha::actor

@@ -1,0 +1,45 @@
+// The sampler that samples: a Policy and its Generator.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "actor/sampler.h"
+#include "base/thread_pool.h"
+#include "model/config.h"
+#include "model/generator.h"
+#include "model/policy.h"
+
+namespace aha::actor {
+
+class PolicySampler final : public Sampler {
+ public:
+  // `pool` is not owned.
+  static absl::StatusOr<std::unique_ptr<PolicySampler>> New(
+      const ModelConfig& config, DType dtype, ThreadPool* pool,
+      const GeneratorOptions& options);
+
+  absl::Status Load(const WeightBuffer& weights) override;
+  absl::Status Submit(GroupRequest request) override {
+    return generator_->Submit(std::move(request));
+  }
+  absl::StatusOr<std::vector<Sample>> Step() override {
+    return generator_->Step();
+  }
+  void Cancel(uint64_t group) override { generator_->Cancel(group); }
+  bool idle() const override { return generator_->idle(); }
+  int64_t queued_samples() const override {
+    return generator_->queued_samples();
+  }
+  int64_t live_samples() const override { return generator_->live_samples(); }
+
+ private:
+  PolicySampler(std::unique_ptr<Policy> policy,
+                std::unique_ptr<Generator> generator)
+      : policy_(std::move(policy)), generator_(std::move(generator)) {}
+
+  const std::unique_ptr<Policy> policy_;
+  const std::unique_ptr<Generator> generator_;
+};
+
+}  // namespace aha::actor

@@ -1,0 +1,73 @@
+#include "actor/prompt_codec.h"
+
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace aha::actor {
+namespace {
+
+class TokenizerCodec final : public PromptCodec {
+ public:
+  TokenizerCodec(const Tokenizer* tokenizer, const v1::Prompts& prompts,
+                 std::vector<int32_t> end_tokens)
+      : tokenizer_(*tokenizer),
+        prompts_(prompts),
+        end_tokens_(std::move(end_tokens)) {}
+
+  absl::StatusOr<std::vector<int32_t>> Encode(
+      const std::string& prompt_id, const std::string& prompt) const override {
+    absl::StatusOr<std::vector<int32_t>> ids = Tokens(prompt);
+    if (!ids.ok()) {
+      return absl::Status(
+          ids.status().code(),
+          absl::StrCat("prompt ", prompt_id, ": ", ids.status().message()));
+    }
+    const size_t most = static_cast<size_t>(prompts_.max_prompt_length());
+    if (ids->empty() || ids->size() > most) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "prompt ", prompt_id, ": must have 1 to ", most,
+          " tokens (prompts.max_prompt_length), got ", ids->size()));
+    }
+    return ids;
+  }
+
+  absl::StatusOr<std::string> Decode(
+      absl::Span<const int32_t> completion) const override {
+    if (!completion.empty() &&
+        absl::c_linear_search(end_tokens_, completion.back())) {
+      completion.remove_suffix(1);
+    }
+    return tokenizer_.Decode(completion, Tokenizer::Special::kKeep);
+  }
+
+ private:
+  absl::StatusOr<std::vector<int32_t>> Tokens(const std::string& prompt) const {
+    if (prompts_.format() != "chat") return tokenizer_.Encode(prompt);
+    std::vector<ChatMessage> messages;
+    if (prompts_.has_system()) {
+      messages.push_back({.role = "system", .content = prompts_.system()});
+    }
+    messages.push_back({.role = "user", .content = prompt});
+    AHA_ASSIGN_OR_RETURN(const std::string text,
+                         tokenizer_.ApplyChatTemplate(messages));
+    return tokenizer_.Encode(text);
+  }
+
+  const Tokenizer& tokenizer_;
+  const v1::Prompts prompts_;
+  const std::vector<int32_t> end_tokens_;
+};
+
+}  // namespace
+
+std::unique_ptr<PromptCodec> NewPromptCodec(const Tokenizer* tokenizer,
+                                            const v1::Prompts& prompts,
+                                            std::vector<int32_t> end_tokens) {
+  return std::make_unique<TokenizerCodec>(tokenizer, prompts,
+                                          std::move(end_tokens));
+}
+
+}  // namespace aha::actor

@@ -1,0 +1,34 @@
+// Prompts to token ids and sampled ids to text, as the job says.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "aha/v1/job.pb.h"
+#include "model/tokenizer.h"
+
+namespace aha::actor {
+
+// Immutable; thread-safe.
+class PromptCodec {
+ public:
+  virtual ~PromptCodec() = default;
+  // INVALID_ARGUMENT names prompt_id: longer than max_prompt_length, or not
+  // to be spelt.
+  virtual absl::StatusOr<std::vector<int32_t>> Encode(
+      const std::string& prompt_id, const std::string& prompt) const = 0;
+  // Special tokens are spelt out, but not an end token at the end.
+  virtual absl::StatusOr<std::string> Decode(
+      absl::Span<const int32_t> completion) const = 0;
+};
+
+// `tokenizer` is not owned.
+std::unique_ptr<PromptCodec> NewPromptCodec(const Tokenizer* tokenizer,
+                                            const v1::Prompts& prompts,
+                                            std::vector<int32_t> end_tokens);
+
+}  // namespace aha::actor

@@ -1,0 +1,201 @@
+#include "actor/reward_links.h"
+
+#include <algorithm>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "rpc/cancellation.h"
+#include "rpc/client.h"
+
+namespace aha::actor {
+namespace {
+
+constexpr absl::Duration kFirstBackOff = absl::Milliseconds(50);
+constexpr absl::Duration kLongestBackOff = absl::Seconds(2);
+// A link without work looks this often whether its replica still lives.
+constexpr absl::Duration kIdle = absl::Minutes(1);
+
+// What one open stream may still send.
+class Credit {
+ public:
+  void Add(uint64_t bytes) {
+    MutexLock lock(mutex_);
+    bytes_ += static_cast<int64_t>(bytes);
+    changed_.NotifyAll();
+  }
+  void Spend(uint64_t bytes) {
+    MutexLock lock(mutex_);
+    bytes_ -= static_cast<int64_t>(bytes);
+  }
+  void Break() {
+    MutexLock lock(mutex_);
+    broken_ = true;
+    changed_.NotifyAll();
+  }
+  // Until something may be sent; false if the stream broke.
+  bool Wait() {
+    MutexLock lock(mutex_);
+    while (bytes_ <= 0 && !broken_) changed_.Wait(mutex_);
+    return !broken_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  CondVar changed_;
+  int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+struct RewardLinks::Impl {
+  struct Link {
+    std::thread thread;
+    bool done = false;  // Guarded by Impl::mutex.
+  };
+
+  Impl(LeaseBook* b, rpc::Security s, RewardLinkEvents e)
+      : book(b), security(std::move(s)), events(std::move(e)) {}
+
+  void Serve(const std::string& address);
+  absl::Status Send(rpc::Client& client, const std::string& address,
+                    bool* answered);
+  void Read(rpc::Stream& stream, const std::string& address, Credit& credit,
+            bool* answered);
+  void Ensure(const std::string& address) ABSL_LOCKS_EXCLUDED(mutex);
+  bool Retire(const std::string& address) ABSL_LOCKS_EXCLUDED(mutex);
+
+  LeaseBook* const book;
+  const rpc::Security security;
+  const RewardLinkEvents events;
+  const Clock clock = MonotonicClock();
+  rpc::Cancellation stop;
+  Mutex mutex;
+  bool stopped ABSL_GUARDED_BY(mutex) = false;
+  std::map<std::string, Link> links ABSL_GUARDED_BY(mutex);
+};
+
+void RewardLinks::Impl::Ensure(const std::string& address) {
+  MutexLock lock(mutex);
+  if (stopped) return;
+  Link& link = links[address];
+  if (link.thread.joinable()) {
+    if (!link.done) return;
+    link.thread.join();
+    link.done = false;
+  }
+  link.thread = std::thread([this, address] { Serve(address); });
+}
+
+// The thread of a dead replica's link may end, unless work came meanwhile.
+bool RewardLinks::Impl::Retire(const std::string& address) {
+  if (absl::c_linear_search(events.living(), address)) return false;
+  MutexLock lock(mutex);
+  if (book->HasWork(address)) return false;
+  links[address].done = true;
+  return true;
+}
+
+void RewardLinks::Impl::Serve(const std::string& address) {
+  const absl::StatusOr<std::unique_ptr<rpc::Client>> client =
+      rpc::Client::New({.address = address,
+                        .kind = rpc::ChannelKind::kBulk,
+                        .security = security});
+  absl::Duration back_off = kFirstBackOff;
+  for (;;) {
+    const uint64_t wakes = book->wakes();
+    if (stop.cancelled()) return;
+    if (!book->WaitForWork(address, kIdle, wakes)) {
+      if (Retire(address)) return;
+      continue;
+    }
+    bool answered = false;
+    const absl::Status status =
+        client.ok() ? Send(**client, address, &answered) : client.status();
+    if (stop.cancelled()) return;
+    if (answered) back_off = kFirstBackOff;
+    AHA_LOG(kWarning) << "stream to reward replica " << address
+                      << " ended: " << status.ToString()
+                      << "; unacknowledged groups are sent again";
+    book->Resend(address, events.living());
+    for (const std::string& other : book->ReplicasWithWork()) Ensure(other);
+    stop.SleepFor(back_off);
+    back_off = std::min(back_off * 2, kLongestBackOff);
+  }
+}
+
+absl::Status RewardLinks::Impl::Send(rpc::Client& client,
+                                     const std::string& address,
+                                     bool* answered) {
+  AHA_ASSIGN_OR_RETURN(
+      const std::unique_ptr<rpc::Stream> stream,
+      client.Open("aha.v1.Reward.Submit",
+                  {.deadline = absl::InfiniteDuration(), .cancel = &stop}));
+  Credit credit;
+  std::thread reader([&] { Read(*stream, address, credit, answered); });
+  absl::Status status;
+  while (status.ok()) {
+    const uint64_t wakes = book->wakes();
+    const absl::Time began = clock();
+    if (stop.cancelled() || !credit.Wait()) break;
+    events.waited(clock() - began);
+    const std::optional<v1::SubmitRequest> request =
+        book->Next(address, kIdle, wakes);
+    if (!request.has_value()) continue;
+    credit.Spend(request->ByteSizeLong());
+    status = stream->Write(*request);
+  }
+  stream->Cancel();
+  reader.join();
+  const absl::Status end = stream->Finish();
+  return status.ok() || !end.ok() ? end : status;
+}
+
+void RewardLinks::Impl::Read(rpc::Stream& stream, const std::string& address,
+                             Credit& credit, bool* answered) {
+  v1::SubmitResponse response;
+  for (;;) {
+    const absl::StatusOr<bool> more = stream.Read(&response);
+    if (!more.ok() || !*more) break;
+    if (response.has_ack()) {
+      *answered = true;
+      events.ack(address, response.ack());
+    } else {
+      credit.Add(response.credit_bytes());
+    }
+  }
+  credit.Break();
+  book->Wake();
+}
+
+RewardLinks::RewardLinks(LeaseBook* book, rpc::Security security,
+                         RewardLinkEvents events)
+    : impl_(std::make_unique<Impl>(book, std::move(security),
+                                   std::move(events))) {}
+
+RewardLinks::~RewardLinks() { Stop(); }
+
+void RewardLinks::Ensure(const std::string& replica) { impl_->Ensure(replica); }
+
+void RewardLinks::Stop() {
+  std::map<std::string, Impl::Link> links;
+  {
+    MutexLock lock(impl_->mutex);
+    impl_->stopped = true;
+    links.swap(impl_->links);
+  }
+  impl_->stop.Cancel();
+  impl_->book->Wake();
+  for (auto& [address, link] : links) {
+    if (link.thread.joinable()) link.thread.join();
+  }
+}
+
+}  // namespace aha::actor

@@ -1,0 +1,107 @@
+#include "actor/weights_fetcher.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "aha/v1/weights.pb.h"
+#include "base/log.h"
+#include "base/status.h"
+
+namespace aha::actor {
+
+WeightsFetcher::WeightsFetcher(rpc::Client* client, WeightStore* store,
+                               std::function<uint64_t()> epoch,
+                               absl::Duration patience,
+                               WeightsFetcherEvents events)
+    : client_(client),
+      store_(store),
+      epoch_(std::move(epoch)),
+      patience_(patience),
+      events_(std::move(events)) {
+  thread_ = std::thread([this] { Run(); });
+}
+
+WeightsFetcher::~WeightsFetcher() { Stop(); }
+
+void WeightsFetcher::Stop() {
+  stop_.Cancel();
+  store_->Wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+void WeightsFetcher::Run() {
+  while (!stop_.cancelled()) {
+    const std::optional<PolicyId> id = store_->WaitForWanted(absl::Minutes(1));
+    if (!id.has_value()) continue;
+    const absl::Status status = Fetch(*id);
+    if (status.ok() || absl::IsCancelled(status) || stop_.cancelled()) continue;
+    AHA_LOG(kError) << status.ToString();
+    events_.failed(status);
+    stop_.SleepFor(absl::Seconds(1));
+  }
+}
+
+absl::Status WeightsFetcher::Fetch(const PolicyId& id) {
+  const absl::Time began = clock_();
+  std::optional<WeightAssembler> assembler;
+  uint64_t epoch = 0;
+  absl::Duration back_off = absl::Milliseconds(50);
+  for (;;) {
+    if (!assembler.has_value() || epoch_() != epoch) {
+      epoch = epoch_();
+      assembler.emplace(id, epoch);
+    }
+    const uint64_t before = assembler->offset();
+    const absl::Status status = Continue(id, *assembler);
+    if (assembler->whole()) {
+      store_->Put(id, assembler->Take());
+      events_.arrived();
+      return absl::OkStatus();
+    }
+    if (!store_->Wanted(id) || stop_.cancelled()) {
+      return absl::CancelledError("no longer wanted");
+    }
+    if (absl::IsDataLoss(status)) events_.mismatched();
+    AHA_LOG(kWarning) << "weights of " << id.ToString() << " at byte "
+                      << assembler->offset() << ": " << status.ToString();
+    if (assembler->offset() > before) back_off = absl::Milliseconds(50);
+    if (clock_() - began + back_off > patience_) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "weights of ", id.ToString(),
+          " did not come from the coordinator at ", client_->address(), " for ",
+          absl::FormatDuration(absl::Trunc(clock_() - began, absl::Seconds(1))),
+          "; last answer: ", status.ToString()));
+    }
+    stop_.SleepFor(back_off);
+    back_off = std::min(back_off * 2, absl::Duration(absl::Seconds(2)));
+  }
+}
+
+absl::Status WeightsFetcher::Continue(const PolicyId& id,
+                                      WeightAssembler& assembler) {
+  AHA_ASSIGN_OR_RETURN(
+      const std::unique_ptr<rpc::Stream> stream,
+      client_->Open("aha.v1.Weights.Fetch",
+                    {.deadline = patience_, .cancel = &stop_}));
+  v1::FetchRequest request;
+  *request.mutable_id() = id.ToProto();
+  request.set_offset(assembler.offset());
+  AHA_RETURN_IF_ERROR(stream->Write(request));
+  AHA_RETURN_IF_ERROR(stream->WritesDone());
+  v1::WeightsChunk chunk;
+  for (;;) {
+    AHA_ASSIGN_OR_RETURN(const bool more, stream->Read(&chunk));
+    if (!more) break;
+    events_.received(chunk.data().size());
+    AHA_RETURN_IF_ERROR(assembler.Add(chunk));
+    if (!store_->Wanted(id)) return absl::CancelledError("no longer wanted");
+  }
+  return assembler.whole() ? absl::OkStatus()
+                           : absl::UnavailableError(
+                                 "the stream ended before the weights did");
+}
+
+}  // namespace aha::actor
