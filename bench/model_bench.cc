@@ -1,0 +1,163 @@
+// Tokens per second of decoding and training, random weights.
+//
+//   tiny:    hidden 128, 4 layers, vocabulary 110; 512 rows
+//   smollm2: SmolLM2-135M's shape; 64 rows
+//
+// AHA_BENCH_THREADS sets the threads (2).
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "base/thread_pool.h"
+#include "benchmark/benchmark.h"
+#include "model/backprop.h"
+#include "model/generator.h"
+#include "model/policy.h"
+
+namespace aha {
+namespace {
+
+struct Shape {
+  ModelConfig config;
+  int32_t rows;        // Sequences at once.
+  int32_t prompt;      // Tokens.
+  int32_t completion;  // Tokens.
+  int32_t train_rows;  // Tokens of a micro-batch, about.
+};
+
+Shape Tiny() {
+  ModelConfig c;
+  c.hidden_size = 128;
+  c.intermediate_size = 384;
+  c.num_hidden_layers = 4;
+  c.num_attention_heads = c.num_key_value_heads = 4;
+  c.head_dim = 32;
+  c.vocab_size = 110;
+  c.max_position_embeddings = 512;
+  return {c, 512, 24, 64, 4096};
+}
+
+Shape SmolLm2() {
+  ModelConfig c;
+  c.hidden_size = 576;
+  c.intermediate_size = 1536;
+  c.num_hidden_layers = 30;
+  c.num_attention_heads = 9;
+  c.num_key_value_heads = 3;
+  c.head_dim = 64;
+  c.vocab_size = 49152;
+  c.max_position_embeddings = 2048;
+  c.rope_theta = 100000;
+  return {c, 64, 64, 64, 1024};
+}
+
+int Threads() {
+  const char* text = std::getenv("AHA_BENCH_THREADS");
+  return text == nullptr ? 2 : std::max(1, std::atoi(text));
+}
+
+struct Machine {
+  explicit Machine(const Shape& shape)
+      : pool(Threads()),
+        layout(std::make_shared<ParameterLayout>(shape.config)) {
+    // Uniform noise: quicker to make than normal, and as good here.
+    const DType dtype = NativeDType();
+    Parameters parameters(layout, dtype);
+    uint32_t state = 1;
+    for (int64_t i = 0; i < layout->count(); ++i) {
+      state = state * 1664525 + 1013904223;
+      const float value =
+          (static_cast<float>(state >> 8) * 0x1p-24f - 0.5f) * 0.07f;
+      if (dtype == DType::kF32) {
+        static_cast<float*>(parameters.data())[i] = value;
+      } else {
+        static_cast<Bf16*>(parameters.data())[i] = ToBf16(value);
+      }
+    }
+    policy = *Policy::Create(shape.config, dtype, &pool);
+    if (!policy->Load(parameters).ok()) std::abort();
+  }
+  ThreadPool pool;
+  std::shared_ptr<const ParameterLayout> layout;
+  std::unique_ptr<Policy> policy;
+};
+
+std::vector<int32_t> Tokens(uint64_t seed, int32_t count, int64_t vocab) {
+  const RandomKey key(seed, RandomPurpose::kTest);
+  std::vector<int32_t> tokens;
+  for (int32_t i = 0; i < count; ++i) {
+    tokens.push_back(static_cast<int32_t>(
+        key.Below(static_cast<uint64_t>(i), static_cast<uint32_t>(vocab))));
+  }
+  return tokens;
+}
+
+void Decode(benchmark::State& state, const Shape& shape) {
+  Machine machine(shape);
+  auto generator =
+      *Generator::Create(machine.policy.get(), {.max_rows = shape.rows});
+  uint64_t id = 0;
+  int64_t tokens = 0;
+  for (auto _ : state) {
+    while (generator->live_samples() + generator->queued_samples() <
+           shape.rows) {
+      GroupRequest request;
+      request.id = ++id;
+      request.prompt = Tokens(id, shape.prompt, shape.config.vocab_size);
+      request.num_samples = 8;
+      request.sampling.max_new_tokens = shape.completion;
+      if (!generator->Submit(std::move(request)).ok()) std::abort();
+    }
+    if (!generator->Step().ok()) std::abort();
+    tokens += shape.rows;
+  }
+  state.SetItemsProcessed(tokens);
+}
+
+void Train(benchmark::State& state, const Shape& shape) {
+  Machine machine(shape);
+  auto backprop = *Backprop::Create(machine.policy.get());
+  GradientSum sum(machine.layout);
+  const int32_t length = shape.prompt + shape.completion;
+  std::vector<TrainSequence> sequences;
+  for (int32_t rows = 0; rows < shape.train_rows; rows += length) {
+    sequences.push_back(
+        {Tokens(static_cast<uint64_t>(rows), length, shape.config.vocab_size),
+         shape.prompt});
+  }
+  int64_t tokens = 0;
+  for (auto _ : state) {
+    sum.Clear();
+    const absl::Status status = backprop->Accumulate(
+        sequences, 1,
+        [](const TargetScores&, absl::Span<float> dloss) {
+          for (float& d : dloss) d = 0.001f;
+          return absl::OkStatus();
+        },
+        &sum);
+    if (!status.ok()) std::abort();
+    tokens += static_cast<int64_t>(sequences.size()) * length;
+  }
+  state.SetItemsProcessed(tokens);
+}
+
+BENCHMARK_CAPTURE(Decode, tiny, Tiny())->UseRealTime();
+BENCHMARK_CAPTURE(Train, tiny, Tiny())->UseRealTime();
+BENCHMARK_CAPTURE(Decode, smollm2, SmolLm2())->UseRealTime();
+BENCHMARK_CAPTURE(Train, smollm2, SmolLm2())->UseRealTime();
+
+void CertifyModel(benchmark::State& state, const Shape& shape) {
+  for (auto _ : state) {
+    if (!Certify(shape.config, NativeDType(), Threads()).ok()) std::abort();
+  }
+}
+BENCHMARK_CAPTURE(CertifyModel, tiny, Tiny())->UseRealTime();
+BENCHMARK_CAPTURE(CertifyModel, smollm2, SmolLm2())->UseRealTime();
+
+}  // namespace
+}  // namespace aha
+
+BENCHMARK_MAIN();
