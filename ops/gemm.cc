@@ -41,22 +41,19 @@ memory::data_type TypeOf(DType dtype) {
 // What a compiled product depends on.
 struct Key {
   int64_t m, k, n;
-  int64_t stride_x, stride_y;
   DType dtype;
   Into into;
   bool grad_weight;
 
-  auto Tie() const {
-    return std::tie(m, k, n, stride_x, stride_y, dtype, into, grad_weight);
-  }
+  auto Tie() const { return std::tie(m, k, n, dtype, into, grad_weight); }
   bool operator==(const Key& other) const { return Tie() == other.Tie(); }
 };
 
 struct KeyHash {
   size_t operator()(const Key& key) const {
     uint64_t h = key.grad_weight * 2 + (key.into == Into::kAdd);
-    for (const int64_t part : {key.m, key.k, key.n, key.stride_x, key.stride_y,
-                               static_cast<int64_t>(key.dtype)}) {
+    for (const int64_t part :
+         {key.m, key.k, key.n, static_cast<int64_t>(key.dtype)}) {
       h = (h ^ static_cast<uint64_t>(part)) * 0x9e3779b97f4a7c15;
       h ^= h >> 29;
     }
@@ -73,7 +70,7 @@ memory::desc AnyLayout(int64_t k, int64_t n, DType dtype) {
   return memory::desc({k, n}, TypeOf(dtype), memory::format_tag::any);
 }
 
-// Throws dnnl::error if there is none.
+// brgemm wants every operand dense.  Throws dnnl::error if there is no kernel.
 dnnl::matmul::primitive_desc Plan(const Key& key, const memory::desc& weights) {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -84,10 +81,10 @@ dnnl::matmul::primitive_desc Plan(const Key& key, const memory::desc& weights) {
   }
   const memory::data_type type = TypeOf(key.dtype);
   const memory::desc x = key.grad_weight
-                             ? Describe(key.m, key.k, 1, key.stride_x, type)
-                             : Describe(key.m, key.k, key.stride_x, 1, type);
+                             ? Describe(key.m, key.k, 1, key.m, type)
+                             : Describe(key.m, key.k, key.k, 1, type);
   const memory::desc y =
-      Describe(key.m, key.n, key.stride_y, 1, memory::data_type::f32);
+      Describe(key.m, key.n, key.n, 1, memory::data_type::f32);
   return dnnl::matmul::primitive_desc({x, weights, y}, attr, Engine());
 }
 
@@ -195,6 +192,20 @@ void RunFallback(const Rows& rows, const float* packed, float* y,
   }
 }
 
+// dy's columns, without the gaps between them.
+const void* DenseColumns(const GradWeightPanel& a) {
+  if (a.stride_dy == a.n) return a.dy;
+  const size_t size = SizeOf(a.dtype);
+  std::byte* out = reinterpret_cast<std::byte*>(ThreadScratch(1, a.m * a.n));
+  const std::byte* from = static_cast<const std::byte*>(a.dy);
+  for (int64_t i = 0; i < a.m; ++i) {
+    std::memcpy(out + static_cast<size_t>(i * a.n) * size,
+                from + static_cast<size_t>(i * a.stride_dy) * size,
+                static_cast<size_t>(a.n) * size);
+  }
+  return out;
+}
+
 }  // namespace
 
 struct PackedPanel::Impl {
@@ -225,7 +236,7 @@ absl::StatusOr<PackedPanel> PackedPanel::Create(int64_t k, int64_t n,
   impl->n = n;
   impl->dtype = dtype;
   try {
-    Key key{kMaxGemmRows, k, n, k, n, dtype, Into::kOverwrite, false};
+    Key key{kMaxGemmRows, k, n, dtype, Into::kOverwrite, false};
     const auto most = Plan(key, AnyLayout(k, n, dtype));
     impl->layout = most.weights_desc();
     key.m = 1;  // The layout must serve any number of rows.
@@ -272,25 +283,39 @@ void Gemm(const PackedPanel& b, const void* x, float* y, int64_t stride_y,
                 stride_y, p.k, p.n, into);
     return;
   }
-  const Key key{m, p.k, p.n, p.k, stride_y, p.dtype, into, false};
+  const bool dense = stride_y == p.n || m == 1;
+  const Key key{m, p.k, p.n, p.dtype, dense ? into : Into::kOverwrite, false};
   OneDnn& one_dnn = OneDnn::Get();
   Compiled& product = one_dnn.Find(key, p.layout);
   if (!product.usable) {
     Die(absl::StrCat("oneDNN has no invariant product for ", m, " rows of a ",
                      p.k, " x ", p.n, " matrix, but had for ", kMaxGemmRows));
   }
-  one_dnn.Run(product, x, p.packed, y);
+  if (dense) {
+    one_dnn.Run(product, x, p.packed, y);
+    return;
+  }
+  float* scratch = ThreadScratch(1, m * p.n);
+  one_dnn.Run(product, x, p.packed, scratch);
+  for (int64_t r = 0; r < m; ++r) {
+    float* row = y + r * stride_y;
+    if (into == Into::kAdd) {
+      Simd().add(scratch + r * p.n, row, p.n);
+    } else {
+      std::copy_n(scratch + r * p.n, p.n, row);
+    }
+  }
 }
 
 void GemmGradWeight(const GradWeightPanel& a) {
   // As a product: [n, m] x [m, k].
-  const Key key{a.n, a.m, a.k, a.stride_dy, a.k, a.dtype, a.into, true};
+  const Key key{a.n, a.m, a.k, a.dtype, a.into, true};
   const memory::desc x = Describe(a.m, a.k, a.k, 1, TypeOf(a.dtype));
   OneDnn& one_dnn = OneDnn::Get();
   Compiled& product = one_dnn.Find(key, x);
   if (product.usable) {
     const memory weights(x, Engine(), const_cast<void*>(a.x));
-    one_dnn.Run(product, a.dy, weights, a.dw);
+    one_dnn.Run(product, DenseColumns(a), weights, a.dw);
     return;
   }
   float* packed = ThreadScratch(2, RoundUp(a.k, kPanel) * a.m);

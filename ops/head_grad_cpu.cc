@@ -22,10 +22,10 @@ void TileGrad(const CpuContext& context, const HeadGradArgs& args, int64_t tile,
     const int64_t begin = b * kRows, n = std::min(kRows, args.rows - begin);
     float* logits = ThreadScratch(0, n * kHeadTile);
     Gemm(panel, ElementAt(args.x, begin * head.hidden, head.dtype), logits,
-         kHeadTile, n, Into::kOverwrite);
+         panel.n(), n, Into::kOverwrite);
     for (int64_t r = begin; r < begin + n; ++r) {
       const std::byte* out = ElementAt(dlogits, r * panel.n(), head.dtype);
-      Simd().dlogits(logits + (r - begin) * kHeadTile, inv, args.log_sum_exp[r],
+      Simd().dlogits(logits + (r - begin) * panel.n(), inv, args.log_sum_exp[r],
                      args.dlogprob[r] * inv, args.tokens[r] - tile * kHeadTile,
                      const_cast<std::byte*>(out), panel.n(), head.dtype);
     }

@@ -89,10 +89,11 @@ void ForTiles(const CpuContext& context, const PackedHead& head, const void* x,
     const int64_t tile = i / blocks, begin = i % blocks * block;
     const int64_t n = std::min(block, rows - begin);
     float* logits = ThreadScratch(0, n * kHeadTile);
-    Gemm(h.tiles[tile], ElementAt(x, begin * h.hidden, h.dtype), logits,
-         kHeadTile, n, Into::kOverwrite);
+    const int64_t width = h.tiles[tile].n();
+    Gemm(h.tiles[tile], ElementAt(x, begin * h.hidden, h.dtype), logits, width,
+         n, Into::kOverwrite);
     for (int64_t r = 0; r < n; ++r) {
-      body(begin + r, tile, logits + r * kHeadTile);
+      body(begin + r, tile, logits + r * width);
     }
   });
 }

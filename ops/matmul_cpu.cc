@@ -17,9 +17,11 @@ constexpr int64_t kMinRows = 16;
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // A panel's bytes should stay in half an L2 while rows stream past it, and
-// narrow ones balance better.  A function of the shape alone.
+// narrow ones balance better; but results of more than one panel are copied
+// (gemm.cc), which hurts where k is small.  A function of the shape alone.
 int64_t PanelWidth(int64_t k, int64_t n) {
-  const int64_t most = std::clamp<int64_t>((1 << 17) / k / 64 * 64, 64, 512);
+  const int64_t most =
+      k <= 256 ? 1024 : std::clamp<int64_t>((1 << 17) / k / 64 * 64, 64, 512);
   const int64_t panels = CeilDiv(n, most);
   return CeilDiv(CeilDiv(n, panels), 64) * 64;
 }

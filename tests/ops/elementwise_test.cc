@@ -1,0 +1,209 @@
+// rms_norm, swiglu, rope, embedding, convert.
+#include <cmath>
+#include <limits>
+#include <tuple>
+#include <vector>
+
+#include "ops/convert.h"
+#include "ops/embedding.h"
+#include "ops/rms_norm.h"
+#include "ops/rope.h"
+#include "ops/swiglu.h"
+#include "tests/ops/testing.h"
+
+namespace aha::ops {
+namespace {
+
+class RowsTest
+    : public ::testing::TestWithParam<std::tuple<int64_t, int64_t, DType>> {
+ protected:
+  const int64_t rows_ = std::get<0>(GetParam());
+  const int64_t cols_ = std::get<1>(GetParam());
+  const DType dtype_ = std::get<2>(GetParam());
+  const Tolerance tolerance_ = ToleranceOf(dtype_);
+  Cpu cpu_{2};
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, RowsTest,
+    ::testing::Combine(::testing::Values(1, 3, 70),
+                       ::testing::Values(1, 7, 16, 64, 131),
+                       ::testing::Values(DType::kF32, DType::kBf16)));
+
+TEST_P(RowsTest, RmsNormAgreesWithReference) {
+  const auto x = Normal(rows_ * cols_, 1), gamma = Normal(cols_, 2);
+  Tensor want(rows_ * cols_, dtype_), got = want;
+  std::vector<float> inv_want(rows_), inv_got(rows_);
+  RmsNormArgs args{x.data(), gamma.data(), want.data(), inv_want.data(),
+                   rows_,    cols_,        1e-5f,       dtype_};
+  RmsNorm(RefContext{}, args);
+  args.y = got.data();
+  args.inv_rms = inv_got.data();
+  RmsNorm(cpu_, args);
+  ExpectNear(got.Floats(), want.Floats(), tolerance_.row);
+  ExpectNear(inv_got, inv_want, ToleranceOf(DType::kF32).row);
+}
+
+TEST_P(RowsTest, RmsNormGradAgreesWithReference) {
+  const auto x = Normal(rows_ * cols_, 1), gamma = Normal(cols_, 2);
+  const auto dy = Normal(rows_ * cols_, 3);
+  std::vector<float> inv(rows_, 0.8f);
+  auto dx_want = Normal(rows_ * cols_, 4), dx_got = dx_want;
+  std::vector<float> dgamma_want(cols_), dgamma_got(cols_, 7.f);
+  RmsNormGradArgs args{x.data(),  gamma.data(),   inv.data(),
+                       dy.data(), dx_want.data(), dgamma_want.data(),
+                       rows_,     cols_};
+  RmsNormGrad(RefContext{}, args);
+  args.dx = dx_got.data();
+  args.dgamma = dgamma_got.data();
+  RmsNormGrad(cpu_, args);
+  const Tolerance fp32 = ToleranceOf(DType::kF32);
+  ExpectNear(dx_got, dx_want, fp32.gradient);
+  ExpectNear(dgamma_got, dgamma_want, fp32.gradient,
+             std::sqrt(static_cast<double>(rows_)));
+}
+
+TEST_P(RowsTest, SwiGluAgreesWithReference) {
+  const auto gate_up = Normal(rows_ * 2 * cols_, 1, 4);
+  Tensor want(rows_ * cols_, dtype_), got = want;
+  SwiGlu(RefContext{}, {gate_up.data(), want.data(), rows_, cols_, dtype_});
+  SwiGlu(cpu_, {gate_up.data(), got.data(), rows_, cols_, dtype_});
+  ExpectNear(got.Floats(), want.Floats(), tolerance_.row);
+}
+
+TEST_P(RowsTest, SwiGluGradAgreesWithReference) {
+  const auto gate_up = Normal(rows_ * 2 * cols_, 1, 4);
+  const auto dy = Normal(rows_ * cols_, 2);
+  Tensor want(rows_ * 2 * cols_, dtype_), got = want;
+  SwiGluGradArgs args{gate_up.data(), dy.data(), want.data(),
+                      rows_,          cols_,     dtype_};
+  SwiGluGrad(RefContext{}, args);
+  args.dgate_up = got.data();
+  SwiGluGrad(cpu_, args);
+  ExpectNear(got.Floats(), want.Floats(), tolerance_.row);
+}
+
+TEST_P(RowsTest, RoundIsToBf16BitForBit) {
+  auto x = Normal(rows_ * cols_, 1);
+  x[0] = 0x1p-130f;
+  x[x.size() / 2] = std::numeric_limits<float>::infinity();
+  x[x.size() - 1] = std::numeric_limits<float>::quiet_NaN();
+  Tensor want(rows_ * cols_, dtype_), got = want;
+  Round(RefContext{}, x.data(), want.data(), rows_ * cols_, dtype_);
+  Round(cpu_, x.data(), got.data(), rows_ * cols_, dtype_);
+  EXPECT_EQ(std::memcmp(got.data(), want.data(), x.size() * SizeOf(dtype_)), 0);
+}
+
+TEST_P(RowsTest, EmbeddingGathersRows) {
+  constexpr int64_t kVocab = 11;
+  const Tensor table(Normal(kVocab * cols_, 1), dtype_);
+  std::vector<int32_t> tokens;
+  for (int64_t r = 0; r < rows_; ++r) tokens.push_back((r * 5) % kVocab);
+  std::vector<float> y(rows_ * cols_);
+  Embedding(cpu_,
+            {table.data(), tokens.data(), y.data(), rows_, cols_, dtype_});
+  for (int64_t i = 0; i < rows_ * cols_; ++i) {
+    ASSERT_EQ(y[i], table[tokens[i / cols_] * cols_ + i % cols_]);
+  }
+}
+
+TEST_P(RowsTest, EmbeddingGradAddsRowsInOrder) {
+  constexpr int64_t kVocab = 11;
+  const auto dy = Normal(rows_ * cols_, 1);
+  std::vector<int32_t> tokens;
+  for (int64_t r = 0; r < rows_; ++r) tokens.push_back((r * 5) % kVocab);
+  auto want = Normal(kVocab * cols_, 2), got = want;
+  EmbeddingGrad(cpu_, {tokens.data(), dy.data(), got.data(), rows_, cols_});
+  for (int64_t i = 0; i < rows_ * cols_; ++i) {
+    want[tokens[i / cols_] * cols_ + i % cols_] += dy[i];
+  }
+  EXPECT_EQ(DifferingBits(got.data(), want.data(), kVocab * cols_), 0);
+}
+
+// Every op of this file, with any number of threads and rows.
+TEST_P(RowsTest, RowsDependNeitherOnThreadsNorOnOtherRows) {
+  const auto x = Normal(rows_ * 2 * cols_, 1), gamma = Normal(cols_, 2);
+  Cpu one(1), three(3);
+  Tensor all(rows_ * cols_, dtype_), single = all;
+  RmsNorm(three, {x.data(), gamma.data(), all.data(), nullptr, rows_, cols_,
+                  1e-5f, dtype_});
+  for (int64_t r = 0; r < rows_; ++r) {
+    RmsNorm(one, {x.data() + r * cols_, gamma.data(), single.at(r * cols_),
+                  nullptr, 1, cols_, 1e-5f, dtype_});
+  }
+  EXPECT_EQ(all.Floats(), single.Floats());
+  SwiGlu(three, {x.data(), all.data(), rows_, cols_, dtype_});
+  for (int64_t r = 0; r < rows_; ++r) {
+    SwiGlu(one,
+           {x.data() + r * 2 * cols_, single.at(r * cols_), 1, cols_, dtype_});
+  }
+  EXPECT_EQ(all.Floats(), single.Floats());
+  std::vector<float> dgamma1(cols_), dgamma3(cols_), inv(rows_, 1.f);
+  auto dx1 = x, dx3 = x;
+  RmsNormGrad(one, {x.data(), gamma.data(), inv.data(), x.data(), dx1.data(),
+                    dgamma1.data(), rows_, cols_});
+  RmsNormGrad(three, {x.data(), gamma.data(), inv.data(), x.data(), dx3.data(),
+                      dgamma3.data(), rows_, cols_});
+  EXPECT_EQ(dx1, dx3);
+  EXPECT_EQ(dgamma1, dgamma3);
+}
+
+TEST(RmsNormTest, ReferenceGradientAgreesWithFiniteDifferences) {
+  constexpr int64_t kRows = 3, kCols = 7;
+  auto x = Normal(kRows * kCols, 1), gamma = Normal(kCols, 2);
+  const auto w = Normal(kRows * kCols, 3);
+  std::vector<float> y(x.size()), inv(kRows), dx(x.size()), dgamma(kCols);
+  const auto objective = [&] {
+    RmsNorm(RefContext{}, {x.data(), gamma.data(), y.data(), inv.data(), kRows,
+                           kCols, 1e-5f, DType::kF32});
+    return Dot(w, y);
+  };
+  objective();
+  RmsNormGrad(RefContext{}, {x.data(), gamma.data(), inv.data(), w.data(),
+                             dx.data(), dgamma.data(), kRows, kCols});
+  ExpectGradient(x, dx, objective);
+  ExpectGradient(gamma, dgamma, objective);
+}
+
+TEST(SwiGluTest, ReferenceGradientAgreesWithFiniteDifferences) {
+  constexpr int64_t kRows = 3, kCols = 5;
+  auto gate_up = Normal(kRows * 2 * kCols, 1);
+  const auto w = Normal(kRows * kCols, 2);
+  std::vector<float> y(w.size()), dgate_up(gate_up.size());
+  SwiGluGrad(RefContext{}, {gate_up.data(), w.data(), dgate_up.data(), kRows,
+                            kCols, DType::kF32});
+  ExpectGradient(gate_up, dgate_up, [&] {
+    SwiGlu(RefContext{}, {gate_up.data(), y.data(), kRows, kCols, DType::kF32});
+    return Dot(w, y);
+  });
+}
+
+TEST(SwiGluTest, SaturatesWithoutNan) {
+  const std::vector<float> gate_up = {-1e30f, -200, 200, 1e30f, 1, 1, 1, 1};
+  std::vector<float> y(4);
+  Cpu cpu(1);
+  SwiGlu(cpu, {gate_up.data(), y.data(), 1, 4, DType::kF32});
+  EXPECT_EQ(y, (std::vector<float>{0, 0, 200, 1e30f}));
+}
+
+TEST(RopeTest, AgreesWithReferenceAndBackwardUndoesForward) {
+  constexpr int64_t kRows = 37, kHeads = 3, kDim = 24, kStride = 80;
+  const RopeTable table(100, kDim, 10000);
+  const auto x = Normal(kRows * kStride, 1);
+  std::vector<int32_t> positions;
+  for (int r = 0; r < kRows; ++r) positions.push_back((r * 7) % 100);
+  auto want = x, got = x;
+  RopeArgs args{want.data(), positions.data(), &table, kRows, kHeads, kStride};
+  Rope(RefContext{}, args);
+  args.x = got.data();
+  Cpu cpu(2);
+  Rope(cpu, args);
+  ExpectNear(got, want, ToleranceOf(DType::kF32).row);
+  EXPECT_NE(got, x);
+  args.turn = Turn::kBackward;
+  Rope(cpu, args);
+  ExpectNear(got, x, ToleranceOf(DType::kF32).row);
+}
+
+}  // namespace
+}  // namespace aha::ops

@@ -1,0 +1,29 @@
+#include "ops/isa.h"
+
+#include <cstdlib>
+
+#include "gtest/gtest.h"
+
+namespace aha::ops {
+namespace {
+
+TEST(IsaTest, IsWhatTheEnvironmentAsksFor) {
+  const char* asked = std::getenv("AHA_CPU_ISA");
+  if (asked != nullptr) {
+    EXPECT_EQ(NameOf(CurrentIsa()), asked);
+  }
+  EXPECT_EQ(CurrentIsa(), CurrentIsa());
+}
+
+TEST(IsaDeathTest, AnUnknownNameIsRefusedWithTheNamesThatExist) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_DEATH(
+      {
+        setenv("AHA_CPU_ISA", "sse9", 1);
+        CurrentIsa();
+      },
+      "AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got sse9");
+}
+
+}  // namespace
+}  // namespace aha::ops

@@ -1,0 +1,189 @@
+#include "ops/matmul.h"
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+#include "tests/ops/testing.h"
+
+namespace aha::ops {
+namespace {
+
+PackedMatrix Packed(Cpu& cpu, const Tensor& w, int64_t k, int64_t n,
+                    DType dtype, PackedMatrix::Source source) {
+  absl::StatusOr<PackedMatrix> matrix = PackedMatrix::Create(k, n, dtype);
+  EXPECT_TRUE(matrix.ok()) << matrix.status();
+  matrix->Pack(cpu, w.data(), source);
+  return *std::move(matrix);
+}
+
+// [rows, cols] to [cols, rows]
+Tensor Transposed(const Tensor& w, int64_t rows, int64_t cols, DType dtype) {
+  Tensor out(rows * cols, dtype);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) out.Set(c * rows + r, w[r * cols + c]);
+  }
+  return out;
+}
+
+class MatmulTest
+    : public ::testing::TestWithParam<std::tuple<int64_t, int64_t, DType>> {
+ protected:
+  const int64_t k_ = std::get<0>(GetParam());
+  const int64_t n_ = std::get<1>(GetParam());
+  const DType dtype_ = std::get<2>(GetParam());
+  // Products of k normal numbers are about sqrt(k).
+  const double scale_ = std::sqrt(static_cast<double>(k_));
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, MatmulTest,
+    ::testing::Values(
+        std::tuple(1, 1, DType::kF32), std::tuple(1, 1, DType::kBf16),
+        std::tuple(37, 51, DType::kF32), std::tuple(37, 51, DType::kBf16),
+        std::tuple(128, 384, DType::kF32), std::tuple(128, 384, DType::kBf16),
+        std::tuple(576, 600, DType::kF32), std::tuple(576, 600, DType::kBf16),
+        std::tuple(1536, 130, DType::kF32),
+        std::tuple(1536, 130, DType::kBf16)));
+
+TEST_P(MatmulTest, AgreesWithReferenceFromBothSources) {
+  constexpr int64_t kRows = 67;
+  const Tensor x(Normal(kRows * k_, 1), dtype_);
+  const Tensor b(Normal(k_ * n_, 2), dtype_);
+  std::vector<float> want(kRows * n_);
+  Matmul(RefContext{},
+         {x.data(), b.data(), want.data(), kRows, k_, n_, dtype_});
+  Cpu cpu(2);
+  using Source = PackedMatrix::Source;
+  for (const Source source : {Source::kPlain, Source::kTransposed}) {
+    const Tensor w =
+        source == Source::kPlain ? b : Transposed(b, k_, n_, dtype_);
+    const PackedMatrix packed = Packed(cpu, w, k_, n_, dtype_, source);
+    std::vector<float> got(kRows * n_);
+    Matmul(cpu, {x.data(), &packed, got.data(), kRows});
+    ExpectNear(got, want, ToleranceOf(dtype_).product, scale_);
+  }
+}
+
+TEST_P(MatmulTest, BitsDependNeitherOnTheNumberOfRowsNorOfThreads) {
+  constexpr int64_t kRows = 200;
+  const Tensor x(Normal(kRows * k_, 1), dtype_);
+  const Tensor w(Normal(k_ * n_, 2), dtype_);
+  Cpu one(1), two(2), three(3);
+  const PackedMatrix packed =
+      Packed(two, w, k_, n_, dtype_, PackedMatrix::Source::kTransposed);
+  std::vector<float> want(kRows * n_), got(kRows * n_);
+  Matmul(two, {x.data(), &packed, want.data(), kRows});
+  for (Cpu* cpu : {&one, &two, &three}) {
+    for (int64_t m = 1; m <= kRows; m += m < 70 ? 1 : 13) {
+      const int64_t first = (kRows - m) / 2;  // Any row may come first.
+      Matmul(*cpu, {x.at(first * k_), &packed, got.data(), m});
+      ASSERT_EQ(DifferingBits(got.data(), &want[first * n_], m * n_), 0)
+          << m << " rows, " << cpu->pool.threads() << " threads";
+    }
+  }
+}
+
+// The comparison above can fail: K split in two gives other bits.
+TEST_P(MatmulTest, NegativeControlSplitKDiffers) {
+  if (k_ < 2) GTEST_SKIP() << "nothing to split";
+  constexpr int64_t kRows = 64;
+  const int64_t half = k_ / 2;
+  const Tensor x(Normal(kRows * k_, 1), dtype_);
+  const Tensor b(Normal(k_ * n_, 2), dtype_);
+  Cpu cpu(2);
+  using Source = PackedMatrix::Source;
+  const auto part = [&](int64_t begin, int64_t k) {
+    Tensor xs(kRows * k, dtype_), bs(k * n_, dtype_);
+    for (int64_t i = 0; i < kRows * k; ++i) {
+      xs.Set(i, x[i / k * k_ + begin + i % k]);
+    }
+    for (int64_t i = 0; i < k * n_; ++i) bs.Set(i, b[begin * n_ + i]);
+    const PackedMatrix packed = Packed(cpu, bs, k, n_, dtype_, Source::kPlain);
+    std::vector<float> y(kRows * n_);
+    Matmul(cpu, {xs.data(), &packed, y.data(), kRows});
+    return y;
+  };
+  const auto whole = part(0, k_), low = part(0, half);
+  auto split = part(half, k_ - half);
+  for (size_t i = 0; i < split.size(); ++i) split[i] += low[i];
+  EXPECT_GT(DifferingBits(whole.data(), split.data(), kRows * n_), 0);
+}
+
+TEST_P(MatmulTest, AddRoundsTheProductFirst) {
+  constexpr int64_t kRows = 70;
+  const Tensor x(Normal(kRows * k_, 1), dtype_);
+  const Tensor w(Normal(k_ * n_, 2), dtype_);
+  Cpu cpu(2);
+  const PackedMatrix packed =
+      Packed(cpu, w, k_, n_, dtype_, PackedMatrix::Source::kPlain);
+  auto y = Normal(kRows * n_, 3), want = y;
+  std::vector<float> product(kRows * n_);
+  Matmul(cpu, {x.data(), &packed, product.data(), kRows});
+  Matmul(cpu, {x.data(), &packed, y.data(), kRows, Into::kAdd});
+  for (size_t i = 0; i < want.size(); ++i) want[i] += product[i];
+  EXPECT_EQ(DifferingBits(y.data(), want.data(), kRows * n_), 0);
+}
+
+TEST_P(MatmulTest, GradWeightAgreesWithReferenceForAnyNumberOfThreads) {
+  Cpu one(1), two(2), three(3);
+  for (const int64_t m : {0, 1, 50, 64, 130}) {
+    const Tensor dy(Normal(m * n_, 1), dtype_), x(Normal(m * k_, 2), dtype_);
+    std::vector<float> want(n_ * k_), got(n_ * k_, 9.f), again = got;
+    MatmulGradWeightArgs args{dy.data(), x.data(), want.data(), m,
+                              n_,        k_,       dtype_};
+    MatmulGradWeight(RefContext{}, args);
+    args.dw = got.data();
+    MatmulGradWeight(two, args);
+    ExpectNear(got, want, ToleranceOf(dtype_).product,
+               std::sqrt(static_cast<double>(m)));
+    args.dw = again.data();
+    for (Cpu* cpu : {&one, &three}) {
+      MatmulGradWeight(*cpu, args);
+      ASSERT_EQ(DifferingBits(got.data(), again.data(), n_ * k_), 0) << m;
+    }
+  }
+}
+
+TEST(MatmulGradWeightTest, LongSumsAgreeWithReference) {
+  constexpr int64_t kRows = 2500, kN = 20, kK = 40;
+  for (const DType dtype : {DType::kF32, DType::kBf16}) {
+    const Tensor dy(Normal(kRows * kN, 1), dtype),
+        x(Normal(kRows * kK, 2), dtype);
+    std::vector<float> want(kN * kK), got(kN * kK);
+    MatmulGradWeightArgs args{dy.data(), x.data(), want.data(), kRows,
+                              kN,        kK,       dtype};
+    MatmulGradWeight(RefContext{}, args);
+    args.dw = got.data();
+    Cpu cpu(2);
+    MatmulGradWeight(cpu, args);
+    ExpectNear(got, want, ToleranceOf(dtype).product, 50);
+  }
+}
+
+TEST(PackedMatrixTest, RefusesAnEmptyMatrix) {
+  EXPECT_EQ(PackedMatrix::Create(0, 4, DType::kF32).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(PackedMatrix::Create(4, -1, DType::kF32).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(PackedMatrixTest, PackingAgainReplacesTheWeights) {
+  constexpr int64_t kSize = 40;
+  Cpu cpu(2);
+  const Tensor a(Normal(kSize * kSize, 1), DType::kBf16);
+  const Tensor b(Normal(kSize * kSize, 2), DType::kBf16);
+  using Source = PackedMatrix::Source;
+  const PackedMatrix fresh =
+      Packed(cpu, b, kSize, kSize, DType::kBf16, Source::kPlain);
+  PackedMatrix reused =
+      Packed(cpu, a, kSize, kSize, DType::kBf16, Source::kPlain);
+  reused.Pack(cpu, b.data(), Source::kPlain);
+  std::vector<float> want(kSize * kSize), got = want;
+  Matmul(cpu, {a.data(), &fresh, want.data(), kSize});
+  Matmul(cpu, {a.data(), &reused, got.data(), kSize});
+  EXPECT_EQ(got, want);
+}
+
+}  // namespace
+}  // namespace aha::ops
