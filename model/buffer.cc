@@ -8,7 +8,7 @@
 
 namespace aha {
 
-void* AllocateZeroed(size_t bytes) {
+void* Allocate(size_t bytes) {
   if (bytes == 0) return nullptr;
   constexpr size_t kHugePage = size_t{2} << 20;
   const size_t alignment = bytes >= kHugePage ? kHugePage : 64;
@@ -17,7 +17,12 @@ void* AllocateZeroed(size_t bytes) {
   if (memory == nullptr) throw std::bad_alloc();
   // Only a hint: a kernel without huge pages answers with an error.
   if (alignment == kHugePage) (void)madvise(memory, size, MADV_HUGEPAGE);
-  std::memset(memory, 0, size);
+  return memory;
+}
+
+void* AllocateZeroed(size_t bytes) {
+  void* memory = Allocate(bytes);
+  if (bytes > 0) std::memset(memory, 0, bytes);
   return memory;
 }
 

@@ -1,5 +1,5 @@
 // Scratch memory: 64-byte aligned, huge pages advised, grows and never shrinks.
-// Contents are lost when it grows.
+// Contents are lost when it grows, and arbitrary at first.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,9 @@
 
 namespace aha {
 
-// Zeroed, aligned to 64 bytes (to 2 MiB from that size on); null only for 0
-// bytes.  Throws std::bad_alloc like operator new.
+// Aligned to 64 bytes (to 2 MiB from that size on); null only for 0 bytes.
+// Throws std::bad_alloc like operator new.
+void* Allocate(size_t bytes);
 void* AllocateZeroed(size_t bytes);
 void FreeAllocated(void* memory);
 
@@ -24,7 +25,7 @@ class Buffer {
   void* Bytes(size_t size) {
     if (size > size_) {
       memory_.reset();
-      memory_.reset(AllocateZeroed(size));
+      memory_.reset(Allocate(size));
       size_ = size;
     }
     return memory_.get();

@@ -1,5 +1,6 @@
 #include "model/transformer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -79,8 +80,7 @@ absl::Status Transformer::CreateLayers() {
   if (!config_.tie_word_embeddings && can_train()) {
     untied_head_.reset(AllocateZeroed(table));
   }
-  // Zero weights, as promised before the first Load.
-  return Load(Parameters(layout_, dtype_));
+  return absl::OkStatus();  // All zero: so is a packed matrix at first.
 }
 
 absl::Status Transformer::Load(const Parameters& parameters) {
