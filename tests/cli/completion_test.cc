@@ -1,0 +1,132 @@
+#include "cli/completion.h"
+
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cli/temp_dir.h"
+
+namespace aha::cli {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+CommandNode SampleTree() {
+  const OptionNode output{.names = {"--output", "-o"},
+                          .help = "how it's printed",
+                          .takes_value = true,
+                          .value = Completes::kWords,
+                          .words = {"table", "json", "yaml"}};
+  const OptionNode dir{.names = {"--dir"},
+                       .help = "",
+                       .takes_value = true,
+                       .value = Completes::kDirectory,
+                       .words = {}};
+  CommandNode list{.name = "list",
+                   .help = "all",
+                   .options = {output, dir},
+                   .commands = {},
+                   .words = {}};
+  CommandNode get = list;
+  get.name = "get";
+  get.argument = Completes::kJob;
+  CommandNode job{.name = "job",
+                  .help = "jobs",
+                  .options = {},
+                  .commands = {list, get},
+                  .words = {}};
+  CommandNode run{.name = "run",
+                  .help = "run",
+                  .options = {dir},
+                  .commands = {},
+                  .argument = Completes::kFile,
+                  .words = {}};
+  return {.name = "ahactl",
+          .help = "",
+          .options = {},
+          .commands = {job, run},
+          .words = {}};
+}
+
+std::string Shell(const std::string& command) {
+  FILE* pipe = ::popen(command.c_str(), "r");
+  std::string out;
+  char buffer[4096];
+  size_t got;
+  while ((got = std::fread(buffer, 1, sizeof(buffer), pipe)) > 0) {
+    out.append(buffer, got);
+  }
+  EXPECT_EQ(::pclose(pipe), 0) << command << "\n" << out;
+  return out;
+}
+
+class BashCompletionTest : public ::testing::Test {
+ protected:
+  BashCompletionTest() {
+    script_ =
+        dir_.Write("ahactl.bash", *CompletionScript(SampleTree(), "bash"));
+    dir_.Write("runs/tiny/job.yaml", "name: tiny\n");
+    dir_.Write("runs/empty/x", "");
+  }
+
+  // What bash offers after the words typed; the last may be empty.
+  std::vector<std::string> Complete(const std::vector<std::string>& words) {
+    std::string array;
+    for (const std::string& word : words) {
+      absl::StrAppend(&array, " '", word, "'");
+    }
+    const std::string driver = dir_.Write(
+        "driver.bash",
+        absl::StrCat("cd '", dir_.path(), "'\nsource '", script_,
+                     "'\nCOMP_WORDS=(ahactl", array,
+                     ")\nCOMP_CWORD=", words.size(),
+                     "\n_ahactl\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"));
+    const std::string out = Shell(absl::StrCat("bash '", driver, "' 2>&1"));
+    return absl::StrSplit(out, '\n', absl::SkipEmpty());
+  }
+
+  TempDir dir_;
+  std::string script_;
+};
+
+TEST_F(BashCompletionTest, TheScriptIsValidBash) {
+  EXPECT_EQ(Shell(absl::StrCat("bash -n '", script_, "' 2>&1")), "");
+}
+
+TEST_F(BashCompletionTest, CommandsAndOptionsComplete) {
+  EXPECT_THAT(Complete({""}), UnorderedElementsAre("job", "run"));
+  EXPECT_THAT(Complete({"j"}), ElementsAre("job"));
+  EXPECT_THAT(Complete({"job", ""}), UnorderedElementsAre("list", "get"));
+  EXPECT_THAT(Complete({"job", "list", "--"}),
+              UnorderedElementsAre("--output", "--dir"));
+  EXPECT_THAT(Complete({"job", "x"}), IsEmpty());
+}
+
+TEST_F(BashCompletionTest, ValuesCompleteByWhatTheyAre) {
+  EXPECT_THAT(Complete({"job", "list", "-o", ""}),
+              UnorderedElementsAre("table", "json", "yaml"));
+  EXPECT_THAT(Complete({"job", "get", ""}), ElementsAre("tiny"));
+  EXPECT_THAT(Complete({"job", "get", "--dir", "ru"}), ElementsAre("runs"));
+  EXPECT_THAT(Complete({"run", "runs/tiny/j"}),
+              ElementsAre("runs/tiny/job.yaml"));
+}
+
+TEST(CompletionTest, OtherShellsGetScriptsToo) {
+  EXPECT_THAT(*CompletionScript(SampleTree(), "zsh"),
+              HasSubstr("bashcompinit"));
+  const std::string fish = *CompletionScript(SampleTree(), "fish");
+  EXPECT_THAT(fish, HasSubstr("-a list"));
+  EXPECT_THAT(fish, HasSubstr("-l output -s o"));
+  EXPECT_THAT(fish, HasSubstr("how it\\'s printed"));
+  EXPECT_EQ(CompletionScript(SampleTree(), "tcsh").status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace aha::cli

@@ -1,0 +1,74 @@
+#include "cli/report.h"
+
+#include "absl/strings/str_join.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace aha::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(ReportTest, SaysWhatCameOutAndWhatToLookAtNext) {
+  ReportInput input;
+  JobView& job = input.summary.job;
+  job.name = "quickstart";
+  job.state = JobState::kSucceeded;
+  job.seconds = 254;
+  job.checksum = "0123456789abcdef0123456789abcdef";
+  job.tokens_compared = 1234567;
+  job.rollout_tokens_per_second = 5321;
+  StageView stage;
+  stage.name = "pretrain";
+  stage.seconds = 48;
+  job.stages = {stage};
+  input.summary.before = EvalResult{"", 512, 0.215, 18.4};
+  input.summary.after = EvalResult{"", 512, 0.912, 61.7};
+  input.summary.peak_rss_bytes = uint64_t{3} << 29;
+  input.run_dir = "runs/quickstart";
+  input.last_checkpoint = "runs/quickstart/checkpoints/step-000120";
+  input.last_rollout_step = 119;
+  input.example_prompt = "What is 3 + 4?\n";
+  EXPECT_EQ(
+      absl::StrJoin(
+          RenderReport(input, {.width = 80, .glyphs = Glyphs::kAscii}), "\n"),
+      R"(job quickstart succeeded in 4m 14s
+
+  pass@1        21.5 % -> 91.2 %   (512 held-out prompts)
+  mean length   18.4 tokens -> 61.7 tokens
+  stages        pretrain 48 s
+  speed         sampled 5,321 tokens/s, peak memory 1.5 GiB
+  exact         1,234,567 log-probabilities compared, actor against learner: 0 differ
+  checksum      0123456789abcdef0123456789abcdef
+
+look at next
+  ahactl rollout show --dir runs/quickstart --step 119 --slot 0
+  ahactl job describe --dir runs/quickstart
+  aha-model generate runs/quickstart/checkpoints/step-000120/model --prompt $'What is 3 + 4?\n')");
+}
+
+TEST(ReportTest, AFailureNamesWhoHowTheLogAndTheWayOn) {
+  ClusterFailure failure;
+  failure.process = "learner-0";
+  failure.how = "signal 9 (Killed)";
+  failure.reason = "the job cannot go on without the learner";
+  failure.log_path = "runs/x/logs/learner-0.log";
+  failure.log_tail = {"last \x1b words"};
+  EXPECT_EQ(
+      absl::StrJoin(RenderFailure(failure, "ahactl run --resume --dir runs/x"),
+                    "\n"),
+      "learner-0: signal 9 (Killed); the job cannot go on without the "
+      "learner\n  | last \\x1b words\n  log: runs/x/logs/learner-0.log\n"
+      "  go on with: ahactl run --resume --dir runs/x");
+}
+
+TEST(ReportTest, ShellWordsAreQuotedOnlyIfTheyMustBe) {
+  EXPECT_EQ(ShellQuote("runs/x-1.y"), "runs/x-1.y");
+  EXPECT_EQ(ShellQuote("a b"), "'a b'");
+  EXPECT_EQ(ShellQuote("it's"), "'it'\\''s'");
+  EXPECT_EQ(ShellQuote("a\nb'"), "$'a\\nb\\''");
+  EXPECT_EQ(ShellQuote(""), "''");
+}
+
+}  // namespace
+}  // namespace aha::cli

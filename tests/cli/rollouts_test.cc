@@ -1,0 +1,116 @@
+#include "cli/rollouts.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_join.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cli/temp_dir.h"
+
+namespace aha::cli {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::Le;
+using ::testing::Pair;
+using ::testing::ResultOf;
+
+Rollout Sample(int64_t slot, int64_t sample, double reward,
+               const std::string& completion) {
+  Rollout rollout;
+  rollout.step = 7;
+  rollout.slot = slot;
+  rollout.sample = sample;
+  rollout.prompt = "What is 3 + 4?";
+  rollout.completion = completion;
+  rollout.tokens = 12;
+  rollout.policy_version = 6;
+  rollout.finish_reason = "stop";
+  rollout.reward = reward;
+  rollout.rewards = {{"accuracy", reward}, {"format", 1}};
+  rollout.advantage = reward - 0.5;
+  return rollout;
+}
+
+TEST(RolloutsTest, FieldsAreReadLeniently) {
+  const Rollout rollout = ParseRollout(Json::parse(
+      R"({"step": 3, "slot": 2, "sample": 1, "prompt": "p", "completion": "c",
+          "token_ids": [1, 2, 3], "policy_version": 3, "finish_reason": "length",
+          "reward": 0.5, "rewards": {"accuracy": 0, "format": 1},
+          "advantage": null})"));
+  EXPECT_EQ(rollout.slot, 2);
+  EXPECT_EQ(rollout.tokens, 3u);
+  EXPECT_THAT(rollout.rewards,
+              ElementsAre(Pair("accuracy", 0), Pair("format", 1)));
+  EXPECT_FALSE(rollout.advantage.has_value());
+  EXPECT_EQ(ParseRollout(Json::parse(R"({"slot": "x"})")).slot, 0);
+  EXPECT_THAT(
+      ParseRollout(Json::parse(R"({"rewards": [{"name": "a", "value": 2}]})"))
+          .rewards,
+      ElementsAre(Pair("a", 2)));
+}
+
+TEST(RolloutsTest, BrokenLinesAreCountedAndLeftOut) {
+  const TempDir dir;
+  dir.Write("step-000003.jsonl",
+            "{\"step\":3,\"slot\":0,\"reward\":1}\n{\"step\":3,\"slo\n\n[1]\n"
+            "{\"step\":3,\"slot\":1,\"reward\":0}\n");
+  dir.Write("step-000010.jsonl", "");
+  dir.Write("step-x.jsonl", "");
+  const auto steps = ListRolloutSteps(dir.path());
+  ASSERT_EQ(steps.size(), 2u);
+  const auto file = ReadRollouts(steps.at(3));
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->broken, 2);
+  EXPECT_EQ(file->rollouts.size(), 2u);
+  EXPECT_EQ(Summarize(*ReadRollouts(steps.at(10))).trajectories, 0u);
+}
+
+TEST(RolloutsTest, ASummaryCountsGroupsAndThoseWithoutSignal) {
+  RolloutFile file;
+  file.step = 7;
+  file.rollouts = {Sample(0, 0, 1, ""), Sample(0, 1, 0, ""),
+                   Sample(1, 0, 1, ""), Sample(1, 1, 1, "")};
+  file.rollouts[3].finish_reason = "length";
+  const StepSummary summary = Summarize(file);
+  EXPECT_EQ(summary.groups, 2u);
+  EXPECT_DOUBLE_EQ(summary.reward_mean, 0.75);
+  EXPECT_DOUBLE_EQ(summary.reward_std, 0.5);
+  EXPECT_DOUBLE_EQ(summary.degenerate_ratio, 0.5);
+  EXPECT_DOUBLE_EQ(summary.clipped_ratio, 0.25);
+}
+
+TEST(RolloutsTest, AGroupIsLaidOutSideBySide) {
+  const std::vector<std::string> lines = RenderGroup(
+      {Sample(3, 0, 1, "<think>3 + 4 = 7</think>\n<answer>7</answer>"),
+       Sample(3, 1, 0, "<answer>8</answer>")},
+      {.width = 80, .color = false, .glyphs = Glyphs::kAscii});
+  EXPECT_EQ(absl::StrJoin(lines, "\n"),
+            R"(step 7  slot 3  policy version 6  2 completions
+
+> What is 3 + 4?
+
+sample 0   reward 1.000   advantage      sample 1   reward 0.000   advantage
++0.500                                   -0.500
+accuracy 1, format 1, 12 tokens, ended   accuracy 0, format 1, 12 tokens, ended
+by stop                                  by stop
+--------------------------------------   --------------------------------------
+<think>3 + 4 = 7</think>                 <answer>8</answer>
+<answer>7</answer>)");
+}
+
+TEST(RolloutsTest, AGroupFitsEveryWidth) {
+  std::vector<Rollout> group;
+  for (int i = 0; i < 5; ++i) {
+    group.push_back(Sample(0, i, 1, std::string(300, 'x') + "\x1b[2J 漢字"));
+  }
+  for (int width : {20, 40, 80, 121, 300}) {
+    EXPECT_THAT(RenderGroup(group, {.width = width}),
+                Each(ResultOf(DisplayWidth, Le(width))))
+        << width;
+  }
+}
+
+}  // namespace
+}  // namespace aha::cli

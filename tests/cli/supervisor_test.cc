@@ -1,0 +1,182 @@
+#include "cli/supervisor.h"
+
+#include <signal.h>
+
+#include <set>
+
+#include "absl/strings/match.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cli/fake_services.h"
+
+namespace aha::cli {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+
+class SupervisorTest : public ::testing::Test {
+ protected:
+  void Start(int actors = 1) {
+    SupervisorOptions options;
+    options.bin_dir = services_.bin();
+    options.run_dir = services_.run_dir();
+    options.job_path = "job.yaml";
+    options.cpus = {{0}, actors, 1, 0, 0};
+    options.with_metrics = false;
+    options.restart.first_delay = absl::ZeroDuration();
+    options.restart.longest_delay = absl::ZeroDuration();
+    options.restart.limit = 2;
+    options.leave_grace = absl::Seconds(5);
+    options.stop_grace = stop_grace_;
+    supervisor_ = std::make_unique<Supervisor>(
+        options, MonotonicClock(),
+        [this](absl::string_view event, absl::string_view process,
+               const std::string& text) {
+          events_.push_back(absl::StrCat(process, " ", event, ": ", text));
+        });
+    ASSERT_TRUE(supervisor_->Start().ok());
+  }
+
+  bool TickUntil(const std::function<bool()>& condition) {
+    return FakeServices::Eventually([&] {
+      supervisor_->Tick();
+      return condition();
+    });
+  }
+  bool TickUntilUp(int members) {
+    return TickUntil([&] {
+      return supervisor_->Processes().size() ==
+             static_cast<size_t>(members) + 2;
+    });
+  }
+  bool TickUntilDone() {
+    return TickUntil(
+        [&] { return supervisor_->phase() == Supervisor::Phase::kDone; });
+  }
+  pid_t PidOf(const std::string& name) {
+    EXPECT_TRUE(TickUntil([&] { return services_.PidOf(name) != 0; }));
+    return services_.PidOf(name);
+  }
+  std::set<std::string> WrittenNames() const {
+    std::set<std::string> names;
+    const auto written = RunDirectory(services_.run_dir()).ReadProcesses();
+    if (!written.ok()) return names;
+    for (const ProcessEntry& entry : *written) names.insert(entry.name);
+    return names;
+  }
+
+  FakeServices services_;
+  absl::Duration stop_grace_ = absl::Seconds(5);
+  std::unique_ptr<Supervisor> supervisor_;
+  std::vector<std::string> events_;
+};
+
+TEST_F(SupervisorTest, StartsEverybodyAndEndsWithTheCoordinator) {
+  Start(2);
+  ASSERT_TRUE(TickUntilUp(4));
+  EXPECT_THAT(WrittenNames(),
+              UnorderedElementsAre("supervisor", "coordinator", "reward-0",
+                                   "learner-0", "actor-0", "actor-1"));
+  const pid_t learner = PidOf("learner-0");
+  supervisor_->StopAll();
+  EXPECT_TRUE(TickUntilDone());
+  EXPECT_FALSE(ProcessIsAlive(learner));
+  EXPECT_FALSE(supervisor_->failure().has_value());
+  EXPECT_TRUE(WrittenNames().empty());
+  EXPECT_GT(supervisor_->peak_rss_bytes(), 0u);
+  EXPECT_THAT(LogTail(services_.run_dir() + "/logs/actor-0.log", 5),
+              Contains("wait policy passive"));
+}
+
+TEST_F(SupervisorTest, AKilledActorComesBackUnderItsName) {
+  Start();
+  ASSERT_TRUE(TickUntilUp(3));
+  const pid_t first = PidOf("actor-0");
+  ::kill(first, SIGKILL);
+  ASSERT_TRUE(TickUntil([&] {
+    return services_.PidOf("actor-0") != first && supervisor_->restarts() == 1;
+  }));
+  EXPECT_THAT(events_, Contains(HasSubstr("actor-0 died: signal 9 (Killed)")));
+  EXPECT_FALSE(supervisor_->failure().has_value());
+}
+
+TEST_F(SupervisorTest, AnActorThatKeepsDyingEndsTheRunUnlessStepsAreDone) {
+  services_.Install("aha-actor", "#!/bin/sh\necho out of luck\nexit 3\n");
+  Start();
+  ASSERT_TRUE(TickUntil([&] { return supervisor_->restarts() == 1; }));
+  ASSERT_TRUE(TickUntilDone());
+  ASSERT_TRUE(supervisor_->failure().has_value());
+  EXPECT_EQ(supervisor_->failure()->process, "actor-0");
+  EXPECT_EQ(supervisor_->failure()->how, "exit code 3");
+  EXPECT_THAT(supervisor_->failure()->log_tail, Contains("out of luck"));
+  EXPECT_EQ(supervisor_->restarts(), 2);
+}
+
+TEST_F(SupervisorTest, TheDeathOfALearnerStopsAll) {
+  Start();
+  ASSERT_TRUE(TickUntilUp(3));
+  const pid_t actor = PidOf("actor-0");
+  ::kill(PidOf("learner-0"), SIGKILL);
+  ASSERT_TRUE(TickUntilDone());
+  EXPECT_EQ(supervisor_->failure()->process, "learner-0");
+  EXPECT_FALSE(ProcessIsAlive(actor));
+}
+
+TEST_F(SupervisorTest, ARefusalStopsAllAndShowsItsLine) {
+  services_.dir().Write("bin/refuse-actor-0", "");
+  Start();
+  ASSERT_TRUE(TickUntilDone());
+  EXPECT_TRUE(supervisor_->failure()->refused);
+  EXPECT_EQ(supervisor_->restarts(), 0);
+  EXPECT_THAT(supervisor_->failure()->log_tail,
+              Contains("certificate differs"));
+}
+
+TEST_F(SupervisorTest, WhoIgnoresSigtermIsKilled) {
+  services_.dir().Write("bin/stubborn", "");
+  stop_grace_ = absl::Milliseconds(50);
+  Start();
+  ASSERT_TRUE(TickUntilUp(3));
+  const pid_t actor = PidOf("actor-0");
+  supervisor_->StopAll();
+  ASSERT_TRUE(TickUntilDone());
+  EXPECT_FALSE(ProcessIsAlive(actor));
+}
+
+TEST_F(SupervisorTest, ActorsAreAddedAndLeaveInOrder) {
+  Start();
+  EXPECT_EQ(supervisor_->AddActor().status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(TickUntilUp(3));
+  EXPECT_EQ(supervisor_->AddActor().value(), "actor-1");
+  EXPECT_EQ(supervisor_->ExpectLeave("learner-0").code(),
+            absl::StatusCode::kNotFound);
+  ASSERT_TRUE(supervisor_->ExpectLeave("actor-0").ok());
+  ::kill(PidOf("actor-0"), SIGTERM);  // Stands for the drain.
+  ASSERT_TRUE(TickUntilUp(3));
+  EXPECT_EQ(WrittenNames().count("actor-0"), 0u);
+  EXPECT_EQ(WrittenNames().count("actor-1"), 1u);
+  EXPECT_EQ(supervisor_->restarts(), 0);
+}
+
+TEST_F(SupervisorTest, AMissingProgramIsNamed) {
+  std::filesystem::remove(services_.bin() + "/aha-reward");
+  Start();
+  ASSERT_TRUE(TickUntilDone());
+  EXPECT_THAT(supervisor_->failure()->how, HasSubstr("aha-reward"));
+}
+
+TEST_F(SupervisorTest, AStaleEndpointIsNotTakenForTheNewOne) {
+  services_.dir().Write("run/endpoint.json",
+                        "{\"address\": \"127.0.0.1:9\", \"pid\": 1}");
+  services_.Install("aha-coordinator", "#!/bin/sh\nexec sleep 600\n");
+  Start();
+  supervisor_->Tick();
+  EXPECT_EQ(supervisor_->phase(), Supervisor::Phase::kStarting);
+  EXPECT_FALSE(supervisor_->endpoint().has_value());
+}
+
+}  // namespace
+}  // namespace aha::cli
