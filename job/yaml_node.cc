@@ -103,6 +103,7 @@ class Builder : public YAML::EventHandler {
     YAML::Mark mark;
     bool has_key = false;
     std::string key = {};
+    std::string key_place = {};
   };
 
   YamlNode New(YamlNode::Kind kind, const YAML::Mark& mark,
@@ -129,10 +130,13 @@ class Builder : public YAML::EventHandler {
     if (parent.node.kind == YamlNode::Kind::kList) {
       parent.node.items.push_back(std::move(node));
     } else if (parent.has_key) {
+      // A map begins a line below its key; people look for the key.
+      node.place = std::move(parent.key_place);
       parent.node.entries.emplace_back(std::move(parent.key), std::move(node));
       parent.has_key = false;
     } else if (node.kind == YamlNode::Kind::kScalar) {
       parent.key = std::move(node.scalar);
+      parent.key_place = std::move(node.place);
       parent.has_key = true;
     } else {
       throw Refused{mark.line,
