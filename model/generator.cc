@@ -462,6 +462,16 @@ absl::StatusOr<std::vector<Sample>> Generator::Step() { return impl_->Step(); }
 
 void Generator::Cancel(uint64_t group) { impl_->Cancel(group); }
 
+absl::Span<const int32_t> Generator::TokensSoFar(uint64_t group,
+                                                 int32_t index) const {
+  for (const Row& row : impl_->rows) {
+    if (row.sample.group == group && row.sample.index == index) {
+      return row.sample.tokens;
+    }
+  }
+  return {};
+}
+
 bool Generator::idle() const {
   return impl_->queue.empty() && impl_->rows.empty();
 }

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "model/policy.h"
 
 namespace aha {
@@ -80,6 +81,10 @@ class Generator {
 
   // Forgets a group (its lease was lost).  OK if it is not here.
   void Cancel(uint64_t group);
+
+  // What a live sample has so far, for showing it; empty if it is not alive.
+  // Valid until the next Step.
+  absl::Span<const int32_t> TokensSoFar(uint64_t group, int32_t index) const;
 
   bool idle() const;  // Nothing queued, nothing alive.
   int64_t queued_samples() const;
