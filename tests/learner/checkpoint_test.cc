@@ -1,0 +1,239 @@
+#include "learner/checkpoint.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "learner/stage.h"
+#include "tests/learner/fixture.h"
+#include "tests/learner/scratch.h"
+
+namespace aha::learner {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+// A rank alone with its state.
+struct Rank {
+  explicit Rank(const v1::Job& the_job)
+      : job(the_job), setup(MakeSetup(job)), comm(comm::NewSingle()) {
+    state = FreshState(job, setup, &pool);
+  }
+
+  // Trains steps [position.next_step, end) of the grpo stage.
+  void Train(uint64_t end) {
+    auto stage =
+        Stage::Open(job, kGrpoStage, position.next_step, setup, state.get());
+    ASSERT_TRUE(stage.ok()) << stage.status();
+    for (; position.next_step < end; ++position.next_step) {
+      Backprop& sampler =
+          state->previous() != nullptr ? *state->previous() : state->current();
+      const auto groups = MakeGroups(job, sampler, position.next_step, 0, 1);
+      auto result = (*stage)->Step(position.next_step, Pointers(groups),
+                                   position.chain, *comm);
+      ASSERT_TRUE(result.ok()) << result.status();
+      EXPECT_EQ(result->tokens_differing, 0u) << result->first_difference;
+      position.stage = kGrpoStage;
+      position.chain = result->chain;
+      position.weights_checksum = result->weights_checksum;
+    }
+  }
+
+  absl::StatusOr<std::string> Save(const std::string& run) {
+    return WriteCheckpoint(run, job, setup, *state, position, 1);
+  }
+
+  absl::Status Load(const std::string& directory) {
+    auto loaded = LoadCheckpoint(directory, job, setup);
+    if (!loaded.ok()) return loaded.status();
+    position = {.stage = loaded->manifest.stage,
+                .next_step = loaded->manifest.next_step,
+                .stage_done = loaded->manifest.stage_done,
+                .chain = loaded->manifest.chain,
+                .weights_checksum = loaded->manifest.weights_checksum,
+                .num_tokens = loaded->manifest.num_tokens};
+    return state->Restore(std::move(loaded->state));
+  }
+
+  v1::Job job;
+  ThreadPool pool{1};
+  ModelSetup setup;
+  std::unique_ptr<comm::Communicator> comm;
+  std::unique_ptr<ModelState> state;
+  Position position;
+};
+
+// lag, beta
+class ResumeTest : public testing::TestWithParam<std::tuple<int, double>> {
+ protected:
+  static v1::Job Job() {
+    v1::Job job = TinyJob();
+    v1::Grpo& grpo = *job.mutable_stages(kGrpoStage)->mutable_grpo();
+    grpo.set_lag(std::get<0>(GetParam()));
+    grpo.set_beta(std::get<1>(GetParam()));
+    return job;
+  }
+};
+
+TEST_P(ResumeTest, AResumedRunMakesTheBitsOfAnUninterruptedOne) {
+  const ScratchDirectory run;
+  Rank straight(Job());
+  straight.Train(4);
+  Rank before(Job());
+  before.Train(2);
+  const auto directory = before.Save(run.path());
+  ASSERT_TRUE(directory.ok()) << directory.status();
+  EXPECT_EQ(*directory, "checkpoints/step-000002");
+
+  Rank after(Job());
+  ASSERT_TRUE(after.Load(run.path() + "/" + *directory).ok());
+  EXPECT_TRUE(SameState(*before.state, *after.state));
+  EXPECT_FALSE(SameState(*straight.state, *after.state)) << "two steps short";
+  after.Train(4);
+  EXPECT_TRUE(SameState(*straight.state, *after.state));
+  EXPECT_EQ(straight.position.chain, after.position.chain);
+}
+
+INSTANTIATE_TEST_SUITE_P(LagAndBeta, ResumeTest,
+                         testing::Values(std::tuple(0, 0.0), std::tuple(1, 0.0),
+                                         std::tuple(1, 0.05)));
+
+class CheckpointTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    rank_.Train(1);
+    const auto directory = rank_.Save(run_.path());
+    ASSERT_TRUE(directory.ok()) << directory.status();
+    path_ = run_.path() + "/" + *directory;
+  }
+
+  ScratchDirectory run_;
+  Rank rank_{TinyJob()};
+  std::string path_;
+};
+
+TEST_F(CheckpointTest, HoldsAModelInHuggingFacesFormat) {
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json",
+                           "tokenizer_config.json"}) {
+    EXPECT_TRUE(fs::exists(path_ + "/model/" + name)) << name;
+  }
+  v1::Model model;
+  model.set_path(path_ + "/model");
+  model.set_dtype("fp32");
+  const auto setup = SetUpModel(model);
+  ASSERT_TRUE(setup.ok()) << setup.status();
+  EXPECT_EQ(setup->config.vocab_size, rank_.setup.config.vocab_size);
+  EXPECT_EQ(setup->config.eos_token_ids, rank_.setup.config.eos_token_ids);
+}
+
+TEST_F(CheckpointTest, EveryFlippedByteIsRefused) {
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(path_)) {
+    if (entry.is_regular_file()) files.push_back(entry.path().string());
+  }
+  EXPECT_GE(files.size(), 6u);
+  for (const std::string& name : files) {
+    std::fstream file(name, std::ios::in | std::ios::out | std::ios::binary);
+    const auto middle = static_cast<std::streamoff>(fs::file_size(name) / 2);
+    file.seekg(middle);
+    const char byte = static_cast<char>(file.get());
+    file.seekp(middle).put(static_cast<char>(byte ^ 1));
+    file.flush();
+    const absl::Status status = rank_.Load(path_);
+    EXPECT_FALSE(status.ok()) << name;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(path_));
+    file.seekp(middle).put(byte);
+  }
+  EXPECT_TRUE(rank_.Load(path_).ok()) << "as it was written";
+}
+
+TEST_F(CheckpointTest, OfAnotherJobOrNumberFormatIsRefused) {
+  v1::Job other = TinyJob();
+  other.set_seed(6);
+  EXPECT_THAT(
+      std::string(LoadCheckpoint(path_, other, rank_.setup).status().message()),
+      HasSubstr("another job"));
+  v1::Job faster = TinyJob();
+  faster.mutable_cluster()->set_learners(2);
+  EXPECT_TRUE(LoadCheckpoint(path_, faster, rank_.setup).ok())
+      << "the cluster decides no bit";
+  ModelSetup bf16 = MakeSetup(TinyJob());
+  bf16.dtype = DType::kBf16;
+  EXPECT_THAT(
+      std::string(LoadCheckpoint(path_, rank_.job, bf16).status().message()),
+      HasSubstr("F32"));
+}
+
+// Files cannot grow beyond `bytes` while this lives: what a full disk does, as
+// far as a process can see.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_;
+};
+
+TEST_F(CheckpointTest, AFullDiskCostsOnlyTheNewCheckpoint) {
+  rank_.Train(2);
+  for (const rlim_t room : {rlim_t{100}, rlim_t{40000}, rlim_t{150000}}) {
+    const FileSizeLimit full(room);
+    const auto failed = rank_.Save(run_.path());
+    EXPECT_FALSE(failed.ok()) << room;
+  }
+  size_t entries = 0;
+  for (const auto& entry :
+       fs::directory_iterator(run_.path() + "/checkpoints")) {
+    EXPECT_EQ(entry.path().string(), path_);
+    ++entries;
+  }
+  EXPECT_EQ(entries, 1u);
+  EXPECT_TRUE(rank_.Save(run_.path()).ok()) << "there is room again";
+  EXPECT_TRUE(rank_.Load(path_).ok()) << "the old one stayed";
+}
+
+TEST_F(CheckpointTest, TheLatestAreKept) {
+  for (const uint64_t step : {2, 3, 4}) {
+    rank_.Train(step);
+    ASSERT_TRUE(rank_.Save(run_.path()).ok());
+  }
+  fs::create_directories(run_.path() + "/checkpoints/.partial-step-000009");
+  fs::create_directories(run_.path() + "/checkpoints/somebody-elses");
+  ASSERT_TRUE(RemoveOldCheckpoints(run_.path(), 2).ok());
+  std::vector<std::string> left;
+  for (const auto& entry :
+       fs::directory_iterator(run_.path() + "/checkpoints")) {
+    left.push_back(entry.path().filename().string());
+  }
+  EXPECT_THAT(left, testing::UnorderedElementsAre("step-000003", "step-000004",
+                                                  "somebody-elses"));
+}
+
+TEST_F(CheckpointTest, SavingTheSamePositionAgainKeepsWhatIsThere) {
+  const auto written = fs::last_write_time(path_ + "/manifest.json");
+  ASSERT_TRUE(rank_.Save(run_.path()).ok());
+  EXPECT_EQ(fs::last_write_time(path_ + "/manifest.json"), written);
+}
+
+TEST(StepNameTest, OnlyTheOnlyGrpoStageHasThePlainName) {
+  v1::Job job = TinyJob();
+  EXPECT_EQ(StepName(job, kSftStage, 4), "pretrain-step-000004");
+  EXPECT_EQ(StepName(job, kGrpoStage, 4), "step-000004");
+  *job.add_stages() = job.stages(kGrpoStage);
+  EXPECT_EQ(StepName(job, kGrpoStage, 4), "rl-step-000004");
+}
+
+}  // namespace
+}  // namespace aha::learner
