@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <ctime>
 #include <vector>
 
 #include "base/rng.h"
@@ -49,10 +50,26 @@ std::vector<float> Floats(int64_t count) {
   return out;
 }
 
-void CountFlops(benchmark::State& state, double flops) {
-  state.counters["GFLOP/s"] = benchmark::Counter(
-      flops * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
-}
+// Starts with the timed loop.
+class Meter {
+ public:
+  explicit Meter(benchmark::State& state)
+      : state_(state), start_(std::clock()) {}
+  // Of one iteration.
+  void Flops(double flops) {
+    const double seconds =
+        static_cast<double>(std::clock() - start_) / CLOCKS_PER_SEC;
+    const double done = static_cast<double>(state_.iterations()) * flops;
+    state_.counters["per_core"] = done * 1e-9 / seconds;
+    state_.counters["GFLOP/s"] = benchmark::Counter(
+        flops * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+  }
+
+ private:
+  benchmark::State& state_;
+  const std::clock_t start_;
+};
+
 void CountRows(benchmark::State& state, int64_t rows) {
   state.counters["rows/s"] = benchmark::Counter(
       static_cast<double>(rows), benchmark::Counter::kIsIterationInvariantRate);
@@ -104,12 +121,13 @@ constexpr int64_t kPeakSteps = 100000;
 
 void Peak(benchmark::State& state) {
   const bool bf16 = CurrentIsa() == Isa::kAvx512Bf16;
+  Meter meter(state);
   for (auto _ : state) {
     Context().pool->For(kThreads,
                         [&](int64_t) { bf16 ? Bf16Peak() : Fp32Peak(); });
   }
   const double lanes = bf16 ? 32 : 8;
-  CountFlops(state, kThreads * kPeakSteps * 12.0 * lanes * 2);
+  meter.Flops(kThreads * kPeakSteps * 12.0 * lanes * 2);
   state.SetLabel(bf16 ? "vdpbf16ps, 512 bits" : "fp32 fma, 256 bits");
 }
 BENCHMARK(Peak)->UseRealTime();
@@ -121,8 +139,9 @@ void MatmulForward(benchmark::State& state) {
   const auto x = Numbers(m * k), w = Numbers(k * n);
   b.Pack(Context(), w.data(), PackedMatrix::Source::kTransposed);
   std::vector<float> y(m * n);
+  Meter meter(state);
   for (auto _ : state) Matmul(Context(), {x.data(), &b, y.data(), m});
-  CountFlops(state, 2.0 * m * k * n);
+  meter.Flops(2.0 * m * k * n);
 }
 void MatmulShapes(benchmark::internal::Benchmark* b) {
   for (const int64_t m : {1, 8, 64, 512, 2000}) {
@@ -140,11 +159,12 @@ void MatmulWeightGradient(benchmark::State& state) {
   const int64_t m = state.range(0), k = state.range(1), n = state.range(2);
   const auto x = Numbers(m * k), dy = Numbers(m * n);
   std::vector<float> dw(n * k);
+  Meter meter(state);
   for (auto _ : state) {
     MatmulGradWeight(Context(),
                      {dy.data(), x.data(), dw.data(), m, n, k, DType::kBf16});
   }
-  CountFlops(state, 2.0 * m * k * n);
+  meter.Flops(2.0 * m * k * n);
 }
 BENCHMARK(MatmulWeightGradient)
     ->Args({2000, 128, 384})
@@ -214,9 +234,10 @@ Sequences SequencesOf(const benchmark::State& state) {
 
 void AttentionDecode(benchmark::State& state) {
   Sequences s = SequencesOf(state);
+  Meter meter(state);
   for (auto _ : state) Attention(Context(), s.Args(s.last, nullptr));
-  CountFlops(state, 4.0 * state.range(0) * state.range(1) * state.range(2) *
-                        state.range(4));
+  meter.Flops(4.0 * state.range(0) * state.range(1) * state.range(2) *
+              state.range(4));
   CountRows(state, state.range(0));
 }
 BENCHMARK(AttentionDecode)
@@ -224,13 +245,16 @@ BENCHMARK(AttentionDecode)
     ->Args({512, 40, 4, 2, 32})
     ->Args({64, 200, 9, 3, 64})
     ->Args({64, 1000, 9, 3, 64})
+    ->Args({16, 40, 4, 4, 32})
+    ->Args({2, 200, 9, 3, 64})
     ->UseRealTime();
 
 void AttentionTraining(benchmark::State& state) {
   Sequences s = SequencesOf(state);
+  Meter meter(state);
   for (auto _ : state) Attention(Context(), s.Args(s.whole, nullptr));
-  CountFlops(state, 2.0 * state.range(0) * state.range(1) * state.range(1) *
-                        state.range(2) * state.range(4));
+  meter.Flops(2.0 * state.range(0) * state.range(1) * state.range(1) *
+              state.range(2) * state.range(4));
   CountRows(state, state.range(0) * state.range(1));
 }
 BENCHMARK(AttentionTraining)
@@ -245,6 +269,7 @@ void AttentionBackward(benchmark::State& state) {
   std::vector<float> lse(rows * s.heads), dqkv(s.qkv.size());
   const auto dout = Floats(rows * s.heads * state.range(4));
   Attention(Context(), s.Args(s.whole, lse.data()));
+  Meter meter(state);
   for (auto _ : state) {
     AttentionGrad(Context(),
                   {s.qkv.data(), s.stride, s.cache, s.whole, s.heads, 0.1f,
@@ -252,8 +277,8 @@ void AttentionBackward(benchmark::State& state) {
                    dqkv.data() + s.heads * state.range(4),
                    dqkv.data() + (s.heads + state.range(3)) * state.range(4)});
   }
-  CountFlops(state, 5.0 * state.range(0) * state.range(1) * state.range(1) *
-                        state.range(2) * state.range(4));
+  meter.Flops(5.0 * state.range(0) * state.range(1) * state.range(1) *
+              state.range(2) * state.range(4));
   CountRows(state, rows);
 }
 BENCHMARK(AttentionBackward)
@@ -292,11 +317,12 @@ void Sampling(benchmark::State& state) {
     if (state.range(3) != 0) draw.top_p = 0.95f;
     draws.push_back(draw);
   }
+  Meter meter(state);
   for (auto _ : state) {
     HeadSample(Context(), {p.x.data(), &p.head, p.rows, draws, p.tokens.data(),
                            p.logprobs.data()});
   }
-  CountFlops(state, p.Flops());
+  meter.Flops(p.Flops());
   CountRows(state, p.rows);
 }
 BENCHMARK(Sampling)
@@ -309,11 +335,12 @@ BENCHMARK(Sampling)
 void Scoring(benchmark::State& state) {
   HeadProblem p(state);
   std::vector<float> entropies(p.rows);
+  Meter meter(state);
   for (auto _ : state) {
     HeadScore(Context(), {p.x.data(), &p.head, p.rows, p.tokens.data(), 1,
                           p.logprobs.data(), entropies.data(), p.lse.data()});
   }
-  CountFlops(state, p.Flops());
+  meter.Flops(p.Flops());
   CountRows(state, p.rows);
 }
 BENCHMARK(Scoring)
@@ -327,12 +354,13 @@ void ScoringBackward(benchmark::State& state) {
                         p.logprobs.data(), nullptr, p.lse.data()});
   const auto dlogprob = Floats(p.rows);
   std::vector<float> dx(p.rows * p.hidden), dw(p.vocab * p.hidden);
+  Meter meter(state);
   for (auto _ : state) {
     HeadGrad(Context(),
              {p.x.data(), &p.head, p.w.data(), p.rows, p.tokens.data(), 1,
               p.lse.data(), dlogprob.data(), dx.data(), dw.data()});
   }
-  CountFlops(state, 2 * p.Flops());
+  meter.Flops(2 * p.Flops());
   CountRows(state, p.rows);
 }
 BENCHMARK(ScoringBackward)

@@ -119,6 +119,39 @@ AHA_INLINE void StorePart(T* p, F32x16 x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = part[i];
 }
 
+// 32 consecutive numbers as those of even and those of odd index: cheaper than
+// in order, one shift or mask each.
+AHA_INLINE F32x16 LoadEven(const Bf16* p) {
+  const __m256i* bits = reinterpret_cast<const __m256i*>(p);
+  return {
+      _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(bits), 16)),
+      _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(bits + 1), 16))};
+}
+AHA_INLINE F32x16 LoadOdd(const Bf16* p) {
+  const __m256i* bits = reinterpret_cast<const __m256i*>(p);
+  const __m256i mask = _mm256_set1_epi32(static_cast<int>(0xffff0000));
+  return {_mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(bits), mask)),
+          _mm256_castsi256_ps(
+              _mm256_and_si256(_mm256_loadu_si256(bits + 1), mask))};
+}
+// (a, b) in order to its even and its odd numbers, and back.
+AHA_INLINE void Deinterleave(F32x16& a, F32x16& b) {
+  float in[32], out[32];
+  Store(in, a);
+  Store(in + 16, b);
+  for (int i = 0; i < 32; ++i) out[i / 2 + i % 2 * 16] = in[i];
+  a = Load(out);
+  b = Load(out + 16);
+}
+AHA_INLINE void Interleave(F32x16& a, F32x16& b) {
+  float in[32], out[32];
+  Store(in, a);
+  Store(in + 16, b);
+  for (int i = 0; i < 32; ++i) out[i] = in[i / 2 + i % 2 * 16];
+  a = Load(out);
+  b = Load(out + 16);
+}
+
 AHA_INLINE float Sum(F32x16 a) {
   const __m256 x = _mm256_add_ps(a.lo, a.hi);
   const __m128 y =

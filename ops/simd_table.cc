@@ -2,22 +2,24 @@
 
 namespace aha::ops {
 
-#define AHA_DECLARE_KERNELS(isa)     \
-  namespace isa {                    \
-  void AddElementwise(SimdTable& t); \
-  void AddAdamW(SimdTable& t);       \
-  void AddAttention(SimdTable& t);   \
-  void AddHead(SimdTable& t);        \
-  void AddGemm(SimdTable& t);        \
-  inline SimdTable Table() {         \
-    SimdTable t;                     \
-    AddElementwise(t);               \
-    AddAdamW(t);                     \
-    AddAttention(t);                 \
-    AddHead(t);                      \
-    AddGemm(t);                      \
-    return t;                        \
-  }                                  \
+#define AHA_DECLARE_KERNELS(isa)       \
+  namespace isa {                      \
+  void AddElementwise(SimdTable& t);   \
+  void AddAdamW(SimdTable& t);         \
+  void AddAttention(SimdTable& t);     \
+  void AddAttentionGrad(SimdTable& t); \
+  void AddHead(SimdTable& t);          \
+  void AddGemm(SimdTable& t);          \
+  inline SimdTable Table() {           \
+    SimdTable t;                       \
+    AddElementwise(t);                 \
+    AddAdamW(t);                       \
+    AddAttention(t);                   \
+    AddAttentionGrad(t);               \
+    AddHead(t);                        \
+    AddGemm(t);                        \
+    return t;                          \
+  }                                    \
   }
 AHA_DECLARE_KERNELS(avx2)
 AHA_DECLARE_KERNELS(avx512)

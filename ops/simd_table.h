@@ -58,6 +58,7 @@ struct SimdTable {
   int64_t (*attention_scratch)(const AttentionArgs& args, int64_t rows);
   void (*attention)(const AttentionArgs& args, const AttentionTile& tile,
                     float* scratch);
+  // attention_grad_simd.cc
   int64_t (*attention_grad_scratch)(const AttentionGradArgs& args,
                                     int64_t rows);
   void (*attention_grad)(const AttentionGradArgs& args,
