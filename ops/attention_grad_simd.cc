@@ -120,16 +120,25 @@ template <int kVectors>
 void HeadGrad(const Grad& g, int64_t first, int64_t n, int64_t h) {
   const AttentionGradArgs& args = g.args;
   const int64_t dim = g.shape.dim, stride = g.shape.stride;
+  const auto at = [&](int64_t i) {
+    return ((g.sequence.first_row + first + i) * args.heads + h) * dim;
+  };
+  float dots[kGradRows];
+  // Apart from the arithmetic, so that the loads' latencies overlap.
   for (int64_t i = 0; i < n; ++i) {
     const int64_t row = g.sequence.first_row + first + i;
-    const int64_t at = (row * args.heads + h) * dim;
     LoadPadded(args.q + row * args.row_stride + h * dim, g.q + i * stride, dim);
-    LoadPadded(args.dout + at, g.dout + i * stride, dim);
+    LoadPadded(args.dout + at(i), g.dout + i * stride, dim);
+    dots[i] = DotOutput(args, g.dout + i * stride, at(i), dim);
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t row = g.sequence.first_row + first + i;
     QueryGrad<kVectors>(g, i, first + i + 1,
-                        args.log_sum_exp[row * args.heads + h],
-                        DotOutput(args, g.dout + i * stride, at, dim));
+                        args.log_sum_exp[row * args.heads + h], dots[i]);
     float* dq = args.dq + row * args.row_stride + h * dim;
-    for (int64_t j = 0; j < dim; ++j) dq[j] = g.dq[j];
+    for (int64_t j = 0; j < dim; j += kLanes) {
+      StoreN(dq + j, Load(g.dq + j), dim - j);
+    }
   }
   KeyGrads<kVectors>(g, first, n);
 }
@@ -150,8 +159,10 @@ void AttentionGrad(const AttentionGradArgs& args, const SequenceRows& sequence,
   for (int64_t r = 0; r < sequence.rows; ++r) {
     const int64_t at =
         (sequence.first_row + r) * args.row_stride + kv_head * dim;
-    for (int64_t j = 0; j < dim; ++j) args.dk[at + j] = g.dk[r * stride + j];
-    for (int64_t j = 0; j < dim; ++j) args.dv[at + j] = g.dv[r * stride + j];
+    for (int64_t j = 0; j < dim; j += kLanes) {
+      StoreN(args.dk + at + j, Load(g.dk + r * stride + j), dim - j);
+      StoreN(args.dv + at + j, Load(g.dv + r * stride + j), dim - j);
+    }
   }
 }
 
