@@ -337,7 +337,9 @@ absl::Status Actor::Impl::LeaseOnce() {
   const absl::Duration limit = absl::Milliseconds(kPollMs) + absl::Seconds(5);
   const absl::Status status = member.coordinator().Call(
       "aha.v1.Coordinator.LeaseGroups", request, &response,
-      {.attempt = limit, .total = limit, .cancel = &lease_calls});
+      {.attempt = limit,
+       .total = absl::ZeroDuration(),
+       .cancel = &lease_calls});
   if (IsStale(status)) member.Rejoin(self);
   AHA_RETURN_IF_ERROR(status);
   if (response.directive() != v1::DIRECTIVE_RUN) {

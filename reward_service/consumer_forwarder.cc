@@ -85,7 +85,7 @@ struct ConsumerForwarder::Impl {
     return lane.client->Call("aha.v1.GroupSink.Deliver", *item.message,
                              &response,
                              {.attempt = options.attempt,
-                              .total = options.attempt,
+                              .total = absl::ZeroDuration(),
                               .cancel = &cancel});
   }
 

@@ -73,7 +73,7 @@ struct Member::Impl {
     return client->Call(absl::StrCat("aha.v1.Coordinator.", method), message,
                         response,
                         {.attempt = options.call_timeout,
-                         .total = options.call_timeout,
+                         .total = absl::ZeroDuration(),
                          .cancel = &stop});
   }
 
@@ -342,7 +342,7 @@ void Member::Leave() {
   v1::LeaveResponse response;
   const absl::Status status =
       impl_->client->Call("aha.v1.Coordinator.Leave", request, &response,
-                          {.attempt = patience, .total = patience});
+                          {.attempt = patience, .total = absl::ZeroDuration()});
   if (!status.ok()) {
     AHA_LOG(kWarning) << "could not tell the coordinator that "
                       << impl_->options.name
@@ -391,10 +391,9 @@ absl::Status Member::Report(bool fatal, const std::string& message) {
   request.set_fatal(fatal);
   request.set_message(message);
   v1::ReportProblemResponse response;
-  return impl_->client->Call("aha.v1.Coordinator.ReportProblem", request,
-                             &response,
-                             {.attempt = impl_->options.call_timeout,
-                              .total = impl_->options.call_timeout});
+  return impl_->client->Call(
+      "aha.v1.Coordinator.ReportProblem", request, &response,
+      {.attempt = impl_->options.call_timeout, .total = absl::ZeroDuration()});
 }
 
 Client& Member::coordinator() const { return *impl_->client; }

@@ -33,11 +33,11 @@ namespace aha::rpc {
 
 struct MemberOptions {
   v1::Role role = v1::ROLE_UNSPECIFIED;
-  std::string name;             // "actor-0": unique among the living of a role.
-  std::string address;          // host:port it serves at; empty for actors.
-  std::string metrics_address;  // host:port of its Prometheus endpoint.
-  uint32_t rank = 0;            // Learners only.
-  std::string coordinator;      // host:port.
+  std::string name = {};     // "actor-0": unique among the living of a role.
+  std::string address = {};  // host:port it serves at; empty for actors.
+  std::string metrics_address = {};  // host:port of its Prometheus endpoint.
+  uint32_t rank = 0;                 // Learners only.
+  std::string coordinator = {};      // host:port.
   Security security = {};
   absl::Duration call_timeout = absl::Seconds(5);
 
@@ -46,8 +46,8 @@ struct MemberOptions {
 
 // What a heartbeat says about the caller.
 struct MemberState {
-  std::vector<uint64_t> lease_ids;  // Renewed.
-  std::string waiting_for;          // "" if it works.
+  std::vector<uint64_t> lease_ids = {};  // Renewed.
+  std::string waiting_for = {};          // "" if it works.
   double tokens_per_second = 0;
 };
 

@@ -102,7 +102,8 @@ TEST_F(AssemblerTest, AnotherStreamCompletesWhatABrokenOneBegan) {
 
 TEST_F(AssemblerTest, AWholeGroupWithANewConsumerIsDeliveredAgain) {
   Open(1, 0, 1);
-  const auto whole = assembler_.SetScore(Add(1, 0, 0), {.reward = 1});
+  const auto whole =
+      assembler_.SetScore(Add(1, 0, 0), {.reward = 1, .parts = {}});
   ASSERT_TRUE(whole.has_value());
   const auto moved = assembler_.Open(2, Context(0, 1, "consumer:2"), now_);
   ASSERT_TRUE(moved.ok() && moved->has_value());
@@ -131,12 +132,12 @@ TEST_F(AssemblerTest, PartialGroupsWithoutAStreamExpire) {
 }
 
 TEST_F(AssemblerTest, ExcessGivesUpOrphansFirstAndKeepsTheOldestServed) {
-  for (uint32_t slot = 0; slot < 4; ++slot) Open(slot == 2 ? 9 : 1, slot, 2);
+  for (uint32_t slot = 1; slot < 5; ++slot) Open(slot == 3 ? 9 : 1, slot, 2);
   assembler_.Disconnect(9);
   const uint64_t one = assembler_.bytes() / 4;
   EXPECT_THAT(assembler_.Excess(4 * one), IsEmpty());
-  EXPECT_THAT(assembler_.Excess(4 * one - 1), ElementsAre(Id(2)));
-  EXPECT_THAT(assembler_.Excess(1), ElementsAre(Id(2), Id(3), Id(1)));
+  EXPECT_THAT(assembler_.Excess(4 * one - 1), ElementsAre(Id(3)));
+  EXPECT_THAT(assembler_.Excess(1), ElementsAre(Id(3), Id(4), Id(2)));
 }
 
 TEST_F(AssemblerTest, BytesReturnToZeroWhenAllIsForgotten) {
