@@ -1,0 +1,82 @@
+// gRPC face of the controller for ahactl.  Internal to services.cc.
+#pragma once
+
+#include <set>
+
+#include "aha/v1/admin.grpc.pb.h"
+#include "base/mutex.h"
+#include "coordinator/controller.h"
+#include "rpc/finish.h"
+
+namespace aha::coordinator {
+
+class AdminService final : public v1::Admin::CallbackService {
+ public:
+  explicit AdminService(Controller& controller) : controller_(controller) {}
+
+  // Sends the status to every watch that is not still sending the last one.
+  // Called at most ten times a second.
+  void Push();
+  // Ends every watch.
+  void Stop();
+
+  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context,
+                                   const v1::GetJobRequest*,
+                                   v1::JobStatus* response) override {
+    return Answer(context, response, [] { return absl::OkStatus(); });
+  }
+  grpc::ServerUnaryReactor* PauseJob(grpc::CallbackServerContext* context,
+                                     const v1::PauseJobRequest*,
+                                     v1::JobStatus* response) override {
+    return Answer(context, response, [this] { return controller_.Pause(); });
+  }
+  grpc::ServerUnaryReactor* ResumeJob(grpc::CallbackServerContext* context,
+                                      const v1::ResumeJobRequest*,
+                                      v1::JobStatus* response) override {
+    return Answer(context, response, [this] { return controller_.Resume(); });
+  }
+  grpc::ServerUnaryReactor* StopJob(grpc::CallbackServerContext* context,
+                                    const v1::StopJobRequest*,
+                                    v1::JobStatus* response) override {
+    return Answer(context, response, [this] { return controller_.Stop(); });
+  }
+  grpc::ServerUnaryReactor* ListMembers(
+      grpc::CallbackServerContext* context, const v1::ListMembersRequest*,
+      v1::ListMembersResponse* response) override {
+    return rpc::Finish(context, [&] {
+      for (const v1::Member& member : controller_.Members()) {
+        *response->add_members() = member;
+      }
+      return absl::OkStatus();
+    });
+  }
+  grpc::ServerUnaryReactor* DrainMember(grpc::CallbackServerContext* context,
+                                        const v1::DrainMemberRequest* request,
+                                        v1::DrainMemberResponse*) override {
+    return rpc::Finish(context,
+                       [&] { return controller_.Drain(request->name()); });
+  }
+  grpc::ServerWriteReactor<v1::JobStatus>* WatchJob(
+      grpc::CallbackServerContext* context,
+      const v1::WatchJobRequest* request) override;
+
+ private:
+  class Watch;
+
+  template <class Act>
+  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
+                                   v1::JobStatus* response, Act act) {
+    return rpc::Finish(context, [&] {
+      const absl::Status status = act();
+      if (status.ok()) *response = controller_.Status();
+      return status;
+    });
+  }
+
+  Controller& controller_;
+  Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::set<Watch*> watches_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace aha::coordinator

@@ -1,0 +1,183 @@
+#include "coordinator/app.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "coordinator/controller.h"
+#include "coordinator/prompts.h"
+#include "coordinator/services.h"
+#include "coordinator/state_store.h"
+#include "job/job.h"
+#include "rpc/metrics.h"
+#include "rpc/server.h"
+
+namespace aha::coordinator {
+namespace {
+
+constexpr absl::Duration kLeaveTime = absl::Seconds(5);
+constexpr char kDatabase[] = "coordinator.db";
+
+// Makes the directory this job's, or refuses.  The new epoch.
+absl::StatusOr<uint64_t> Claim(const AppOptions& options,
+                               const RunDirectory& directory,
+                               StateStore& store) {
+  const std::string fingerprint = ResultFingerprint(options.job).Hex();
+  AHA_ASSIGN_OR_RETURN(const auto held, store.Get("fingerprint"));
+  AHA_ASSIGN_OR_RETURN(const auto name, store.Get("name"));
+  AHA_ASSIGN_OR_RETURN(const auto state, store.Get("state"));
+  AHA_ASSIGN_OR_RETURN(const auto last_epoch, store.Get("epoch"));
+  if (held.has_value() && *held != fingerprint) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--run-dir: ", directory.path(), " holds another job (",
+        name.value_or("?"), ", state ", state.value_or("?"),
+        "); what decides the result differs; choose another directory"));
+  }
+  if (held.has_value() && !options.resume) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--run-dir: ", directory.path(),
+        " holds a run of this job already (state ", state.value_or("?"),
+        "); go on with --resume or choose another directory"));
+  }
+  uint64_t epoch = 0;
+  if (last_epoch.has_value() && !absl::SimpleAtoi(*last_epoch, &epoch)) {
+    return absl::DataLossError(absl::StrCat(
+        kDatabase, ": epoch must be a number, is '", *last_epoch, "'"));
+  }
+  ++epoch;
+  AHA_RETURN_IF_ERROR(store.Set({{"fingerprint", fingerprint},
+                                 {"name", options.job.name()},
+                                 {"epoch", absl::StrCat(epoch)}}));
+  return epoch;
+}
+
+}  // namespace
+
+struct App::State {
+  rpc::Metrics metrics{"aha-coordinator"};
+  JobPlan plan;
+  std::unique_ptr<RunDirectory> directory;
+  std::unique_ptr<StateStore> store;
+  std::unique_ptr<WeightsStore> weights;
+  std::unique_ptr<Controller> controller;
+  std::unique_ptr<Services> services;
+  std::unique_ptr<rpc::Server> server;
+  std::unique_ptr<rpc::MetricsServer> metrics_server;
+
+  Mutex mutex;
+  CondVar wake;
+  bool interrupted ABSL_GUARDED_BY(mutex) = false;
+
+  absl::Status Open(const AppOptions& options);
+  absl::Status Serve(const rpc::ServiceFlags& flags);
+};
+
+absl::Status App::State::Open(const AppOptions& options) {
+  plan = MakePlan(options.job);
+  Parts parts;
+  AHA_ASSIGN_OR_RETURN(parts.prompts, MakePrompts(plan));
+  AHA_ASSIGN_OR_RETURN(directory, RunDirectory::Open(options.run_directory));
+  AHA_ASSIGN_OR_RETURN(store, StateStore::Open(directory->File(kDatabase)));
+  ControllerOptions controlled;
+  AHA_ASSIGN_OR_RETURN(controlled.epoch, Claim(options, *directory, *store));
+  AHA_RETURN_IF_ERROR(
+      directory->WriteWhole("job.yaml", JobToYaml(options.job)));
+  AHA_ASSIGN_OR_RETURN(weights, WeightsStore::Open(directory->File("weights")));
+  parts.plan = &plan;
+  parts.directory = directory.get();
+  parts.store = store.get();
+  parts.weights = weights.get();
+  parts.clock = MonotonicClock();
+  parts.wall_clock = [] { return absl::Now(); };
+  parts.series = Series(metrics);
+  AHA_ASSIGN_OR_RETURN(controller,
+                       Controller::New(controlled, std::move(parts)));
+  return absl::OkStatus();
+}
+
+absl::Status App::State::Serve(const rpc::ServiceFlags& flags) {
+  services = std::make_unique<Services>(*controller, *weights);
+  if (!flags.metrics_listen.empty()) {
+    AHA_ASSIGN_OR_RETURN(metrics_server, rpc::MetricsServer::Start(
+                                             flags.metrics_listen, metrics));
+  }
+  AHA_ASSIGN_OR_RETURN(server, rpc::Server::Start({.listen = flags.listen,
+                                                   .security = flags.security},
+                                                  services->All()));
+  controller->SetAddress(server->address());
+  server->SetReady(true);
+  const nlohmann::json endpoint = {
+      {"address", server->address()},
+      {"epoch", controller->epoch()},
+      {"pid", getpid()},
+      {"metrics_address",
+       metrics_server == nullptr ? "" : metrics_server->address()}};
+  AHA_RETURN_IF_ERROR(
+      directory->WriteWhole("endpoint.json", endpoint.dump() + "\n"));
+  AHA_LOG(kInfo) << "serves " << plan.job.name() << " at " << server->address()
+                 << ", epoch " << controller->epoch();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
+  auto state = std::make_unique<State>();
+  AHA_RETURN_IF_ERROR(state->Open(options));
+  // From here on ~App cleans up.
+  std::unique_ptr<App> app(new App(std::move(state)));
+  AHA_RETURN_IF_ERROR(app->state_->Serve(options.flags));
+  return app;
+}
+
+App::App(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+App::~App() {
+  if (state_->services) state_->services->Stop();
+  if (state_->server) state_->server->Shutdown(absl::Seconds(1));
+  if (state_->directory) state_->directory->Remove("endpoint.json");
+}
+
+const std::string& App::address() const { return state_->server->address(); }
+
+void App::Interrupt() {
+  MutexLock lock(state_->mutex);
+  state_->interrupted = true;
+  state_->wake.NotifyAll();
+}
+
+void App::Wait() {
+  const Clock clock = MonotonicClock();
+  std::optional<absl::Time> ended;
+  while (true) {
+    if (!ended.has_value() && state_->controller->Ended()) ended = clock();
+    if (ended.has_value() &&
+        (!state_->controller->HasMembers() || clock() - *ended > kLeaveTime)) {
+      // Time for the last answers and statuses to go out.
+      absl::SleepFor(absl::Milliseconds(200));
+      return;
+    }
+    MutexLock lock(state_->mutex);
+    if (state_->interrupted) return;
+    state_->wake.WaitFor(state_->mutex, absl::Milliseconds(100));
+    if (state_->interrupted) return;
+  }
+}
+
+absl::StatusOr<bool> HasSucceeded(const std::string& run_directory) {
+  const std::string path = absl::StrCat(run_directory, "/", kDatabase);
+  if (!std::filesystem::exists(path)) return false;
+  AHA_ASSIGN_OR_RETURN(const auto store, StateStore::Open(path));
+  AHA_ASSIGN_OR_RETURN(const auto state, store->Get("state"));
+  return state == StateName(v1::JOB_STATE_SUCCEEDED);
+}
+
+}  // namespace aha::coordinator

@@ -1,0 +1,51 @@
+// The coordinator's composition: storage, domain, services, endpoint.
+//
+// Thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "aha/v1/job.pb.h"
+#include "rpc/service_flags.h"
+
+namespace aha::coordinator {
+
+struct AppOptions {
+  rpc::ServiceFlags flags;
+  v1::Job job;  // Resolved.
+  std::string run_directory;
+  bool resume = false;
+};
+
+class App {
+ public:
+  // Serves when it returns.  FAILED_PRECONDITION: the run directory holds
+  // another job, an unfinished run and resume is false, or another coordinator.
+  // ALREADY_EXISTS: a port is in use.
+  static absl::StatusOr<std::unique_ptr<App>> Start(const AppOptions& options);
+  ~App();  // Removes endpoint.json and stops serving.
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  const std::string& address() const;
+
+  // Returns when the job has ended and its members have left (waiting 5 s for
+  // them), or at Interrupt.
+  void Wait();
+  // Ends Wait; the job can be resumed later.
+  void Interrupt();
+
+ private:
+  struct State;
+  explicit App(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Whether the run in `run_directory` has succeeded already, so that there is
+// nothing to resume.
+absl::StatusOr<bool> HasSucceeded(const std::string& run_directory);
+
+}  // namespace aha::coordinator

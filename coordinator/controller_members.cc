@@ -1,0 +1,307 @@
+// Members, leases, eval groups and waits.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "coordinator/controller.h"
+#include "coordinator/controller_internal.h"
+#include "rl/schedule.h"
+
+namespace aha::coordinator {
+namespace {
+
+constexpr uint32_t kMostGroupsALease = 4096;
+
+}  // namespace
+
+absl::StatusOr<v1::RegisterResponse> Controller::Register(
+    const v1::RegisterRequest& request) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  // Copied before it may be replaced.
+  std::vector<MemberInfo> before;
+  for (const MemberInfo* member : members_.All()) before.push_back(*member);
+  AHA_ASSIGN_OR_RETURN(const Membership::Joined joined,
+                       members_.Register(request));
+  for (const MemberInfo& member : before) {
+    if (member.id == joined.replaced) Lost(member, "replaced by a new process");
+  }
+  const bool known = std::any_of(
+      before.begin(), before.end(),
+      [&](const MemberInfo& member) { return member.id == joined.id; });
+  if (!known) {
+    Note("joined", absl::StrCat(RoleName(request.role()), " ", request.name(),
+                                " ", request.address()));
+  }
+  if (state_ == v1::JOB_STATE_PENDING && MissingLearners().empty()) {
+    SetState(v1::JOB_STATE_RUNNING);
+  }
+  v1::RegisterResponse response;
+  response.set_member_id(joined.id);
+  response.set_epoch(options_.epoch);
+  response.set_heartbeat_interval_ms(
+      static_cast<uint32_t>(absl::ToInt64Milliseconds(options_.heartbeat)));
+  *response.mutable_job() = parts_.plan->job;
+  response.set_run_directory(parts_.directory->path());
+  return response;
+}
+
+v1::Directive Controller::DirectiveFor(const MemberInfo& member) const {
+  if (over()) return v1::DIRECTIVE_STOP;
+  return member.draining ? v1::DIRECTIVE_DRAIN : v1::DIRECTIVE_RUN;
+}
+
+absl::StatusOr<v1::HeartbeatResponse> Controller::Heartbeat(
+    const v1::HeartbeatRequest& request) {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(MemberInfo* const member,
+                       members_.Touch(request.member_id(), request.epoch()));
+  member->waiting_for = request.waiting_for().substr(0, 1000);
+  member->tokens_per_second = std::max(0.0, request.tokens_per_second());
+  v1::HeartbeatResponse response;
+  response.set_directive(DirectiveFor(*member));
+  const std::vector<uint64_t> held(request.lease_ids().begin(),
+                                   request.lease_ids().end());
+  const std::vector<uint64_t> lost =
+      ledger_.has_value() ? ledger_->Renew(member->id, held) : held;
+  response.mutable_lost_lease_ids()->Assign(lost.begin(), lost.end());
+  for (const MemberInfo* other : members_.All()) {
+    if (other->role == v1::ROLE_ACTOR) continue;
+    v1::Peer& peer = *response.add_peers();
+    peer.set_role(other->role);
+    peer.set_name(other->name);
+    peer.set_address(other->address);
+    peer.set_rank(other->rank);
+  }
+  return response;
+}
+
+absl::Status Controller::Leave(const v1::LeaveRequest& request) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(const MemberInfo* const found,
+                       members_.Touch(request.member_id(), request.epoch()));
+  const MemberInfo member = *found;
+  members_.Remove(member.id);
+  Lost(member, "left");
+  return absl::OkStatus();
+}
+
+void Controller::Lost(const MemberInfo& member, const std::string& how) {
+  Note("lost",
+       absl::StrCat(RoleName(member.role), " ", member.name, ": ", how));
+  if (how != "left") parts_.series.members_lost.Increment();
+  if (ledger_.has_value()) ledger_->Return(member.id);
+  if (member.role != v1::ROLE_LEARNER || over()) return;
+  if (told_.erase(member.rank) == 0) return;  // It had not begun anything.
+  memory_lost_ = true;
+  if (state_ == v1::JOB_STATE_STOPPING) return End(v1::JOB_STATE_STOPPED);
+  if (!plan().trains() && (start_visible_ || member.rank != 0)) {
+    ++group_epoch_;  // The eval stage itself needs no learner any more.
+    return;
+  }
+  RollBack(absl::StrCat("learner rank ", member.rank, " ", how));
+}
+
+absl::Status Controller::ReportProblem(
+    const v1::ReportProblemRequest& request) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(const MemberInfo* const member,
+                       members_.Touch(request.member_id(), request.epoch()));
+  const std::string text =
+      absl::StrCat(member->name, ": ", request.message().substr(0, 4000));
+  if (request.fatal()) {
+    Fail(text);
+    return absl::OkStatus();
+  }
+  AHA_LOG(kWarning) << text;
+  parts_.series.problems.Increment();
+  parts_.directory->Event("problem", text);
+  return absl::OkStatus();
+}
+
+std::string Controller::ConsumerOf(uint32_t slot) const {
+  if (board_.has_value()) return address_;
+  const MemberInfo* learner =
+      members_.Learner(OwnerRank(slot, parts_.plan->learners));
+  return learner == nullptr ? "" : learner->address;
+}
+
+void Controller::FillLease(const LeasedGroup& group,
+                           const std::string& consumer, v1::Lease* lease) {
+  const uint32_t stage = history_.position().stage;
+  lease->set_lease_id(group.lease_id);
+  *lease->mutable_sampling() = plan().sampling;
+  const std::vector<const MemberInfo*> replicas =
+      members_.OfRole(v1::ROLE_REWARD);
+  lease->set_reward_address(
+      replicas[group.lease_id % replicas.size()]->address);
+  v1::GroupContext& context = *lease->mutable_group();
+  context.mutable_key()->set_stage(stage);
+  context.mutable_key()->set_step(group.step);
+  context.mutable_key()->set_slot(group.slot);
+  context.mutable_policy()->set_stage(stage);
+  context.mutable_policy()->set_version(
+      SamplingVersion(group.step, plan().lag));
+  SlotPrompt prompt = parts_.prompts(stage, group.step, group.slot);
+  context.set_prompt_id(std::move(prompt.id));
+  context.set_prompt(std::move(prompt.prompt));
+  context.set_reference(std::move(prompt.reference));
+  context.set_num_generations(plan().num_generations);
+  context.set_consumer(consumer);
+  context.set_epoch(options_.epoch);
+}
+
+absl::StatusOr<bool> Controller::TryLease(const v1::LeaseGroupsRequest& request,
+                                          v1::LeaseGroupsResponse* response) {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(const MemberInfo* const member,
+                       members_.Touch(request.member_id(), request.epoch()));
+  if (member->role != v1::ROLE_ACTOR || !member->certified()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "LeaseGroups: ", member->name, " is no actor with a certificate"));
+  }
+  if (request.max_groups() < 1 || request.max_groups() > kMostGroupsALease) {
+    return absl::InvalidArgumentError(absl::StrCat("max_groups: must be 1 to ",
+                                                   kMostGroupsALease, ", got ",
+                                                   request.max_groups()));
+  }
+  response->set_directive(DirectiveFor(*member));
+  if (response->directive() != v1::DIRECTIVE_RUN) return true;
+  if (state_ != v1::JOB_STATE_RUNNING || !ledger_.has_value() ||
+      members_.Count(v1::ROLE_REWARD) == 0) {
+    return false;
+  }
+  // All consumers or none: a group for a rank that is away would only wait.
+  if (!board_.has_value() && !MissingLearners().empty()) return false;
+  for (uint32_t i = 0; i < request.max_groups(); ++i) {
+    const std::optional<LeasedGroup> group = ledger_->Lease(member->id);
+    if (!group.has_value()) break;
+    FillLease(*group, ConsumerOf(group->slot), response->add_leases());
+    parts_.series.groups_leased.Increment();
+  }
+  return response->leases_size() > 0;
+}
+
+absl::Status Controller::CompleteLease(
+    const v1::CompleteLeaseRequest& request) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  AHA_RETURN_IF_ERROR(
+      members_.Touch(request.member_id(), request.epoch()).status());
+  const v1::GroupKey& key = request.key();
+  const Position& position = history_.position();
+  // Of a stage that is over, or of a lease from before a rollback: the
+  // consumer has it or will be given it again; nothing to do here.
+  if (!ledger_.has_value() || key.stage() != position.stage) {
+    return absl::OkStatus();
+  }
+  const absl::Status status =
+      ledger_->Complete(request.lease_id(), key.step(), key.slot());
+  if (absl::IsNotFound(status)) return absl::OkStatus();
+  if (status.ok()) parts_.series.groups_completed.Increment();
+  return status;
+}
+
+absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  const v1::GroupContext& context = group.context();
+  if (context.epoch() != options_.epoch) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "epoch: is ", options_.epoch, ", the group has ", context.epoch()));
+  }
+  const uint32_t stage = history_.position().stage;
+  if (!board_.has_value() || context.key().stage() != stage || over()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("key: eval stage ", context.key().stage(),
+                     " is not running; it is stage ", stage));
+  }
+  const absl::Status added = board_->Add(group);
+  if (absl::IsDataLoss(added)) Fail(std::string(added.message()));
+  AHA_RETURN_IF_ERROR(added);
+  ledger_->Deliver(0, context.key().slot());
+  if (!board_->Complete()) return absl::OkStatus();
+  const EvalResult result = board_->Result();
+  AHA_RETURN_IF_ERROR(
+      history_.AddEval({.stage = stage,
+                        .prompts = result.prompts,
+                        .pass_at_1 = result.pass_at_1,
+                        .mean_completion_length = result.mean_completion_length,
+                        .tokens = result.tokens},
+                       StageSeconds(stage)));
+  parts_.series.tokens.Increment(static_cast<double>(result.tokens));
+  Note("eval", absl::StrCat(plan().name, ": pass@1 ", result.pass_at_1,
+                            " over ", result.prompts, " prompts, mean length ",
+                            result.mean_completion_length));
+  Advance();
+  return absl::OkStatus();
+}
+
+std::vector<std::pair<std::string, std::string>> Controller::Missing() const {
+  std::vector<std::pair<std::string, std::string>> missing;
+  const bool eval_runs = board_.has_value() && start_visible_;
+  const std::string learners = MissingLearners();
+  if (!learners.empty() && !eval_runs)
+    missing.emplace_back("learners", learners);
+  if (ledger_.has_value()) {
+    if (members_.Count(v1::ROLE_REWARD) == 0) {
+      missing.emplace_back("reward_replicas", "a reward replica");
+    }
+    const LedgerCounts counts = ledger_->Counts();
+    if (members_.Count(v1::ROLE_ACTOR) == 0 &&
+        counts.pending + counts.leased > 0) {
+      missing.emplace_back(
+          "actors", absl::StrCat("an actor (", counts.pending + counts.leased,
+                                 " groups to sample)"));
+    }
+  }
+  if (learners.empty() && !start_visible_) {
+    missing.emplace_back(
+        "weights", absl::StrCat("rank 0 to publish the first weights of stage ",
+                                history_.position().stage, " (", plan().name,
+                                ", version ", first_step_, ")"));
+  }
+  return missing;
+}
+
+void Controller::CheckWaits(absl::Time now) {
+  if (state_ == v1::JOB_STATE_PAUSED) return missing_since_.clear();
+  const auto missing = Missing();
+  std::map<std::string, absl::Time> since;
+  for (const auto& [what, text] : missing) {
+    const auto it = missing_since_.find(what);
+    since[what] = it == missing_since_.end() ? now : it->second;
+    if (const auto series = parts_.series.waits.find(what);
+        series != parts_.series.waits.end()) {
+      series->second.Increment(
+          std::max(0.0, absl::ToDoubleSeconds(now - last_tick_)));
+    }
+    if (now - since[what] > parts_.plan->wait) {
+      return Fail(absl::StrCat("waited ",
+                               absl::FormatDuration(parts_.plan->wait), " for ",
+                               text, " (cluster.wait_seconds); see its log"));
+    }
+  }
+  missing_since_ = std::move(since);
+}
+
+void Controller::UpdateGauges() {
+  const Series& series = parts_.series;
+  const auto count = [&](v1::Role role) {
+    return static_cast<double>(members_.Count(role));
+  };
+  series.actors.Set(count(v1::ROLE_ACTOR));
+  series.rewards.Set(count(v1::ROLE_REWARD));
+  series.learners.Set(count(v1::ROLE_LEARNER));
+  const LedgerCounts counts =
+      ledger_.has_value() ? ledger_->Counts() : LedgerCounts{};
+  series.groups_pending.Set(static_cast<double>(counts.pending));
+  series.groups_in_flight.Set(static_cast<double>(counts.leased));
+  series.groups_delivered.Set(static_cast<double>(counts.delivered));
+}
+
+}  // namespace aha::coordinator

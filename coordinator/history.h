@@ -1,0 +1,96 @@
+// What was committed so far, and from where the job can go on.
+//
+// A job stands at a position: (stage, step) and the chain of checksums up to
+// there.  Going back to a checkpoint moves the position, but not what is known:
+// a step that is computed again must come out as it did, or the promise (one
+// job, one checksum) is broken and the job fails with DATA_LOSS.
+//
+// Durable through StateStore.  Thread-compatible: callers lock.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/hash.h"
+#include "coordinator/plan.h"
+#include "coordinator/state_store.h"
+
+namespace aha::coordinator {
+
+struct Position {
+  uint32_t stage = 0;    // The number of stages: all are done.
+  uint64_t step = 0;     // The next one.
+  Hash128 chain = {};    // Zero before the first step.
+  Hash128 weights = {};  // Of the latest commit; zero before it.
+  friend bool operator==(const Position&, const Position&) = default;
+};
+
+struct Totals {
+  uint64_t steps = 0;
+  uint64_t tokens = 0;
+  uint64_t tokens_compared = 0;
+  uint64_t tokens_differing = 0;
+};
+
+class History {
+ public:
+  // Reads the store.  Neither argument is owned.
+  static absl::StatusOr<History> Load(const JobPlan* plan, StateStore* store);
+
+  const Position& position() const { return position_; }
+  // Of the commits before the position.
+  Totals totals() const;
+  // Their lines of metrics.jsonl, in order.
+  absl::StatusOr<std::string> MetricsLines();
+  std::map<std::string, double> latest_metrics(uint32_t stage) const;
+
+  // The checkpoint that leads to the position, or the newest before it.
+  const std::optional<CheckpointRecord>& checkpoint() const {
+    return checkpoint_;
+  }
+  // Whether a learner that holds nothing can be brought to the position.
+  bool CheckpointFits() const;
+
+  // Moves to the newest checkpoint below `run_directory` whose manifest and
+  // parts verify; without any, to the job's start.  Those that were refused
+  // are in the result, a line each.
+  std::vector<std::string> GoBack(const std::string& run_directory);
+
+  // OK and `*again` set: the same commit was recorded already and the position
+  // is beyond it.  DATA_LOSS: other bits than before.  FAILED_PRECONDITION:
+  // not the next step.
+  absl::Status Commit(const CommitRecord& commit, double stage_seconds,
+                      bool* again);
+  absl::Status AddCheckpoint(const CheckpointRecord& checkpoint,
+                             double stage_seconds);
+  absl::Status AddEval(const EvalRecord& eval, double stage_seconds);
+
+  // To the next stage without a stored eval result.
+  void Advance();
+
+  // The recorded checksum of a version, if it was committed ever.
+  std::optional<Hash128> KnownWeights(uint32_t stage, uint64_t version) const;
+  const std::map<uint32_t, EvalRecord>& evals() const { return evals_; }
+
+ private:
+  History(const JobPlan* plan, StateStore* store)
+      : plan_(plan), store_(store) {}
+  void SkipFinishedEvals();
+  Position After(const CheckpointRecord& checkpoint) const;
+
+  const JobPlan* plan_;
+  StateStore* store_;
+  Position position_;
+  std::optional<CheckpointRecord> checkpoint_;
+  std::map<std::pair<uint32_t, uint64_t>, CommitRecord> commits_;
+  std::vector<CheckpointRecord> checkpoints_;
+  std::map<uint32_t, EvalRecord> evals_;
+};
+
+}  // namespace aha::coordinator

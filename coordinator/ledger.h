@@ -1,0 +1,119 @@
+// The ledger of one stage: who has which group, and what became of it.
+//
+//   pending --Lease--> leased --Complete--> delivered --Train--> (gone)
+//      ^                  |
+//      +---- expiry, death, Return ----+
+//
+// Open are the steps [next, next + lag]: next is the first that was not
+// trained.  A step's groups can be leased once the version they are sampled
+// with, max(0, step - lag), is visible.  The lowest (step, slot) goes first,
+// whoever asks.
+//
+// A group may be sampled twice (an actor that was slow, another that took
+// over): both make the same bits, and whoever delivers first completes it.
+//
+// Thread-compatible: callers lock.  Time comes from the clock.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+
+namespace aha::coordinator {
+
+struct LedgerOptions {
+  uint64_t first_step = 0;
+  uint64_t steps = 1;   // Of the stage.
+  uint32_t groups = 1;  // Slots in a step.
+  uint64_t lag = 0;
+  absl::Duration lease = absl::Seconds(60);
+  // Lease ids are never used again, not even by the ledger that follows.
+  uint64_t first_lease_id = 1;
+};
+
+struct LeasedGroup {
+  uint64_t lease_id = 0;
+  uint64_t step = 0;
+  uint32_t slot = 0;
+};
+
+struct LedgerCounts {
+  uint64_t pending = 0;  // Only those that can be leased now.
+  uint64_t leased = 0;
+  uint64_t delivered = 0;
+};
+
+class Ledger {
+ public:
+  Ledger(const LedgerOptions& options, Clock clock);
+
+  // Weights that may be sampled with.
+  void MakeVisible(uint64_t version);
+
+  // The next pending group, or nothing.
+  std::optional<LeasedGroup> Lease(uint64_t member);
+
+  // Renews what `member` still holds of `lease_ids`; returns the rest.  What
+  // it holds but no longer names was lost on its way to it: given back.
+  std::vector<uint64_t> Renew(uint64_t member,
+                              const std::vector<uint64_t>& lease_ids);
+
+  // Everything that a dead or leaving member holds.
+  void Return(uint64_t member);
+
+  // The consumer has the group.  OK also if the lease has expired meanwhile or
+  // the group is long trained; INVALID_ARGUMENT if the lease was for another
+  // group.  NOT_FOUND: no such lease in this ledger.
+  absl::Status Complete(uint64_t lease_id, uint64_t step, uint32_t slot);
+
+  // A consumer in this process has it, by whatever lease.
+  void Deliver(uint64_t step, uint32_t slot);
+
+  // The step is trained, with these slots or others: it closes, and the next
+  // one opens.  REQUIRES: step == next_step().
+  void Train(uint64_t step);
+
+  // Takes back what was not renewed in time; how many that were.
+  uint64_t Expire();
+
+  uint64_t next_step() const { return next_step_; }
+  uint64_t next_lease_id() const { return next_lease_id_; }
+  LedgerCounts Counts() const;
+  uint64_t HeldBy(uint64_t member) const;
+
+ private:
+  enum class State : uint8_t { kPending, kLeased, kDelivered };
+  struct Held {
+    uint64_t member = 0;
+    uint64_t step = 0;
+    uint32_t slot = 0;
+    absl::Time granted;
+    absl::Time expires;
+  };
+  using Holds = std::map<uint64_t, Held>;
+
+  void OpenSteps();
+  bool CanSample(uint64_t step) const;
+  State* Find(uint64_t step, uint32_t slot);
+  Holds::iterator GiveBack(Holds::iterator held);
+  // Ends every lease of a group but changes nothing else.
+  void Withdraw(uint64_t step, uint32_t slot);
+
+  const LedgerOptions options_;
+  const Clock clock_;
+  uint64_t next_step_;
+  uint64_t next_lease_id_;
+  std::set<uint64_t> visible_;
+  std::map<uint64_t, std::vector<State>> open_;
+  Holds held_;
+  // Every lease ever given for an open step, for late completions.
+  std::map<uint64_t, std::pair<uint64_t, uint32_t>> given_;
+};
+
+}  // namespace aha::coordinator

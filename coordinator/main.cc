@@ -1,0 +1,57 @@
+// aha-coordinator: the job's authority.  See controller.h.
+#include <CLI/CLI.hpp>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "coordinator/app.h"
+#include "job/job.h"
+#include "rpc/cancellation.h"
+#include "rpc/service_flags.h"
+#include "rpc/signals.h"
+
+namespace aha::coordinator {
+namespace {
+
+absl::Status Run(AppOptions options, std::string job_path,
+                 rpc::Cancellation& stop) {
+  if (job_path.empty()) job_path = options.run_directory + "/job.yaml";
+  AHA_ASSIGN_OR_RETURN(options.job, LoadJob(job_path));
+  if (options.resume) {
+    AHA_ASSIGN_OR_RETURN(const bool done, HasSucceeded(options.run_directory));
+    if (done) {
+      AHA_LOG(kInfo) << "the job has succeeded already; nothing to resume";
+      return absl::OkStatus();
+    }
+  }
+  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<App> app, App::Start(options));
+  const rpc::Cancellation::Registration interrupt(&stop,
+                                                  [&] { app->Interrupt(); });
+  app->Wait();
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  rpc::Cancellation stop;
+  const rpc::SignalWatcher signals([&stop](int) { stop.Cancel(); });
+  AppOptions options;
+  std::string job_path;
+  CLI::App app("The coordinator of one Aha job.", "aha-coordinator");
+  rpc::AddServiceFlags(app, rpc::DialsCoordinator::kNo, options.flags);
+  app.add_option("--job", job_path,
+                 "Job file (YAML); job.yaml of the run directory if absent");
+  app.add_option("--run-dir", options.run_directory,
+                 "Directory of the run; made if it is not there")
+      ->required();
+  app.add_flag("--resume", options.resume,
+               "Go on with the run that the directory holds");
+  if (const auto code =
+          rpc::ParseServiceFlags(app, argc, argv, options.flags)) {
+    return *code;
+  }
+  return rpc::Exit(Run(std::move(options), std::move(job_path), stop));
+}
+
+}  // namespace
+}  // namespace aha::coordinator
+
+int main(int argc, char** argv) { return aha::coordinator::Main(argc, argv); }

@@ -1,0 +1,186 @@
+#include "coordinator/membership.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace aha::coordinator {
+
+const char* RoleName(v1::Role role) {
+  switch (role) {
+    case v1::ROLE_ACTOR:
+      return "actor";
+    case v1::ROLE_REWARD:
+      return "reward";
+    case v1::ROLE_LEARNER:
+      return "learner";
+    default:
+      return "unknown";
+  }
+}
+
+Membership::Membership(const MembershipOptions& options, Clock clock)
+    : options_(options), clock_(std::move(clock)) {}
+
+absl::Status Membership::CheckRequest(
+    const v1::RegisterRequest& request) const {
+  if (request.role() < v1::ROLE_ACTOR || request.role() > v1::ROLE_LEARNER) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "role: must be actor, reward or learner, got ", request.role()));
+  }
+  if (request.name().empty() || request.name().size() > 200) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "name: must have 1 to 200 characters, got ", request.name().size()));
+  }
+  if (request.incarnation().empty()) {
+    return absl::InvalidArgumentError("incarnation: must not be empty");
+  }
+  if (request.role() != v1::ROLE_ACTOR && request.address().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("address: ", request.name(), " must say where it serves"));
+  }
+  if (request.role() == v1::ROLE_LEARNER &&
+      request.rank() >= options_.learners) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("rank: must be below cluster.learners (",
+                     options_.learners, "), got ", request.rank()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Membership::CheckCertificate(
+    const v1::RegisterRequest& request) const {
+  if (request.certificate().digest().empty()) return absl::OkStatus();
+  for (const auto& [id, other] : members_) {
+    const bool itself =
+        other.role == request.role() && other.name == request.name();
+    if (itself || !other.certified() ||
+        other.certificate.digest() == request.certificate().digest()) {
+      continue;
+    }
+    return absl::FailedPreconditionError(
+        absl::StrCat("certificate: ", request.name(), " (",
+                     request.certificate().numeric_class(),
+                     ") would not compute the same "
+                     "bits as ",
+                     other.name, " (", other.certificate.numeric_class(), ")"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Membership::Joined> Membership::Register(
+    const v1::RegisterRequest& request) {
+  AHA_RETURN_IF_ERROR(CheckRequest(request));
+  AHA_RETURN_IF_ERROR(CheckCertificate(request));
+  const absl::Time now = clock_();
+  Joined joined;
+  for (const auto& [id, other] : members_) {
+    if (other.role != request.role()) continue;
+    const bool same_name = other.name == request.name();
+    const bool same_rank =
+        request.role() == v1::ROLE_LEARNER && other.rank == request.rank();
+    if (!same_name && !same_rank) continue;
+    if (same_name && other.incarnation == request.incarnation()) {
+      joined.id = id;
+    } else if (now - other.last_seen < options_.takeover) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          RoleName(other.role), " ", other.name,
+          same_rank ? absl::StrCat(" (rank ", other.rank, ")") : "",
+          " is alive as another process"));
+    } else {
+      joined.replaced = id;
+    }
+  }
+  if (joined.replaced != 0) members_.erase(joined.replaced);
+  if (joined.id == 0) joined.id = next_id_++;
+  MemberInfo& member = members_[joined.id];
+  member.id = joined.id;
+  member.role = request.role();
+  member.name = request.name();
+  member.incarnation = request.incarnation();
+  member.address = request.address();
+  member.metrics_address = request.metrics_address();
+  member.rank = request.rank();
+  if (!request.certificate().digest().empty()) {
+    member.certificate = request.certificate();
+  }
+  member.last_seen = now;
+  return joined;
+}
+
+absl::StatusOr<MemberInfo*> Membership::Touch(uint64_t id, uint64_t epoch) {
+  if (epoch != options_.epoch) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("epoch: is ", options_.epoch, ", the request has ", epoch,
+                     "; register anew"));
+  }
+  const auto it = members_.find(id);
+  if (it == members_.end()) {
+    return absl::NotFoundError(absl::StrCat("member_id: ", id,
+                                            " is not a living member; register "
+                                            "anew"));
+  }
+  it->second.last_seen = clock_();
+  return &it->second;
+}
+
+bool Membership::Remove(uint64_t id) { return members_.erase(id) > 0; }
+
+std::vector<MemberInfo> Membership::Expire() {
+  const absl::Time now = clock_();
+  std::vector<MemberInfo> dead;
+  for (auto it = members_.begin(); it != members_.end();) {
+    if (now - it->second.last_seen < options_.ttl) {
+      ++it;
+      continue;
+    }
+    dead.push_back(std::move(it->second));
+    it = members_.erase(it);
+  }
+  return dead;
+}
+
+absl::Status Membership::Drain(const std::string& name) {
+  for (auto& [id, member] : members_) {
+    if (member.name != name) continue;
+    if (member.role != v1::ROLE_ACTOR) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, " is no actor; only actors can be drained"));
+    }
+    member.draining = true;
+    return absl::OkStatus();
+  }
+  return absl::NotFoundError(absl::StrCat("no living member is named ", name));
+}
+
+const MemberInfo* Membership::Find(uint64_t id) const {
+  const auto it = members_.find(id);
+  return it == members_.end() ? nullptr : &it->second;
+}
+
+const MemberInfo* Membership::Learner(uint32_t rank) const {
+  for (const auto& [id, member] : members_) {
+    if (member.role == v1::ROLE_LEARNER && member.rank == rank &&
+        member.certified()) {
+      return &member;
+    }
+  }
+  return nullptr;
+}
+
+std::vector<const MemberInfo*> Membership::All() const {
+  std::vector<const MemberInfo*> all;
+  for (const auto& [id, member] : members_) all.push_back(&member);
+  return all;
+}
+
+std::vector<const MemberInfo*> Membership::OfRole(v1::Role role) const {
+  std::vector<const MemberInfo*> some;
+  for (const auto& [id, member] : members_) {
+    if (member.role == role) some.push_back(&member);
+  }
+  return some;
+}
+
+}  // namespace aha::coordinator

@@ -1,0 +1,97 @@
+// Who belongs to the cluster.
+//
+// A member is known by (role, name) and by the incarnation of its process.  It
+// lives while it is heard of: after `ttl` of silence it is dead.  A process
+// that starts under a name whose owner has been silent for `takeover` takes the
+// name over at once, so that a restarted actor need not wait for the whole ttl.
+//
+// Actors and learners carry a certificate.  All living ones must agree (equal
+// digests: equal bits), else the newcomer is refused.
+//
+// Thread-compatible: callers lock.  Time comes from the clock.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "aha/v1/coordinator.pb.h"
+#include "base/clock.h"
+
+namespace aha::coordinator {
+
+struct MembershipOptions {
+  uint64_t epoch = 1;
+  absl::Duration ttl = absl::Seconds(60);
+  absl::Duration takeover = absl::Seconds(3);
+  uint32_t learners = 1;  // Ranks 0 .. learners-1.
+};
+
+struct MemberInfo {
+  uint64_t id = 0;
+  v1::Role role = v1::ROLE_UNSPECIFIED;
+  std::string name;
+  std::string incarnation;
+  std::string address;
+  std::string metrics_address;
+  uint32_t rank = 0;
+  v1::Certificate certificate;  // Empty until the second Register.
+  absl::Time last_seen;
+  std::string waiting_for;
+  double tokens_per_second = 0;
+  bool draining = false;
+
+  bool certified() const { return !certificate.digest().empty(); }
+};
+
+class Membership {
+ public:
+  Membership(const MembershipOptions& options, Clock clock);
+
+  struct Joined {
+    uint64_t id = 0;
+    // Another process of this name, now dead; 0 if there was none.
+    uint64_t replaced = 0;
+  };
+  // INVALID_ARGUMENT: a field is missing or out of range.
+  // ALREADY_EXISTS: the name, or the learner's rank, belongs to a living other.
+  // FAILED_PRECONDITION: the certificate is another than the fleet's.
+  absl::StatusOr<Joined> Register(const v1::RegisterRequest& request);
+
+  // Who calls; hearing of it keeps it alive.  FAILED_PRECONDITION: another
+  // epoch.  NOT_FOUND: no living member.
+  absl::StatusOr<MemberInfo*> Touch(uint64_t id, uint64_t epoch);
+
+  // Forgets it; false if it was not there.
+  bool Remove(uint64_t id);
+
+  // Forgets those that fell silent, and returns them.
+  std::vector<MemberInfo> Expire();
+
+  // NOT_FOUND: no such living member.
+  absl::Status Drain(const std::string& name);
+
+  // Null if not living.
+  const MemberInfo* Find(uint64_t id) const;
+  const MemberInfo* Learner(uint32_t rank) const;  // Certified ones only.
+  std::vector<const MemberInfo*> All() const;
+  std::vector<const MemberInfo*> OfRole(v1::Role role) const;
+  uint64_t Count(v1::Role role) const { return OfRole(role).size(); }
+
+ private:
+  absl::Status CheckRequest(const v1::RegisterRequest& request) const;
+  absl::Status CheckCertificate(const v1::RegisterRequest& request) const;
+
+  const MembershipOptions options_;
+  const Clock clock_;
+  uint64_t next_id_ = 1;
+  std::map<uint64_t, MemberInfo> members_;
+};
+
+const char* RoleName(v1::Role role);  // "actor"
+
+}  // namespace aha::coordinator

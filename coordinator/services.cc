@@ -1,0 +1,60 @@
+#include "coordinator/services.h"
+
+#include "coordinator/admin_service.h"
+#include "coordinator/coordinator_service.h"
+#include "coordinator/poller.h"
+#include "coordinator/weights_service.h"
+
+namespace aha::coordinator {
+namespace {
+
+// So often statuses are pushed and time is looked at.
+constexpr absl::Duration kInterval = absl::Milliseconds(100);
+// Seconds and rates in a status move without a change.
+constexpr int kPushAtLeastEvery = 10;
+
+}  // namespace
+
+struct Services::State {
+  State(Controller& c, WeightsStore& store)
+      : controller(c),
+        admin(c),
+        sink(c),
+        weights(c, store),
+        poller(kInterval, [this](bool changed) { Tick(changed); }),
+        coordinator(c, poller) {}
+
+  void Tick(bool changed) {
+    controller.Tick();
+    quiet = changed ? 0 : quiet + 1;
+    if (quiet % kPushAtLeastEvery == 0) admin.Push();
+  }
+
+  Controller& controller;
+  AdminService admin;
+  SinkService sink;
+  WeightsService weights;
+  int quiet = 0;
+  Poller poller;
+  CoordinatorService coordinator;
+};
+
+Services::Services(Controller& controller, WeightsStore& weights)
+    : state_(std::make_unique<State>(controller, weights)) {
+  controller.SetListener([poller = &state_->poller] { poller->Kick(); });
+}
+
+Services::~Services() { Stop(); }
+
+std::vector<grpc::Service*> Services::All() {
+  return {&state_->coordinator, &state_->sink, &state_->weights,
+          &state_->admin};
+}
+
+void Services::Stop() {
+  state_->controller.SetListener(nullptr);
+  state_->poller.Stop();
+  state_->admin.Stop();
+}
+
+}  // namespace aha::coordinator

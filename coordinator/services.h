@@ -1,0 +1,41 @@
+// The four gRPC services of the coordinator: they translate, the controller
+// decides.
+//
+//   Services services(controller, weights);
+//   rpc::Server::Start(options, services.All());
+//   ...
+//   services.Stop();          // Ends long polls and watches,
+//   server->Shutdown(grace);  // so that this returns.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "coordinator/controller.h"
+#include "coordinator/weights_store.h"
+
+namespace grpc {
+class Service;
+}  // namespace grpc
+
+namespace aha::coordinator {
+
+class Services {
+ public:
+  // Both must outlive the services.  Sets the controller's listener and calls
+  // its Tick.
+  Services(Controller& controller, WeightsStore& weights);
+  ~Services();
+  Services(const Services&) = delete;
+  Services& operator=(const Services&) = delete;
+
+  std::vector<grpc::Service*> All();
+  // Answers every call that waits.  Idempotent.
+  void Stop();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace aha::coordinator

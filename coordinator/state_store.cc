@@ -1,0 +1,232 @@
+#include "coordinator/state_store.h"
+
+#include <utility>
+
+#include "base/status.h"
+#include "coordinator/sqlite.h"
+
+namespace aha::coordinator {
+namespace {
+
+constexpr char kSchema[] = R"(
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS stages (stage INTEGER PRIMARY KEY, seconds REAL);
+  CREATE TABLE IF NOT EXISTS commits (
+    stage INTEGER, step INTEGER, weights TEXT, chain TEXT, groups INTEGER,
+    tokens INTEGER, compared INTEGER, differing INTEGER, metrics TEXT,
+    PRIMARY KEY (stage, step));
+  CREATE TABLE IF NOT EXISTS checkpoints (
+    stage INTEGER, next_step INTEGER, directory TEXT, weights TEXT, chain TEXT,
+    stage_done INTEGER, PRIMARY KEY (stage, next_step));
+  CREATE TABLE IF NOT EXISTS evals (
+    stage INTEGER PRIMARY KEY, prompts INTEGER, pass_at_1 REAL, length REAL,
+    tokens INTEGER);
+)";
+
+constexpr char kPutSeconds[] = "INSERT OR REPLACE INTO stages VALUES (?, ?)";
+
+// Rolls back unless committed.
+class Transaction {
+ public:
+  explicit Transaction(sqlite3* db) : db_(db) {}
+  ~Transaction() {
+    if (open_) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+  }
+  absl::Status Begin() {
+    AHA_RETURN_IF_ERROR(Exec("BEGIN IMMEDIATE"));
+    open_ = true;
+    return absl::OkStatus();
+  }
+  absl::Status Commit() {
+    AHA_RETURN_IF_ERROR(Exec("COMMIT"));
+    open_ = false;
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Exec(const char* sql) {
+    const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
+    return code == SQLITE_OK ? absl::OkStatus() : FromSqlite(db_, code, sql);
+  }
+
+  sqlite3* const db_;
+  bool open_ = false;
+};
+
+absl::Status PutSeconds(sqlite3* db, uint32_t stage, double seconds) {
+  AHA_ASSIGN_OR_RETURN(Statement put, Statement::Prepare(db, kPutSeconds));
+  return put.Bind(stage).Bind(seconds).Run();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<StateStore>> StateStore::Open(
+    const std::string& path) {
+  sqlite3* db = nullptr;
+  const int opened = sqlite3_open_v2(
+      path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  std::unique_ptr<StateStore> store(new StateStore(db));
+  if (opened != SQLITE_OK) return FromSqlite(db, opened, path);
+  sqlite3_busy_timeout(db, 5'000);
+  const int made = sqlite3_exec(db, kSchema, nullptr, nullptr, nullptr);
+  if (made != SQLITE_OK) return FromSqlite(db, made, path);
+  return store;
+}
+
+StateStore::~StateStore() { sqlite3_close(db_); }
+
+absl::StatusOr<std::optional<std::string>> StateStore::Get(
+    const std::string& key) {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(
+      Statement get,
+      Statement::Prepare(db_, "SELECT value FROM meta WHERE key = ?"));
+  AHA_ASSIGN_OR_RETURN(const bool found, get.Bind(key).Step());
+  if (!found) return std::optional<std::string>();
+  return std::optional<std::string>(get.Text(0));
+}
+
+absl::Status StateStore::Set(const std::map<std::string, std::string>& values) {
+  MutexLock lock(mutex_);
+  Transaction transaction(db_);
+  AHA_RETURN_IF_ERROR(transaction.Begin());
+  for (const auto& [key, value] : values) {
+    AHA_ASSIGN_OR_RETURN(
+        Statement put,
+        Statement::Prepare(db_, "INSERT OR REPLACE INTO meta VALUES (?, ?)"));
+    AHA_RETURN_IF_ERROR(put.Bind(key).Bind(value).Run());
+  }
+  return transaction.Commit();
+}
+
+absl::Status StateStore::PutCommit(const CommitRecord& commit,
+                                   double stage_seconds) {
+  MutexLock lock(mutex_);
+  Transaction transaction(db_);
+  AHA_RETURN_IF_ERROR(transaction.Begin());
+  AHA_ASSIGN_OR_RETURN(
+      Statement put, Statement::Prepare(db_,
+                                        "INSERT OR REPLACE INTO commits VALUES "
+                                        "(?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  put.Bind(commit.stage).Bind(commit.step).Bind(commit.weights.Hex());
+  put.Bind(commit.chain.Hex()).Bind(commit.groups).Bind(commit.tokens);
+  put.Bind(commit.tokens_compared).Bind(commit.tokens_differing);
+  AHA_RETURN_IF_ERROR(put.Bind(commit.metrics_line).Run());
+  AHA_RETURN_IF_ERROR(PutSeconds(db_, commit.stage, stage_seconds));
+  return transaction.Commit();
+}
+
+absl::Status StateStore::PutCheckpoint(const CheckpointRecord& checkpoint,
+                                       double stage_seconds) {
+  MutexLock lock(mutex_);
+  Transaction transaction(db_);
+  AHA_RETURN_IF_ERROR(transaction.Begin());
+  AHA_ASSIGN_OR_RETURN(
+      Statement put,
+      Statement::Prepare(
+          db_, "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)"));
+  put.Bind(checkpoint.stage).Bind(checkpoint.next_step);
+  put.Bind(checkpoint.directory).Bind(checkpoint.weights.Hex());
+  put.Bind(checkpoint.chain.Hex());
+  AHA_RETURN_IF_ERROR(put.Bind(uint64_t{checkpoint.stage_done}).Run());
+  AHA_RETURN_IF_ERROR(PutSeconds(db_, checkpoint.stage, stage_seconds));
+  return transaction.Commit();
+}
+
+absl::Status StateStore::PutEval(const EvalRecord& eval, double stage_seconds) {
+  MutexLock lock(mutex_);
+  Transaction transaction(db_);
+  AHA_RETURN_IF_ERROR(transaction.Begin());
+  AHA_ASSIGN_OR_RETURN(
+      Statement put,
+      Statement::Prepare(
+          db_, "INSERT OR REPLACE INTO evals VALUES (?, ?, ?, ?, ?)"));
+  put.Bind(eval.stage).Bind(eval.prompts).Bind(eval.pass_at_1);
+  put.Bind(eval.mean_completion_length);
+  AHA_RETURN_IF_ERROR(put.Bind(eval.tokens).Run());
+  AHA_RETURN_IF_ERROR(PutSeconds(db_, eval.stage, stage_seconds));
+  return transaction.Commit();
+}
+
+absl::Status StateStore::PutStageSeconds(uint32_t stage, double seconds) {
+  MutexLock lock(mutex_);
+  return PutSeconds(db_, stage, seconds);
+}
+
+absl::StatusOr<std::vector<CommitRecord>> StateStore::Commits() {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(
+      Statement get,
+      Statement::Prepare(db_, "SELECT * FROM commits ORDER BY stage, step"));
+  std::vector<CommitRecord> commits;
+  while (true) {
+    AHA_ASSIGN_OR_RETURN(const bool found, get.Step());
+    if (!found) return commits;
+    CommitRecord commit;
+    commit.stage = static_cast<uint32_t>(get.Number(0));
+    commit.step = get.Number(1);
+    AHA_ASSIGN_OR_RETURN(commit.weights, Hash128::FromHex(get.Text(2)));
+    AHA_ASSIGN_OR_RETURN(commit.chain, Hash128::FromHex(get.Text(3)));
+    commit.groups = get.Number(4);
+    commit.tokens = get.Number(5);
+    commit.tokens_compared = get.Number(6);
+    commit.tokens_differing = get.Number(7);
+    commit.metrics_line = get.Text(8);
+    commits.push_back(std::move(commit));
+  }
+}
+
+absl::StatusOr<std::vector<CheckpointRecord>> StateStore::Checkpoints() {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(
+      Statement get,
+      Statement::Prepare(
+          db_, "SELECT * FROM checkpoints ORDER BY stage, next_step"));
+  std::vector<CheckpointRecord> checkpoints;
+  while (true) {
+    AHA_ASSIGN_OR_RETURN(const bool found, get.Step());
+    if (!found) return checkpoints;
+    CheckpointRecord checkpoint;
+    checkpoint.stage = static_cast<uint32_t>(get.Number(0));
+    checkpoint.next_step = get.Number(1);
+    checkpoint.directory = get.Text(2);
+    AHA_ASSIGN_OR_RETURN(checkpoint.weights, Hash128::FromHex(get.Text(3)));
+    AHA_ASSIGN_OR_RETURN(checkpoint.chain, Hash128::FromHex(get.Text(4)));
+    checkpoint.stage_done = get.Number(5) != 0;
+    checkpoints.push_back(std::move(checkpoint));
+  }
+}
+
+absl::StatusOr<std::vector<EvalRecord>> StateStore::Evals() {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(
+      Statement get,
+      Statement::Prepare(db_, "SELECT * FROM evals ORDER BY stage"));
+  std::vector<EvalRecord> evals;
+  while (true) {
+    AHA_ASSIGN_OR_RETURN(const bool found, get.Step());
+    if (!found) return evals;
+    evals.push_back({.stage = static_cast<uint32_t>(get.Number(0)),
+                     .prompts = get.Number(1),
+                     .pass_at_1 = get.Real(2),
+                     .mean_completion_length = get.Real(3),
+                     .tokens = get.Number(4)});
+  }
+}
+
+absl::StatusOr<std::map<uint32_t, double>> StateStore::StageSeconds() {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(
+      Statement get,
+      Statement::Prepare(db_, "SELECT stage, seconds FROM stages"));
+  std::map<uint32_t, double> seconds;
+  while (true) {
+    AHA_ASSIGN_OR_RETURN(const bool found, get.Step());
+    if (!found) return seconds;
+    seconds[static_cast<uint32_t>(get.Number(0))] = get.Real(1);
+  }
+}
+
+}  // namespace aha::coordinator

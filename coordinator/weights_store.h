@@ -1,0 +1,132 @@
+// Weights by version, as hashed bytes in files.
+//
+//   Begin --> Append (in order, each piece hashed) --> Finish: staged
+//   staged --Commit--> visible --> Read ... --Drop--> gone
+//
+// A version is visible whole or not at all.  Finish verifies the whole
+// checksum and renames the file; publishing the same bytes again is harmless,
+// other bytes under the same id are DATA_LOSS.  Nothing is read into memory but
+// one piece at a time, and nothing is synced: after a crash the learner
+// publishes again, so what an earlier process left is deleted at the start.
+//
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/hash.h"
+#include "base/mutex.h"
+
+namespace aha::coordinator {
+
+constexpr size_t kMaxPieceBytes = 1 << 20;
+
+struct VersionId {
+  uint32_t stage = 0;
+  uint64_t version = 0;
+  friend auto operator<=>(const VersionId&, const VersionId&) = default;
+};
+
+struct VersionInfo {
+  uint64_t bytes = 0;
+  Hash128 checksum;
+  friend bool operator==(const VersionInfo&, const VersionInfo&) = default;
+};
+
+// A version on its way in.  Dropped unfinished, it leaves nothing behind.
+// Owned by one thread at a time.
+class IncomingVersion {
+ public:
+  ~IncomingVersion();
+  IncomingVersion(const IncomingVersion&) = delete;
+  IncomingVersion& operator=(const IncomingVersion&) = delete;
+
+  const VersionId& id() const { return id_; }
+  const VersionInfo& info() const { return info_; }
+
+  // INVALID_ARGUMENT: not the next offset, too large a piece, or beyond the
+  // end.  DATA_LOSS: the hash differs.  RESOURCE_EXHAUSTED: the disk is full.
+  absl::Status Append(uint64_t offset, absl::string_view data,
+                      uint64_t data_hash);
+
+ private:
+  friend class WeightsStore;
+  IncomingVersion(VersionId id, VersionInfo info, std::string path, int fd);
+
+  const VersionId id_;
+  const VersionInfo info_;
+  const std::string path_;
+  int fd_;
+  uint64_t next_ = 0;
+  Hasher hasher_;
+};
+
+// A version that is being read; stays readable after it was dropped.
+class VersionReader {
+ public:
+  ~VersionReader();
+  VersionReader(const VersionReader&) = delete;
+  VersionReader& operator=(const VersionReader&) = delete;
+
+  const VersionInfo& info() const { return info_; }
+  // At most kMaxPieceBytes from `offset` into *data; empty at the end.
+  absl::Status Read(uint64_t offset, std::string* data) const;
+
+ private:
+  friend class WeightsStore;
+  VersionReader(VersionInfo info, int fd) : info_(info), fd_(fd) {}
+
+  const VersionInfo info_;
+  const int fd_;
+};
+
+class WeightsStore {
+ public:
+  // Makes `directory`, or empties it of an earlier process's versions.
+  static absl::StatusOr<std::unique_ptr<WeightsStore>> Open(
+      const std::string& directory);
+
+  absl::StatusOr<std::unique_ptr<IncomingVersion>> Begin(VersionId id,
+                                                         VersionInfo info);
+  absl::Status Finish(std::unique_ptr<IncomingVersion> incoming);
+
+  // Staged or visible; nothing if it is not whole.
+  std::optional<VersionInfo> Find(VersionId id) const;
+  // NOT_FOUND: it is not staged.  Idempotent.
+  absl::Status Commit(VersionId id);
+  bool IsVisible(VersionId id) const;
+  // NOT_FOUND: not visible (any more).
+  absl::StatusOr<std::unique_ptr<VersionReader>> Read(VersionId id) const;
+
+  // Forgets every version below `oldest`, of earlier stages too.
+  void DropBelow(VersionId oldest);
+  // Forgets every version from `first` on: they will be made again.
+  void DropFrom(VersionId first);
+
+ private:
+  struct Version {
+    VersionInfo info;
+    bool visible = false;
+  };
+
+  explicit WeightsStore(std::string directory)
+      : directory_(std::move(directory)) {}
+  std::string Path(VersionId id) const;
+  template <class Condition>
+  void DropIf(Condition condition) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const std::string directory_;
+  mutable Mutex mutex_;
+  uint64_t next_temporary_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<VersionId, Version> versions_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace aha::coordinator
