@@ -70,6 +70,8 @@ struct Backprop::Impl {
             .cache = cache.get()};
   }
   void Score(const TrainingBatch& batch, const float* x, float temperature);
+  // Drops from the tape and the scores what has no gradient.
+  LivePart KeepLive(const TrainingBatch& batch);
   absl::Status HeadBackward(const TrainingBatch& batch, float temperature,
                             float* dx, GradientSum* sum);
   absl::Status EmbeddingBackward(const TrainingBatch& batch, const float* dx,
@@ -126,6 +128,21 @@ void Backprop::Impl::Score(const TrainingBatch& batch, const float* x,
                                          .logprobs = scores.logprobs,
                                          .entropies = scores.entropies,
                                          .log_sum_exp = scores.log_sum_exp});
+}
+
+LivePart Backprop::Impl::KeepLive(const TrainingBatch& batch) {
+  const int64_t hidden = transformer.config().hidden_size;
+  LivePart live = SelectLive(batch, {scores.dlogprob, batch.targets.size()});
+  if (live.batch.rows() == batch.rows()) return live;
+  tape.KeepRows(live.rows);
+  MoveRows(live.targets, hidden * 4, scores.x);
+  MoveRows(live.targets,
+           hidden * static_cast<int64_t>(SizeOf(transformer.dtype())),
+           scores.norm);
+  for (float* values : {scores.inv_rms, scores.log_sum_exp, scores.dlogprob}) {
+    MoveRows(live.targets, 4, values);
+  }
+  return live;
 }
 
 absl::Status Backprop::Impl::HeadBackward(const TrainingBatch& batch,
@@ -210,8 +227,7 @@ absl::Status Backprop::Accumulate(absl::Span<const TrainSequence> sequences,
   const TrainingBatch batch = MakeTrainingBatch(sequences);
   if (batch.rows() == 0) return absl::OkStatus();
   AHA_RETURN_IF_ERROR(impl.ReserveCache(batch));
-  const RowBatch rows = impl.Rows(batch);
-  impl.Score(batch, impl.tape.Forward(rows), temperature);
+  impl.Score(batch, impl.tape.Forward(impl.Rows(batch)), temperature);
   AHA_RETURN_IF_ERROR(CheckFinite(sequences, impl.scores.logprobs));
 
   const size_t targets = batch.targets.size();
@@ -228,16 +244,13 @@ absl::Status Backprop::Accumulate(absl::Span<const TrainSequence> sequences,
         absl::StrCat("loss: derivatives must be finite, found ", *bad,
                      " for target ", bad - dlogprob.begin()));
   }
-  // Nothing to learn here: the gradient is zero.
-  if (std::all_of(dlogprob.begin(), dlogprob.end(),
-                  [](float d) { return d == 0; })) {
-    return absl::OkStatus();
-  }
-  float* dx =
-      impl.dx_arena.Get<float>(batch.rows() * transformer.config().hidden_size);
-  AHA_RETURN_IF_ERROR(impl.HeadBackward(batch, temperature, dx, sum));
-  AHA_RETURN_IF_ERROR(impl.tape.Backward(rows, dx, sum));
-  return impl.EmbeddingBackward(batch, dx, sum);
+  const LivePart live = impl.KeepLive(batch);
+  if (live.batch.rows() == 0) return absl::OkStatus();
+  float* dx = impl.dx_arena.Get<float>(live.batch.rows() *
+                                       transformer.config().hidden_size);
+  AHA_RETURN_IF_ERROR(impl.HeadBackward(live.batch, temperature, dx, sum));
+  AHA_RETURN_IF_ERROR(impl.tape.Backward(impl.Rows(live.batch), dx, sum));
+  return impl.EmbeddingBackward(live.batch, dx, sum);
 }
 
 absl::StatusOr<std::vector<float>> Backprop::LogProbs(

@@ -100,6 +100,24 @@ float* LayerTape::Forward(const RowBatch& batch) {
   return x_;
 }
 
+void LayerTape::KeepRows(absl::Span<const RowMove> moves) {
+  const ModelConfig& c = transformer_.config();
+  const int64_t hidden = c.hidden_size * 4;
+  for (const Kept& kept : kept_) {
+    const LayerBuffers& b = kept.buffers;
+    MoveRows(moves, hidden, kept.input);
+    if (!keep_all_) continue;  // The rest is computed again.
+    MoveRows(moves, hidden, b.mlp_input);
+    MoveRows(moves, 4, b.inv_rms);
+    MoveRows(moves, 4, b.mlp_inv_rms);
+    MoveRows(moves, transformer_.qkv_width() * 4, b.qkv);
+    MoveRows(moves, transformer_.q_width() * ElementSize(transformer_),
+             b.attention);
+    MoveRows(moves, c.num_attention_heads * 4, b.log_sum_exp);
+    MoveRows(moves, 2 * c.intermediate_size * 4, b.gate_up);
+  }
+}
+
 const LayerTape::Kept& LayerTape::Restore(int64_t layer,
                                           const RowBatch& batch) {
   const Kept& kept = kept_[static_cast<size_t>(layer)];

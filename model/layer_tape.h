@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "model/buffer.h"
 #include "model/gradient_sum.h"
+#include "model/training_batch.h"
 #include "model/transformer.h"
 
 namespace aha {
@@ -32,6 +33,9 @@ class LayerTape {
   // Runs the layers; the result is the residual stream [rows, hidden], alive
   // until the next call.
   float* Forward(const RowBatch& batch);
+
+  // Keeps only the rows that move; Backward takes the batch of them.
+  void KeepRows(absl::Span<const RowMove> moves);
 
   // dx [rows, hidden] is the gradient of Forward's result and becomes that of
   // the embeddings.  Adds every layer's gradients to *sum.  REQUIRES: follows

@@ -218,6 +218,42 @@ TEST(BackpropTest, AZeroDerivativeAddsNothing) {
   for (const int64_t s : sum.sums()) ASSERT_EQ(s, 0);
 }
 
+// Bit for bit the gradient of the others alone.
+TEST(BackpropTest, SkipsSequencesWithoutDerivatives) {
+  const ModelConfig config = TinyConfig();
+  const int64_t length = 23;
+  for (const DType dtype : {DType::kF32, DType::kBf16}) {
+    const Parameters parameters = RandomParameters(config, 3, dtype);
+    for (int skipped = 1; skipped < 31; ++skipped) {
+      std::vector<TrainSequence> all, live;
+      std::vector<float> all_losses, live_losses;
+      for (int s = 0; s < 5; ++s) {
+        const bool skip = (skipped >> s & 1) != 0;
+        TrainSequence sequence{
+            RandomTokens(static_cast<uint64_t>(s), length + s, 30), 4 + 3 * s};
+        for (int64_t t = sequence.prompt_length; t < length + s; ++t) {
+          all_losses.push_back(skip ? 0 : 0.1f * static_cast<float>(t - 8 * s));
+          if (!skip) live_losses.push_back(all_losses.back());
+        }
+        all.push_back(sequence);
+        if (!skip) live.push_back(sequence);
+      }
+      const auto loss = [](const std::vector<float>& losses) {
+        return [&losses](const TargetScores&, absl::Span<float> dloss) {
+          EXPECT_EQ(dloss.size(), losses.size());
+          std::copy(losses.begin(), losses.end(), dloss.begin());
+          return absl::OkStatus();
+        };
+      };
+      const GradientSum a =
+          Gradient(parameters, config, all, 1, loss(all_losses));
+      const GradientSum b =
+          Gradient(parameters, config, live, 1, loss(live_losses));
+      ASSERT_EQ(a.sums(), b.sums()) << skipped;
+    }
+  }
+}
+
 TEST(BackpropTest, EntropiesAreThoseOfTheDistribution) {
   const ModelConfig config = TinyConfig();
   const Parameters parameters = RandomParameters(config, 3, DType::kF32);
