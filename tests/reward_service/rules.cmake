@@ -1,0 +1,1 @@
+aha_test(rules_test SRCS rules_test.cc DEPS aha::reward_rules)
