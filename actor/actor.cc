@@ -73,6 +73,7 @@ struct Actor::Impl {
 
   void OnSample(const Sample& sample);
   void OnAck(const std::string& replica, const v1::GroupAck& ack);
+  void Refused(uint64_t lease, const GroupId& group, const absl::Status& why);
   void OnDirective(v1::Directive directive);
   void OnRejoined();
   std::vector<std::string> Replicas() const;
@@ -262,11 +263,12 @@ void Actor::Impl::OnAck(const std::string& replica, const v1::GroupAck& ack) {
       return;
     }
     case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kInvalidArgument:
       // Not completed: the lease ends by not being renewed.
-      AHA_LOG(kError) << "group of " << group.ToString()
-                      << " is not wanted: " << status.ToString();
+      AHA_LOG(kWarning) << "group of " << group.ToString()
+                        << " is not wanted: " << status.ToString();
       return Forget(*lease);
+    case absl::StatusCode::kInvalidArgument:
+      return Refused(*lease, group, status);
     case absl::StatusCode::kDataLoss:
       Forget(*lease);
       return Fail(absl::DataLossError(
@@ -278,6 +280,17 @@ void Actor::Impl::OnAck(const std::string& replica, const v1::GroupAck& ack) {
                         << " is sent again: " << status.ToString();
       return book.ResendLater(group, replica, replica, delay);
     }
+  }
+}
+
+void Actor::Impl::Refused(uint64_t lease, const GroupId& group,
+                          const absl::Status& why) {
+  Forget(lease);
+  const std::string text = absl::StrCat("group of ", group.ToString(),
+                                        " was refused: ", why.message());
+  AHA_LOG(kError) << text;
+  if (!member.Report(/*fatal=*/false, text).ok()) {
+    AHA_LOG(kError) << "and the coordinator could not be told";
   }
 }
 
