@@ -1,0 +1,62 @@
+// What aha-model's subcommands share: loading, input lines, errors.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/thread_pool.h"
+#include "cli/aha_model_commands.h"
+#include "cli/json.h"
+#include "model/config.h"
+#include "model/parameters.h"
+#include "model/policy.h"
+#include "model/tokenizer.h"
+#include "tensor/dtype.h"
+
+namespace aha::cli {
+
+// An error in what the user typed rather than in a file: exit code 2.
+absl::Status UsageError(absl::string_view message);
+bool IsUsageError(const absl::Status& status);
+
+// "bf16", "fp32"; `absent` if the text is empty.
+absl::StatusOr<DType> ParseDType(const std::string& text, DType absent);
+
+// NOT_FOUND unless it is a directory.
+absl::Status CheckModelDirectory(const std::string& directory);
+
+// All cores unless --threads says otherwise.
+int ThreadsOf(const ModelOptions& options);
+
+// A model ready to compute.
+struct LoadedModel {
+  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<Policy> policy;
+};
+absl::StatusOr<LoadedModel> LoadModel(const ModelOptions& options,
+                                      PolicyUse use);
+
+// Calls `use` with every non-empty line's JSON object; an error of either
+// names file and line.  "-" is stdin.
+absl::Status ForEachLine(
+    const std::string& path,
+    const std::function<absl::Status(const Json& object)>& use);
+
+// The member `key`, an array of token ids of the vocabulary; INVALID_ARGUMENT
+// with rule and value otherwise.
+absl::StatusOr<std::vector<int32_t>> TokenIds(const Json& object,
+                                              const char* key,
+                                              int64_t vocab_size);
+absl::StatusOr<std::vector<float>> Floats(const Json& object, const char* key,
+                                          size_t count);
+
+// To stdout.
+void PrintLine(absl::string_view text);
+void PrintJsonLine(const Json& json);
+
+}  // namespace aha::cli
