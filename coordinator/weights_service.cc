@@ -95,12 +95,16 @@ class WeightsService::Fetcher
       : controller_(controller), offset_(request.offset()) {
     absl::StatusOr<std::unique_ptr<VersionReader>> reader =
         store.Read(ToId(request.id()));
-    if (!reader.ok()) return Finish(rpc::ToGrpc(reader.status()));
+    if (!reader.ok()) {
+      Finish(rpc::ToGrpc(reader.status()));
+      return;
+    }
     reader_ = *std::move(reader);
     if (offset_ > reader_->info().bytes) {
-      return Finish(rpc::ToGrpc(absl::InvalidArgumentError(
+      Finish(rpc::ToGrpc(absl::InvalidArgumentError(
           absl::StrCat("offset: must be at most ", reader_->info().bytes,
                        ", got ", offset_))));
+      return;
     }
     *chunk_.mutable_id() = request.id();
     chunk_.set_epoch(controller.epoch());
