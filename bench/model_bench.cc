@@ -144,18 +144,26 @@ void Train(benchmark::State& state, const Shape& shape) {
   state.SetItemsProcessed(tokens);
 }
 
-BENCHMARK_CAPTURE(Decode, tiny, Tiny())->UseRealTime();
-BENCHMARK_CAPTURE(Train, tiny, Tiny())->UseRealTime();
-BENCHMARK_CAPTURE(Decode, smollm2, SmolLm2())->UseRealTime();
-BENCHMARK_CAPTURE(Train, smollm2, SmolLm2())->UseRealTime();
+BENCHMARK_CAPTURE(Decode, tiny, Tiny())->MeasureProcessCPUTime()->UseRealTime();
+BENCHMARK_CAPTURE(Train, tiny, Tiny())->MeasureProcessCPUTime()->UseRealTime();
+BENCHMARK_CAPTURE(Decode, smollm2, SmolLm2())
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Train, smollm2, SmolLm2())
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 
 void CertifyModel(benchmark::State& state, const Shape& shape) {
   for (auto _ : state) {
     if (!Certify(shape.config, NativeDType(), Threads()).ok()) std::abort();
   }
 }
-BENCHMARK_CAPTURE(CertifyModel, tiny, Tiny())->UseRealTime();
-BENCHMARK_CAPTURE(CertifyModel, smollm2, SmolLm2())->UseRealTime();
+BENCHMARK_CAPTURE(CertifyModel, tiny, Tiny())
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
+BENCHMARK_CAPTURE(CertifyModel, smollm2, SmolLm2())
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 
 }  // namespace
 }  // namespace aha

@@ -1,7 +1,6 @@
 #include "model/layer_tape.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,10 +15,6 @@ namespace {
 
 int64_t ElementSize(const Transformer& transformer) {
   return static_cast<int64_t>(SizeOf(transformer.dtype()));
-}
-
-void Copy(const float* from, int64_t count, float* to) {
-  std::memcpy(to, from, static_cast<size_t>(count) * sizeof(*from));
 }
 
 }  // namespace
@@ -94,7 +89,7 @@ float* LayerTape::Forward(const RowBatch& batch) {
   transformer_.Embed(batch, x_);
   for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
     const Kept& kept = kept_[static_cast<size_t>(i)];
-    Copy(x_, batch.rows() * c.hidden_size, kept.input);
+    transformer_.Copy(x_, batch.rows() * c.hidden_size, kept.input);
     transformer_.RunLayer(i, batch, x_, kept.buffers);
   }
   return x_;
@@ -125,7 +120,7 @@ const LayerTape::Kept& LayerTape::Restore(int64_t layer,
   const int64_t rows = batch.rows();
   const LayerBuffers& b = kept.buffers;
   if (!keep_all_) {
-    Copy(kept.input, rows * c.hidden_size, x_);
+    transformer_.Copy(kept.input, rows * c.hidden_size, x_);
     transformer_.RunLayer(layer, batch, x_, b);
     return kept;
   }

@@ -209,8 +209,7 @@ void Transformer::RunLayer(int64_t index, const RowBatch& batch, float* x,
                     .m = rows,
                     .into = ops::Into::kAdd});
   if (b.mlp_input != nullptr) {
-    std::memcpy(b.mlp_input, x,
-                static_cast<size_t>(rows * config_.hidden_size) * sizeof(*x));
+    Copy(x, rows * config_.hidden_size, b.mlp_input);
   }
   norm(layer.mlp_norm, b.mlp_norm, b.mlp_inv_rms);
   ops::Matmul(
@@ -237,6 +236,16 @@ void Transformer::FinalNorm(const float* x, int64_t rows, void* y,
                            .cols = config_.hidden_size,
                            .eps = static_cast<float>(config_.rms_norm_eps),
                            .dtype = dtype_});
+}
+
+void Transformer::Copy(const float* from, int64_t count, float* to) {
+  constexpr int64_t kBlock = 1 << 15;
+  pool_->For((count + kBlock - 1) / kBlock, [&](int64_t block) {
+    const int64_t begin = block * kBlock;
+    const int64_t n = std::min(kBlock, count - begin);
+    std::memcpy(to + begin, from + begin,
+                static_cast<size_t>(n) * sizeof(*from));
+  });
 }
 
 void Transformer::Forward(const RowBatch& batch) {

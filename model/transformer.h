@@ -102,6 +102,8 @@ class Transformer {
                 const LayerBuffers& buffers);
   // y [rows, hidden], dtype: what the head reads.  inv_rms may be null.
   void FinalNorm(const float* x, int64_t rows, void* y, float* inv_rms);
+  // Copies floats with all threads.
+  void Copy(const float* from, int64_t count, float* to);
   // All of it for inference: x() is the residual stream after the last layer.
   void Forward(const RowBatch& batch);
   float* x() { return x_; }
