@@ -1,5 +1,6 @@
 #include "actor/weight_store.h"
 
+#include <iterator>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -10,9 +11,10 @@ void WeightStore::Want(std::vector<PolicyId> ids) {
   MutexLock lock(mutex_);
   if (ids == wanted_) return;
   wanted_ = std::move(ids);
-  std::erase_if(here_, [this](const auto& entry) {
-    return !absl::c_linear_search(wanted_, entry.first);
-  });
+  for (auto it = here_.begin(); it != here_.end();) {
+    it = absl::c_linear_search(wanted_, it->first) ? std::next(it)
+                                                   : here_.erase(it);
+  }
   changed_.NotifyAll();
 }
 
