@@ -127,13 +127,18 @@ std::string StageLine(const StageView& stage,
                                          FormatCount(stage.steps_total));
   const std::string percent =
       absl::StrFormat("%3.0f %%", FractionOf(stage) * 100);
-  const std::string eta = EtaText(remaining);
-  const int bar = std::clamp(room - 16 - 7 - 14, 0, 30);
+  std::string eta = EtaText(remaining);
+  if (!eta.empty()) eta = absl::StrCat("  ", eta);
+  // What a narrow window has no room for goes: the bar, then the ETA.
+  const int counts = room >= 30 ? 16 : DisplayWidth(count) + 1;
+  const int left = room - counts - DisplayWidth(percent) - 1;
+  const int bar = std::clamp(left - 14, 0, 30);
+  if (DisplayWidth(eta) > left - bar) eta.clear();
   const std::string text =
-      absl::StrCat(PadRight(count, 16),
+      absl::StrCat(PadRight(count, counts),
                    Painted(ProgressBar(FractionOf(stage), bar, style.glyphs),
                            Paint::kCyan, style),
-                   " ", percent, eta.empty() ? "" : "  ", eta);
+                   " ", percent, eta);
   return absl::StrCat("  ", Painted(marks.running, Paint::kCyan, style), " ",
                       Painted(head, Paint::kBold, style), "  ", text);
 }

@@ -21,6 +21,7 @@ namespace {
 
 struct RolloutFlags {
   Target target;
+  std::string stage;
   std::optional<int64_t> step;
   int64_t slot = 0;
   std::optional<int64_t> sample;
@@ -50,18 +51,22 @@ int List(const RolloutFlags& flags, Output output) {
   Json list = Json::array();
   Table table({"STEP", "VERSION", "GROUPS", "COMPLETIONS", "REWARD", "STD",
                "LENGTH", "CUT_OFF", "NO_SIGNAL"});
-  for (const auto& [number, path] : ListRolloutSteps(run->File("rollouts"))) {
-    const absl::StatusOr<RolloutFile> file = ReadRollouts(path);
+  for (const RolloutRef& ref : ListRollouts(run->File("rollouts"))) {
+    if (!flags.stage.empty() && ref.stage != flags.stage) continue;
+    const absl::StatusOr<RolloutFile> file = ReadRollouts(ref.path);
     if (!file.ok()) {
       Report(file.status());
       continue;
     }
     WarnBroken(*file);
     StepSummary step = Summarize(*file);
-    step.step = number;
+    step.step = ref.step;
     list.push_back(ToJson(step));
-    table.Row({absl::StrCat(number), absl::StrCat(step.policy_version),
-               absl::StrCat(step.groups), absl::StrCat(step.trajectories),
+    if (!ref.stage.empty()) list.back()["stage"] = ref.stage;
+    table.Row({ref.stage.empty() ? absl::StrCat(ref.step)
+                                 : absl::StrCat(ref.stage, "/", ref.step),
+               absl::StrCat(step.policy_version), absl::StrCat(step.groups),
+               absl::StrCat(step.trajectories),
                absl::StrFormat("%.3f", step.reward_mean),
                absl::StrFormat("%.3f", step.reward_std),
                absl::StrFormat("%.1f", step.mean_length),
@@ -76,27 +81,31 @@ int List(const RolloutFlags& flags, Output output) {
   return kExitDone;
 }
 
+// The last file that fits the flags.
 absl::StatusOr<RolloutFile> ReadStep(const RunDirectory& run,
-                                     std::optional<int64_t> step) {
-  const std::map<int64_t, std::string> steps =
-      ListRolloutSteps(run.File("rollouts"));
-  if (steps.empty()) {
+                                     const RolloutFlags& flags) {
+  const std::vector<RolloutRef> refs = ListRollouts(run.File("rollouts"));
+  if (refs.empty()) {
     return absl::NotFoundError(
         absl::StrCat("no rollouts in ", run.File("rollouts/")));
   }
-  const auto found = step ? steps.find(*step) : std::prev(steps.end());
-  if (found == steps.end()) {
-    return absl::NotFoundError(
-        absl::StrCat("no rollouts of step ", *step, "; there are steps ",
-                     steps.begin()->first, " to ", steps.rbegin()->first));
+  for (auto ref = refs.rbegin(); ref != refs.rend(); ++ref) {
+    if (flags.step && ref->step != *flags.step) continue;
+    if (!flags.stage.empty() && ref->stage != flags.stage) continue;
+    return ReadRollouts(ref->path);
   }
-  return ReadRollouts(found->second);
+  return absl::NotFoundError(absl::StrCat(
+      "no rollouts of ",
+      flags.step ? absl::StrCat("step ", *flags.step) : "any step",
+      flags.stage.empty() ? "" : absl::StrCat(" of stage ", flags.stage),
+      "; the last are of step ", refs.back().step,
+      ", `ahactl rollout list` shows all"));
 }
 
 int Show(const RolloutFlags& flags, Output output) {
   const absl::StatusOr<RunDirectory> run = flags.target.Run();
   if (!run.ok()) return Report(run.status());
-  const absl::StatusOr<RolloutFile> file = ReadStep(*run, flags.step);
+  const absl::StatusOr<RolloutFile> file = ReadStep(*run, flags);
   if (!file.ok()) return Report(file.status());
   WarnBroken(*file);
   std::vector<Rollout> group;
@@ -151,6 +160,8 @@ void AddRolloutCommands(CLI::App& app, Context& context) {
         return act(*flags, context.Format());
       };
     });
+    command->add_option("--stage", flags->stage,
+                        "Stage, if the job has several of type grpo");
     return std::make_pair(command, flags);
   };
   add("list", "A row a step: rewards, lengths", List);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
+#include <tuple>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -69,6 +70,19 @@ std::vector<std::string> Column(const Rollout& rollout, int width,
   return lines;
 }
 
+bool ParseName(absl::string_view name, RolloutRef* ref) {
+  if (!absl::ConsumeSuffix(&name, ".jsonl")) return false;
+  const size_t at = name.rfind("step-");
+  if (at == absl::string_view::npos ||
+      !absl::SimpleAtoi(name.substr(at + 5), &ref->step) || ref->step < 0) {
+    return false;
+  }
+  absl::string_view stage = name.substr(0, at);
+  absl::ConsumeSuffix(&stage, "-");
+  ref->stage = std::string(stage);
+  return true;
+}
+
 void AddSideBySide(const std::vector<std::vector<std::string>>& columns,
                    int width, std::vector<std::string>* out) {
   size_t height = 0;
@@ -106,21 +120,27 @@ Rollout ParseRollout(const Json& line) {
   return rollout;
 }
 
-std::map<int64_t, std::string> ListRolloutSteps(const std::string& directory) {
-  std::map<int64_t, std::string> steps;
+std::vector<RolloutRef> ListRollouts(const std::string& directory) {
+  namespace fs = std::filesystem;
+  std::vector<RolloutRef> refs;
+  std::map<std::string, fs::file_time_type> began;
   std::error_code error;
-  std::filesystem::directory_iterator it(directory, error);
-  for (; !error && it != std::filesystem::directory_iterator();
-       it.increment(error)) {
-    const std::string file = it->path().filename().string();
-    absl::string_view name = file;
-    int64_t step = 0;
-    if (absl::ConsumePrefix(&name, "step-") &&
-        absl::ConsumeSuffix(&name, ".jsonl") && absl::SimpleAtoi(name, &step)) {
-      steps[step] = it->path().string();
-    }
+  fs::directory_iterator it(directory, error);
+  for (; !error && it != fs::directory_iterator(); it.increment(error)) {
+    RolloutRef ref;
+    if (!ParseName(it->path().filename().string(), &ref)) continue;
+    ref.path = it->path().string();
+    std::error_code ignored;
+    const auto written = fs::last_write_time(ref.path, ignored);
+    const auto [first, added] = began.emplace(ref.stage, written);
+    if (!added) first->second = std::min(first->second, written);
+    refs.push_back(std::move(ref));
   }
-  return steps;
+  std::sort(refs.begin(), refs.end(), [&](const auto& a, const auto& b) {
+    return std::tie(began.at(a.stage), a.stage, a.step) <
+           std::tie(began.at(b.stage), b.stage, b.step);
+  });
+  return refs;
 }
 
 absl::StatusOr<RolloutFile> ReadRollouts(const std::string& path) {
@@ -167,11 +187,12 @@ StepSummary Summarize(const RolloutFile& file) {
 std::vector<std::string> RenderGroup(const std::vector<Rollout>& group,
                                      const Style& style) {
   const Rollout& first = group.front();
-  std::vector<std::string> lines = {absl::StrCat(
+  const std::string head = absl::StrCat(
       first.stage.empty() ? "" : absl::StrCat(OneLine(first.stage), "  "),
       "step ", first.step, "  slot ", first.slot, "  policy version ",
       first.policy_version, "  ", group.size(),
-      group.size() == 1 ? " completion" : " completions")};
+      group.size() == 1 ? " completion" : " completions");
+  std::vector<std::string> lines = Wrap(head, style.width);
   lines.emplace_back();
   for (const std::string& line :
        Wrap(Printable(first.prompt), style.width - 2)) {

@@ -1,7 +1,7 @@
 // What was sampled: rollouts/step-NNNNNN.jsonl, read and laid out for people.
 //
 // Broken lines are counted and left out.  Pure but for ReadRollouts and
-// ListRolloutSteps.
+// ListRollouts.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,16 @@ struct RolloutFile {
   int broken = 0;
 };
 
-// Steps that have a file, ascending, with their paths.
-std::map<int64_t, std::string> ListRolloutSteps(const std::string& directory);
+// rollouts/step-000012.jsonl, or rollouts/<stage>-step-000012.jsonl in a job
+// of several grpo stages.
+struct RolloutRef {
+  std::string stage;  // Empty if the name has none.
+  int64_t step = 0;
+  std::string path;
+};
+
+// What is there: stages in the order they began, steps ascending.
+std::vector<RolloutRef> ListRollouts(const std::string& directory);
 absl::StatusOr<RolloutFile> ReadRollouts(const std::string& path);
 
 struct StepSummary {

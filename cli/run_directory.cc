@@ -220,12 +220,18 @@ absl::StatusOr<std::vector<Json>> RunDirectory::ReadEvents() const {
 }
 
 std::vector<std::string> RunDirectory::Checkpoints() const {
-  std::vector<std::string> complete;
+  std::vector<std::pair<fs::file_time_type, std::string>> complete;
   for (const std::string& name : SortedNames(File("checkpoints"))) {
     const std::string path = File(absl::StrCat("checkpoints/", name));
-    if (Exists(path + "/manifest.json")) complete.push_back(path);
+    std::error_code error;
+    const auto written = fs::last_write_time(path + "/manifest.json", error);
+    if (!error) complete.emplace_back(written, path);
   }
-  return complete;
+  // Stages have names of their own; only the time orders them.
+  std::sort(complete.begin(), complete.end());
+  std::vector<std::string> paths;
+  for (auto& [written, path] : complete) paths.push_back(std::move(path));
+  return paths;
 }
 
 std::vector<std::string> RunDirectory::LogNames() const {
@@ -236,9 +242,19 @@ std::vector<std::string> RunDirectory::LogNames() const {
   return names;
 }
 
+// A coordinator that ends in order removes its endpoint: one that is newer
+// than the summary belongs to a later attempt, which was killed.
+bool RunDirectory::StartedAfterSummary() const {
+  std::error_code no_endpoint;
+  std::error_code no_summary;
+  const auto started = fs::last_write_time(File("endpoint.json"), no_endpoint);
+  const auto ended = fs::last_write_time(File("summary.json"), no_summary);
+  return !no_endpoint && !no_summary && started > ended;
+}
+
 JobView RunDirectory::ViewFromFiles() const {
   absl::StatusOr<RunSummary> summary = ReadSummary();
-  if (summary.ok()) return std::move(summary->job);
+  if (summary.ok() && !StartedAfterSummary()) return std::move(summary->job);
   JobView job;
   job.name = JobName();
   job.state = JobState::kInterrupted;

@@ -85,6 +85,8 @@ class RunDirectory {
   absl::Status AppendEvent(absl::string_view event, const Json& fields) const;
 
  private:
+  bool StartedAfterSummary() const;
+
   std::string path_;
 };
 

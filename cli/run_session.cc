@@ -334,11 +334,10 @@ void PrintReport(const RunDirectory& run, int restarts, bool quiet) {
   input.restarts = restarts;
   const std::vector<std::string> checkpoints = run.Checkpoints();
   if (!checkpoints.empty()) input.last_checkpoint = checkpoints.back();
-  const std::map<int64_t, std::string> steps =
-      ListRolloutSteps(run.File("rollouts"));
-  if (!steps.empty()) {
-    input.last_rollout_step = steps.rbegin()->first;
-    input.example_prompt = ExamplePrompt(steps.rbegin()->second);
+  const std::vector<RolloutRef> rollouts = ListRollouts(run.File("rollouts"));
+  if (!rollouts.empty()) {
+    input.last_rollout_step = rollouts.back().step;
+    input.example_prompt = ExamplePrompt(rollouts.back().path);
   }
   if (!quiet) {
     std::printf("\n");

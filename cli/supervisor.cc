@@ -223,7 +223,14 @@ void Supervisor::OnExit(Process* process, const ProcessExit& exit) {
   SignalChild(process->pid, SIGKILL);
   process->pid = 0;
   process->restart_at = absl::InfiniteFuture();
-  if (phase_ == Phase::kStopping || phase_ == Phase::kDone) return;
+  if (phase_ == Phase::kStopping || phase_ == Phase::kDone) {
+    // SIGTERM, once sent, is not repeated.
+    if (process->role == ProcessRole::kCoordinator &&
+        term_at_ != absl::InfiniteFuture()) {
+      BeginStopping(options_.orphan_grace);
+    }
+    return;
+  }
   if (process->leaving) {
     on_event_("left", process->name, exit.Describe());
     return;
@@ -232,7 +239,9 @@ void Supervisor::OnExit(Process* process, const ProcessExit& exit) {
       policy_.OnExit(process->name, process->role, exit);
   switch (decision.action) {
     case ExitAction::kForget:
-      if (process->role == ProcessRole::kCoordinator) OnJobEnded();
+      if (process->role == ProcessRole::kCoordinator) {
+        BeginStopping(options_.orphan_grace);
+      }
       return;
     case ExitAction::kRestart:
       process->restart_at = clock_() + decision.delay;
@@ -276,9 +285,13 @@ void Supervisor::RestartDue() {
 
 void Supervisor::OnJobEnded() {
   if (phase_ == Phase::kStopping || phase_ == Phase::kDone) return;
+  BeginStopping(options_.leave_grace);
+}
+
+void Supervisor::BeginStopping(absl::Duration grace) {
   phase_ = Phase::kStopping;
-  term_at_ = clock_() + options_.leave_grace;
-  kill_at_ = term_at_ + options_.stop_grace;
+  term_at_ = std::min(term_at_, clock_() + grace);
+  kill_at_ = std::min(kill_at_, clock_() + grace + options_.stop_grace);
 }
 
 void Supervisor::StopAll() {

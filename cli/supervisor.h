@@ -38,6 +38,8 @@ struct SupervisorOptions {
   RestartOptions restart;
   absl::Duration start_deadline = absl::Seconds(60);  // Of the coordinator.
   absl::Duration leave_grace = absl::Seconds(15);     // To leave by themselves.
+  // The same once the coordinator, which waits for them, is gone.
+  absl::Duration orphan_grace = absl::Seconds(2);
   absl::Duration stop_grace = absl::Seconds(10);  // From SIGTERM to SIGKILL.
 };
 
@@ -106,6 +108,7 @@ class Supervisor {
   void ReapAll();
   void OnExit(Process* process, const ProcessExit& exit);
   void RestartDue();
+  void BeginStopping(absl::Duration grace);
   void Escalate();
   void Fail(ClusterFailure failure);
   void WriteProcesses();

@@ -58,13 +58,27 @@ TEST(RolloutsTest, BrokenLinesAreCountedAndLeftOut) {
             "{\"step\":3,\"slot\":1,\"reward\":0}\n");
   dir.Write("step-000010.jsonl", "");
   dir.Write("step-x.jsonl", "");
-  const auto steps = ListRolloutSteps(dir.path());
-  ASSERT_EQ(steps.size(), 2u);
-  const auto file = ReadRollouts(steps.at(3));
+  const std::vector<RolloutRef> refs = ListRollouts(dir.path());
+  ASSERT_EQ(refs.size(), 2u);
+  EXPECT_EQ(refs[1].step, 10);
+  const auto file = ReadRollouts(refs[0].path);
   ASSERT_TRUE(file.ok());
   EXPECT_EQ(file->broken, 2);
   EXPECT_EQ(file->rollouts.size(), 2u);
-  EXPECT_EQ(Summarize(*ReadRollouts(steps.at(10))).trajectories, 0u);
+  EXPECT_EQ(Summarize(*ReadRollouts(refs[1].path)).trajectories, 0u);
+}
+
+TEST(RolloutsTest, StagesComeInTheOrderTheyBegan) {
+  const TempDir dir;
+  const auto now = std::filesystem::file_time_type::clock::now();
+  const std::string second = dir.Write("a-step-000000.jsonl", "");
+  std::filesystem::last_write_time(second, now);
+  const std::string first = dir.Write("b-x-step-000001.jsonl", "");
+  std::filesystem::last_write_time(first, now - std::chrono::hours(1));
+  const std::vector<RolloutRef> refs = ListRollouts(dir.path());
+  ASSERT_EQ(refs.size(), 2u);
+  EXPECT_EQ(refs[0].stage, "b-x");
+  EXPECT_EQ(refs[1].stage, "a");
 }
 
 TEST(RolloutsTest, ASummaryCountsGroupsAndThoseWithoutSignal) {

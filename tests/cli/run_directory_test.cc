@@ -79,6 +79,18 @@ TEST(RunDirectoryTest, OnlyCheckpointsWithAManifestCount) {
               ElementsAre(EndsWith("step-000010")));
 }
 
+TEST(RunDirectoryTest, ASummaryOfAnEarlierAttemptIsNotTheState) {
+  const TempDir dir;
+  dir.Write("summary.json", R"({"job": "tiny", "state": "stopped"})");
+  const RunDirectory run(dir.path());
+  EXPECT_EQ(run.ViewFromFiles().state, JobState::kStopped);
+  const std::string endpoint = dir.Write("endpoint.json", "{}");
+  std::filesystem::last_write_time(
+      endpoint,
+      std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
+  EXPECT_EQ(run.ViewFromFiles().state, JobState::kInterrupted);
+}
+
 TEST(RunDirectoryTest, EventsAreAppendedALineEach) {
   const TempDir dir;
   const RunDirectory run(dir.path());

@@ -80,14 +80,15 @@ TEST_F(SupervisorTest, StartsEverybodyAndEndsWithTheCoordinator) {
               UnorderedElementsAre("supervisor", "coordinator", "reward-0",
                                    "learner-0", "actor-0", "actor-1"));
   const pid_t learner = PidOf("learner-0");
+  const std::string log = services_.run_dir() + "/logs/actor-0.log";
+  EXPECT_TRUE(TickUntil([&] { return !LogTail(log, 1).empty(); }));
+  EXPECT_THAT(LogTail(log, 5), Contains("wait policy passive"));
   supervisor_->StopAll();
   EXPECT_TRUE(TickUntilDone());
   EXPECT_FALSE(ProcessIsAlive(learner));
   EXPECT_FALSE(supervisor_->failure().has_value());
   EXPECT_TRUE(WrittenNames().empty());
   EXPECT_GT(supervisor_->peak_rss_bytes(), 0u);
-  EXPECT_THAT(LogTail(services_.run_dir() + "/logs/actor-0.log", 5),
-              Contains("wait policy passive"));
 }
 
 TEST_F(SupervisorTest, AKilledActorComesBackUnderItsName) {
