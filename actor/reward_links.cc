@@ -18,7 +18,7 @@ namespace aha::actor {
 namespace {
 
 constexpr absl::Duration kFirstBackOff = absl::Milliseconds(50);
-constexpr absl::Duration kLongestBackOff = absl::Seconds(2);
+constexpr absl::Duration kLongestBackOff = absl::Milliseconds(500);
 // A link without work looks this often whether its replica still lives.
 constexpr absl::Duration kIdle = absl::Minutes(1);
 
@@ -121,9 +121,11 @@ void RewardLinks::Impl::Serve(const std::string& address) {
         client.ok() ? Send(**client, address, &answered) : client.status();
     if (stop.cancelled()) return;
     if (answered) back_off = kFirstBackOff;
-    AHA_LOG(kWarning) << "stream to reward replica " << address
-                      << " ended: " << status.ToString()
-                      << "; unacknowledged groups are sent again";
+    if (back_off == kFirstBackOff) {
+      AHA_LOG(kWarning) << "stream to reward replica " << address
+                        << " ended: " << status.ToString()
+                        << "; unacknowledged groups are sent again";
+    }
     book->Resend(address, events.living());
     for (const std::string& other : book->ReplicasWithWork()) Ensure(other);
     stop.SleepFor(back_off);

@@ -9,6 +9,12 @@
 #include "base/status.h"
 
 namespace aha::actor {
+namespace {
+
+// So that the metrics of a long wait move while it lasts.
+constexpr absl::Duration kWaitSlice = absl::Seconds(5);
+
+}  // namespace
 
 RolloutEngine::RolloutEngine(Sampler* sampler, WeightStore* store, Clock clock,
                              EngineEvents events)
@@ -186,21 +192,23 @@ void RolloutEngine::CountSampler() {
 }
 
 void RolloutEngine::WaitForWork() {
-  const absl::Time began = clock_();
-  std::string what;
-  {
-    MutexLock lock(mutex_);
-    if (woken_ || stopping_) return;
-    what = waiting_.empty() ? "lease" : "weights";
-    waiting_for_ =
-        waiting_.empty()
-            ? "groups of the coordinator"
-            : absl::StrCat("weights of ",
-                           waiting_.begin()->second.policy.ToString());
-    while (!woken_ && !stopping_) changed_.Wait(mutex_);
-    waiting_for_.clear();
+  for (;;) {
+    const absl::Time began = clock_();
+    std::string what;
+    {
+      MutexLock lock(mutex_);
+      waiting_for_.clear();
+      if (woken_ || stopping_) return;
+      what = waiting_.empty() ? "lease" : "weights";
+      waiting_for_ =
+          waiting_.empty()
+              ? "groups of the coordinator"
+              : absl::StrCat("weights of ",
+                             waiting_.begin()->second.policy.ToString());
+      changed_.WaitFor(mutex_, kWaitSlice);
+    }
+    if (events_.waited) events_.waited(what, clock_() - began);
   }
-  if (events_.waited) events_.waited(what, clock_() - began);
 }
 
 absl::Status RolloutEngine::Run() {

@@ -48,7 +48,7 @@ struct EngineEvents {
       refused = {};
   std::function<void(const PolicyId& id, absl::Duration took)> swapped = {};
   std::function<void(int64_t tokens, absl::Duration took)> stepped = {};
-  // A wait has ended: "weights" or "lease".
+  // It waited for "weights" or a "lease"; a long wait comes in pieces.
   std::function<void(const std::string& what, absl::Duration took)> waited = {};
 };
 

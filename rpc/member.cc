@@ -17,7 +17,7 @@ namespace aha::rpc {
 namespace {
 
 constexpr absl::Duration kFirstBackOff = absl::Milliseconds(50);
-constexpr absl::Duration kLongestBackOff = absl::Seconds(2);
+constexpr absl::Duration kLongestBackOff = absl::Milliseconds(500);
 
 std::string NewIncarnation() {
   std::random_device device;
