@@ -341,8 +341,14 @@ absl::Status Controller::CommitCheckpoint(
         " with ", chain.Hex()));
   }
   const std::string path = parts_.directory->File(record.directory);
-  AHA_ASSIGN_OR_RETURN(const Manifest manifest, ReadManifest(path));
-  if (manifest.chain != chain || manifest.next_step != record.next_step) {
+  const absl::StatusOr<Manifest> manifest = ReadManifest(path);
+  if (absl::IsNotFound(manifest.status())) {
+    // NOT_FOUND would tell the caller that it is no member.
+    return absl::InvalidArgumentError(
+        absl::StrCat("directory: ", manifest.status().message()));
+  }
+  AHA_RETURN_IF_ERROR(manifest.status());
+  if (manifest->chain != chain || manifest->next_step != record.next_step) {
     return absl::DataLossError(absl::StrCat(
         path, "/manifest.json is of another step than the commit says"));
   }

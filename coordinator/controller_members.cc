@@ -291,12 +291,10 @@ void Controller::CheckWaits(absl::Time now) {
 
 void Controller::UpdateGauges() {
   const Series& series = parts_.series;
-  const auto count = [&](v1::Role role) {
-    return static_cast<double>(members_.Count(role));
-  };
-  series.actors.Set(count(v1::ROLE_ACTOR));
-  series.rewards.Set(count(v1::ROLE_REWARD));
-  series.learners.Set(count(v1::ROLE_LEARNER));
+  const auto number = [](uint64_t n) { return static_cast<double>(n); };
+  series.actors.Set(number(members_.Count(v1::ROLE_ACTOR)));
+  series.rewards.Set(number(members_.Count(v1::ROLE_REWARD)));
+  series.learners.Set(number(members_.Count(v1::ROLE_LEARNER)));
   const LedgerCounts counts =
       ledger_.has_value() ? ledger_->Counts() : LedgerCounts{};
   series.groups_pending.Set(static_cast<double>(counts.pending));

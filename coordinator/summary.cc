@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -15,6 +16,24 @@ json EvalJson(const EvalRecord& eval, const JobPlan& plan) {
           {"prompts", eval.prompts},
           {"pass_at_1", eval.pass_at_1},
           {"mean_completion_length", eval.mean_completion_length}};
+}
+
+// "before": the first eval that training followed; "after": the last that
+// followed training.
+json BeforeAndAfter(const SummaryInput& input) {
+  const std::vector<StagePlan>& stages = input.plan->stages;
+  const auto trains = [](const StagePlan& stage) { return stage.trains(); };
+  json eval = json::object();
+  for (const auto& [stage, record] : input.evals) {
+    const auto here = stages.begin() + stage;
+    if (!eval.contains("before") && std::any_of(here, stages.end(), trains)) {
+      eval["before"] = EvalJson(record, *input.plan);
+    }
+    if (std::any_of(stages.begin(), here, trains)) {
+      eval["after"] = EvalJson(record, *input.plan);
+    }
+  }
+  return eval;
 }
 
 // Sampled tokens a second, over the stages that sample.
@@ -74,14 +93,7 @@ std::string SummaryJson(const SummaryInput& input) {
       {"train_tokens_per_second", input.train_tokens_per_second},
       {"peak_rss_bytes", PeakBytes()}};
   if (!input.problem.empty()) summary["problem"] = input.problem;
-  json eval = json::object();
-  if (!input.evals.empty()) {
-    eval["before"] = EvalJson(input.evals.begin()->second, *input.plan);
-  }
-  if (input.evals.size() > 1) {
-    eval["after"] = EvalJson(input.evals.rbegin()->second, *input.plan);
-  }
-  summary["eval"] = eval;
+  summary["eval"] = BeforeAndAfter(input);
   return summary.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
