@@ -56,16 +56,19 @@ class Meter {
   explicit Meter(benchmark::State& state)
       : state_(state), start_(std::clock()) {}
   // Of one iteration.
-  void Flops(double flops) {
-    const double seconds =
-        static_cast<double>(std::clock() - start_) / CLOCKS_PER_SEC;
-    const double done = static_cast<double>(state_.iterations()) * flops;
-    state_.counters["per_core"] = done * 1e-9 / seconds;
-    state_.counters["GFLOP/s"] = benchmark::Counter(
-        flops * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
-  }
+  void Flops(double flops) { Report(flops, "GFLOP/s"); }
+  void Items(double items) { Report(items, "Gitem/s"); }
 
  private:
+  void Report(double count, const char* name) {
+    const double seconds =
+        static_cast<double>(std::clock() - start_) / CLOCKS_PER_SEC;
+    const double done = static_cast<double>(state_.iterations()) * count;
+    state_.counters["per_core"] = done * 1e-9 / seconds;
+    state_.counters[name] = benchmark::Counter(
+        count * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+  }
+
   benchmark::State& state_;
   const std::clock_t start_;
 };
@@ -372,6 +375,7 @@ void RowKernels(benchmark::State& state) {
   const int64_t rows = state.range(0), cols = state.range(1);
   const auto x = Floats(rows * 2 * cols), gamma = Floats(cols);
   std::vector<Bf16> y(rows * cols);
+  Meter meter(state);
   for (auto _ : state) {
     if (state.range(2) == 0) {
       RmsNorm(Context(), {x.data(), gamma.data(), y.data(), nullptr, rows, cols,
@@ -381,7 +385,7 @@ void RowKernels(benchmark::State& state) {
     }
   }
   state.SetLabel(state.range(2) == 0 ? "rms_norm" : "swiglu");
-  CountRows(state, rows);
+  meter.Items(static_cast<double>(rows * cols));
 }
 BENCHMARK(RowKernels)
     ->Args({512, 128, 0})
@@ -395,23 +399,25 @@ void Optimizer(benchmark::State& state) {
   std::vector<int64_t> sums(n, 12345);
   std::vector<float> master = Floats(n), m(n), v(n);
   std::vector<Bf16> weights(n);
+  Meter meter(state);
   for (auto _ : state) {
     AdamW(Context(),
           {sums.data(), 1e-9, master.data(), m.data(), v.data(), weights.data(),
            n, DType::kBf16, 1e-4, 0.9, 0.95, 1e-8, 0.1, 7});
   }
-  state.SetItemsProcessed(state.iterations() * n);
+  meter.Items(static_cast<double>(n));
   state.SetBytesProcessed(state.iterations() * n * 34);
 }
 BENCHMARK(Optimizer)->Arg(1 << 20)->Arg(30 << 20)->UseRealTime();
 
 void GradientNorm(benchmark::State& state) {
   std::vector<int64_t> sums(state.range(0), 12345);
+  Meter meter(state);
   for (auto _ : state) {
     benchmark::DoNotOptimize(
         SumOfSquares(Context(), sums.data(), state.range(0)));
   }
-  state.SetBytesProcessed(state.iterations() * state.range(0) * 8);
+  meter.Items(static_cast<double>(state.range(0)));
 }
 BENCHMARK(GradientNorm)->Arg(30 << 20)->UseRealTime();
 

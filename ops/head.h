@@ -10,8 +10,10 @@
 // The vocabulary is walked in tiles of kHeadTile, combined in ascending order
 // whatever the threads.  Sampling is exact and needs one draw a tile (as in
 // Gumbel-max over groups): a tile competes with ln(its mass) + Gumbel(key,
-// tile), and the token inside the winner is taken by inversion with
-// Uniform(key, tile).
+// tile), and the token inside the winner is taken by inversion.  Of a row's
+// key, number 2t is tile t's Gumbel draw and number 2t + 1 its inversion. top_k
+// is applied first, then top_p to the mass of what it left; both only exclude
+// tokens from the same competition.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +36,8 @@ class PackedHead {
   PackedHead(PackedHead&&) noexcept;
   PackedHead& operator=(PackedHead&&) noexcept;
   ~PackedHead();
-  void Pack(const CpuContext& context, const void* w);  // [vocab, hidden], dtype
+  void Pack(const CpuContext& context,
+            const void* w);  // [vocab, hidden], dtype
   int64_t vocab() const;
   int64_t hidden() const;
   DType dtype() const;
@@ -56,49 +59,49 @@ struct DrawArgs {
 };
 
 struct HeadSampleArgs {
-  const void* x;                  // [rows, hidden], dtype
+  const void* x;  // [rows, hidden], dtype
   const PackedHead* head;
   int64_t rows;
   absl::Span<const DrawArgs> draws;  // [rows]
-  int32_t* tokens;                // [rows], drawn
-  float* logprobs;                // [rows], of the full distribution at the
-                                  // row's temperature (at 1 if it is 0);
-                                  // not finite if a logit was not
+  int32_t* tokens;                   // [rows], drawn
+  float* logprobs;                   // [rows], of the full distribution at the
+                                     // row's temperature (at 1 if it is 0);
+                                     // not finite if a logit was not
 };
 void HeadSample(const CpuContext& context, const HeadSampleArgs& args);
 
 struct HeadScoreArgs {
-  const void* x;           // [rows, hidden], dtype
+  const void* x;  // [rows, hidden], dtype
   const PackedHead* head;
   int64_t rows;
-  const int32_t* tokens;   // [rows], targets
-  float temperature;       // 0 counts as 1
-  float* logprobs;         // [rows]
-  float* entropies;        // [rows]; may be null
-  float* log_sum_exp;      // [rows]; may be null
+  const int32_t* tokens;  // [rows], targets
+  float temperature;      // 0 counts as 1
+  float* logprobs;        // [rows]
+  float* entropies;       // [rows]; may be null
+  float* log_sum_exp;     // [rows]; may be null
 };
 void HeadScore(const CpuContext& context, const HeadScoreArgs& args);
 
 // Reference of both: all logits in double.
 struct RefHeadArgs {
-  const void* x;          // [rows, hidden], dtype
-  const void* w;          // [vocab, hidden], dtype
+  const void* x;  // [rows, hidden], dtype
+  const void* w;  // [vocab, hidden], dtype
   int64_t rows, vocab, hidden;
   DType dtype;
   const int32_t* tokens;  // [rows]
   float temperature;
-  float* logprobs;        // [rows]
-  float* entropies;       // [rows]
+  float* logprobs;   // [rows]
+  float* entropies;  // [rows]
 };
 void HeadScore(const RefContext&, const RefHeadArgs& args);
 
 // dL/dx and dL/dw of L = sum_r dlogprob[r] * logprob[r].
 struct HeadGradArgs {
-  const void* x;             // [rows, hidden], dtype
+  const void* x;  // [rows, hidden], dtype
   const PackedHead* head;
-  const void* w;             // [vocab, hidden], dtype, what was packed
+  const void* w;  // [vocab, hidden], dtype, what was packed
   int64_t rows;
-  const int32_t* tokens;     // [rows]
+  const int32_t* tokens;  // [rows]
   float temperature;
   const float* log_sum_exp;  // [rows], of HeadScore
   const float* dlogprob;     // [rows]

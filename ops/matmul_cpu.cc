@@ -128,6 +128,14 @@ Tail PadTail(const MatmulGradWeightArgs& a, int64_t begin) {
   return {padded(a.dy, a.n), padded(a.x, a.k)};
 }
 
+// Rows of dw a task: wide ones are faster (measured: 128 over 32 by a quarter),
+// an even number of them balances better on an even number of threads.
+int64_t GradWidth(int64_t n) {
+  int64_t panels = CeilDiv(n, n >= 512 ? 128 : 64);
+  panels += panels % 2;
+  return CeilDiv(CeilDiv(n, panels), 32) * 32;
+}
+
 }  // namespace
 
 void MatmulGradWeight(const CpuContext& context,
@@ -139,7 +147,7 @@ void MatmulGradWeight(const CpuContext& context,
   const int64_t tail_begin = args.m / kShortSum * kShortSum;
   Tail tail;
   if (tail_begin < args.m) tail = PadTail(args, tail_begin);
-  const int64_t width = args.n >= 1024 ? 64 : 32;
+  const int64_t width = GradWidth(args.n);
   const auto task = [&](int64_t i) {
     const int64_t row = i * width;
     GradWeightPanel panel{};
