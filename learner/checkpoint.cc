@@ -307,7 +307,8 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& directory,
   return loaded;
 }
 
-absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep) {
+absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep,
+                                  const Position& position) {
   const std::string root = absl::StrCat(run_directory, "/checkpoints");
   struct Found {
     uint32_t stage;
@@ -324,6 +325,10 @@ absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep) {
     }
     const absl::StatusOr<Manifest> manifest = ReadManifest(path);
     if (!manifest.ok()) continue;  // Not ours to judge.
+    if (std::pair(manifest->stage, manifest->next_step) >
+        std::pair(position.stage, position.next_step)) {
+      continue;
+    }
     complete.push_back({manifest->stage, manifest->next_step, path});
   }
   if (error) return FileError("cannot list", root, error.value());

@@ -69,8 +69,10 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& directory,
                                                 const v1::Job& job,
                                                 const ModelSetup& setup);
 
-// Removes complete checkpoints of this run but the `keep` latest, and what
-// failed attempts left.
-absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep);
+// Removes complete checkpoints but the `keep` latest up to `position`, and what
+// failed attempts left.  Later ones, of before the job went back, stay: they
+// will be written anew.
+absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep,
+                                  const Position& position);
 
 }  // namespace aha::learner

@@ -433,7 +433,7 @@ void Learner::SaveCheckpoint() {
   // Not before the coordinator knows of the new one.
   if (status.ok()) {
     status = RemoveOldCheckpoints(options_.run_directory,
-                                  options_.job.checkpoint().keep());
+                                  options_.job.checkpoint().keep(), *saved_);
   }
   if (!status.ok()) {
     AHA_LOG(kWarning) << "after a checkpoint: " << status;

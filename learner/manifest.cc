@@ -19,6 +19,8 @@ using nlohmann::json;
 constexpr int kFormat = 1;
 constexpr uint64_t kMaxManifestBytes = 16 << 20;
 constexpr size_t kPiece = 1 << 20;
+// Hash of the manifest itself, as its text would be without this key.
+constexpr char kSelf[] = "manifest_xxh3_128";
 
 // Reads members of one object, remembers the first error and which keys were
 // asked for, so that unknown keys can be refused at the end.
@@ -153,6 +155,18 @@ json ToJson(const Manifest& manifest) {
           {"parts", parts}};
 }
 
+// Keys are sorted and numbers are integers, so the text is a function of the
+// content.
+std::string TextOf(const json& object) {
+  return object.dump(1, ' ', false, json::error_handler_t::replace);
+}
+
+Hash128 SelfHash(json object) {
+  object.erase(kSelf);
+  const std::string text = TextOf(object);
+  return HashBytes(text.data(), text.size());
+}
+
 }  // namespace
 
 absl::StatusOr<Manifest> ReadManifest(const std::string& directory) {
@@ -184,8 +198,14 @@ absl::StatusOr<Manifest> ReadManifest(const std::string& directory) {
   manifest.chain = reader.Hash("chain");
   manifest.num_tokens = reader.Number("num_tokens");
   const json* parts = reader.Find("parts");
+  const Hash128 self = reader.Hash(kSelf);
   AHA_RETURN_IF_ERROR(reader.Finish());
   AHA_ASSIGN_OR_RETURN(manifest.parts, ReadParts(*parts, path));
+  if (const Hash128 found = SelfHash(root); found != self) {
+    return absl::DataLossError(absl::StrCat(path, " must have checksum ",
+                                            self.Hex(), ", has ", found.Hex(),
+                                            ": its content was changed"));
+  }
   return manifest;
 }
 
@@ -228,10 +248,12 @@ absl::Status VerifyParts(const std::string& directory,
 
 absl::Status WriteManifest(const std::string& directory,
                            const Manifest& manifest) {
-  const std::string text =
-      ToJson(manifest).dump(1, ' ', false, json::error_handler_t::replace);
+  json object = ToJson(manifest);
+  // What cannot be written as UTF-8 must not be in the hash either.
+  object = json::parse(TextOf(object));
+  object[kSelf] = SelfHash(object).Hex();
   return WriteFileDurably(absl::StrCat(directory, "/", kManifestFile),
-                          text + "\n");
+                          TextOf(object) + "\n");
 }
 
 }  // namespace aha

@@ -5,9 +5,10 @@
 //   step-000030/manifest.json      written last: temporary, fsync, rename
 //
 // A directory without a manifest is not a checkpoint.  A part whose size or
-// checksum differs from the manifest makes the whole checkpoint unusable; the
-// caller goes back to the one before.  Everything read is validated: paths stay
-// inside the directory, numbers are in range, unknown keys are errors.
+// checksum differs from the manifest makes the whole checkpoint unusable, and
+// so does a change of the manifest, which holds its own checksum; the caller
+// goes back to the one before.  Everything read is validated: paths stay inside
+// the directory, numbers are in range, unknown keys are errors.
 //
 // Shared by the learner, which writes, and the coordinator, which decides from
 // which checkpoint a job goes on.  Pure functions; thread-safe.

@@ -15,6 +15,7 @@ namespace {
 constexpr absl::Duration kPoll = absl::Seconds(5);       // wait_ms of a poll.
 constexpr absl::Duration kPollSlack = absl::Seconds(5);  // Beyond it.
 constexpr absl::Duration kLastWords = absl::Seconds(5);  // While stopping.
+constexpr absl::Duration kRejoinPause = absl::Seconds(2);
 constexpr size_t kPieceBytes = 1 << 20;
 
 }  // namespace
@@ -64,17 +65,19 @@ absl::Status RpcCluster::Judge(const rpc::MemberIdentity& session,
   if (!absl::IsFailedPrecondition(status) && !absl::IsNotFound(status)) {
     return status;
   }
-  AHA_LOG(kWarning) << "joining anew: " << status;
-  member_.Rejoin(session);
+  AHA_LOG(kWarning) << "the coordinator refused: " << status;
+  if (absl::IsNotFound(status)) member_.Rejoin(session);
+  // A new epoch is found out by the heartbeats; anything else (the job stands
+  // elsewhere) is learnt by asking.
   const Clock clock = MonotonicClock();
-  const absl::Time deadline = clock() + wait_;
+  const absl::Time deadline = clock() + kRejoinPause;
   while (clock() < deadline) {
     AHA_RETURN_IF_ERROR(CheckSession());
     if (stopping_.SleepFor(absl::Milliseconds(50))) {
       return absl::CancelledError("stopping");
     }
   }
-  return status;
+  return absl::AbortedError(status.message());
 }
 
 template <class Request, class Response>

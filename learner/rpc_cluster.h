@@ -57,8 +57,8 @@ class RpcCluster : public Cluster {
   template <class Request, class Response>
   absl::Status Call(const char* method, Request& request, Response* response,
                     const rpc::CallOptions& options);
-  // What an answer means for the session: FAILED_PRECONDITION and NOT_FOUND
-  // make this process join anew.
+  // What an answer means for the session: after FAILED_PRECONDITION (another
+  // epoch, or the job stands elsewhere) and NOT_FOUND it is over.
   absl::Status Judge(const rpc::MemberIdentity& session, absl::Status status);
   absl::Status StreamWeights(rpc::Stream& stream, uint32_t stage,
                              uint64_t version, const Parameters& weights,

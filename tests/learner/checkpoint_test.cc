@@ -211,7 +211,7 @@ TEST_F(CheckpointTest, TheLatestAreKept) {
   }
   fs::create_directories(run_.path() + "/checkpoints/.partial-step-000009");
   fs::create_directories(run_.path() + "/checkpoints/somebody-elses");
-  ASSERT_TRUE(RemoveOldCheckpoints(run_.path(), 2).ok());
+  ASSERT_TRUE(RemoveOldCheckpoints(run_.path(), 2, rank_.position).ok());
   std::vector<std::string> left;
   for (const auto& entry :
        fs::directory_iterator(run_.path() + "/checkpoints")) {

@@ -107,6 +107,8 @@ TEST_F(ManifestTest, RefusesWhatItDidNotWrite) {
   EXPECT_THAT(message("\"format\": 1", "\"format\": 1, \"extra\": 0"),
               HasSubstr("extra is not a known key"));
   EXPECT_THAT(message("{", "["), HasSubstr("not valid JSON"));
+  EXPECT_THAT(message("\"next_step\": 30", "\"next_step\": 31"),
+              HasSubstr("its content was changed"));
 }
 
 TEST_F(ManifestTest, AFailedWriteLeavesTheOldContent) {

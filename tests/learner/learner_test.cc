@@ -1,0 +1,233 @@
+// The learner's loop against a fake coordinator.
+#include "learner/learner.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "comm/local.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "learner/file_io.h"
+#include "tests/learner/fake_cluster.h"
+#include "tests/learner/fixture.h"
+#include "tests/learner/scratch.h"
+
+namespace aha::learner {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+using StepKey = FakeCluster::StepKey;
+
+// Runs the loops of all ranks until they end; their statuses.
+std::vector<absl::Status> RunLoops(const v1::Job& job, const ModelSetup& setup,
+                                   const std::string& run, int ranks,
+                                   FakeCluster& cluster) {
+  auto group = comm::NewLocalGroup(ranks, absl::Seconds(60));
+  EXPECT_TRUE(group.ok());
+  std::vector<absl::Status> statuses(static_cast<size_t>(ranks));
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < ranks; ++rank) {
+    threads.emplace_back([&, rank] {
+      ThreadPool pool(1);
+      Learner learner(
+          {.rank = static_cast<uint32_t>(rank),
+           .job = job,
+           .run_directory = run,
+           .clock = MonotonicClock()},
+          &setup, &pool, &cluster.ForRank(rank), &cluster.buffer(rank),
+          [&, rank](const v1::NextStageResponse&)
+              -> absl::StatusOr<std::unique_ptr<comm::Communicator>> {
+            if (ranks == 1) return comm::NewSingle();
+            return std::move((*group)[static_cast<size_t>(rank)]);
+          },
+          {});
+      statuses[static_cast<size_t>(rank)] = learner.Run();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return statuses;
+}
+
+class LearnerTest : public testing::TestWithParam<int> {
+ protected:
+  LearnerTest() {
+    job_.mutable_stages(kGrpoStage)->mutable_grpo()->set_lag(GetParam());
+    setup_ = MakeSetup(job_);
+  }
+
+  std::vector<absl::Status> Run(FakeCluster& cluster, int ranks = 1) {
+    return RunLoops(job_, setup_, run_.path(), ranks, cluster);
+  }
+
+  // The checksum of an undisturbed run.
+  Hash128 Undisturbed() {
+    const ScratchDirectory run;
+    FakeCluster cluster(job_, &setup_, 1);
+    EXPECT_THAT(RunLoops(job_, setup_, run.path(), 1, cluster),
+                ElementsAre(absl::OkStatus()));
+    EXPECT_TRUE(cluster.finished());
+    EXPECT_NE(cluster.chain(), Hash128{});
+    return cluster.chain();
+  }
+
+  const ScratchDirectory run_;
+  v1::Job job_ = TinyJob();
+  ModelSetup setup_;
+};
+
+TEST_P(LearnerTest, RunsAJobOfThreeStagesToItsEnd) {
+  FakeCluster cluster(job_, &setup_, 1);
+  EXPECT_THAT(Run(cluster), ElementsAre(absl::OkStatus()));
+  EXPECT_TRUE(cluster.finished());
+  EXPECT_THAT(cluster.reports(), IsEmpty());
+  EXPECT_THAT(
+      cluster.commits(),
+      ElementsAre(StepKey(0, 0), StepKey(0, 1), StepKey(0, 2), StepKey(0, 3),
+                  StepKey(2, 0), StepKey(2, 1), StepKey(2, 2), StepKey(2, 3)));
+  EXPECT_THAT(
+      cluster.checkpoints(),
+      ElementsAre("checkpoints/pretrain-step-000002",
+                  "checkpoints/pretrain-step-000004", "checkpoints/step-000002",
+                  "checkpoints/step-000004"));
+  EXPECT_THAT(
+      cluster.published(),
+      ElementsAre(StepKey(0, 0), StepKey(1, 0), StepKey(2, 0), StepKey(2, 1),
+                  StepKey(2, 2), StepKey(2, 3), StepKey(2, 4)));
+  const auto lines =
+      ReadWholeFile(run_.path() + "/rollouts/step-000003.jsonl", 1 << 20);
+  ASSERT_TRUE(lines.ok()) << lines.status();
+  EXPECT_EQ(std::count(lines->begin(), lines->end(), '\n'), 4 * 3);
+}
+
+TEST_P(LearnerTest, TwoRanksGiveTheChecksumOfOne) {
+  FakeCluster cluster(job_, &setup_, 2);
+  EXPECT_THAT(Run(cluster, 2), ElementsAre(absl::OkStatus(), absl::OkStatus()));
+  EXPECT_EQ(cluster.chain(), Undisturbed());
+}
+
+TEST_P(LearnerTest, StoppedAndContinuedItGivesTheSameChecksum) {
+  for (const StepKey& stop :
+       {StepKey(0, 3), StepKey(2, 0), StepKey(2, 1), StepKey(2, 3)}) {
+    const ScratchDirectory run;
+    FakeCluster cluster(job_, &setup_, 1);
+    cluster.stop_at = stop;
+    RunLoops(job_, setup_, run.path(), 1, cluster);
+    EXPECT_FALSE(cluster.finished());
+    cluster.Continue();
+    RunLoops(job_, setup_, run.path(), 1, cluster);
+    EXPECT_TRUE(cluster.finished());
+    EXPECT_EQ(cluster.chain(), Undisturbed());
+    EXPECT_THAT(cluster.reports(), IsEmpty());
+  }
+}
+
+TEST_P(LearnerTest, AfterALostCommitTheJobGoesOnFromTheCheckpoint) {
+  for (const StepKey& lost :
+       {StepKey(0, 0), StepKey(0, 3), StepKey(2, 1), StepKey(2, 3)}) {
+    const ScratchDirectory run;
+    FakeCluster cluster(job_, &setup_, 1);
+    cluster.lose_commit = lost;
+    RunLoops(job_, setup_, run.path(), 1, cluster);
+    EXPECT_TRUE(cluster.finished());
+    EXPECT_EQ(cluster.chain(), Undisturbed());
+  }
+}
+
+TEST_P(LearnerTest, MissingGroupsFailTheJobAndAreNamed) {
+  job_.mutable_cluster()->set_wait_seconds(0.05);
+  FakeCluster cluster(job_, &setup_, 1);
+  cluster.withhold_groups = true;
+  const std::vector<absl::Status> statuses = Run(cluster);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(statuses[0])) << statuses[0];
+  EXPECT_THAT(cluster.reports(),
+              ElementsAre(testing::AllOf(
+                  StartsWith("fatal: "),
+                  HasSubstr("step 0: rank 0 waited 50ms for the groups of "
+                            "slots 0, 1, 2, 3"))));
+}
+
+TEST_P(LearnerTest, ADifferingBitFailsTheJobBeforeItIsCommitted) {
+  FakeCluster cluster(job_, &setup_, 1);
+  cluster.tamper = [](v1::ScoredGroup& group) {
+    if (group.context().key().step() != 1) return;
+    group.mutable_trajectories(0)
+        ->mutable_trajectory()
+        ->mutable_logprobs()
+        ->front() ^= 1;
+  };
+  EXPECT_TRUE(absl::IsDataLoss(Run(cluster)[0]));
+  EXPECT_EQ(cluster.commits().back(), StepKey(2, 0));
+  EXPECT_THAT(cluster.reports(),
+              ElementsAre(HasSubstr("log-probabilities differ")));
+}
+
+TEST_P(LearnerTest, AFullDiskCostsCheckpointsNotTraining) {
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit full{1000, before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &full);
+  FakeCluster cluster(job_, &setup_, 1);
+  const std::vector<absl::Status> statuses = Run(cluster);
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_THAT(statuses, ElementsAre(absl::OkStatus()));
+  EXPECT_TRUE(cluster.finished());
+  EXPECT_THAT(cluster.checkpoints(), IsEmpty());
+  EXPECT_THAT(cluster.reports(),
+              Contains(HasSubstr("note: no checkpoint at step 2")));
+  EXPECT_EQ(cluster.chain(), Undisturbed());
+}
+
+TEST_P(LearnerTest, ABrokenCheckpointIsRefusedLoudly) {
+  FakeCluster cluster(job_, &setup_, 1);
+  cluster.stop_at = StepKey(2, 1);
+  Run(cluster);
+  const std::string model =
+      run_.path() + "/checkpoints/step-000001/model/model.safetensors";
+  std::filesystem::resize_file(model, std::filesystem::file_size(model) - 1);
+  cluster.Continue();
+  EXPECT_TRUE(absl::IsDataLoss(Run(cluster)[0]));
+  EXPECT_THAT(cluster.reports(), ElementsAre(HasSubstr(model)));
+}
+
+TEST_P(LearnerTest, StopEndsALearnerThatWaits) {
+  job_.mutable_cluster()->set_wait_seconds(3600);
+  FakeCluster cluster(job_, &setup_, 1);
+  cluster.withhold_groups = true;
+  ThreadPool pool(1);
+  Learner* running = nullptr;
+  LearnerGauges gauges;
+  gauges.waited = [&](const std::string& what, absl::Duration) {
+    // It is about to wait for groups that never come.
+    if (what == "begin_step" && cluster.commits().size() == 4) {
+      std::thread([&] { running->Stop(); }).join();
+    }
+  };
+  Learner learner(
+      {.rank = 0,
+       .job = job_,
+       .run_directory = run_.path(),
+       .clock = MonotonicClock()},
+      &setup_, &pool, &cluster.ForRank(0), &cluster.buffer(0),
+      [](const v1::NextStageResponse&)
+          -> absl::StatusOr<std::unique_ptr<comm::Communicator>> {
+        return comm::NewSingle();
+      },
+      gauges);
+  running = &learner;
+  EXPECT_TRUE(learner.Run().ok());
+  EXPECT_THAT(cluster.checkpoints(),
+              Contains("checkpoints/pretrain-step-000004"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Lags, LearnerTest, testing::Values(0, 1));
+
+}  // namespace
+}  // namespace aha::learner
