@@ -77,6 +77,8 @@ TRICKY = [
     "$5.99 100% #1 @you & me * 2",
     "word" + "\u0301" * 5,
     "\U0010ffff\U000e0001",
+    "bytes that SmolLM2's vocabulary lacks: \u0004",
+    "and \U00040000 \U00080000",
 ]
 
 # What no vocabulary of the small tokenizers spells is left to them.

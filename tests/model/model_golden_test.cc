@@ -5,6 +5,7 @@
 
 #include "gtest/gtest.h"
 #include "model/backprop.h"
+#include "model/generator.h"
 #include "model/policy.h"
 #include "tests/model/golden_files.h"
 
@@ -98,6 +99,27 @@ TEST(SmolLm2Test, Fp32LogProbabilitiesAreTransformers) {
       model->backprop.get(), Golden("smollm2_logprobs.json")["fp32"]);
   RecordProperty("largest_difference", std::to_string(difference));
   EXPECT_LT(difference, 1e-3);
+}
+
+TEST(SmolLm2Test, GreedyAnswerIsTransformers) {
+  AHA_SKIP_WITHOUT_SMOLLM2();
+  const auto model = Load(SmolLm2(), DType::kF32);
+  ASSERT_NE(model, nullptr);
+  const auto golden = Golden("smollm2_logprobs.json")["greedy"];
+  auto generator = Generator::Create(model->policy.get(), {});
+  ASSERT_TRUE(generator.ok()) << generator.status();
+  GroupRequest request;
+  request.prompt = golden["prompt"].get<std::vector<int32_t>>();
+  request.sampling = {
+      .temperature = 0, .top_p = 1, .top_k = 0, .max_new_tokens = 24};
+  ASSERT_TRUE((*generator)->Submit(request).ok());
+  std::vector<int32_t> tokens;
+  while (!(*generator)->idle()) {
+    const auto finished = (*generator)->Step();
+    ASSERT_TRUE(finished.ok()) << finished.status();
+    for (const Sample& sample : *finished) tokens = sample.tokens;
+  }
+  EXPECT_EQ(tokens, golden["tokens"].get<std::vector<int32_t>>());
 }
 
 // Two bf16 computations differ as much as either does from fp32.

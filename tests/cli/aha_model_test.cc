@@ -1,0 +1,371 @@
+// The aha-model binary as a person runs it: output, errors, exit codes.
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "model/import.h"
+#include "model/tokenizer.h"
+#include "nlohmann/json.hpp"
+#include "tests/model/golden_files.h"
+
+namespace aha {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Json = nlohmann::json;
+
+struct Outcome {
+  int code;
+  std::string out;
+  std::string err;
+
+  Json json() const { return Json::parse(out, nullptr, false); }
+  std::vector<Json> lines() const {
+    std::vector<Json> lines;
+    for (const std::string& line : absl::StrSplit(out, '\n')) {
+      if (!line.empty()) lines.push_back(Json::parse(line, nullptr, false));
+    }
+    return lines;
+  }
+};
+
+ModelConfig SmallConfig(int32_t vocab_size) {
+  ModelConfig config;
+  config.hidden_size = 32;
+  config.intermediate_size = 64;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = 2;
+  config.head_dim = 8;
+  config.vocab_size = vocab_size;
+  config.max_position_embeddings = 128;
+  config.initializer_range = 0.3;  // Far from uniform.
+  config.eos_token_ids = {0};
+  return config;
+}
+
+constexpr char kChatMl[] =
+    R"({"chat_template": "{% for message in messages %}{{ '<|im_start|>' +
+message.role + '\n' + message.content + '<|im_end|>\n' }}{% endfor %}{% if
+add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"})";
+
+class AhaModelTest : public ::testing::Test {
+ protected:
+  AhaModelTest() {
+    const TokenizerFiles tokenizer = CharacterTokenizer();
+    const ModelConfig config = SmallConfig(tokenizer.vocab_size);
+    std::string chat = kChatMl;
+    std::erase(chat, '\n');  // Of the source.
+    const ModelFiles files = {config,
+                              RandomParameters(config, 7, DType::kF32),
+                              tokenizer.tokenizer_json,
+                              chat,
+                              "",
+                              ""};
+    EXPECT_TRUE(WriteModel(files, model_).ok());
+  }
+
+  Outcome Run(const std::string& arguments) const {
+    const std::string command =
+        absl::StrCat("exec " AHA_BIN_DIR "/aha-model ", arguments, " >",
+                     scratch_ / "out", " 2>", scratch_ / "err", " </dev/null");
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+            FileText(scratch_ / "out"), FileText(scratch_ / "err")};
+  }
+  // An error is one line that begins with the program's name.
+  void ExpectError(const std::string& arguments, int code,
+                   const std::string& message) const {
+    SCOPED_TRACE(arguments);
+    const Outcome outcome = Run(arguments);
+    EXPECT_EQ(outcome.code, code);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err, HasSubstr(message));
+    EXPECT_THAT(outcome.err, ::testing::StartsWith("aha-model: "));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
+  }
+  std::string File(const std::string& name, const std::string& text) const {
+    scratch_.Write(name, text);
+    return scratch_ / name;
+  }
+
+  const ScratchDirectory scratch_;
+  const std::string model_ = scratch_ / "model";
+};
+
+TEST_F(AhaModelTest, HelpTeachesWithExamples) {
+  for (const char* command : {"", "inspect", "import", "export", "tokenize",
+                              "generate", "score", "loss", "certify"}) {
+    const Outcome outcome = Run(absl::StrCat(command, " --help"));
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_THAT(outcome.out, HasSubstr("Examples:"));
+    EXPECT_THAT(outcome.out, HasSubstr("aha-model"));
+  }
+}
+
+TEST_F(AhaModelTest, WrongCallsAreUsageErrors) {
+  ExpectError("", 2, "subcommand is required");
+  ExpectError("frobnicate", 2, "frobnicate");
+  ExpectError("inspect", 2, "DIR is required");
+  ExpectError("inspect " + model_ + " --dtype fp8", 2, "fp8");
+  ExpectError("inspect " + model_ + " -o xml", 2, "xml");
+  ExpectError("generate " + model_, 2, "prompt");
+  ExpectError("generate " + model_ + " --prompt a --top-p 2", 2, "--top-p");
+  ExpectError("generate " + model_ + " --prompt a -n 0", 2, "-n");
+  ExpectError("generate " + model_ + " --prompt ''", 2, "must not be empty");
+  ExpectError("generate " + model_ + " --prompt \u00e9", 2,
+              "vocabulary, which lacks");
+  ExpectError("loss " + model_ + " --trajectories x --algorithm ppo", 2,
+              "--algorithm: ");
+  ExpectError(
+      "loss " + model_ + " --trajectories x --algorithm grpo --set epsilom=1",
+      2, "--set epsilom is not known");
+  ExpectError(
+      "loss " + model_ + " --trajectories x --algorithm grpo --set epsilon=x",
+      2, "--set epsilon must be a number, got x");
+}
+
+TEST_F(AhaModelTest, WhatIsNotThereIsNotFound) {
+  for (const char* command :
+       {"inspect /no/model", "tokenize /no/model --text a",
+        "generate /no/model --prompt a", "score /no/model --input -",
+        "certify /no/model", "export /no/model -o /tmp/x",
+        "import /no/model -o /tmp/x"}) {
+    ExpectError(command, 4, "/no/model: no such");
+  }
+  ExpectError("score " + model_ + " --input /no/file", 4,
+              "/no/file: cannot be read");
+}
+
+TEST_F(AhaModelTest, InspectShowsTheModel) {
+  const Outcome text = Run("inspect " + model_);
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("2 of 32, inner 64"));
+  const Json json = Run("inspect " + model_ + " -o json").json();
+  EXPECT_EQ(json["config"]["hidden_size"], 32);
+  EXPECT_EQ(json["dtype"], "fp32");
+  EXPECT_EQ(json["eos_tokens"], Json({"<eos>"}));
+  EXPECT_EQ(json["chat_template"], "ChatML");
+  EXPECT_EQ(json["weights_checksum"].get<std::string>().size(), 32u);
+}
+
+TEST_F(AhaModelTest, TokenizeShowsIdsAndTokens) {
+  const Json json =
+      Run("tokenize " + model_ + " --text '1+<think>' -o json").json();
+  EXPECT_EQ(json["tokens"], Json({"1", "+", "<think>"}));
+  EXPECT_EQ(json["token_ids"].size(), 3u);
+  const Json chat =
+      Run("tokenize " + model_ + " --chat --text hi -o json").json();
+  EXPECT_EQ(chat["text"],
+            "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
+}
+
+TEST_F(AhaModelTest, EqualSeedsGiveEqualCompletionsForAnyThreads) {
+  const std::string command =
+      "generate " + model_ +
+      " --prompt '3+5?' -n 3 --max-new-tokens 12 -o json";
+  const Outcome one = Run(command + " --seed 1 --threads 1");
+  ASSERT_EQ(one.code, 0) << one.err;
+  ASSERT_EQ(one.lines().size(), 3u);
+  EXPECT_EQ(one.out, Run(command + " --seed 1 --threads 2").out);
+  EXPECT_NE(one.out, Run(command + " --seed 2 --threads 1").out);
+}
+
+TEST_F(AhaModelTest, GenerateAnswersAFileOfPromptsInItsOrder) {
+  const std::string prompts =
+      File("prompts.jsonl",
+           "{\"prompt\": \"1+1?\"}\n\n{\"messages\": [{\"role\": \"user\", "
+           "\"content\": \"hi\"}]}\n");
+  const Outcome outcome = Run("generate " + model_ + " --prompts " + prompts +
+                              " --max-new-tokens 5 -o json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const std::vector<Json> lines = outcome.lines();
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0]["prompt"], "1+1?");
+  EXPECT_THAT(lines[1]["prompt"].get<std::string>(), HasSubstr("user\nhi"));
+  const Outcome text = Run("generate " + model_ + " --prompts " + prompts +
+                           " --max-new-tokens 5");
+  EXPECT_THAT(text.out, HasSubstr("--- prompt 1, sample 0: "));
+}
+
+TEST_F(AhaModelTest, ASingleCompletionIsPlainText) {
+  const std::string command =
+      "generate " + model_ + " --prompt '3+5?' --max-new-tokens 12 --seed 1";
+  const Json json = Run(command + " -o json").json();
+  // Control characters aside, which a terminal must not get.
+  const Outcome text = Run(command);
+  EXPECT_EQ(text.code, 0);
+  EXPECT_EQ(text.out, json["completion"].get<std::string>() + "\n");
+}
+
+TEST_F(AhaModelTest, ScoresAreTheSamplersLogProbabilities) {
+  const std::vector<Json> generated =
+      Run("generate " + model_ +
+          " --prompt '3+5?' -n 3 --max-new-tokens 9 -o json")
+          .lines();
+  ASSERT_EQ(generated.size(), 3u);
+  std::string input;
+  for (const Json& line : generated) {
+    std::vector<int> ids = line["prompt_token_ids"];
+    for (const int id : line["token_ids"]) ids.push_back(id);
+    absl::StrAppend(&input, Json({{"token_ids", ids}, {"note", 7}}).dump(),
+                    "\n");
+  }
+  const Outcome outcome =
+      Run("score " + model_ + " --input " + File("in.jsonl", input));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const std::vector<Json> scored = outcome.lines();
+  ASSERT_EQ(scored.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(scored[i]["note"], 7);
+    const std::vector<float> all = scored[i]["logprobs"];
+    const std::vector<float> sampled = generated[i]["logprobs"];
+    ASSERT_EQ(all.size(), sampled.size() + 3);
+    // Bit for bit: the promise.
+    EXPECT_EQ(std::vector<float>(all.begin() + 3, all.end()), sampled);
+  }
+}
+
+TEST_F(AhaModelTest, BrokenInputLinesAreNamed) {
+  const struct {
+    const char* text;
+    const char* message;
+  } cases[] = {
+      {"{\"token_ids\": [1]}\nnot json\n", "line 2: must be a JSON object"},
+      {"{\"ids\": [1]}\n", "line 1: token_ids must be there"},
+      {"{\"token_ids\": 1}\n", "line 1: token_ids must be an array, got 1"},
+      {"{\"token_ids\": [1, -1]}\n", "line 1: token_ids[1] must be a token id"},
+      {"{\"token_ids\": [1, 101]}\n", "line 1: token_ids[1] must be"},
+      {"{\"token_ids\": [1.5]}\n", "line 1: token_ids[0] must be"},
+      {"{\"token_ids\": []}\n", "line 1: token_ids must have 1 to 128"},
+      {"", "must have a line"},
+  };
+  for (const auto& test : cases) {
+    ExpectError("score " + model_ + " --input " + File("in.jsonl", test.text),
+                1, test.message);
+  }
+  ExpectError("generate " + model_ + " --prompts " +
+                  File("p.jsonl", "{\"prompt\": \"a\"}\n{\"promt\": \"a\"}\n"),
+              1, "p.jsonl: line 2: must have \"prompt\"");
+}
+
+std::string TrajectoryLine(const Json& generated, const Json& reward) {
+  Json line = generated;
+  line.update(reward);
+  return line.dump() + "\n";
+}
+
+TEST_F(AhaModelTest, LossOfFreshTrajectoriesHasRatioOneAndAGradient) {
+  const std::vector<Json> generated =
+      Run("generate " + model_ +
+          " --prompt '3+5?' -n 4 --max-new-tokens 9 -o json")
+          .lines();
+  ASSERT_EQ(generated.size(), 4u);
+  std::string input;
+  for (size_t i = 0; i < 4; ++i) {
+    input += TrajectoryLine(generated[i],
+                            {{"reward", i == 0 ? 1 : 0}, {"group", 0}});
+  }
+  const std::string trajectories = File("t.jsonl", input);
+  const std::string gradients = scratch_ / "g.safetensors";
+  const Outcome outcome =
+      Run("loss " + model_ + " --trajectories " + trajectories +
+          " --algorithm dapo --set epsilon_high=0.28 --gradients " + gradients +
+          " -o json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = outcome.json();
+  EXPECT_EQ(json["sampling/sampling_logp_difference/max"], 0.0);
+  EXPECT_EQ(json["sampling/importance_sampling_ratio/max"], 1.0);
+  EXPECT_EQ(json["completions"], 4);
+  EXPECT_NEAR(json["advantages"][0].get<double>(), 1.5, 1e-4);
+  EXPECT_GT(json["grad_norm"].get<double>(), 1e-3);
+  const auto config = ModelConfig::Load(model_);
+  const auto read = ReadSafetensors(gradients, *config, DType::kF32);
+  ASSERT_TRUE(read.ok()) << read.status();
+  // Without its gradient the loss is the same.
+  const Json alone = Run("loss " + model_ + " --trajectories " + trajectories +
+                         " --algorithm dapo --set epsilon_high=0.28 -o json")
+                         .json();
+  EXPECT_EQ(alone["loss"], json["loss"]);
+}
+
+TEST_F(AhaModelTest, LossRefusesTrajectoriesThatDoNotFit) {
+  const std::string base = R"({"prompt_token_ids": [5], "token_ids": [6, 7], )";
+  const struct {
+    std::string text;
+    const char* message;
+  } cases[] = {
+      {base + R"("logprobs": [-1], "reward": 1, "group": 0})",
+       "line 1: logprobs must have 2 numbers, got 1"},
+      {base + R"("logprobs": [-1, "x"], "reward": 1, "group": 0})",
+       "line 1: logprobs[1] must be a number"},
+      {base + R"("logprobs": [-1, -1], "reward": 1})",
+       "line 1: must have \"group\""},
+      {base + R"("logprobs": [-1, -1]})", "line 1: must have \"advantage\""},
+  };
+  for (const auto& test : cases) {
+    ExpectError("loss " + model_ + " --algorithm grpo --trajectories " +
+                    File("t.jsonl", test.text + "\n"),
+                1, test.message);
+  }
+}
+
+TEST_F(AhaModelTest, ExportChangesTheFormatAndImportBringsItBack) {
+  const std::string fp32 = scratch_ / "fp32";
+  const std::string bf16 = scratch_ / "bf16";
+  Outcome outcome = Run("export " + model_ + " -o " + bf16 + " --dtype bf16");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(FileText(bf16 + "/config.json"), HasSubstr("bfloat16"));
+  outcome = Run("import " + model_ + "/model.safetensors -o " + fp32 +
+                " --dtype fp32 --output json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.json()["weights_checksum"],
+            Run("inspect " + model_ + " -o json").json()["weights_checksum"]);
+  ExpectError("export " + model_ + " -o " + bf16, 5, "is there already");
+}
+
+TEST_F(AhaModelTest, CertifySaysThatTheKernelsAreInvariant) {
+  const Outcome outcome = Run("certify " + model_ + " -o json --threads 2");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.json()["digest"].get<std::string>().size(), 32u);
+}
+
+TEST_F(AhaModelTest, BrokenModelFilesAreOneClearLine) {
+  const std::string weights = model_ + "/model.safetensors";
+  const std::string whole = FileText(weights);
+  const auto write = [](const std::string& path, const std::string& text) {
+    std::ofstream(path, std::ios::binary) << text;
+  };
+  write(weights, whole.substr(0, whole.size() / 2));
+  ExpectError("inspect " + model_, 1, "model.safetensors");
+  ExpectError("generate " + model_ + " --prompt a", 1, "model.safetensors");
+  write(weights, "");
+  ExpectError("inspect " + model_, 1, "model.safetensors");
+  write(weights, whole);
+
+  const std::string config = FileText(model_ + "/config.json");
+  write(model_ + "/config.json", "{\"model_type\": \"llama\"}");
+  ExpectError("inspect " + model_, 1, "config.json: hidden_size");
+  write(model_ + "/config.json", config);
+
+  write(model_ + "/tokenizer.json", "{\"model\": 3}");
+  ExpectError("inspect " + model_, 1, "tokenizer.json: model must be");
+  std::filesystem::remove(model_ + "/tokenizer.json");
+  ExpectError("inspect " + model_, 4, "tokenizer.json: cannot be read");
+
+  ExpectError(
+      "import " + File("x.gguf", "GGUF....") + " -o " + (scratch_ / "y"), 1,
+      "x.gguf: version");
+  ExpectError("inspect " + File("plain", "x"), 1, "must be a model directory");
+}
+
+}  // namespace
+}  // namespace aha
