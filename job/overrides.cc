@@ -58,9 +58,9 @@ absl::StatusOr<YamlNode*> Descend(const PathStep& step, YamlNode* node,
   }
   if (by_key) {
     if (YamlNode* found = node->Find(step.key); found != nullptr) return found;
-    node->entries.emplace_back(step.key, YamlNode{});
-    node->entries.back().second.place = place;
-    return &node->entries.back().second;
+    node->keys.push_back(step.key);
+    node->items.emplace_back().place = place;
+    return &node->items.back();
   }
   if (step.index > node->items.size()) {
     return absl::InvalidArgumentError(

@@ -40,7 +40,9 @@ class Reader {
       return;
     }
     std::set<absl::string_view> seen;
-    for (const auto& [key, value] : node.entries) {
+    for (size_t i = 0; i < node.keys.size(); ++i) {
+      const std::string& key = node.keys[i];
+      const YamlNode& value = node.items[i];
       const std::string child = ChildPath(path, key);
       (*places_)[child] = value.place;
       const FieldDescriptor* field =

@@ -5,6 +5,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <sstream>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -132,7 +133,8 @@ class Builder : public YAML::EventHandler {
     } else if (parent.has_key) {
       // A map begins a line below its key; people look for the key.
       node.place = std::move(parent.key_place);
-      parent.node.entries.emplace_back(std::move(parent.key), std::move(node));
+      parent.node.keys.push_back(std::move(parent.key));
+      parent.node.items.push_back(std::move(node));
       parent.has_key = false;
     } else if (node.kind == YamlNode::Kind::kScalar) {
       parent.key = std::move(node.scalar);
@@ -204,8 +206,8 @@ absl::string_view YamlNode::KindName() const {
 }
 
 YamlNode* YamlNode::Find(absl::string_view key) {
-  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-    if (entry->first == key) return &entry->second;
+  for (size_t i = keys.size(); i-- > 0;) {
+    if (keys[i] == key) return &items[i];
   }
   return nullptr;
 }

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -21,12 +20,12 @@ struct YamlNode {
   std::string place;  // "recipes/x.yaml:12"
   std::string scalar;
   bool quoted = false;
-  std::vector<YamlNode> items;                            // kList
-  std::vector<std::pair<std::string, YamlNode>> entries;  // kMap
+  std::vector<YamlNode> items;    // Of a list, or the values of a map
+  std::vector<std::string> keys;  // whose names are these.
 
   // "a list", for errors.
   absl::string_view KindName() const;
-  // The last entry of that key, or null.
+  // The last value of that key, or null.
   YamlNode* Find(absl::string_view key);
 };
 
