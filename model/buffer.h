@@ -14,6 +14,9 @@ void* Allocate(size_t bytes);
 void* AllocateZeroed(size_t bytes);
 void FreeAllocated(void* memory);
 
+// For memory that is not touched yet.
+void AdviseHugePages(void* memory, size_t bytes);
+
 // Thread-compatible.
 class Buffer {
  public:

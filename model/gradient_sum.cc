@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "model/buffer.h"
 #include "ops/isa.h"
 
 namespace aha {
@@ -58,8 +59,12 @@ __attribute__((target("avx512f,avx512dq"))) bool AddBlockAvx512(
 }  // namespace
 
 GradientSum::GradientSum(std::shared_ptr<const ParameterLayout> layout)
-    : layout_(std::move(layout)),
-      sums_(static_cast<size_t>(layout_->count())) {}
+    : layout_(std::move(layout)) {
+  const size_t count = static_cast<size_t>(layout_->count());
+  sums_.reserve(count);
+  AdviseHugePages(sums_.data(), count * sizeof(int64_t));
+  sums_.resize(count);  // The first touch.
+}
 
 void GradientSum::Clear() { std::fill(sums_.begin(), sums_.end(), 0); }
 
