@@ -1,34 +1,19 @@
 #include "actor/actor.h"
 
 #include <algorithm>
-#include <deque>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "actor/lease_book.h"
-#include "actor/rate_meter.h"
-#include "actor/reward_links.h"
-#include "actor/rollout_engine.h"
-#include "actor/rollout_metrics.h"
+#include "actor/actor_impl.h"
 #include "actor/trajectory.h"
-#include "actor/weight_store.h"
-#include "actor/weights_fetcher.h"
-#include "aha/v1/coordinator.pb.h"
-#include "base/clock.h"
 #include "base/log.h"
-#include "base/mutex.h"
 #include "base/status.h"
 
 namespace aha::actor {
 namespace {
-
-constexpr uint32_t kPollMs = 10'000;
-// Beyond it an actor whose trajectories nobody takes leases no more.
-constexpr uint64_t kMaxUnacknowledgedBytes = 64 << 20;
 
 int64_t LargestGroup(const v1::Job& job) {
   int64_t largest = 1;
@@ -42,74 +27,7 @@ int64_t LargestGroup(const v1::Job& job) {
   return largest;
 }
 
-// A rejection of the identity, after which one joins anew.
-bool IsStale(const absl::Status& status) {
-  return absl::IsFailedPrecondition(status) || absl::IsNotFound(status);
-}
-
 }  // namespace
-
-struct Actor::Impl {
-  explicit Impl(const ActorParts& p);
-
-  EngineEvents MakeEngineEvents();
-  WeightsFetcherEvents MakeFetcherEvents();
-  RewardLinkEvents MakeLinkEvents();
-  rpc::MemberEvents MakeMemberEvents();
-
-  absl::Status Run(rpc::Cancellation& stop);
-  void Shutdown();
-
-  // Lease thread.
-  void LeaseLoop();
-  int64_t Room() const;
-  bool WaitForRoom();
-  absl::Status LeaseOnce();
-  absl::Status Accept(v1::Lease lease);
-
-  // Completion thread.
-  void CompleteLoop();
-  void Complete(uint64_t lease, const GroupId& group);
-
-  void OnSample(const Sample& sample);
-  void OnAck(const std::string& replica, const v1::GroupAck& ack);
-  void Refused(uint64_t lease, const GroupId& group, const absl::Status& why);
-  void OnDirective(v1::Directive directive);
-  void OnRejoined();
-  std::vector<std::string> Replicas() const;
-  std::string WaitingFor() const;
-  void Fail(const absl::Status& status);
-  void Forget(uint64_t lease);
-  void EndIfDrained();
-  void Signal();
-
-  const ActorParts parts;
-  rpc::Member& member;
-  const int64_t max_rows;
-  const int64_t largest_group;
-  const absl::Duration patience;
-  const Clock clock = MonotonicClock();
-  RolloutMetrics metrics;
-  RateMeter rate{clock};
-  WeightStore store;
-  LeaseBook book{clock};
-  RolloutEngine engine;
-  rpc::Cancellation ended;  // Ends this actor's own waits.
-  std::unique_ptr<rpc::Client> bulk;
-
-  Mutex mutex;
-  CondVar changed;
-  bool draining ABSL_GUARDED_BY(mutex) = false;
-  absl::Status failure ABSL_GUARDED_BY(mutex);
-  std::deque<std::pair<uint64_t, GroupId>> completions ABSL_GUARDED_BY(mutex);
-  // Cut short when draining begins.
-  rpc::Cancellation lease_calls;
-
-  std::unique_ptr<RewardLinks> links;
-  std::unique_ptr<WeightsFetcher> fetcher;
-  std::thread lease_thread;
-  std::thread complete_thread;
-};
 
 Actor::Impl::Impl(const ActorParts& p)
     : parts(p),
@@ -319,118 +237,6 @@ void Actor::Impl::OnRejoined() {
   MutexLock lock(mutex);
   completions.clear();
   changed.NotifyAll();
-}
-
-// Samples that may be leased now.
-int64_t Actor::Impl::Room() const {
-  if (book.unacknowledged_bytes() > kMaxUnacknowledgedBytes) return 0;
-  return 2 * max_rows - engine.load();
-}
-
-// False when no more leases are wanted.
-bool Actor::Impl::WaitForRoom() {
-  MutexLock lock(mutex);
-  while (!draining && !ended.cancelled() && Room() <= 0) {
-    changed.WaitFor(mutex, absl::Seconds(1));
-  }
-  return !draining && !ended.cancelled();
-}
-
-absl::Status Actor::Impl::LeaseOnce() {
-  const rpc::MemberIdentity self = member.identity();
-  // Small bites, so that actors that ask at once share a step evenly.
-  const int64_t samples = std::min(Room(), std::max<int64_t>(max_rows / 4, 1));
-  v1::LeaseGroupsRequest request;
-  request.set_member_id(self.member_id);
-  request.set_epoch(self.epoch);
-  request.set_max_groups(
-      static_cast<uint32_t>(std::max<int64_t>(samples / largest_group, 1)));
-  request.set_wait_ms(kPollMs);
-  v1::LeaseGroupsResponse response;
-  const absl::Duration limit = absl::Milliseconds(kPollMs) + absl::Seconds(5);
-  const absl::Status status = member.coordinator().Call(
-      "aha.v1.Coordinator.LeaseGroups", request, &response,
-      {.attempt = limit,
-       .total = absl::ZeroDuration(),
-       .cancel = &lease_calls});
-  if (IsStale(status)) member.Rejoin(self);
-  AHA_RETURN_IF_ERROR(status);
-  if (response.directive() != v1::DIRECTIVE_RUN) {
-    OnDirective(response.directive());
-  }
-  for (v1::Lease& lease : *response.mutable_leases()) {
-    // Joined anew meanwhile: the leases are void.
-    const rpc::MemberIdentity now = member.identity();
-    if (now.member_id != self.member_id || now.epoch != self.epoch) break;
-    if (absl::Status bad = Accept(std::move(lease)); !bad.ok()) Fail(bad);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Actor::Impl::Accept(v1::Lease lease) {
-  AHA_RETURN_IF_ERROR(ValidateLease(lease));
-  v1::GroupContext& group = *lease.mutable_group();
-  AHA_ASSIGN_OR_RETURN(const std::vector<int32_t> prompt,
-                       parts.codec->Encode(group.prompt_id(), group.prompt()));
-  group.mutable_prompt_token_ids()->Assign(prompt.begin(), prompt.end());
-  const LeaseBook::Added added =
-      book.Add(lease.lease_id(), group, lease.reward_address());
-  if (added.replaced.has_value()) engine.Cancel(*added.replaced);
-  links->Ensure(lease.reward_address());
-  engine.Submit(ToEngineGroup(lease, added.ticket, member.job().seed()));
-  return absl::OkStatus();
-}
-
-void Actor::Impl::LeaseLoop() {
-  absl::Duration back_off = absl::Milliseconds(50);
-  while (WaitForRoom()) {
-    const absl::Status status = LeaseOnce();
-    if (status.ok()) {
-      back_off = absl::Milliseconds(50);
-      continue;
-    }
-    if (!absl::IsCancelled(status)) {
-      AHA_LOG(kWarning) << "cannot lease groups: " << status.ToString();
-    }
-    ended.SleepFor(back_off);
-    back_off = std::min(back_off * 2, absl::Duration(absl::Seconds(2)));
-  }
-}
-
-void Actor::Impl::CompleteLoop() {
-  for (;;) {
-    std::pair<uint64_t, GroupId> next;
-    {
-      MutexLock lock(mutex);
-      while (completions.empty() && !ended.cancelled()) changed.Wait(mutex);
-      if (ended.cancelled()) return;
-      next = completions.front();
-      completions.pop_front();
-    }
-    Complete(next.first, next.second);
-    EndIfDrained();
-  }
-}
-
-void Actor::Impl::Complete(uint64_t lease, const GroupId& group) {
-  const rpc::MemberIdentity self = member.identity();
-  v1::CompleteLeaseRequest request;
-  request.set_member_id(self.member_id);
-  request.set_epoch(self.epoch);
-  request.set_lease_id(lease);
-  request.mutable_key()->set_stage(group.stage);
-  request.mutable_key()->set_step(group.step);
-  request.mutable_key()->set_slot(group.slot);
-  v1::CompleteLeaseResponse response;
-  const absl::Status status = member.coordinator().Call(
-      "aha.v1.Coordinator.CompleteLease", request, &response,
-      {.attempt = absl::Seconds(5), .total = patience, .cancel = &ended});
-  if (IsStale(status)) member.Rejoin(self);
-  if (!status.ok() && !ended.cancelled()) {
-    AHA_LOG(kWarning) << "could not complete the lease of " << group.ToString()
-                      << ": " << status.ToString();
-  }
-  book.Drop(lease);
 }
 
 absl::Status Actor::Impl::Run(rpc::Cancellation& stop) {
