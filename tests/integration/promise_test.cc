@@ -276,7 +276,7 @@ TEST(PromiseTest, AFlippedByteInTheNewestCheckpointIsRefusedLoudly) {
   const std::string run = scratch.path() + "/run";
   {
     LocalCluster cluster(Recipe("tiny.yaml"), run, kPlain);
-    ASSERT_TRUE(cluster.WaitForSteps(5, absl::Minutes(1)));
+    ASSERT_TRUE(cluster.WaitForSteps(8, absl::Minutes(1)));
     KillEverything(cluster);
   }
   std::vector<std::string> checkpoints;
