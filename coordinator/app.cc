@@ -28,6 +28,13 @@ namespace {
 constexpr absl::Duration kLeaveTime = absl::Seconds(5);
 constexpr char kDatabase[] = "coordinator.db";
 
+// A run that was started and never did anything may be started over.
+absl::StatusOr<bool> HasResults(StateStore& store) {
+  AHA_ASSIGN_OR_RETURN(const auto commits, store.Commits());
+  AHA_ASSIGN_OR_RETURN(const auto evals, store.Evals());
+  return !commits.empty() || !evals.empty();
+}
+
 // Makes the directory this job's, or refuses.  The new epoch.
 absl::StatusOr<uint64_t> Claim(const AppOptions& options,
                                const RunDirectory& directory,
@@ -43,7 +50,8 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
         name.value_or("?"), ", state ", state.value_or("?"),
         "); what decides the result differs; choose another directory"));
   }
-  if (held.has_value() && !options.resume) {
+  AHA_ASSIGN_OR_RETURN(const bool begun, HasResults(store));
+  if (held.has_value() && begun && !options.resume) {
     return absl::FailedPreconditionError(absl::StrCat(
         "--run-dir: ", directory.path(),
         " holds a run of this job already (state ", state.value_or("?"),
@@ -130,6 +138,8 @@ absl::Status App::State::Serve(const rpc::ServiceFlags& flags) {
 }
 
 absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
+  AHA_RETURN_IF_ERROR(
+      rpc::CheckAllowed(options.flags.listen, options.flags.security));
   auto state = std::make_unique<State>();
   AHA_RETURN_IF_ERROR(state->Open(options));
   // From here on ~App cleans up.

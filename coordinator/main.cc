@@ -15,7 +15,12 @@ namespace {
 absl::Status Run(AppOptions options, std::string job_path,
                  rpc::Cancellation& stop) {
   if (job_path.empty()) job_path = options.run_directory + "/job.yaml";
-  AHA_ASSIGN_OR_RETURN(options.job, LoadJob(job_path));
+  absl::StatusOr<v1::Job> job = LoadJob(job_path);
+  if (!job.ok()) {
+    // Starting again will not help, also not if the file is not there.
+    return absl::InvalidArgumentError(job.status().message());
+  }
+  options.job = *std::move(job);
   if (options.resume) {
     AHA_ASSIGN_OR_RETURN(const bool done, HasSucceeded(options.run_directory));
     if (done) {

@@ -1,0 +1,287 @@
+// A whole tiny job over real gRPC: a scripted learner and a scripted actor.
+#include "coordinator/app.h"
+
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "job/job.h"
+#include "nlohmann/json.hpp"
+#include "rpc/client.h"
+#include "tests/coordinator/fake_cluster.h"
+
+namespace aha::coordinator {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kJob[] = R"(
+name: tiny
+model:
+  architecture: {}
+rewards:
+  - type: accuracy
+stages:
+  - name: grpo
+    type: grpo
+    grpo: {steps: 3, prompts_per_step: 2, num_generations: 2}
+  - name: after
+    type: eval
+    eval: {prompts: 2}
+)";
+
+AppOptions Options(const std::string& directory) {
+  AppOptions options;
+  options.job = *ParseJob(kJob, "test");
+  options.run_directory = directory;
+  return options;
+}
+
+// A member that speaks to the coordinator; each method is one RPC.
+class Caller {
+ public:
+  Caller(const std::string& address, v1::Role role)
+      : client_(*rpc::Client::New({.address = address})) {
+    v1::RegisterRequest request;
+    request.set_role(role);
+    request.set_name(absl::StrCat(RoleName(role), "-0"));
+    request.set_incarnation("x");
+    if (role != v1::ROLE_ACTOR) request.set_address("127.0.0.1:9");
+    request.mutable_certificate()->set_digest("same");
+    const absl::Status status = Call("Register", request, &joined_);
+    EXPECT_TRUE(status.ok()) << status;
+  }
+
+  template <class Request, class Response>
+  absl::Status Call(const std::string& method, const Request& request,
+                    Response* response) {
+    return client_->Call("aha.v1.Coordinator." + method, request, response);
+  }
+  template <class Request>
+  Request Make() const {
+    Request request;
+    request.set_member_id(joined_.member_id());
+    request.set_epoch(joined_.epoch());
+    return request;
+  }
+  rpc::Client& client() { return *client_; }
+  uint64_t epoch() const { return joined_.epoch(); }
+  void Leave() {
+    v1::LeaveResponse response;
+    EXPECT_TRUE(Call("Leave", Make<v1::LeaveRequest>(), &response).ok());
+  }
+
+ private:
+  std::unique_ptr<rpc::Client> client_;
+  v1::RegisterResponse joined_;
+};
+
+absl::Status Publish(Caller& learner, VersionId id) {
+  const std::string bytes = WeightsOf(id);
+  auto stream = learner.client().Open("aha.v1.Weights.Publish");
+  if (!stream.ok()) return stream.status();
+  v1::WeightsChunk chunk;
+  chunk.mutable_id()->set_stage(id.stage);
+  chunk.mutable_id()->set_version(id.version);
+  chunk.set_epoch(learner.epoch());
+  chunk.set_total_bytes(bytes.size());
+  chunk.set_checksum(HashOf(bytes).ToBytes());
+  for (size_t at = 0; at < bytes.size(); at += 4) {
+    chunk.set_offset(at);
+    chunk.set_data(bytes.substr(at, 4));
+    chunk.set_data_hash(Hash64(chunk.data().data(), chunk.data().size()));
+    const absl::Status written = (*stream)->Write(chunk);
+    if (!written.ok()) break;
+  }
+  (void)(*stream)->WritesDone();
+  return (*stream)->Finish();
+}
+
+std::string Fetch(Caller& actor, VersionId id) {
+  auto stream = actor.client().Open("aha.v1.Weights.Fetch");
+  v1::FetchRequest request;
+  request.mutable_id()->set_stage(id.stage);
+  request.mutable_id()->set_version(id.version);
+  (void)(*stream)->Write(request);
+  (void)(*stream)->WritesDone();
+  std::string bytes;
+  v1::WeightsChunk chunk;
+  for (auto more = (*stream)->Read(&chunk); more.ok() && *more;
+       more = (*stream)->Read(&chunk)) {
+    bytes += chunk.data();
+  }
+  return bytes;
+}
+
+// Runs stages until told to stop; the first error ends it.
+absl::Status Learn(const std::string& address) {
+  Caller learner(address, v1::ROLE_LEARNER);
+  while (true) {
+    auto ask = learner.Make<v1::NextStageRequest>();
+    ask.set_wait_ms(10'000);
+    v1::NextStageResponse next;
+    AHA_RETURN_IF_ERROR(learner.Call("NextStage", ask, &next));
+    if (next.directive() == v1::DIRECTIVE_STOP) break;
+    if (!next.stage_ready()) continue;
+    AHA_RETURN_IF_ERROR(Publish(learner, {next.stage(), next.first_step()}));
+    for (uint64_t step = 0; next.stage() == 0 && step < 3; ++step) {
+      auto begin = learner.Make<v1::BeginStepRequest>();
+      begin.set_step(step);
+      begin.set_wait_ms(10'000);
+      v1::BeginStepResponse go;
+      AHA_RETURN_IF_ERROR(learner.Call("BeginStep", begin, &go));
+      AHA_RETURN_IF_ERROR(Publish(learner, {0, step + 1}));
+      auto commit = learner.Make<v1::CommitStepRequest>();
+      commit.set_step(step);
+      commit.set_weights_checksum(HashOf(WeightsOf({0, step + 1})).ToBytes());
+      commit.set_chain(ChainAfter(0, step).ToBytes());
+      commit.add_slots(0);
+      commit.add_slots(1);
+      commit.set_stage_done(step == 2);
+      v1::CommitStepResponse done;
+      AHA_RETURN_IF_ERROR(learner.Call("CommitStep", commit, &done));
+      AHA_RETURN_IF_ERROR(learner.Call("CommitStep", commit, &done));
+    }
+  }
+  learner.Leave();
+  return absl::OkStatus();
+}
+
+absl::Status Act(const std::string& address, std::atomic<int>& sampled) {
+  Caller actor(address, v1::ROLE_ACTOR);
+  while (true) {
+    auto ask = actor.Make<v1::LeaseGroupsRequest>();
+    ask.set_max_groups(1);
+    ask.set_wait_ms(10'000);
+    v1::LeaseGroupsResponse leased;
+    AHA_RETURN_IF_ERROR(actor.Call("LeaseGroups", ask, &leased));
+    if (leased.directive() == v1::DIRECTIVE_STOP) break;
+    for (const v1::Lease& lease : leased.leases()) {
+      const v1::GroupContext& group = lease.group();
+      const VersionId policy{group.policy().stage(), group.policy().version()};
+      EXPECT_EQ(Fetch(actor, policy), WeightsOf(policy));
+      ++sampled;
+      if (group.key().stage() == 1) {
+        v1::DeliverRequest deliver;
+        *deliver.mutable_group() = Scored(group, group.key().slot());
+        v1::DeliverResponse done;
+        AHA_RETURN_IF_ERROR(
+            actor.client().Call("aha.v1.GroupSink.Deliver", deliver, &done));
+      }
+      auto complete = actor.Make<v1::CompleteLeaseRequest>();
+      complete.set_lease_id(lease.lease_id());
+      *complete.mutable_key() = group.key();
+      v1::CompleteLeaseResponse completed;
+      AHA_RETURN_IF_ERROR(actor.Call("CompleteLease", complete, &completed));
+    }
+  }
+  actor.Leave();
+  return absl::OkStatus();
+}
+
+TEST(AppTest, AWholeJobRunsOverGrpc) {
+  TempDir dir;
+  auto app = App::Start(Options(dir.path()));
+  ASSERT_TRUE(app.ok()) << app.status();
+  const std::string address = (*app)->address();
+  auto watcher = *rpc::Client::New({.address = address});
+  auto watch = watcher->Open("aha.v1.Admin.WatchJob");
+  ASSERT_TRUE((*watch)->Write(v1::WatchJobRequest()).ok());
+  ASSERT_TRUE((*watch)->WritesDone().ok());
+
+  auto reward = std::make_unique<Caller>(address, v1::ROLE_REWARD);
+  std::atomic<int> sampled = 0;
+  absl::Status learned, acted;
+  std::thread learner([&] { learned = Learn(address); });
+  std::thread actor([&] { acted = Act(address, sampled); });
+  learner.join();
+  actor.join();
+  EXPECT_TRUE(learned.ok()) << learned;
+  EXPECT_TRUE(acted.ok()) << acted;
+
+  v1::JobStatus status;
+  absl::StatusOr<bool> more = true;
+  while (more.ok() && *more) more = (*watch)->Read(&status);
+  EXPECT_TRUE(more.ok()) << more.status();
+  EXPECT_EQ(status.state(), v1::JOB_STATE_SUCCEEDED) << status.DebugString();
+  reward->Leave();
+  (*app)->Wait();
+  app->reset();
+
+  std::ifstream file(dir.path() + "/summary.json");
+  const auto summary = nlohmann::json::parse(file);
+  EXPECT_EQ(summary["checksum"], ChainAfter(0, 2).Hex());
+  EXPECT_EQ(summary["eval"]["after"]["pass_at_1"], 0.5);
+  EXPECT_FALSE(std::filesystem::exists(dir.path() + "/endpoint.json"));
+}
+
+TEST(AppTest, StopEndsLongPollsAndWatchesAtOnce) {
+  TempDir dir;
+  auto app = App::Start(Options(dir.path()));
+  ASSERT_TRUE(app.ok()) << app.status();
+  Caller learner((*app)->address(), v1::ROLE_LEARNER);
+  auto admin = *rpc::Client::New({.address = (*app)->address()});
+  std::thread poll([&] {
+    v1::NextStageResponse next;
+    auto ask = learner.Make<v1::NextStageRequest>();
+    while (learner.Call("NextStage", ask, &next).ok() &&
+           next.directive() != v1::DIRECTIVE_STOP) {
+      ask.set_wait_ms(10'000);
+    }
+  });
+  v1::JobStatus status;
+  EXPECT_TRUE(
+      admin->Call("aha.v1.Admin.StopJob", v1::StopJobRequest(), &status).ok());
+  poll.join();
+  EXPECT_EQ(status.state(), v1::JOB_STATE_STOPPED);
+}
+
+TEST(AppTest, ARunDirectoryBelongsToOneJobAndOneCoordinator) {
+  TempDir dir;
+  {
+    auto app = App::Start(Options(dir.path()));
+    ASSERT_TRUE(app.ok()) << app.status();
+    AppOptions second = Options(dir.path());
+    second.resume = true;
+    EXPECT_THAT(std::string(App::Start(second).status().message()),
+                HasSubstr("another coordinator"));
+  }
+  // As long as nothing was done in it, it may be started over.
+  EXPECT_TRUE(App::Start(Options(dir.path())).ok());
+  const auto store = StateStore::Open(dir.path() + "/coordinator.db");
+  ASSERT_TRUE((*store)->PutCommit(CommitRecord{}, 1).ok());
+  const absl::Status again = App::Start(Options(dir.path())).status();
+  EXPECT_EQ(rpc::ExitCode(again), rpc::kExitRefused);
+  EXPECT_THAT(std::string(again.message()), HasSubstr("--resume"));
+
+  AppOptions other = Options(dir.path());
+  other.resume = true;
+  other.job.set_seed(99);
+  EXPECT_THAT(std::string(App::Start(other).status().message()),
+              HasSubstr("another job"));
+
+  AppOptions resumed = Options(dir.path());
+  resumed.resume = true;
+  EXPECT_TRUE(App::Start(resumed).ok());
+}
+
+TEST(AppTest, WeightsAreStreamedFromAnyOffsetAndOnlyIfVisible) {
+  TempDir dir;
+  auto app = App::Start(Options(dir.path()));
+  ASSERT_TRUE(app.ok()) << app.status();
+  Caller learner((*app)->address(), v1::ROLE_LEARNER);
+  auto ask = learner.Make<v1::NextStageRequest>();
+  v1::NextStageResponse next;
+  ASSERT_TRUE(learner.Call("NextStage", ask, &next).ok());
+  EXPECT_EQ(Fetch(learner, {0, 0}), "");
+  ASSERT_TRUE(Publish(learner, {0, 0}).ok());
+  EXPECT_EQ(Fetch(learner, {0, 0}), WeightsOf({0, 0}));
+  EXPECT_EQ(Publish(learner, {0, 7}).code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace aha::coordinator

@@ -1,0 +1,126 @@
+#include "coordinator/membership.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace aha::coordinator {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+class MembershipTest : public ::testing::Test {
+ protected:
+  static v1::RegisterRequest Actor(const std::string& name,
+                                   const std::string& incarnation) {
+    v1::RegisterRequest request;
+    request.set_role(v1::ROLE_ACTOR);
+    request.set_name(name);
+    request.set_incarnation(incarnation);
+    return request;
+  }
+  static v1::RegisterRequest Learner(uint32_t rank) {
+    v1::RegisterRequest request = Actor("learner-" + std::to_string(rank), "l");
+    request.set_role(v1::ROLE_LEARNER);
+    request.set_address("127.0.0.1:1");
+    request.set_rank(rank);
+    return request;
+  }
+  static v1::RegisterRequest Certified(v1::RegisterRequest request,
+                                       const std::string& digest) {
+    request.mutable_certificate()->set_digest(digest);
+    request.mutable_certificate()->set_numeric_class("class of " + digest);
+    return request;
+  }
+
+  absl::Time now_ = absl::UnixEpoch();
+  Membership members_{{.epoch = 5,
+                       .ttl = absl::Seconds(60),
+                       .takeover = absl::Seconds(3),
+                       .learners = 2},
+                      [this] { return now_; }};
+};
+
+TEST_F(MembershipTest, RegisteringAgainIsTheSameMember) {
+  const auto first = members_.Register(Actor("actor-0", "x"));
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto again = members_.Register(Certified(Actor("actor-0", "x"), "d"));
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->id, first->id);
+  EXPECT_TRUE(members_.Find(first->id)->certified());
+}
+
+TEST_F(MembershipTest, ANameThatLivesIsTaken) {
+  ASSERT_TRUE(members_.Register(Actor("actor-0", "x")).ok());
+  now_ += absl::Seconds(2);
+  EXPECT_TRUE(
+      absl::IsAlreadyExists(members_.Register(Actor("actor-0", "y")).status()));
+}
+
+TEST_F(MembershipTest, ASilentNameIsTakenOverLongBeforeItExpires) {
+  const auto old = members_.Register(Actor("actor-0", "x"));
+  now_ += absl::Seconds(3);
+  const auto fresh = members_.Register(Actor("actor-0", "y"));
+  ASSERT_TRUE(fresh.ok()) << fresh.status();
+  EXPECT_EQ(fresh->replaced, old->id);
+  EXPECT_TRUE(absl::IsNotFound(members_.Touch(old->id, 5).status()));
+}
+
+TEST_F(MembershipTest, SilenceIsDeathAndTouchingIsLife) {
+  const auto a = members_.Register(Actor("actor-0", "x"));
+  const auto b = members_.Register(Actor("actor-1", "x"));
+  now_ += absl::Seconds(40);
+  ASSERT_TRUE(members_.Touch(a->id, 5).ok());
+  now_ += absl::Seconds(20);
+  const auto dead = members_.Expire();
+  ASSERT_THAT(dead, SizeIs(1));
+  EXPECT_EQ(dead[0].id, b->id);
+}
+
+TEST_F(MembershipTest, AnotherEpochIsFencedOff) {
+  const auto member = members_.Register(Actor("actor-0", "x"));
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(members_.Touch(member->id, 4).status()));
+}
+
+TEST_F(MembershipTest, AnotherNumericClassIsRefusedNamingBoth) {
+  ASSERT_TRUE(members_.Register(Certified(Learner(0), "a")).ok());
+  const auto odd = members_.Register(Certified(Actor("actor-0", "x"), "b"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(odd.status()));
+  EXPECT_THAT(std::string(odd.status().message()),
+              AllOf(HasSubstr("class of a"), HasSubstr("class of b")));
+  EXPECT_TRUE(members_.Register(Certified(Actor("actor-0", "x"), "a")).ok());
+}
+
+TEST_F(MembershipTest, TwoLearnersCannotHaveOneRank) {
+  ASSERT_TRUE(members_.Register(Learner(0)).ok());
+  v1::RegisterRequest other = Learner(0);
+  other.set_name("learner-x");
+  EXPECT_TRUE(absl::IsAlreadyExists(members_.Register(other).status()));
+}
+
+TEST_F(MembershipTest, ALearnerCountsOnceItHasACertificate) {
+  ASSERT_TRUE(members_.Register(Learner(1)).ok());
+  EXPECT_EQ(members_.Learner(1), nullptr);
+  ASSERT_TRUE(members_.Register(Certified(Learner(1), "a")).ok());
+  EXPECT_NE(members_.Learner(1), nullptr);
+}
+
+TEST_F(MembershipTest, MalformedRegistrationsNameTheField) {
+  const auto error = [&](v1::RegisterRequest request) {
+    const auto joined = members_.Register(request);
+    EXPECT_TRUE(absl::IsInvalidArgument(joined.status()));
+    return std::string(joined.status().message());
+  };
+  EXPECT_THAT(error({}), HasSubstr("role"));
+  EXPECT_THAT(error(Actor("", "x")), HasSubstr("name"));
+  EXPECT_THAT(error(Actor("a", "")), HasSubstr("incarnation"));
+  EXPECT_THAT(error(Learner(2)), HasSubstr("rank"));
+  v1::RegisterRequest nowhere = Learner(0);
+  nowhere.clear_address();
+  EXPECT_THAT(error(nowhere), HasSubstr("address"));
+}
+
+}  // namespace
+}  // namespace aha::coordinator

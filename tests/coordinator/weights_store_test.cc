@@ -1,0 +1,144 @@
+#include "coordinator/weights_store.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "tests/coordinator/temp_dir.h"
+
+namespace aha::coordinator {
+namespace {
+
+constexpr VersionId kId{.stage = 1, .version = 4};
+
+std::string Bytes(size_t size, char salt = 0) {
+  std::string bytes(size, '\0');
+  for (size_t i = 0; i < size; ++i) {
+    bytes[i] = static_cast<char>(i * 7 + i / 251 + salt);
+  }
+  return bytes;
+}
+
+class WeightsStoreTest : public ::testing::Test {
+ protected:
+  WeightsStoreTest() : store_(*WeightsStore::Open(dir_.path() + "/weights")) {}
+
+  static VersionInfo Info(const std::string& bytes) {
+    return {.bytes = bytes.size(),
+            .checksum = HashBytes(bytes.data(), bytes.size())};
+  }
+  static absl::Status Append(IncomingVersion& incoming, uint64_t offset,
+                             const std::string& data) {
+    return incoming.Append(offset, data, Hash64(data.data(), data.size()));
+  }
+  absl::Status Publish(VersionId id, const std::string& bytes,
+                       size_t piece = 1000) {
+    auto incoming = store_->Begin(id, Info(bytes));
+    if (!incoming.ok()) return incoming.status();
+    for (size_t at = 0; at < bytes.size(); at += piece) {
+      const absl::Status status =
+          Append(**incoming, at, bytes.substr(at, piece));
+      if (!status.ok()) return status;
+    }
+    return store_->Finish(*std::move(incoming));
+  }
+  std::string ReadAll(VersionId id) {
+    auto reader = store_->Read(id);
+    if (!reader.ok()) return "";
+    std::string all, piece;
+    while ((*reader)->Read(all.size(), &piece).ok() && !piece.empty()) {
+      all += piece;
+    }
+    return all;
+  }
+  size_t Files() const {
+    const std::filesystem::directory_iterator files(dir_.path() + "/weights");
+    return static_cast<size_t>(std::distance(begin(files), end(files)));
+  }
+
+  TempDir dir_;
+  std::unique_ptr<WeightsStore> store_;
+};
+
+TEST_F(WeightsStoreTest, WhatIsPublishedIsServedAfterTheCommitOnly) {
+  const std::string bytes = Bytes(3 * kMaxPieceBytes + 17);
+  ASSERT_TRUE(Publish(kId, bytes, kMaxPieceBytes).ok());
+  EXPECT_TRUE(absl::IsNotFound(store_->Read(kId).status()));
+  ASSERT_TRUE(store_->Commit(kId).ok());
+  EXPECT_TRUE(store_->Commit(kId).ok());
+  EXPECT_EQ(ReadAll(kId), bytes);
+}
+
+TEST_F(WeightsStoreTest, AFlippedByteIsNoticedInItsPiece) {
+  const std::string bytes = Bytes(100);
+  auto incoming = store_->Begin(kId, Info(bytes));
+  std::string damaged = bytes;
+  damaged[50] ^= 1;
+  EXPECT_TRUE(absl::IsDataLoss(
+      (*incoming)->Append(0, damaged, Hash64(bytes.data(), bytes.size()))));
+}
+
+TEST_F(WeightsStoreTest, AWrongWholeIsNoticedAtTheEndAndLeavesNothing) {
+  const std::string bytes = Bytes(100);
+  auto incoming = store_->Begin(kId, Info(Bytes(100, 1)));
+  ASSERT_TRUE(Append(**incoming, 0, bytes).ok());
+  EXPECT_TRUE(absl::IsDataLoss(store_->Finish(*std::move(incoming))));
+  EXPECT_FALSE(store_->Find(kId).has_value());
+  EXPECT_EQ(Files(), 0u);
+}
+
+TEST_F(WeightsStoreTest, AShortVersionIsRefused) {
+  auto incoming = store_->Begin(kId, Info(Bytes(100)));
+  ASSERT_TRUE(Append(**incoming, 0, Bytes(100).substr(0, 60)).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(store_->Finish(*std::move(incoming))));
+}
+
+TEST_F(WeightsStoreTest, PiecesComeInOrderAndEndWhereTheyShould) {
+  auto incoming = store_->Begin(kId, Info(Bytes(100)));
+  EXPECT_TRUE(absl::IsInvalidArgument(Append(**incoming, 10, Bytes(10))));
+  EXPECT_TRUE(absl::IsInvalidArgument(Append(**incoming, 0, Bytes(101))));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      Append(**incoming, 0, Bytes(kMaxPieceBytes + 1))));
+}
+
+TEST_F(WeightsStoreTest, PublishingAgainIsHarmlessWithTheSameBitsOnly) {
+  ASSERT_TRUE(Publish(kId, Bytes(100)).ok());
+  EXPECT_TRUE(Publish(kId, Bytes(100)).ok());
+  EXPECT_TRUE(absl::IsDataLoss(Publish(kId, Bytes(100, 1))));
+  EXPECT_EQ(Files(), 1u);
+}
+
+TEST_F(WeightsStoreTest, DroppedVersionsAreGoneButAReaderKeepsItsOwn) {
+  const std::string bytes = Bytes(5000);
+  for (uint64_t v = 3; v <= 5; ++v) {
+    ASSERT_TRUE(Publish({.stage = 1, .version = v}, bytes).ok());
+    ASSERT_TRUE(store_->Commit({.stage = 1, .version = v}).ok());
+  }
+  auto reader = store_->Read({.stage = 1, .version = 3});
+  store_->DropBelow(kId);
+  EXPECT_EQ(Files(), 2u);
+  EXPECT_FALSE(store_->IsVisible({.stage = 1, .version = 3}));
+  std::string piece;
+  ASSERT_TRUE((*reader)->Read(0, &piece).ok());
+  EXPECT_EQ(piece, bytes);
+}
+
+TEST_F(WeightsStoreTest, AnAbandonedTransferLeavesNoFile) {
+  {
+    auto incoming = store_->Begin(kId, Info(Bytes(100)));
+    ASSERT_TRUE(Append(**incoming, 0, Bytes(100).substr(0, 10)).ok());
+    EXPECT_EQ(Files(), 1u);
+  }
+  EXPECT_EQ(Files(), 0u);
+}
+
+TEST_F(WeightsStoreTest, AnEarlierProcesssVersionsAreRemovedAtTheStart) {
+  ASSERT_TRUE(Publish(kId, Bytes(100)).ok());
+  store_ = *WeightsStore::Open(dir_.path() + "/weights");
+  EXPECT_EQ(Files(), 0u);
+  EXPECT_FALSE(store_->Find(kId).has_value());
+}
+
+}  // namespace
+}  // namespace aha::coordinator
