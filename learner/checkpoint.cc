@@ -91,7 +91,7 @@ absl::StatusOr<ManifestPart> WriteOptimizer(const std::string& directory,
        {state.master(), state.m(), state.v()}) {
     AHA_RETURN_IF_ERROR(put(numbers.data(), numbers.size() * sizeof(float)));
   }
-  AHA_RETURN_IF_ERROR(file.Finish());
+  AHA_RETURN_IF_ERROR(file.Close());
   part.checksum = hasher.Finish();
   return part;
 }
@@ -123,7 +123,6 @@ absl::StatusOr<ManifestPart> WriteWeights(const std::string& directory,
                                           const Parameters& weights) {
   const std::string path = absl::StrCat(directory, "/", name);
   AHA_RETURN_IF_ERROR(WriteSafetensors(weights, path));
-  AHA_RETURN_IF_ERROR(SyncPath(path));
   // The checksum of a version is that of exactly the file's bytes.
   const uint64_t bytes = SafetensorsHeader(weights).size() +
                          static_cast<uint64_t>(weights.bytes());
@@ -138,7 +137,7 @@ absl::Status WriteModelFiles(const std::string& directory,
   for (const auto& [name, content] : files) {
     const std::string path = absl::StrCat("model/", name);
     AHA_RETURN_IF_ERROR(
-        WriteFileDurably(absl::StrCat(directory, "/", path), content));
+        ReplaceFile(absl::StrCat(directory, "/", path), content));
     manifest->parts.push_back(
         {path, content.size(), HashBytes(content.data(), content.size())});
   }
@@ -172,7 +171,11 @@ absl::Status WriteParts(const std::string& directory, const ModelSetup& setup,
             [](const ManifestPart& a, const ManifestPart& b) {
               return a.path < b.path;
             });
-  AHA_RETURN_IF_ERROR(SyncPath(absl::StrCat(directory, "/model")));
+  std::vector<std::string> written{absl::StrCat(directory, "/model")};
+  for (const ManifestPart& part : parts) {
+    written.push_back(absl::StrCat(directory, "/", part.path));
+  }
+  AHA_RETURN_IF_ERROR(SyncAll(written));
   return WriteManifest(directory, *manifest);
 }
 

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -65,6 +66,10 @@ absl::Status FileWriter::Write(const void* data, size_t size) {
 
 absl::Status FileWriter::Finish() {
   if (::fsync(fd_) != 0) return FileError("cannot sync", path_, errno);
+  return Close();
+}
+
+absl::Status FileWriter::Close() {
   if (::close(std::exchange(fd_, -1)) != 0) {
     return FileError("cannot close", path_, errno);
   }
@@ -119,6 +124,17 @@ absl::Status SyncPath(const std::string& path) {
   return absl::OkStatus();
 }
 
+absl::Status SyncAll(const std::vector<std::string>& paths) {
+  std::vector<absl::Status> statuses(paths.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    threads.emplace_back([&, i] { statuses[i] = SyncPath(paths[i]); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& status : statuses) AHA_RETURN_IF_ERROR(status);
+  return absl::OkStatus();
+}
+
 namespace {
 
 enum class Sync { kNo, kYes };
@@ -129,7 +145,7 @@ absl::Status WriteAndRename(const std::string& path, absl::string_view content,
   const absl::Status written = [&]() -> absl::Status {
     AHA_ASSIGN_OR_RETURN(FileWriter file, FileWriter::Create(temporary));
     AHA_RETURN_IF_ERROR(file.Write(content.data(), content.size()));
-    return sync == Sync::kYes ? file.Finish() : absl::OkStatus();
+    return sync == Sync::kYes ? file.Finish() : file.Close();
   }();
   if (!written.ok()) {
     ::unlink(temporary.c_str());

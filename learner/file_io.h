@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +30,8 @@ class FileWriter {
   absl::Status Write(const void* data, size_t size);
   // Syncs and closes.  Without it the file's content is not durable.
   absl::Status Finish();
+  // Closes only; for SyncAll later.
+  absl::Status Close();
 
  private:
   FileWriter(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
@@ -66,5 +69,7 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
                                           uint64_t limit);
 // fsync of a file or directory that somebody else wrote.
 absl::Status SyncPath(const std::string& path);
+// Of several at once, so that the file system may commit them together.
+absl::Status SyncAll(const std::vector<std::string>& paths);
 
 }  // namespace aha

@@ -85,6 +85,11 @@ absl::StatusOr<v1::NextStageResponse> FakeCluster::NextStage(int rank) {
     return response;
   }
   if (IsEval(job_, position_.stage) && rank != 0) return response;
+  // A rank may be ahead of rank 0's commit.
+  const StepKey now(position_.stage, group_epoch_);
+  auto& told = told_[rank];
+  if (rank != 0 && told == now) return response;
+  told = now;
   response.set_stage_ready(true);
   response.set_stage(position_.stage);
   response.set_first_step(position_.next_step);
@@ -165,7 +170,9 @@ absl::Status FakeCluster::CommitCheckpoint(
   MutexLock lock(mutex_);
   checkpoint_ = request;
   checkpoints_.push_back(request.directory());
-  if (stop_at) stopped_ = true;
+  if (stop_at == StepKey(position_.stage, position_.next_step)) {
+    stopped_ = true;
+  }
   return absl::OkStatus();
 }
 

@@ -70,6 +70,7 @@ class FakeCluster {
   Position position_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t group_epoch_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::map<int, std::optional<StepKey>> told_ ABSL_GUARDED_BY(mutex_);
   std::optional<v1::CommitCheckpointRequest> checkpoint_
       ABSL_GUARDED_BY(mutex_);
   std::map<StepKey, std::unique_ptr<Sampler>> samplers_ ABSL_GUARDED_BY(mutex_);
