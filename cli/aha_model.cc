@@ -1,5 +1,6 @@
 // aha-model: what a person needs to look at a model and its numbers without a
 // cluster.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -238,6 +239,16 @@ int Run(int argc, char** argv) {
   AddFileCommands(&app, &flags, &commands);
   AddGenerate(&app, &flags, &commands);
   AddNumberCommands(&app, &flags, &commands);
+  const auto is_first_argument = [&](const auto& command) {
+    return command.first->get_name() == argv[1];
+  };
+  if (argc > 1 && argv[1][0] != '-' &&
+      std::none_of(commands.begin(), commands.end(), is_first_argument)) {
+    std::fprintf(stderr,
+                 "aha-model: %s is no subcommand (see aha-model --help)\n",
+                 OneLine(argv[1]).c_str());
+    return kExitUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -26,6 +26,10 @@ absl::Status InFile(const absl::Status& status, const std::string& path) {
                       absl::StrCat(path, ": ", status.message()));
 }
 
+absl::Status FromError(std::error_code error, const std::string& path) {
+  return absl::ErrnoToStatus(error.value(), path);
+}
+
 absl::StatusOr<std::string> ReadText(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text((std::istreambuf_iterator<char>(file)), {});
@@ -47,7 +51,7 @@ absl::Status WriteText(const std::string& text, const fs::path& path) {
   file << text;
   file.close();
   if (!file) {
-    return absl::UnavailableError(
+    return absl::ResourceExhaustedError(
         absl::StrCat(path.string(), ": cannot be written (disk full?)"));
   }
   return absl::OkStatus();
@@ -175,16 +179,12 @@ absl::Status WriteModel(const ModelFiles& files, const std::string& directory) {
   const fs::path staging =
       absl::StrCat(target.string(), ".partial-", ::getpid());
   fs::create_directories(staging, error);
-  if (error) {
-    return absl::UnavailableError(absl::StrCat(
-        staging.string(), ": cannot be created: ", error.message()));
-  }
+  if (error) return FromError(error, staging.string());
   absl::Status status = WriteFiles(files, staging);
   if (status.ok()) {
     fs::rename(staging, target, error);
     if (error) {
-      status = absl::UnavailableError(absl::StrCat(
-          directory, ": cannot be put in place: ", error.message()));
+      status = FromError(error, directory);
     }
   }
   if (!status.ok()) fs::remove_all(staging, error);

@@ -1,6 +1,7 @@
 // The aha-model binary as a person runs it: output, errors, exit codes.
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -30,8 +31,9 @@ struct Outcome {
   Json json() const { return Json::parse(out, nullptr, false); }
   std::vector<Json> lines() const {
     std::vector<Json> lines;
-    for (const std::string& line : absl::StrSplit(out, '\n')) {
-      if (!line.empty()) lines.push_back(Json::parse(line, nullptr, false));
+    for (const absl::string_view line : absl::StrSplit(out, '\n')) {
+      if (line.empty()) continue;
+      lines.push_back(Json::parse(line.begin(), line.end(), nullptr, false));
     }
     return lines;
   }
@@ -63,7 +65,7 @@ class AhaModelTest : public ::testing::Test {
     const TokenizerFiles tokenizer = CharacterTokenizer();
     const ModelConfig config = SmallConfig(tokenizer.vocab_size);
     std::string chat = kChatMl;
-    std::erase(chat, '\n');  // Of the source.
+    std::replace(chat.begin(), chat.end(), '\n', ' ');  // Of the source.
     const ModelFiles files = {config,
                               RandomParameters(config, 7, DType::kF32),
                               tokenizer.tokenizer_json,
