@@ -10,7 +10,6 @@ namespace {
 
 constexpr int kPlaces = 8;  // Of swaps.
 constexpr int kNodes = 8;   // Of pointers.
-constexpr int kLargestTerm = 99;
 
 int Modulo10(int value) { return ((value % 10) + 10) % 10; }
 
@@ -123,9 +122,14 @@ Problem Pointers(int operations, Draws& draws) {
   return problem;
 }
 
+// One or two digits, evenly, so that easy sums are not rare.
+int Term(Draws& draws) {
+  return draws.Below(2) == 0 ? draws.Between(1, 9) : draws.Between(10, 99);
+}
+
 Problem PlainSum(Draws& draws) {
-  const int a = draws.Between(1, kLargestTerm);
-  const int b = draws.Between(1, kLargestTerm);
+  const int a = Term(draws);
+  const int b = Term(draws);
   Problem problem;
   problem.prompt = absl::StrCat("What is ", a, " plus ", b, "?");
   problem.answer = absl::StrCat(a + b);
