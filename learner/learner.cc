@@ -121,7 +121,9 @@ absl::Status Learner::Run() {
     cluster_.Report(true, status.ToString());
     return status;
   }
-  if (options_.rank == 0 && position_) SaveCheckpoint();
+  const bool is_new =
+      position_ && !(saved_ && saved_->chain == position_->chain);
+  if (options_.rank == 0 && is_new) SaveCheckpoint();
   return absl::OkStatus();
 }
 
