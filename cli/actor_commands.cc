@@ -66,9 +66,9 @@ int Drain(const ActorFlags& flags) {
 }  // namespace
 
 void AddActorCommands(CLI::App& app, Context& context) {
-  CLI::App* actor = app.add_subcommand(
-      "actor",
-      "See and change who samples.  The result of the job stays the same.\n\n"
+  CLI::App* actor = app.add_subcommand("actor", "See and change who samples");
+  actor->footer(
+      "The result of the job stays the same, whoever samples.\n\n"
       "Examples:\n"
       "  ahactl actor list --dir runs/quickstart\n"
       "  ahactl actor add --dir runs/quickstart\n"

@@ -64,9 +64,10 @@ int ExplainKey(const ConfigFlags& flags, Output output) {
 }  // namespace
 
 void AddConfigCommands(CLI::App& app, Context& context) {
-  CLI::App* config = app.add_subcommand(
-      "config",
-      "Check and understand job files.\n\nExamples:\n"
+  CLI::App* config =
+      app.add_subcommand("config", "Check and understand job files");
+  config->footer(
+      "Examples:\n"
       "  ahactl config validate recipes/quickstart.yaml --set seed=7\n"
       "  ahactl config validate recipes/tiny.yaml -o yaml   all defaults\n"
       "  ahactl config explain stages.grpo\n"

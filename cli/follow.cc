@@ -98,11 +98,12 @@ std::string EventLine(absl::string_view line) {
         key == "event" || key == "type") {
       continue;
     }
-    absl::StrAppend(
-        &text, "  ", key, "=",
+    const std::string shown =
         value.is_string()
             ? value.get<std::string>()
-            : value.dump(-1, ' ', false, Json::error_handler_t::replace));
+            : value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const bool plain = key == "text" || key == "process";
+    absl::StrAppend(&text, "  ", plain ? "" : absl::StrCat(key, "="), shown);
   }
   return OneLine(text);
 }

@@ -112,6 +112,11 @@ int Watch(const Target& target) {
   Screen screen(STDOUT_FILENO);
   Progress progress;
   const Clock clock = MonotonicClock();
+  if (target.admin.address.empty()) {
+    if (const auto run = target.Run(); run.ok()) {
+      progress.Seed(run->ReadCurves());
+    }
+  }
   while (true) {
     const absl::StatusOr<JobView> view = target.View();
     if (!view.ok()) return Report(view.status());
@@ -226,9 +231,9 @@ int Events(const JobFlags& flags, Output output) {
 }  // namespace
 
 void AddJobCommands(CLI::App& app, Context& context) {
-  CLI::App* job = app.add_subcommand(
-      "job",
-      "See and steer jobs.\n\nExamples:\n"
+  CLI::App* job = app.add_subcommand("job", "See and steer jobs");
+  job->footer(
+      "Examples:\n"
       "  ahactl job list\n"
       "  ahactl job describe quickstart\n"
       "  ahactl job pause quickstart && ahactl job resume quickstart\n"

@@ -4,11 +4,10 @@
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <memory>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
@@ -40,6 +39,22 @@ absl::Status WriteAll(int fd, absl::string_view content,
   return absl::OkStatus();
 }
 
+// Whether `text` without quotes comes back as the same string: "12e4" and
+// "yes" do not.
+bool ReadsAsText(const std::string& text) {
+  static constexpr const char* kWords[] = {"true", "false", "yes", "no", "on",
+                                           "off",  "null",  "y",   "n"};
+  if (text.empty() || !std::isalpha(static_cast<unsigned char>(text[0])) ||
+      text.back() == ' ' ||
+      text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
+                             "UVWXYZ0123456789_-./ ") != std::string::npos) {
+    return false;
+  }
+  return std::none_of(
+      std::begin(kWords), std::end(kWords),
+      [&text](const char* word) { return absl::EqualsIgnoreCase(text, word); });
+}
+
 void EmitYaml(const Json& value, YAML::Emitter* out) {
   if (value.is_object()) {
     *out << YAML::BeginMap;
@@ -56,15 +71,7 @@ void EmitYaml(const Json& value, YAML::Emitter* out) {
     *out << YAML::EndSeq;
   } else if (value.is_string()) {
     const std::string text = value.get<std::string>();
-    // "1e3" or "yes" without quotes would come back as something else.
-    const bool plain = !text.empty() &&
-                       YAML::Load(Json(text).dump()).IsScalar() &&
-                       text.find_first_not_of(
-                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
-                           "UVWXYZ0123456789_-./ ") == std::string::npos &&
-                       std::isalpha(static_cast<unsigned char>(text[0])) &&
-                       text.size() > 5 && !absl::EndsWith(text, " ");
-    if (!plain) *out << YAML::DoubleQuoted;
+    if (!ReadsAsText(text)) *out << YAML::DoubleQuoted;
     *out << text;
   } else if (value.is_null()) {
     *out << YAML::Null;

@@ -11,6 +11,8 @@ namespace aha::cli {
 namespace {
 
 constexpr size_t kSpeedWindow = 24;  // Steps that the ETA looks back.
+constexpr absl::Duration kStall = absl::Seconds(5);
+constexpr absl::Duration kWaitsInterval = absl::Seconds(30);  // In a log.
 
 enum class Paint { kNone, kBold, kDim, kGreen, kYellow, kRed, kCyan };
 
@@ -169,16 +171,16 @@ std::string HeadLine(const JobView& job, double seconds, const Style& style) {
 }
 
 void AddCurves(const StageView& stage, const JobView& job,
-               const History& history, const Style& style,
+               const StageCurves& curves, const Style& style,
                std::vector<std::string>* lines) {
   if (const auto reward = stage.Metric("reward")) {
     lines->push_back(CurveLine("reward", absl::StrFormat("%.3f", *reward),
-                               history.reward, style));
+                               curves.reward, style));
   }
   if (const auto length = LengthOf(stage)) {
     lines->push_back(CurveLine("length",
                                absl::StrFormat("%.1f tokens", *length),
-                               history.length, style));
+                               curves.length, style));
   }
   std::vector<std::string> facts;
   if (const auto accuracy = AccuracyOf(stage)) {
@@ -239,30 +241,31 @@ std::optional<absl::Duration> EtaEstimator::Remaining(absl::Time now) const {
   return std::max(left, after);
 }
 
-void Progress::Seed(const std::string& stage, History history) {
-  history_stage_ = stage;
-  history_ = std::move(history);
-}
-
 void Progress::Observe(absl::Time now, const JobView& job) {
+  if (!observed_ || job.state != job_.state ||
+      job.StepsDone() != job_.StepsDone() ||
+      job.groups_delivered != job_.groups_delivered) {
+    moved_at_ = now;
+  }
   job_ = job;
   observed_ = true;
   seen_ = now;
   const StageView* stage = job_.Current();
   if (stage == nullptr) return;
   eta_.Observe(now, stage->name, stage->steps_done, stage->steps_total);
-  if (stage->name != history_stage_) {
-    history_stage_ = stage->name;
-    history_ = {};
-    history_steps_ = 0;
+  if (stage->name != curves_.stage) {
+    curves_ = {stage->name, {}, {}};
+    curve_steps_ = 0;
+  } else if (curve_steps_ == 0 && !curves_.reward.empty()) {
+    curve_steps_ = stage->steps_done;  // The seed has them.
   }
-  if (stage->steps_done == history_steps_) return;
-  history_steps_ = stage->steps_done;
+  if (stage->steps_done == curve_steps_) return;
+  curve_steps_ = stage->steps_done;
   if (const auto reward = stage->Metric("reward")) {
-    history_.reward.push_back(*reward);
+    curves_.reward.push_back(*reward);
   }
   if (const auto length = LengthOf(*stage)) {
-    history_.length.push_back(*length);
+    curves_.length.push_back(*length);
   }
 }
 
@@ -285,9 +288,12 @@ std::vector<std::string> Progress::RenderBlock(absl::Time now,
   const size_t before = lines.size();
   lines.emplace_back();
   if (const StageView* stage = job_.Current()) {
-    AddCurves(*stage, job_, history_, style, &lines);
+    AddCurves(*stage, job_, curves_, style, &lines);
   }
+  // Somebody always waits for somebody; it is news when nothing moves.
+  const bool stalled = now - moved_at_ >= kStall;
   for (const std::string& wait : job_.waits) {
+    if (!stalled) break;
     lines.push_back(Painted(Ellipsize(absl::StrCat("  waits: ", OneLine(wait)),
                                       style.width, style.glyphs),
                             Paint::kYellow, style));
@@ -320,8 +326,7 @@ std::vector<std::string> Progress::RenderLines(absl::Time now,
   };
   if (job_.state != said_state_) {
     said_state_ = job_.state;
-    say(absl::StrCat("job ", OneLine(job_.name), " is ",
-                     StateName(job_.state)));
+    say(absl::StrCat("job ", OneLine(job_.name), ": ", StateName(job_.state)));
   }
   said_done_.resize(job_.stages.size(), false);
   for (size_t i = 0; i < job_.stages.size(); ++i) {
@@ -331,6 +336,14 @@ std::vector<std::string> Progress::RenderLines(absl::Time now,
     said_at_ = now;
     say(absl::StrCat(StepLine(now, stage), "  done in ",
                      FormatSeconds(stage.seconds)));
+  }
+  if (now - moved_at_ >= kStall && now - said_waits_at_ >= kWaitsInterval) {
+    said_waits_at_ = now;
+    for (const std::string& wait : job_.waits) {
+      say(absl::StrCat("nothing moves for ",
+                       FormatSeconds(absl::ToDoubleSeconds(now - moved_at_)),
+                       ": ", OneLine(wait)));
+    }
   }
   const StageView* stage = job_.Current();
   if (stage == nullptr || stage->done || !stage->running) return lines;

@@ -8,10 +8,12 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "cli/job_view.h"
+#include "cli/run_directory.h"
 #include "cli/text.h"
 
 namespace aha::cli {
@@ -40,12 +42,6 @@ class EtaEstimator {
   std::deque<Sample> samples_;
 };
 
-// The curves of the stage at work.
-struct History {
-  std::vector<double> reward;
-  std::vector<double> length;
-};
-
 class Progress {
  public:
   // A look at the job.  `now` never decreases.
@@ -60,7 +56,7 @@ class Progress {
   std::vector<std::string> RenderLines(absl::Time now, absl::Duration interval);
 
   // Before the first look: what an earlier attempt's steps were.
-  void Seed(const std::string& stage, History history);
+  void Seed(StageCurves curves) { curves_ = std::move(curves); }
 
  private:
   std::string StepLine(absl::Time now, const StageView& stage) const;
@@ -68,9 +64,9 @@ class Progress {
   JobView job_;
   bool observed_ = false;
   absl::Time seen_;
-  std::string history_stage_;
-  uint64_t history_steps_ = 0;
-  History history_;
+  absl::Time moved_at_;  // The last sign of progress.
+  uint64_t curve_steps_ = 0;
+  StageCurves curves_;  // Of the stage at work.
   EtaEstimator eta_;
   // What RenderLines has said.
   JobState said_state_ = JobState::kUnknown;
@@ -78,6 +74,7 @@ class Progress {
   std::string said_stage_;
   uint64_t said_steps_ = 0;
   absl::Time said_at_ = absl::InfinitePast();
+  absl::Time said_waits_at_ = absl::InfinitePast();
 };
 
 }  // namespace aha::cli

@@ -143,11 +143,12 @@ int Show(const RolloutFlags& flags, Output output) {
 
 void AddRolloutCommands(CLI::App& app, Context& context) {
   CLI::App* rollout =
-      app.add_subcommand("rollout",
-                         "Read what the policy wrote.\n\nExamples:\n"
-                         "  ahactl rollout list quickstart\n"
-                         "  ahactl rollout show quickstart --step 40 --slot 3\n"
-                         "  ahactl rollout show --dir runs/seed7 -o json");
+      app.add_subcommand("rollout", "Read what the policy wrote");
+  rollout->footer(
+      "Examples:\n"
+      "  ahactl rollout list quickstart\n"
+      "  ahactl rollout show quickstart --step 40 --slot 3\n"
+      "  ahactl rollout show --dir runs/seed7 -o json");
   rollout->require_subcommand(1);
   const auto add = [&](const char* name, const char* help,
                        int (*act)(const RolloutFlags&, Output)) {

@@ -44,21 +44,18 @@ std::vector<std::pair<std::string, double>> ParseRewards(const Json& json) {
 // A column's lines: what is known about the completion, then its text.
 std::vector<std::string> Column(const Rollout& rollout, int width,
                                 const Style& style) {
-  std::string head = absl::StrFormat("sample %d   reward %.3f", rollout.sample,
-                                     rollout.reward);
-  if (rollout.advantage) {
-    absl::StrAppendFormat(&head, "   advantage %+.3f", *rollout.advantage);
-  }
   std::vector<std::string> parts;
   for (const auto& [name, value] : rollout.rewards) {
     parts.push_back(absl::StrFormat("%s %g", OneLine(name), value));
   }
-  parts.push_back(absl::StrCat(rollout.tokens, " tokens"));
-  parts.push_back(absl::StrCat("ended by ", OneLine(rollout.finish_reason)));
-  std::vector<std::string> lines = Wrap(head, width);
-  for (std::string& line : Wrap(absl::StrJoin(parts, ", "), width)) {
-    lines.push_back(std::move(line));
+  if (rollout.advantage) {
+    parts.push_back(absl::StrFormat("advantage %+.3f", *rollout.advantage));
   }
+  const std::string head = absl::StrFormat(
+      "sample %d   reward %.3f\n%s\n%d tokens, ended by %s", rollout.sample,
+      rollout.reward, absl::StrJoin(parts, ", "), rollout.tokens,
+      OneLine(rollout.finish_reason));
+  std::vector<std::string> lines = Wrap(head, width);
   std::string rule;
   for (int i = 0; i < width; ++i) {
     rule += style.glyphs == Glyphs::kUnicode ? "─" : "-";

@@ -27,14 +27,13 @@
 namespace aha::cli {
 namespace {
 
-constexpr char kHelp[] =
-    "Run a job on this machine: starts a whole cluster, supervises it, shows "
-    "progress.\n\n"
+constexpr char kExamples[] =
     "Examples:\n"
     "  ahactl run recipes/quickstart.yaml\n"
     "  ahactl run job.yaml --actors 2 --set seed=7 --dir runs/seed7\n"
     "  ahactl run --resume --dir runs/quickstart    continue after a stop\n"
     "  ahactl run job.yaml --detach                 in the background\n\n"
+    "Starts a whole cluster on this machine, supervises it, shows progress.\n"
     "Ctrl-C stops cleanly with a checkpoint; Ctrl-C again kills at once.";
 
 struct RunFlags {
@@ -127,8 +126,14 @@ enum class Start { kFresh, kResume, kAlreadyDone };
 
 absl::StatusOr<Start> ExamineDirectory(const RunDirectory& run,
                                        const v1::Job& job, bool resume) {
+  // A start that was refused before the coordinator claimed the directory
+  // left a job.yaml and nothing to lose.
+  std::error_code ignored;
+  const bool claimed =
+      std::filesystem::exists(run.File("coordinator.db"), ignored) ||
+      std::filesystem::exists(run.File("summary.json"), ignored);
+  if (!resume && !claimed) return Start::kFresh;
   if (!run.HoldsRun()) {
-    if (!resume) return Start::kFresh;
     return absl::NotFoundError(
         absl::StrCat("nothing to resume: ", run.path(),
                      " holds no run; leave out --resume"));
@@ -149,8 +154,9 @@ absl::Status Prepare(const RunDirectory& run, const v1::Job& job) {
   std::error_code error;
   std::filesystem::create_directories(run.path(), error);
   if (error) {
-    return absl::PermissionDeniedError(absl::StrCat(
-        "cannot create run directory ", run.path(), ": ", error.message()));
+    return absl::ErrnoToStatus(
+        error.value(),
+        absl::StrCat("cannot create run directory ", run.path()));
   }
   AHA_RETURN_IF_ERROR(LockRun(run.path()));
   AHA_RETURN_IF_ERROR(WaitForOldProcesses(run));
@@ -267,7 +273,8 @@ int Run(const RunFlags& flags) {
 
 void AddRunCommand(CLI::App& app, Context& context) {
   const auto flags = std::make_shared<RunFlags>();
-  CLI::App* run = app.add_subcommand("run", kHelp);
+  CLI::App* run = app.add_subcommand("run", "Run a job on this machine");
+  run->footer(kExamples);
   run->add_option("JOB", flags->job_path, "Job file (YAML)")->type_name("FILE");
   run->add_option("--actors", flags->actors, "Rollout actors")->type_name("N");
   run->add_option("--learners", flags->learners, "Learner ranks")

@@ -214,6 +214,24 @@ absl::StatusOr<std::vector<StepMetrics>> RunDirectory::ReadMetrics(
   return rows;
 }
 
+StageCurves RunDirectory::ReadCurves() const {
+  StageCurves curves;
+  const absl::StatusOr<std::vector<StepMetrics>> rows = ReadMetrics();
+  if (!rows.ok()) return curves;
+  for (const StepMetrics& row : *rows) {
+    const auto named = row.texts.find("stage");
+    const std::string stage = named == row.texts.end() ? "" : named->second;
+    if (stage != curves.stage) curves = {stage, {}, {}};
+    const auto add = [&row](const char* key, std::vector<double>* curve) {
+      const auto found = row.numbers.find(key);
+      if (found != row.numbers.end()) curve->push_back(found->second);
+    };
+    add("reward", &curves.reward);
+    add("completions/mean_length", &curves.length);
+  }
+  return curves;
+}
+
 absl::StatusOr<std::vector<Json>> RunDirectory::ReadEvents() const {
   AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(File("events.jsonl")));
   return ParseJsonLines(text, nullptr);

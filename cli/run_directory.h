@@ -54,6 +54,12 @@ struct StepMetrics {
   std::map<std::string, std::string> texts;
 };
 
+struct StageCurves {
+  std::string stage;
+  std::vector<double> reward;
+  std::vector<double> length;
+};
+
 class RunDirectory {
  public:
   explicit RunDirectory(std::string path) : path_(std::move(path)) {}
@@ -76,6 +82,9 @@ class RunDirectory {
   // Complete checkpoints (those with a manifest), oldest first.
   std::vector<std::string> Checkpoints() const;
   std::vector<std::string> LogNames() const;
+
+  // Reward and length of the stage that metrics.jsonl ends with, by step.
+  StageCurves ReadCurves() const;
 
   // What is known without asking anybody: the summary if the job ended, else
   // the job's name and kInterrupted with what metrics.jsonl tells.

@@ -254,6 +254,7 @@ int Session::Run() {
     // The job runs without; only actors cannot be added.
     Say(absl::StrCat("no control socket: ", control.status().message()));
   }
+  if (options_.supervisor.resume) progress_.Seed(run_.ReadCurves());
   const absl::Status started = supervisor_.Start();
   if (!started.ok()) return Report(started);
   while (supervisor_.phase() != Supervisor::Phase::kDone) {

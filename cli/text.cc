@@ -210,6 +210,21 @@ std::string Printable(absl::string_view text) { return Escape(text, true); }
 
 std::string OneLine(absl::string_view text) { return Escape(text, false); }
 
+size_t EditDistance(absl::string_view a, absl::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
 std::string Sparkline(const std::vector<double>& values, int width,
                       Glyphs glyphs) {
   static constexpr const char* kBars[] = {"▁", "▂", "▃", "▄",

@@ -99,10 +99,11 @@ void AddToolCommands(CLI::App& app, Context& context) {
 
   const auto shell = std::make_shared<std::string>();
   CLI::App* completion =
-      app.add_subcommand("completion",
-                         "Shell completion script.\n\nExamples:\n"
-                         "  source <(ahactl completion bash)\n"
-                         "  ahactl completion fish | source");
+      app.add_subcommand("completion", "Shell completion script");
+  completion->footer(
+      "Examples:\n"
+      "  source <(ahactl completion bash)\n"
+      "  ahactl completion fish | source");
   completion->add_option("SHELL", *shell, "bash, zsh or fish")
       ->type_name("SHELL")
       ->required();

@@ -44,11 +44,13 @@ TEST(JsonTest, AtomicWritesReplaceAndLeaveNoTemporary) {
 }
 
 TEST(JsonTest, YamlQuotesWhatWouldComeBackAsSomethingElse) {
-  const Json json = {{"name", "quickstart"},    {"text", "yes"},
-                     {"number", "12e4"},        {"list", {1, 2}},
-                     {"nested", {{"a", true}}}, {"none", nullptr}};
+  const Json json = {{"name", "quickstart"}, {"text", "yes"},
+                     {"id", "tiny"},         {"number", "12e4"},
+                     {"list", {1, 2}},       {"nested", {{"a", true}}},
+                     {"none", nullptr}};
   EXPECT_EQ(ToYamlText(json),
-            "name: quickstart\ntext: \"yes\"\nnumber: \"12e4\"\nlist: [1, 2]\n"
+            "name: quickstart\ntext: \"yes\"\nid: tiny\nnumber: "
+            "\"12e4\"\nlist: [1, 2]\n"
             "nested:\n  a: true\nnone: ~\n");
 }
 

@@ -67,15 +67,15 @@ Progress ObservedProgress() {
 TEST(ProgressTest, TheBlockAtWidth80) {
   const Progress progress = ObservedProgress();
   const std::vector<std::string> lines = progress.RenderBlock(
-      absl::UnixEpoch() + absl::Seconds(60),
+      absl::UnixEpoch() + absl::Seconds(66),
       {.width = 80, .color = false, .glyphs = Glyphs::kUnicode});
   EXPECT_EQ(
       absl::StrJoin(lines, "\n"),
-      R"(aha  quickstart  running  2m 31s                                 runs/quickstart
+      R"(aha  quickstart  running  2m 37s                                 runs/quickstart
 
   ✓ pretrain  sft   600 steps       loss 1.234                              48 s
   ✓ before    eval  512 prompts     pass@1 21.5 %   length 18.4            6.1 s
-  ▶ r1-zero   grpo  30/120          ██████░░░░░░░░░░░░░░░░░░  25 %  ETA 3m 00s
+  ▶ r1-zero   grpo  30/120          ██████░░░░░░░░░░░░░░░░░░  25 %  ETA 2m 58s
   · after     eval
 
   reward      0.512           ▁▃▅▇█
@@ -116,6 +116,37 @@ TEST(ProgressTest, ADifferingTokenIsShoutedAbout) {
               HasSubstr("NOT EXACT (1 of 123,456 tokens differ)"));
 }
 
+TEST(ProgressTest, WaitsAreShownOnlyWhenNothingMoves) {
+  Progress progress;
+  const absl::Time start = absl::UnixEpoch();
+  progress.Observe(start, SampleJob());
+  const auto text = [&](int second) {
+    return absl::StrJoin(
+        progress.RenderBlock(start + absl::Seconds(second), {}), "\n");
+  };
+  EXPECT_THAT(text(1), Not(HasSubstr("waits")));
+  EXPECT_THAT(text(9), HasSubstr("waits: learner-0 waits for 3 groups"));
+  progress.RenderLines(start + absl::Seconds(1), absl::Hours(1));
+  EXPECT_THAT(
+      progress.RenderLines(start + absl::Seconds(9), absl::Hours(1)),
+      ElementsAre(HasSubstr("nothing moves for 9.0 s: learner-0 waits for 3")));
+  EXPECT_THAT(progress.RenderLines(start + absl::Seconds(20), absl::Hours(1)),
+              IsEmpty());
+}
+
+TEST(ProgressTest, ACurveGoesOnWhereAnEarlierAttemptEnded) {
+  Progress progress;
+  progress.Seed({"r1-zero", {0.1, 0.9}, {5, 5}});
+  JobView job = SampleJob();
+  progress.Observe(absl::UnixEpoch(), job);
+  job.stages[2].steps_done += 1;
+  progress.Observe(absl::UnixEpoch(), job);
+  const Style style{.width = 80, .color = false, .glyphs = Glyphs::kAscii};
+  EXPECT_THAT(
+      absl::StrJoin(progress.RenderBlock(absl::UnixEpoch(), style), "\n"),
+      HasSubstr("reward      0.512           _#~"));
+}
+
 TEST(ProgressTest, BeforeTheFirstLookItSaysSo) {
   EXPECT_THAT(Progress().RenderBlock(absl::UnixEpoch(), {}),
               ElementsAre("aha  starting"));
@@ -134,7 +165,7 @@ TEST(ProgressTest, PlainLinesComeForStagesStatesAndThenAtIntervals) {
   EXPECT_THAT(
       look(0, 30),
       ElementsAre(
-          "[ 2m 31s] job quickstart is running",
+          "[ 2m 31s] job quickstart: running",
           "[ 2m 31s] pretrain steps 600/600  loss 1.234  done in 48 s",
           "[ 2m 31s] before prompts 512/512  pass@1 21.5 %   length 18.4  done "
           "in 6.1 s",

@@ -105,10 +105,9 @@ TEST(RolloutsTest, AGroupIsLaidOutSideBySide) {
 
 > What is 3 + 4?
 
-sample 0   reward 1.000   advantage      sample 1   reward 0.000   advantage
-+0.500                                   -0.500
-accuracy 1, format 1, 12 tokens, ended   accuracy 0, format 1, 12 tokens, ended
-by stop                                  by stop
+sample 0   reward 1.000                  sample 1   reward 0.000
+accuracy 1, format 1, advantage +0.500   accuracy 0, format 1, advantage -0.500
+12 tokens, ended by stop                 12 tokens, ended by stop
 --------------------------------------   --------------------------------------
 <think>3 + 4 = 7</think>                 <answer>8</answer>
 <answer>7</answer>)");

@@ -75,6 +75,12 @@ TEST(TextTest, SparklinesScaleToTheirOwnRange) {
   EXPECT_EQ(DisplayWidth(Sparkline({NAN, 1, 2}, 8, Glyphs::kUnicode)), 3);
 }
 
+TEST(TextTest, EditDistanceCountsLetters) {
+  EXPECT_EQ(EditDistance("rollout", "rolout"), 1u);
+  EXPECT_EQ(EditDistance("job", "jbo"), 2u);
+  EXPECT_EQ(EditDistance("", "abc"), 3u);
+}
+
 TEST(TextTest, BarsFillFromTheLeft) {
   EXPECT_EQ(ProgressBar(0.5, 4, Glyphs::kAscii), "##..");
   EXPECT_EQ(ProgressBar(2.0, 2, Glyphs::kAscii), "##");
