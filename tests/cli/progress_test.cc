@@ -155,6 +155,7 @@ TEST(ProgressTest, BeforeTheFirstLookItSaysSo) {
 TEST(ProgressTest, PlainLinesComeForStagesStatesAndThenAtIntervals) {
   Progress progress;
   JobView job = SampleJob();
+  job.waits.clear();
   const absl::Duration interval = absl::Seconds(10);
   const auto look = [&](int second, uint64_t step) {
     job.stages[2].steps_done = step;
