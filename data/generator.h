@@ -1,6 +1,6 @@
 // Problems whose every step is easy and whose composition is hard for a
 // shallow network, so that writing the steps down pays.  Characters are meant
-// to be tokens; prompts end in '?'.
+// to be tokens; prompts but plain_sums end in '?'.
 //
 //   kind        prompt                          worked
 //   sums        3+5+9+2?                        3+5=8;8+9=7;7+2=9
@@ -12,8 +12,9 @@
 //               1 and 2 change places; where is it?
 //   pointers    ac,da,be,cb,ed:3a?              3a=c;2c=b;1b=e
 //               follow three arrows from a
-//   plain_sums  What is 23 plus 45?             23+45=68
-//               for models that know English; operations are ignored
+//   plain_sums  What is 23 + 45? Answer with only the number.
+//               worked: 23+45=68.  Terms of one or two digits, for models that
+//               know English; operations are ignored
 //
 // Training and held-out problems are disjoint by construction: a hash of the
 // prompt decides (SplitOf), for every seed alike.

@@ -131,7 +131,8 @@ Problem PlainSum(Draws& draws) {
   const int a = Term(draws);
   const int b = Term(draws);
   Problem problem;
-  problem.prompt = absl::StrCat("What is ", a, " plus ", b, "?");
+  problem.prompt =
+      absl::StrCat("What is ", a, " + ", b, "? Answer with only the number.");
   problem.answer = absl::StrCat(a + b);
   problem.steps.push_back({absl::StrCat(a, "+", b, "="), problem.answer,
                            absl::StrCat(a + b + draws.Between(1, 9))});

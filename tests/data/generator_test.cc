@@ -59,7 +59,7 @@ std::string SolvePointers(const std::string& prompt) {
 
 std::string SolvePlainSum(const std::string& prompt) {
   int a = 0, b = 0;
-  EXPECT_EQ(2, std::sscanf(prompt.c_str(), "What is %d plus %d?", &a, &b));
+  EXPECT_EQ(2, std::sscanf(prompt.c_str(), "What is %d + %d?", &a, &b));
   return std::to_string(a + b);
 }
 
@@ -182,7 +182,7 @@ TEST(GeneratorTest, IsStable) {
       "machine-train-1 0-2-3+3-8? 0",
       "swaps-train-2 3:57,28,68,38,34,28? 2",
       "pointers-train-3 db,ga,ef,be,cg,fc,ah,hd:5a? f",
-      "plain_sums-train-4 What is 3 plus 7? 10",
+      "plain_sums-train-4 What is 3 + 7? Answer with only the number. 10",
   };
   for (uint64_t i = 0; i < 5; ++i) {
     const Problem p = MakeProblem(1, Split::kTrain, i,
