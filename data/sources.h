@@ -21,9 +21,9 @@ struct Prompt {
 };
 
 struct PromptSourceOptions {
-  std::string file;            // JSON Lines; the generator if empty.
+  std::string file;          // JSON Lines; the generator if empty.
   ProblemOptions generator;  // Used without a file.
-  uint64_t seed = 1;           // The job's.
+  uint64_t seed = 1;         // The job's.
   // A file is split like the generator's problems, by SplitOf its prompts.
   Split split = Split::kTrain;
   // A control: each prompt has another's reference.  Not in kEval, where
@@ -45,7 +45,7 @@ absl::StatusOr<std::unique_ptr<PromptSource>> MakePromptSource(
     const PromptSourceOptions& options);
 
 struct DocumentSourceOptions {
-  std::string file;            // JSON Lines; the generator's corpus if empty.
+  std::string file;          // JSON Lines; the generator's corpus if empty.
   ProblemOptions generator;  // Used without a file, as is:
   CorpusMix mix;
   uint64_t seed = 1;  // The job's.

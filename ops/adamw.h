@@ -23,7 +23,7 @@ struct AdamWArgs {
   int64_t count;
   DType dtype;
   double learning_rate, beta1, beta2, epsilon, weight_decay;
-  int64_t t;              // Update number, from 1
+  int64_t t;  // Update number, from 1
 };
 void AdamW(const CpuContext& context, const AdamWArgs& args);
 void AdamW(const RefContext&, const AdamWArgs& args);

@@ -27,7 +27,8 @@ struct KvBlocks {
 
 // Consecutive positions of one sequence that stand in consecutive rows.
 struct SequenceRows {
-  const int32_t* blocks;  // Block table: position p is in blocks[p / kBlockTokens]
+  const int32_t*
+      blocks;  // Block table: position p is in blocks[p / kBlockTokens]
   int64_t first_row;
   int64_t rows;
   int64_t first_position;
@@ -45,9 +46,9 @@ void KvStore(const CpuContext& context, const KvStoreArgs& args);
 void KvStore(const RefContext&, const KvStoreArgs& args);
 
 struct AttentionArgs {
-  const float* q;      // [rows, row_stride]: heads * head_dim used, after RoPE
+  const float* q;  // [rows, row_stride]: heads * head_dim used, after RoPE
   int64_t row_stride;
-  KvBlocks cache;      // Holds every position up to each row's own.
+  KvBlocks cache;  // Holds every position up to each row's own.
   absl::Span<const SequenceRows> sequences;
   int64_t heads;       // Multiple of kv_heads
   float scale;         // 1/sqrt(head_dim)
@@ -60,8 +61,8 @@ void Attention(const RefContext&, const AttentionArgs& args);
 // Gradient for whole sequences (first_position 0).  Reads the same rounded K
 // and V that the forward pass read.
 struct AttentionGradArgs {
-  const float* q;            // as forward
-  int64_t row_stride;        // of q, dq, dk, dv
+  const float* q;      // as forward
+  int64_t row_stride;  // of q, dq, dk, dv
   KvBlocks cache;
   absl::Span<const SequenceRows> sequences;
   int64_t heads;

@@ -56,9 +56,9 @@ struct MatmulArgs {
 void Matmul(const CpuContext& context, const MatmulArgs& args);
 
 struct RefMatmulArgs {
-  const void* x;   // [m, k], dtype
-  const void* b;   // [k, n], dtype
-  float* y;        // [m, n]
+  const void* x;  // [m, k], dtype
+  const void* b;  // [k, n], dtype
+  float* y;       // [m, n]
   int64_t m, k, n;
   DType dtype;
 };

@@ -1,6 +1,7 @@
 // Root-mean-square normalization (Zhang & Sennrich 2019).
 //
-//   y[r, c] = x[r, c] * s[r] * gamma[c],  s[r] = 1 / sqrt(mean_c x[r, c]^2 + eps)
+//   y[r, c] = x[r, c] * s[r] * gamma[c],  s[r] = 1 / sqrt(mean_c x[r, c]^2 +
+//   eps)
 #pragma once
 
 #include <cstdint>
