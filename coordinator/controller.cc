@@ -136,6 +136,7 @@ void Controller::EnterStage() {
   first_step_ = position.step;
   start_visible_ = false;
   begun_.reset();
+  asking_.clear();
   if (stage.type != StageType::kSft) {
     ledger_.emplace(LedgerOptions{.first_step = first_step_,
                                   .steps = stage.steps,
@@ -174,7 +175,7 @@ void Controller::RollBack(const std::string& why) {
   const Position before = history_.position();
   LeaveStage();
   ReturnToCheckpoint();
-  ++group_epoch_;
+  NewGroup();
   memory_lost_ = false;
   parts_.series.rollbacks.Increment();
   Note("rollback",

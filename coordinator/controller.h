@@ -21,6 +21,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -170,6 +171,7 @@ class Controller {
   absl::Status TouchRankZero(uint64_t id, uint64_t epoch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string MissingLearners() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NewGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FillStage(uint32_t rank, v1::NextStageResponse* response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<CommitRecord> CheckCommit(const v1::CommitStepRequest& request)
@@ -204,6 +206,10 @@ class Controller {
   uint64_t group_epoch_ ABSL_GUARDED_BY(mutex_) = 1;
   // A learner was lost, and with it what no checkpoint holds, perhaps.
   bool memory_lost_ ABSL_GUARDED_BY(mutex_) = false;
+  // Ranks that asked for a stage since the group or the stage changed.  A group
+  // is put together when all have: one that is dead, or still busy with the
+  // old group, would only be waited for at the rendezvous.
+  std::set<uint32_t> asking_ ABSL_GUARDED_BY(mutex_);
   // What each rank was told last: (group epoch, stage).
   std::map<uint32_t, std::pair<uint64_t, uint32_t>> told_
       ABSL_GUARDED_BY(mutex_);

@@ -147,12 +147,21 @@ absl::StatusOr<bool> Controller::TryNextStage(
     if (begun_.has_value()) {
       RollBack("the learner group asked for its stage again");
     } else if (parts_.plan->learners > 1) {
-      ++group_epoch_;
+      NewGroup();
     }
   }
   if (over()) return false;
+  if (plan().trains()) {
+    asking_.insert(rank);
+    if (asking_.size() < parts_.plan->learners) return false;
+  }
   FillStage(rank, response);
   return true;
+}
+
+void Controller::NewGroup() {
+  ++group_epoch_;
+  asking_.clear();
 }
 
 void Controller::FillStage(uint32_t rank, v1::NextStageResponse* response) {

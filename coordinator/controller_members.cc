@@ -99,7 +99,7 @@ void Controller::Lost(const MemberInfo& member, const std::string& how) {
   memory_lost_ = true;
   if (state_ == v1::JOB_STATE_STOPPING) return End(v1::JOB_STATE_STOPPED);
   if (!plan().trains() && (start_visible_ || member.rank != 0)) {
-    ++group_epoch_;  // The eval stage itself needs no learner any more.
+    NewGroup();  // The eval stage itself needs no learner any more.
     return;
   }
   RollBack(absl::StrCat("learner rank ", member.rank, " ", how));

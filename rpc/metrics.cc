@@ -1,5 +1,6 @@
 #include "rpc/metrics.h"
 
+#include <netdb.h>
 #include <prometheus/collectable.h>
 #include <prometheus/counter.h>
 #include <prometheus/exposer.h>
@@ -8,11 +9,16 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <ctime>
 #include <exception>
 #include <fstream>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -37,6 +43,24 @@ double CpuSeconds() {
     return static_cast<double>(time.tv_sec) + 1e-6 * time.tv_usec;
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// Connects and closes; failures do not matter.
+void Connect(const HostPort& to) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(to.host.c_str(), std::to_string(to.port).c_str(), &hints,
+                  &found) != 0) {
+    return;
+  }
+  const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  // A wildcard address connects to this machine.
+  if (fd >= 0) {
+    (void)connect(fd, found->ai_addr, found->ai_addrlen);
+    close(fd);
+  }
+  freeaddrinfo(found);
 }
 
 // Read at each scrape, with the names that every Prometheus client uses.
@@ -170,7 +194,21 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
 MetricsServer::MetricsServer(std::unique_ptr<State> state)
     : state_(std::move(state)) {}
 
-MetricsServer::~MetricsServer() = default;
+// The HTTP library looks for the end only when its poll(2) of the listening
+// socket returns, every 2 s: connections make it return.
+MetricsServer::~MetricsServer() {
+  std::atomic<bool> stopped = false;
+  std::thread waker([&] {
+    const absl::StatusOr<HostPort> at = ParseAddress(state_->address);
+    while (!stopped && at.ok()) {
+      Connect(*at);
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  });
+  state_->exposer.reset();
+  stopped = true;
+  waker.join();
+}
 
 const std::string& MetricsServer::address() const { return state_->address; }
 

@@ -370,14 +370,20 @@ TEST_F(ControllerTest, VersionsOutsideTheWindowAreNotAdmitted) {
 class TwoRanksTest : public ControllerTest {
  protected:
   TwoRanksTest() { plan_.learners = 2; }
+  void EnterBoth() {
+    ASSERT_EQ(NextStage(0), "wait");
+    ASSERT_EQ(NextStage(1), "0/0@");
+    ASSERT_EQ(NextStage(0), "0/0@");
+  }
 };
 
 TEST_F(TwoRanksTest, AStageBeginsWhenAllRanksAreThere) {
   learners_[0] = Join(v1::ROLE_LEARNER, 0);
   EXPECT_EQ(NextStage(0), "wait");
   learners_[1] = Join(v1::ROLE_LEARNER, 1);
-  EXPECT_EQ(NextStage(0), "0/0@");
+  EXPECT_EQ(NextStage(0), "wait") << "rank 1 has not asked";
   EXPECT_EQ(NextStage(1), "0/0@");
+  EXPECT_EQ(NextStage(0), "0/0@");
   EXPECT_EQ(next_.learner_addresses_size(), 2);
   reward_ = Join(v1::ROLE_REWARD, 0);
   actor_ = Join(v1::ROLE_ACTOR, 0);
@@ -389,8 +395,7 @@ TEST_F(TwoRanksTest, AStageBeginsWhenAllRanksAreThere) {
 
 TEST_F(TwoRanksTest, ARankThatIsAheadWaitsAndOneThatIsLostEndsTheGroup) {
   JoinAll();
-  ASSERT_EQ(NextStage(0), "0/0@");
-  ASSERT_EQ(NextStage(1), "0/0@");
+  EnterBoth();
   ASSERT_TRUE(Publish({0, 0}).ok());
   for (uint64_t step = 0; step < 2; ++step) ASSERT_TRUE(Step(0, step).ok());
   ASSERT_EQ(*BeginStep(0, 2), "GO");
@@ -405,17 +410,31 @@ TEST_F(TwoRanksTest, ARankThatIsAheadWaitsAndOneThatIsLostEndsTheGroup) {
 
 TEST_F(TwoRanksTest, AGroupThatBrokeGetsANewNameAndGoesBack) {
   JoinAll();
-  NextStage(0);
-  NextStage(1);
+  EnterBoth();
   const uint64_t group = next_.group_epoch();
   ASSERT_TRUE(Publish({0, 0}).ok());
   ASSERT_TRUE(Step(0, 0).ok());
   EXPECT_EQ(NextStage(1), "wait");
-  EXPECT_EQ(NextStage(0), "0/0@");
-  EXPECT_GT(next_.group_epoch(), group);
+  EXPECT_EQ(NextStage(0), "wait");
   EXPECT_EQ(NextStage(1), "0/0@");
+  EXPECT_GT(next_.group_epoch(), group);
+  EXPECT_EQ(NextStage(0), "0/0@");
   ASSERT_TRUE(Publish({0, 0}).ok());
   EXPECT_TRUE(Step(0, 0).ok());
+}
+
+TEST_F(TwoRanksTest, NoGroupIsPutTogetherWithARankThatDoesNotAsk) {
+  JoinAll();
+  EnterBoth();
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  ASSERT_TRUE(Step(0, 0).ok());
+  // Rank 1 was killed; rank 0 notices before the coordinator does.
+  EXPECT_EQ(NextStage(0), "wait");
+  now_ += absl::Seconds(3);
+  learners_[1] = Join(v1::ROLE_LEARNER, 1, "second life");
+  EXPECT_EQ(NextStage(0), "wait");
+  EXPECT_EQ(NextStage(1), "0/0@");
+  EXPECT_EQ(NextStage(0), "0/0@");
 }
 
 }  // namespace
