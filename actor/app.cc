@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "actor/actor.h"
-#include "actor/model_setup.h"
 #include "actor/policy_sampler.h"
 #include "actor/prompt_codec.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
+#include "job/model_setup.h"
 #include "rpc/member.h"
 #include "rpc/metrics.h"
 

@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "aha/v1/job.pb.h"
 #include "data/sources.h"
-#include "learner/model_setup.h"
+#include "job/model_setup.h"
 #include "model/backprop.h"
 
 namespace aha::learner {

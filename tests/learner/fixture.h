@@ -11,7 +11,7 @@
 #include "aha/v1/rollout.pb.h"
 #include "base/thread_pool.h"
 #include "comm/communicator.h"
-#include "learner/model_setup.h"
+#include "job/model_setup.h"
 #include "learner/model_state.h"
 
 namespace aha::learner {

@@ -1,19 +1,22 @@
 // What a job's `model` section stands for: shape, number format, tokenizer and
-// starting weights.
+// starting weights.  Actors and learners share it, so both see one model.
 //
 // Pure functions of the job, the files it names and, for dtype auto, the CPU.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "aha/v1/job.pb.h"
 #include "model/config.h"
 #include "model/parameters.h"
 #include "model/tokenizer.h"
+#include "tensor/dtype.h"
 
-namespace aha::learner {
+namespace aha {
 
 struct ModelSetup {
   ModelConfig config;
@@ -24,10 +27,12 @@ struct ModelSetup {
   std::vector<std::pair<std::string, std::string>> tokenizer_files;
 };
 
-absl::StatusOr<DType> ResolveDType(const v1::Model& model);
+// Errors of the section (INVALID_ARGUMENT) and of the model directory's files,
+// weights excepted.
 absl::StatusOr<ModelSetup> SetUpModel(const v1::Model& model);
+
 // The weights that the job's first stage begins with.
 absl::StatusOr<Parameters> StartingWeights(const v1::Job& job,
                                            const ModelSetup& setup);
 
-}  // namespace aha::learner
+}  // namespace aha

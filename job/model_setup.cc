@@ -1,18 +1,45 @@
-#include "learner/model_setup.h"
+#include "job/model_setup.h"
 
-#include <utility>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "learner/file_io.h"
 
-namespace aha::learner {
+namespace aha {
 namespace {
 
 constexpr uint64_t kMaxTokenizerFile = 256 << 20;
 constexpr const char* kTokenizerFiles[] = {
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-    "generation_config.json"};
+    "chat_template.jinja", "generation_config.json"};
+
+absl::StatusOr<std::string> ReadText(const std::string& path) {
+  std::error_code error;
+  const uint64_t size = std::filesystem::file_size(path, error);
+  if (error) {
+    return absl::UnavailableError(absl::StrCat(path, ": ", error.message()));
+  }
+  if (size > kMaxTokenizerFile) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, " must have at most ", kMaxTokenizerFile, " bytes, has ", size));
+  }
+  std::string text(size, '\0');
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(text.data(), static_cast<std::streamsize>(size))) {
+    return absl::UnavailableError(absl::StrCat(path, " cannot be read"));
+  }
+  return text;
+}
+
+absl::StatusOr<DType> ResolveDType(const std::string& dtype) {
+  if (dtype == "auto") return NativeDType();
+  if (dtype == "bf16") return DType::kBf16;
+  if (dtype == "fp32") return DType::kF32;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "model.dtype must be auto, bf16 or fp32, is \"", dtype, "\""));
+}
 
 ModelConfig ConfigOf(const v1::Architecture& shape,
                      const TokenizerFiles& tokenizer) {
@@ -37,11 +64,10 @@ absl::Status FromDirectory(const std::string& directory, ModelSetup* setup) {
   AHA_ASSIGN_OR_RETURN(setup->config, ModelConfig::Load(directory));
   AHA_ASSIGN_OR_RETURN(setup->tokenizer, Tokenizer::Load(directory));
   for (const char* name : kTokenizerFiles) {
-    absl::StatusOr<std::string> content =
-        ReadWholeFile(absl::StrCat(directory, "/", name), kMaxTokenizerFile);
-    if (absl::IsNotFound(content.status())) continue;
-    if (!content.ok()) return content.status();
-    setup->tokenizer_files.emplace_back(name, *std::move(content));
+    const std::string path = absl::StrCat(directory, "/", name);
+    if (!std::filesystem::exists(path)) continue;
+    AHA_ASSIGN_OR_RETURN(std::string content, ReadText(path));
+    setup->tokenizer_files.emplace_back(name, std::move(content));
   }
   return absl::OkStatus();
 }
@@ -68,17 +94,9 @@ absl::Status FromArchitecture(const v1::Architecture& shape,
 
 }  // namespace
 
-absl::StatusOr<DType> ResolveDType(const v1::Model& model) {
-  if (model.dtype() == "auto") return NativeDType();
-  if (model.dtype() == "bf16") return DType::kBf16;
-  if (model.dtype() == "fp32") return DType::kF32;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "model.dtype must be auto, bf16 or fp32, is \"", model.dtype(), "\""));
-}
-
 absl::StatusOr<ModelSetup> SetUpModel(const v1::Model& model) {
   ModelSetup setup;
-  AHA_ASSIGN_OR_RETURN(setup.dtype, ResolveDType(model));
+  AHA_ASSIGN_OR_RETURN(setup.dtype, ResolveDType(model.dtype()));
   AHA_RETURN_IF_ERROR(model.path().empty()
                           ? FromArchitecture(model.architecture(), &setup)
                           : FromDirectory(model.path(), &setup));
@@ -99,4 +117,4 @@ absl::StatusOr<Parameters> StartingWeights(const v1::Job& job,
   return ReadSafetensors(job.model().path(), setup.config, setup.dtype);
 }
 
-}  // namespace aha::learner
+}  // namespace aha
