@@ -1,5 +1,6 @@
 // Members, leases, eval groups and waits.
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -171,14 +172,23 @@ absl::StatusOr<bool> Controller::TryLease(const v1::LeaseGroupsRequest& request,
   }
   response->set_directive(DirectiveFor(*member));
   if (response->directive() != v1::DIRECTIVE_RUN) return true;
-  if (state_ != v1::JOB_STATE_RUNNING || !ledger_.has_value() ||
-      members_.Count(v1::ROLE_REWARD) == 0) {
+  if (!ledger_.has_value() || members_.Count(v1::ROLE_REWARD) == 0) {
+    return false;
+  }
+  // A pause and a stop let the step that has begun end: the learners wait for
+  // its groups already.
+  uint64_t last_step = std::numeric_limits<uint64_t>::max();
+  if (state_ == v1::JOB_STATE_PAUSED || state_ == v1::JOB_STATE_STOPPING) {
+    if (begun_ != history_.position().step) return false;
+    last_step = *begun_;
+  } else if (state_ != v1::JOB_STATE_RUNNING) {
     return false;
   }
   // All consumers or none: a group for a rank that is away would only wait.
   if (!board_.has_value() && !MissingLearners().empty()) return false;
   for (uint32_t i = 0; i < request.max_groups(); ++i) {
-    const std::optional<LeasedGroup> group = ledger_->Lease(member->id);
+    const std::optional<LeasedGroup> group =
+        ledger_->Lease(member->id, last_step);
     if (!group.has_value()) break;
     FillLease(*group, ConsumerOf(group->slot), response->add_leases());
     parts_.series.groups_leased.Increment();

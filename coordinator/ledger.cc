@@ -42,10 +42,10 @@ Ledger::State* Ledger::Find(uint64_t step, uint32_t slot) {
   return &it->second[slot];
 }
 
-std::optional<LeasedGroup> Ledger::Lease(uint64_t member) {
+std::optional<LeasedGroup> Ledger::Lease(uint64_t member, uint64_t last_step) {
   Expire();
   for (auto& [step, states] : open_) {
-    if (!CanSample(step)) continue;
+    if (step > last_step || !CanSample(step)) continue;
     const auto it = std::find(states.begin(), states.end(), State::kPending);
     if (it == states.end()) continue;
     *it = State::kLeased;

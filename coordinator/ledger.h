@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -56,8 +57,10 @@ class Ledger {
   // Weights that may be sampled with.
   void MakeVisible(uint64_t version);
 
-  // The next pending group, or nothing.
-  std::optional<LeasedGroup> Lease(uint64_t member);
+  // The next pending group of a step up to `last_step`, or nothing.
+  std::optional<LeasedGroup> Lease(
+      uint64_t member,
+      uint64_t last_step = std::numeric_limits<uint64_t>::max());
 
   // Renews what `member` still holds of `lease_ids`; returns the rest.  What
   // it holds but no longer names was lost on its way to it: given back.

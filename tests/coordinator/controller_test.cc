@@ -180,6 +180,17 @@ TEST_F(ControllerTest, StopEndsTheStepWritesACheckpointAndEnds) {
   EXPECT_TRUE(absl::IsFailedPrecondition(controller_->Resume()));
 }
 
+TEST_F(ControllerTest, APauseAndAStopLetTheStepThatHasBegunHaveItsGroups) {
+  EnterGrpo();
+  ASSERT_EQ(*BeginStep(0, 0), "GO");
+  ASSERT_TRUE(controller_->Pause().ok());
+  EXPECT_EQ(Lease(1).leases_size(), 1) << "the learner waits for it";
+  ASSERT_TRUE(controller_->Stop().ok());
+  EXPECT_EQ(Lease(1).leases_size(), 1);
+  ASSERT_TRUE(Step(0, 0).ok());
+  EXPECT_EQ(Lease(1).leases_size(), 0) << "step 1 has not begun";
+}
+
 TEST_F(ControllerTest, StopWithNothingToSaveEndsAtOnce) {
   ASSERT_TRUE(controller_->Stop().ok());
   EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);

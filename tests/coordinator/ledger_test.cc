@@ -48,6 +48,15 @@ TEST_F(LedgerTest, HandsOutTheLowestSlotFirstAndEachOnce) {
   EXPECT_EQ(Where(ledger.Lease(kActor)), "");
 }
 
+TEST_F(LedgerTest, LeasesNothingBeyondTheLastStep) {
+  Ledger ledger = Make(/*lag=*/1);
+  ledger.MakeVisible(0);
+  ledger.Lease(kActor);
+  ledger.Lease(kActor);
+  EXPECT_EQ(Where(ledger.Lease(kActor, /*last_step=*/0)), "");
+  EXPECT_EQ(Where(ledger.Lease(kActor)), "1/0");
+}
+
 TEST_F(LedgerTest, WithoutLagTheNextStepWaitsForItsWeights) {
   Ledger ledger = Make();
   ledger.MakeVisible(0);
