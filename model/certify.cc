@@ -1,3 +1,5 @@
+#include <gnu/libc-version.h>
+
 #include <algorithm>
 #include <cstring>
 #include <functional>
@@ -50,7 +52,7 @@ class Certifier {
   // Runs the kernel over all batch sizes and thread counts.
   absl::Status Check(const std::string& name, int64_t row_bytes, Which which,
                      const Kernel& kernel);
-  absl::Status CheckMatmul(int64_t k, int64_t n);
+  absl::Status CheckMatmul(int64_t k, int64_t n, ops::Into into);
   absl::Status CheckMatmuls();
   absl::Status CheckNorm();
   absl::Status CheckSwiGlu();
@@ -128,18 +130,22 @@ absl::Status Certifier::Check(const std::string& name, int64_t row_bytes,
   return absl::OkStatus();
 }
 
-absl::Status Certifier::CheckMatmul(int64_t k, int64_t n) {
+// Into::kAdd has ways of its own (ops/gemm.cc), and is the residual stream's.
+absl::Status Certifier::CheckMatmul(int64_t k, int64_t n, ops::Into into) {
   AHA_ASSIGN_OR_RETURN(ops::PackedMatrix b,
                        ops::PackedMatrix::Create(k, n, dtype_));
   b.Pack(one(), Random(n * k, 0.1f).data(),
          ops::PackedMatrix::Source::kTransposed);
   const std::vector<char> x = Random(kRows * k, 1);
+  const bool add = into == ops::Into::kAdd;
+  const std::vector<float> before = RandomFloats(add ? kRows * n : 0, 1);
   return Check(
-      absl::StrCat("matmul k=", k, " n=", n), 4 * n, Which::kFirst,
-      [&](const ops::CpuContext& cpu, int64_t m, void* out) {
-        ops::Matmul(
-            cpu,
-            {.x = x.data(), .b = &b, .y = static_cast<float*>(out), .m = m});
+      absl::StrCat("matmul k=", k, " n=", n, add ? ", added" : ""), 4 * n,
+      Which::kFirst, [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+        float* y = static_cast<float*>(out);
+        if (add) std::copy_n(before.data(), m * n, y);
+        ops::Matmul(cpu,
+                    {.x = x.data(), .b = &b, .y = y, .m = m, .into = into});
       });
 }
 
@@ -151,8 +157,11 @@ absl::Status Certifier::CheckMatmuls() {
   const std::pair<int64_t, int64_t> shapes[] = {
       {hidden, q + 2 * kv}, {q, hidden}, {hidden, 2 * inner}, {inner, hidden},
       {q + 2 * kv, hidden}, {hidden, q}, {2 * inner, hidden}, {hidden, inner}};
-  for (const auto& [k, n] : shapes) AHA_RETURN_IF_ERROR(CheckMatmul(k, n));
-  return absl::OkStatus();
+  for (const auto& [k, n] : shapes) {
+    AHA_RETURN_IF_ERROR(CheckMatmul(k, n, ops::Into::kOverwrite));
+  }
+  AHA_RETURN_IF_ERROR(CheckMatmul(q, hidden, ops::Into::kAdd));
+  return CheckMatmul(inner, hidden, ops::Into::kAdd);
 }
 
 absl::Status Certifier::CheckNorm() {
@@ -358,10 +367,10 @@ absl::StatusOr<KernelCertificate> Certifier::Run() {
   AHA_RETURN_IF_ERROR(CheckGradients());
   const dnnl_version_t* version = dnnl_version();
   KernelCertificate certificate;
-  certificate.numeric_class =
-      absl::StrCat(dtype_ == DType::kBf16 ? "bf16 " : "fp32 ",
-                   ops::NameOf(ops::CurrentIsa()), " | oneDNN ", version->major,
-                   ".", version->minor, ".", version->patch);
+  certificate.numeric_class = absl::StrCat(
+      dtype_ == DType::kBf16 ? "bf16 " : "fp32 ",
+      ops::NameOf(ops::CurrentIsa()), " | oneDNN ", version->major, ".",
+      version->minor, ".", version->patch, " | glibc ", gnu_get_libc_version());
   hasher_.String(certificate.numeric_class);
   certificate.digest = hasher_.Finish().Hex();
   return certificate;
