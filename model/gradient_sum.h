@@ -3,10 +3,10 @@
 // Every term is rounded to a multiple of 2^-36 and added as a 64-bit integer.
 // Integer addition is associative, so the sum is the same bits for any number
 // of learner ranks, any assignment of groups to ranks and any all-reduce
-// algorithm, NCCL's included.  Range: |sum| < 2^27; resolution 1.5e-11 of a sum
-// over a whole step, far below fp32's own for what AdamW can feel.  A term that
-// is not finite or reaches 2^26 makes the sum invalid, and the step fails
-// naming the tensor.
+// algorithm, NCCL's included.  Resolution 1.5e-11 of a sum over a whole step,
+// far below fp32's own for what AdamW can feel.  A term that is not finite, or
+// a term or a rank's sum that reaches 2^26, is an error that names the tensor;
+// an all-reduce over two ranks therefore cannot overflow.
 #pragma once
 
 #include <cstdint>
