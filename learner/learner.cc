@@ -162,10 +162,14 @@ absl::Status Learner::LoadState(const v1::NextStageResponse& next,
   AHA_ASSIGN_OR_RETURN(LoadedCheckpoint loaded,
                        LoadCheckpoint(path, options_.job, setup_));
   const Manifest& manifest = loaded.manifest;
+  // A checkpoint that was asked for during an eval stage has no steps to do.
+  const auto complete = [&] {
+    return manifest.stage_done || IsEval(options_.job, manifest.stage);
+  };
   const bool fits = manifest.stage == next.stage()
                         ? manifest.next_step == next.first_step()
-                        : manifest.stage < next.stage() &&
-                              manifest.stage_done && next.first_step() == 0;
+                        : manifest.stage < next.stage() && complete() &&
+                              next.first_step() == 0;
   if (!fits || manifest.chain != chain) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, " must lead to stage ", next.stage(), ", step ",
@@ -207,6 +211,7 @@ absl::Status Learner::BringState(const v1::NextStageResponse& next) {
                            StartingWeights(options_.job, setup_));
       AHA_RETURN_IF_ERROR(state_->Reset(std::move(weights)));
       position_.emplace();
+      saved_.reset();  // What was saved may be what is refused now.
       position_->weights_checksum = WeightsChecksum(state_->weights());
     }
   }
@@ -247,6 +252,7 @@ absl::Status Learner::RunStage(const v1::NextStageResponse& next) {
     evaluated_ = name;
     return absl::OkStatus();
   }
+  evaluated_.reset();  // A stage that is done again is published again.
   AHA_RETURN_IF_ERROR(JoinGroup(next));
   AHA_RETURN_IF_ERROR(BringState(next));
   const uint64_t first_step = next.first_step();
