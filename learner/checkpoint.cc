@@ -204,7 +204,9 @@ std::string JobText(const v1::Job& job) {
 }  // namespace
 
 Hash128 JobFingerprint(const v1::Job& job) {
+  // As ResultFingerprint: what the coordinator resumes must load here.
   v1::Job copy = job;
+  copy.clear_name();
   copy.clear_cluster();
   copy.clear_checkpoint();
   std::string bytes;
