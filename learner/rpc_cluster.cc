@@ -181,14 +181,17 @@ absl::Status RpcCluster::Publish(uint32_t stage, uint64_t version,
     // Whatever broke, the peer's status says why.
     const absl::Status verdict = stream->Finish();
     if (status.ok() || !verdict.ok()) status = verdict;
-    const bool transient =
-        absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+    // RESOURCE_EXHAUSTED: the coordinator's disk is full; it may be cleared.
+    const bool transient = absl::IsUnavailable(status) ||
+                           absl::IsDeadlineExceeded(status) ||
+                           absl::IsResourceExhausted(status);
     if (!transient || stopping_.cancelled() || clock() >= deadline) {
       return Judge(session, status);
     }
     AHA_LOG(kWarning) << "publishing stage " << stage << " version " << version
                       << " again: " << status;
-    stopping_.SleepFor(absl::Milliseconds(200));
+    stopping_.SleepFor(
+        absl::Milliseconds(absl::IsResourceExhausted(status) ? 2000 : 200));
   }
 }
 
