@@ -172,6 +172,9 @@ class Controller {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string MissingLearners() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NewGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether the rank was told of the running group and stage.  One that was
+  // not works on what a rollback has made void.
+  bool InGroup(uint32_t rank) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FillStage(uint32_t rank, v1::NextStageResponse* response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<CommitRecord> CheckCommit(const v1::CommitStepRequest& request)

@@ -78,6 +78,12 @@ absl::Status CheckDirectory(const std::string& directory) {
   return absl::OkStatus();
 }
 
+absl::Status AnotherGroup(uint32_t rank) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("rank: the learner group of rank ", rank,
+                   " is no more (a rank was lost); ask NextStage"));
+}
+
 }  // namespace
 
 absl::StatusOr<const MemberInfo*> Controller::TouchLearner(uint64_t id,
@@ -164,6 +170,12 @@ void Controller::NewGroup() {
   asking_.clear();
 }
 
+bool Controller::InGroup(uint32_t rank) const {
+  const auto told = told_.find(rank);
+  return told != told_.end() &&
+         told->second == std::pair(group_epoch_, history_.position().stage);
+}
+
 void Controller::FillStage(uint32_t rank, v1::NextStageResponse* response) {
   const Position& position = history_.position();
   response->set_stage_ready(true);
@@ -183,8 +195,8 @@ void Controller::FillStage(uint32_t rank, v1::NextStageResponse* response) {
 absl::StatusOr<bool> Controller::TryBeginStep(
     const v1::BeginStepRequest& request, v1::BeginStepResponse* response) {
   MutexLock lock(mutex_);
-  AHA_RETURN_IF_ERROR(
-      TouchLearner(request.member_id(), request.epoch()).status());
+  AHA_ASSIGN_OR_RETURN(const MemberInfo* const member,
+                       TouchLearner(request.member_id(), request.epoch()));
   const Position& position = history_.position();
   if (over() || request.stage() != position.stage || !plan().trains() ||
       request.step() != position.step || position.step >= plan().steps) {
@@ -193,6 +205,7 @@ absl::StatusOr<bool> Controller::TryBeginStep(
         " is not the next one (the job is ", StateName(state_), " at stage ",
         position.stage, " step ", position.step, "); ask NextStage"));
   }
+  if (!InGroup(member->rank)) return AnotherGroup(member->rank);
   response->set_go(v1::BeginStepResponse::GO);
   if (begun_ == position.step) return true;
   if (state_ == v1::JOB_STATE_STOPPING) {
@@ -257,6 +270,7 @@ absl::Status Controller::CommitStep(const v1::CommitStepRequest& request) {
   const bool next =
       commit.stage == position.stage && commit.step == position.step;
   const VersionId version{.stage = commit.stage, .version = commit.step + 1};
+  if (next && !InGroup(0)) return AnotherGroup(0);
   if (next && plan().type == StageType::kGrpo) {
     const auto published = parts_.weights->Find(version);
     if (!published.has_value()) {
