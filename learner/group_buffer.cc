@@ -1,5 +1,6 @@
 #include "learner/group_buffer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -11,6 +12,9 @@
 
 namespace aha::learner {
 namespace {
+
+// A wait for groups looks so often whether they are still wanted.
+constexpr absl::Duration kAskEvery = absl::Seconds(5);
 
 std::string NameOf(const v1::GroupKey& key) {
   return absl::StrCat("group (stage ", key.stage(), ", step ", key.step(),
@@ -249,20 +253,32 @@ std::vector<uint32_t> GroupBuffer::MissingSlots() const {
 }
 
 absl::StatusOr<std::vector<const v1::ScoredGroup*>> GroupBuffer::Await(
-    absl::Duration timeout) {
+    absl::Duration timeout, const std::function<absl::Status()>& still_wanted) {
   const absl::Time deadline = clock_() + timeout;
-  MutexLock lock(mutex_);
-  while (open_ && !MissingSlots().empty()) {
-    const absl::Duration left = deadline - clock_();
-    if (left <= absl::ZeroDuration()) {
-      return absl::DeadlineExceededError(absl::StrCat(
-          "step ", step_, ": rank ", rules_.rank, " waited ",
-          absl::FormatDuration(timeout), " for the groups of slots ",
-          absl::StrJoin(MissingSlots(), ", ")));
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      const absl::Time pause =
+          still_wanted ? std::min(deadline, clock_() + kAskEvery) : deadline;
+      absl::Duration left = pause - clock_();
+      while (open_ && !MissingSlots().empty() && left > absl::ZeroDuration()) {
+        changed_.WaitFor(mutex_, left);
+        left = pause - clock_();
+      }
+      if (!open_) return absl::AbortedError("the group buffer was closed");
+      if (MissingSlots().empty()) return Current();
+      if (clock_() >= deadline) {
+        return absl::DeadlineExceededError(absl::StrCat(
+            "step ", step_, ": rank ", rules_.rank, " waited ",
+            absl::FormatDuration(timeout), " for the groups of slots ",
+            absl::StrJoin(MissingSlots(), ", ")));
+      }
     }
-    changed_.WaitFor(mutex_, left);
+    if (still_wanted) AHA_RETURN_IF_ERROR(still_wanted());
   }
-  if (!open_) return absl::AbortedError("the group buffer was closed");
+}
+
+std::vector<const v1::ScoredGroup*> GroupBuffer::Current() const {
   std::vector<const v1::ScoredGroup*> groups;
   for (auto it = held_.lower_bound({step_, 0});
        it != held_.end() && it->first.first == step_; ++it) {

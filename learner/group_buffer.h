@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <utility>
 #include <vector>
@@ -68,9 +69,12 @@ class GroupBuffer {
 
   // Waits for all of this rank's groups of the current step; they stay here
   // until Advance.  DEADLINE_EXCEEDED names the slots that did not come and
-  // the time; ABORTED: closed meanwhile.
+  // the time; ABORTED: closed meanwhile.  `still_wanted` is asked every few
+  // seconds; its error ends the wait.
   absl::StatusOr<std::vector<const v1::ScoredGroup*>> Await(
-      absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
+      absl::Duration timeout,
+      const std::function<absl::Status()>& still_wanted = nullptr)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // "slots 3, 7 of step 5", or "" if nothing is missing: for heartbeats.
   std::string Missing() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -85,6 +89,9 @@ class GroupBuffer {
   absl::Status CheckPlace(const v1::GroupContext& context) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<uint32_t> MissingSlots() const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The groups of the current step that are here.
+  std::vector<const v1::ScoredGroup*> Current() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Clock clock_;

@@ -335,9 +335,13 @@ absl::Status Learner::DoStep(Stage& stage, uint64_t step) {
   if (stage.is_grpo()) {
     const absl::Duration limit =
         absl::Seconds(options_.job.cluster().wait_seconds());
+    // If another rank was lost, the job went back and no groups come.
+    const auto still_wanted = [&] {
+      return cluster_.BeginStep(stage.index(), step).status();
+    };
     AHA_ASSIGN_OR_RETURN(
         groups, Waiting("groups", absl::StrCat("groups of step ", step),
-                        [&] { return buffer_.Await(limit); }));
+                        [&] { return buffer_.Await(limit, still_wanted); }));
   }
   const absl::Time begin = options_.clock();
   const Position before = *position_;
