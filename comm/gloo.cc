@@ -1,5 +1,6 @@
 #include "comm/gloo.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <exception>
@@ -347,7 +348,8 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
   if (group.size == 1) return NewSingle();
   AHA_ASSIGN_OR_RETURN(const DirectoryStore store,
                        DirectoryStore::Open(options.rendezvous_directory));
-  StoreAdapter adapter(&store, MonotonicClock()() + group.timeout);
+  const absl::Duration patience = std::min(options.rendezvous, group.timeout);
+  StoreAdapter adapter(&store, MonotonicClock()() + patience);
   std::shared_ptr<gloo::rendezvous::Context> context;
   const absl::Status connected = Guard([&] {
     gloo::transport::tcp::attr attributes;

@@ -19,11 +19,14 @@ struct GlooOptions {
   std::string rendezvous_directory;
   // Of this machine, as the other ranks reach it.
   std::string hostname = "127.0.0.1";
+  // All ranks set out at once, so one that is late was lost; and nothing else
+  // ends this wait, a shutdown neither.
+  absl::Duration rendezvous = absl::Seconds(30);
 };
 
-// Connects to all other ranks; waits for them at most group.timeout, then
-// DEADLINE_EXCEEDED names the first that did not come.  A group of one is
-// NewSingle().
+// Connects to all other ranks; waits for them to come at most `rendezvous` and
+// group.timeout, then DEADLINE_EXCEEDED names the first that did not come.  A
+// group of one is NewSingle().
 absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
     const GlooOptions& options);
 
