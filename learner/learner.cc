@@ -17,7 +17,8 @@ namespace {
 using Go = v1::BeginStepResponse;
 // Rank 0's other word to its group: ask the coordinator for a stage anew.
 constexpr char kAskAgain = 'A';
-// An eval stage that is still running was answered again.
+// An eval stage that is still running was answered again, or no group came
+// about.
 constexpr absl::Duration kEvalPause = absl::Milliseconds(200);
 
 absl::Status VoidStep() {
@@ -141,8 +142,18 @@ absl::Status Learner::JoinGroup(const v1::NextStageResponse& next) {
   }
   if (comm_ && group_ == name && comm_->status().ok()) return absl::OkStatus();
   LeaveGroup();
-  AHA_ASSIGN_OR_RETURN(comm_, Waiting("rendezvous", "the other learner ranks",
-                                      [&] { return connect_(next); }));
+  absl::StatusOr<std::unique_ptr<comm::Communicator>> joined = Waiting(
+      "rendezvous", "the other learner ranks", [&] { return connect_(next); });
+  if (absl::IsUnavailable(joined.status()) ||
+      absl::IsDeadlineExceeded(joined.status())) {
+    // A rank was lost on its way; the coordinator puts a new group together,
+    // or fails the job after cluster.wait_seconds.
+    cluster_.Report(false, joined.status().ToString());
+    absl::SleepFor(kEvalPause);
+    return absl::AbortedError(joined.status().message());
+  }
+  AHA_RETURN_IF_ERROR(joined.status());
+  comm_ = *std::move(joined);
   group_ = name;
   return absl::OkStatus();
 }
