@@ -9,11 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/rng.h"
 #include "base/status.h"
-#include "model/buffer.h"
 #include "model/kv_cache.h"
 #include "model/transformer.h"
 #include "ops/attention.h"
 #include "ops/head.h"
+#include "tensor/buffer.h"
 
 namespace aha {
 namespace {

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "model/buffer.h"
 #include "ops/isa.h"
+#include "tensor/buffer.h"
 
 namespace aha {
 namespace {

@@ -18,7 +18,6 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/thread_pool.h"
-#include "model/buffer.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
 #include "model/parameters.h"
@@ -26,6 +25,7 @@
 #include "ops/head.h"
 #include "ops/matmul.h"
 #include "ops/rope.h"
+#include "tensor/buffer.h"
 
 namespace aha {
 

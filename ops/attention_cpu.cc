@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "ops/attention.h"
-#include "ops/buffer.h"
+#include "ops/scratch.h"
 #include "ops/simd_table.h"
 
 namespace aha::ops {

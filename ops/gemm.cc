@@ -14,9 +14,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "dnnl.hpp"
-#include "ops/buffer.h"
 #include "ops/isa.h"
+#include "ops/scratch.h"
 #include "ops/simd_table.h"
+#include "tensor/buffer.h"
 
 namespace aha::ops {
 namespace {

@@ -7,6 +7,7 @@
 #include "ops/head.h"
 #include "ops/head_tiles.h"
 #include "ops/rows.h"
+#include "tensor/buffer.h"
 
 namespace aha::ops {
 namespace {

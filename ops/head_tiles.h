@@ -7,10 +7,10 @@
 #include <limits>
 #include <vector>
 
-#include "ops/buffer.h"
 #include "ops/gemm.h"
 #include "ops/head.h"
 #include "ops/scalar_math.h"
+#include "ops/scratch.h"
 #include "ops/simd_table.h"
 
 namespace aha::ops {

@@ -1,4 +1,4 @@
-#include "model/buffer.h"
+#include "tensor/buffer.h"
 
 #include <sys/mman.h>
 

@@ -1,5 +1,5 @@
-// Scratch memory: 64-byte aligned, huge pages advised, grows and never shrinks.
-// Contents are lost when it grows, and arbitrary at first.
+// Raw memory for numbers: aligned to cache lines, huge pages advised where they
+// pay (weights and activations are streamed, and 4 KiB pages cost TLB misses).
 #pragma once
 
 #include <cstddef>
@@ -17,21 +17,35 @@ void FreeAllocated(void* memory);
 // For memory that is not touched yet.
 void AdviseHugePages(void* memory, size_t bytes);
 
-// Thread-compatible.
+// Memory that grows and never shrinks.  Contents are lost when it grows, and
+// arbitrary at first.  Of a moved-from buffer only the destructor may be
+// called.  Thread-compatible.
 class Buffer {
  public:
+  Buffer() = default;
+  explicit Buffer(size_t bytes) { Reserve(bytes); }
+
+  // At least that many bytes.
+  void Reserve(size_t bytes) {
+    if (bytes <= size_) return;
+    memory_.reset();
+    memory_.reset(Allocate(bytes));
+    size_ = bytes;
+  }
+  void* Bytes(size_t bytes) {
+    Reserve(bytes);
+    return memory_.get();
+  }
   // At least `count` elements of T.
   template <class T>
   T* Get(int64_t count) {
     return static_cast<T*>(Bytes(static_cast<size_t>(count) * sizeof(T)));
   }
-  void* Bytes(size_t size) {
-    if (size > size_) {
-      memory_.reset();
-      memory_.reset(Allocate(size));
-      size_ = size;
-    }
-    return memory_.get();
+
+  std::byte* data() const { return as<std::byte>(); }
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(memory_.get());
   }
   size_t size() const { return size_; }
 
