@@ -60,11 +60,17 @@ absl::Status Actor::Impl::LeaseOnce() {
   if (response.directive() != v1::DIRECTIVE_RUN) {
     OnDirective(response.directive());
   }
-  for (v1::Lease& lease : *response.mutable_leases()) {
-    // Joined anew meanwhile: the leases are void.
+  // Joined anew meanwhile: the leases are void.
+  const auto stale = [&] {
     const rpc::MemberIdentity now = member.identity();
-    if (now.member_id != self.member_id || now.epoch != self.epoch) break;
+    return now.member_id != self.member_id || now.epoch != self.epoch;
+  };
+  for (v1::Lease& lease : *response.mutable_leases()) {
+    if (stale()) break;
+    const uint64_t id = lease.lease_id();
     if (absl::Status bad = Accept(std::move(lease)); !bad.ok()) Fail(bad);
+    // OnRejoined may have cleared the book just before this one came in.
+    if (stale()) Forget(id);
   }
   return absl::OkStatus();
 }
