@@ -1,11 +1,12 @@
 // The corpus of the quickstart's base model: mostly terse answers, seldom
 // worked-out ones, a few with a slip that is noticed and put right.
 //
-//   fact, terse  <think></think><answer>7</answer>
+//   terse        <think></think><answer>7</answer>
 //   worked       <think>3+5=8;8+9=7</think><answer>7</answer>
 //   corrected    <think>3+5=8;8+9=5 wait 8+9=7</think><answer>7</answer>
 //
-// Facts are problems of one or two operations.  Whatever has as many
+// Facts are problems of one or two operations, half of them answered at once
+// and half worked: the base learns what a step is on problems that need none.  Whatever has as many
 // operations as a real problem is of the training split.
 //
 // All functions are pure.
