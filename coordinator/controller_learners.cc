@@ -14,7 +14,7 @@
 #include "coordinator/controller.h"
 #include "coordinator/controller_internal.h"
 #include "coordinator/log_status.h"
-#include "learner/manifest.h"
+#include "job/manifest.h"
 #include "rl/schedule.h"
 
 namespace aha::coordinator {

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "learner/manifest.h"
+#include "job/manifest.h"
 
 namespace aha::coordinator {
 namespace {

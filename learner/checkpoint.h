@@ -21,8 +21,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "aha/v1/job.pb.h"
+#include "job/manifest.h"
 #include "job/model_setup.h"
-#include "learner/manifest.h"
 #include "learner/model_state.h"
 
 namespace aha::learner {

@@ -7,9 +7,9 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/file_io.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "learner/file_io.h"
 
 namespace aha::learner {
 namespace {

@@ -14,7 +14,7 @@
 #include "aha/v1/job.pb.h"
 #include "coordinator/controller.h"
 #include "gtest/gtest.h"
-#include "learner/manifest.h"
+#include "job/manifest.h"
 #include "tests/coordinator/temp_dir.h"
 
 namespace aha::coordinator {

@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <thread>
 
+#include "base/file_io.h"
 #include "comm/local.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "learner/file_io.h"
 #include "tests/learner/fake_cluster.h"
 #include "tests/learner/fixture.h"
 #include "tests/learner/scratch.h"

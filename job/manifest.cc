@@ -1,4 +1,4 @@
-#include "learner/manifest.h"
+#include "job/manifest.h"
 
 #include <algorithm>
 #include <limits>
@@ -7,8 +7,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/file_io.h"
 #include "base/status.h"
-#include "learner/file_io.h"
 #include "nlohmann/json.hpp"
 
 namespace aha {

@@ -1,13 +1,13 @@
-#include "learner/manifest.h"
+#include "job/manifest.h"
 
 #include <filesystem>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/file_io.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "learner/file_io.h"
 #include "tests/learner/scratch.h"
 
 namespace aha {
