@@ -163,7 +163,6 @@ class Controller {
                  v1::Lease* lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string ConsumerOf(uint32_t slot) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void FinishEval() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // --- controller_learners.cc
   absl::StatusOr<const MemberInfo*> TouchLearner(uint64_t id, uint64_t epoch)

@@ -191,22 +191,13 @@ absl::StatusOr<std::unique_ptr<VersionReader>> WeightsStore::Read(
   return std::unique_ptr<VersionReader>(new VersionReader(it->second.info, fd));
 }
 
-template <class Condition>
-void WeightsStore::DropIf(Condition condition) {
+void WeightsStore::DropBelow(VersionId oldest) {
   MutexLock lock(mutex_);
   std::erase_if(versions_, [&](const auto& entry) {
-    if (!condition(entry.first)) return false;
+    if (!(entry.first < oldest)) return false;
     unlink(Path(entry.first).c_str());
     return true;
   });
-}
-
-void WeightsStore::DropBelow(VersionId oldest) {
-  DropIf([&](VersionId id) { return id < oldest; });
-}
-
-void WeightsStore::DropFrom(VersionId first) {
-  DropIf([&](VersionId id) { return id >= first; });
 }
 
 }  // namespace aha::coordinator

@@ -108,8 +108,6 @@ class WeightsStore {
 
   // Forgets every version below `oldest`, of earlier stages too.
   void DropBelow(VersionId oldest);
-  // Forgets every version from `first` on: they will be made again.
-  void DropFrom(VersionId first);
 
  private:
   struct Version {
@@ -120,8 +118,6 @@ class WeightsStore {
   explicit WeightsStore(std::string directory)
       : directory_(std::move(directory)) {}
   std::string Path(VersionId id) const;
-  template <class Condition>
-  void DropIf(Condition condition) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::string directory_;
   mutable Mutex mutex_;
