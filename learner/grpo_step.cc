@@ -221,6 +221,7 @@ absl::StatusOr<StepResult> GrpoStep::Run(
     lines += text;
   }
   AHA_RETURN_IF_ERROR(comm.AllReduceSum("gradients", state_.sums().sums()));
+  AHA_RETURN_IF_ERROR(state_.sums().Check());
   AHA_ASSIGN_OR_RETURN(const std::vector<GroupFacts> facts,
                        ExchangeFacts(settings_.slots, mine, comm));
   AHA_ASSIGN_OR_RETURN(

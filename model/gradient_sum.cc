@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,9 +16,11 @@ namespace aha {
 namespace {
 
 constexpr int64_t kBlock = 1 << 15;
-constexpr double kMaxTerm = 0x1p26;
-// Half of what overflows a term's sum; a term is at most this large.
-constexpr int64_t kMaxSum = int64_t{1} << 62;
+constexpr double kMaxTerm = GradientSum::kBound;
+constexpr int64_t kMaxSum =
+    static_cast<int64_t>(GradientSum::kBound * GradientSum::kScale);
+constexpr int64_t kMaxRanks = 64;
+static_assert(kMaxSum - 1 <= std::numeric_limits<int64_t>::max() / kMaxRanks);
 
 // True if every term and sum is in range.  Rounds to nearest even.
 bool AddBlockPlain(const float* gradient, int64_t* sums, int64_t count) {
@@ -56,6 +59,11 @@ __attribute__((target("avx512f,avx512dq"))) bool AddBlockAvx512(
   return AddBlockPlain(gradient + i, sums + i, count - i) && valid == kAll;
 }
 
+absl::Status SumTooLarge(const TensorInfo& info) {
+  return absl::OutOfRangeError(
+      absl::StrCat("gradient of ", info.name, ": |sum| must stay below 2^21"));
+}
+
 }  // namespace
 
 GradientSum::GradientSum(std::shared_ptr<const ParameterLayout> layout)
@@ -84,13 +92,25 @@ absl::Status GradientSum::Add(const TensorInfo& info, const float* gradient,
       gradient, gradient + info.count,
       [](float term) { return !(std::fabs(double{term}) < kMaxTerm); });
   if (bad == gradient + info.count) {
-    return absl::OutOfRangeError(absl::StrCat("gradient of ", info.name,
-                                              ": |sum| must stay below 2^26"));
+    return SumTooLarge(info);
   }
   return absl::OutOfRangeError(
       absl::StrCat("gradient of ", info.name,
-                   ": every term must be finite and below 2^26, found ", *bad,
+                   ": every term must be finite and below 2^21, found ", *bad,
                    " at element ", bad - gradient));
+}
+
+absl::Status GradientSum::Check() const {
+  for (const TensorInfo& info : layout_->tensors()) {
+    const auto of_tensor = sums().subspan(static_cast<size_t>(info.offset),
+                                          static_cast<size_t>(info.count));
+    bool valid = true;
+    for (const int64_t sum : of_tensor) {
+      valid &= -kMaxSum < sum && sum < kMaxSum;
+    }
+    if (!valid) return SumTooLarge(info);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace aha

@@ -4,9 +4,13 @@
 // Integer addition is associative, so the sum is the same bits for any number
 // of learner ranks, any assignment of groups to ranks and any all-reduce
 // algorithm, NCCL's included.  Resolution 1.5e-11 of a sum over a whole step,
-// far below fp32's own for what AdamW can feel.  A term that is not finite, or
-// a term or a rank's sum that reaches 2^26, is an error that names the tensor;
-// an all-reduce over two ranks therefore cannot overflow.
+// far below fp32's own for what AdamW can feel.
+//
+// One bound, 2^21, holds for a term, for a rank's sum and, by Check, for the
+// sum over the ranks; what reaches it or is not finite is an error that names
+// the tensor.  2^21 * 2^36 * 64 ranks (cluster.learners' most) = 2^63, so that
+// the all-reduce cannot wrap, and a step whose sum is too large fails whatever
+// the number of ranks.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +28,7 @@ namespace aha {
 class GradientSum {
  public:
   static constexpr double kScale = 0x1p36;
+  static constexpr double kBound = 0x1p21;
 
   explicit GradientSum(std::shared_ptr<const ParameterLayout> layout);
 
@@ -32,6 +37,9 @@ class GradientSum {
   // `gradient` is [info.count].  Thread-compatible.
   absl::Status Add(const TensorInfo& info, const float* gradient,
                    ThreadPool& pool);
+
+  // After the all-reduce: OUT_OF_RANGE if a sum reaches kBound.
+  absl::Status Check() const;
 
   // For the all-reduce: elementwise int64 sum over the ranks.
   absl::Span<int64_t> sums() { return absl::MakeSpan(sums_); }

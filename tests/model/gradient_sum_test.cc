@@ -31,8 +31,8 @@ class GradientSumTest : public testing::Test {
     const RandomKey key(seed, RandomPurpose::kTest);
     std::vector<float> term(static_cast<size_t>(info_.count));
     for (size_t i = 0; i < term.size(); ++i) {
-      // Magnitudes from 2^-40 to 2^25.
-      const int exponent = static_cast<int>(key.Below(2 * i, 66)) - 40;
+      // Magnitudes from 2^-40 to 2^18: eight stay below the bound.
+      const int exponent = static_cast<int>(key.Below(2 * i, 59)) - 40;
       term[i] = std::ldexp(key.Uniform(2 * i + 1) - 0.5f, exponent);
     }
     return term;
@@ -85,7 +85,7 @@ TEST_F(GradientSumTest, RoundsToNearestEvenAtItsPlace) {
 
 TEST_F(GradientSumTest, NamesTheTensorOfATermOutOfRange) {
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(),
-                          std::numeric_limits<float>::infinity(), -0x1p26f}) {
+                          std::numeric_limits<float>::infinity(), -0x1p21f}) {
     for (const size_t at : {size_t{0}, size_t{5000}, Term(1).size() - 1}) {
       GradientSum sum(layout_);
       std::vector<float> term = Term(1);
@@ -103,9 +103,24 @@ TEST_F(GradientSumTest, NamesTheTensorOfATermOutOfRange) {
 TEST_F(GradientSumTest, RefusesASumThatCouldOverflow) {
   GradientSum sum(layout_);
   std::vector<float> term(static_cast<size_t>(info_.count));
-  term[17] = 0x1.8p25f;
+  term[17] = 0x1.8p20f;
   ASSERT_TRUE(sum.Add(info_, term.data(), pool_).ok());
   EXPECT_FALSE(sum.Add(info_, term.data(), pool_).ok());
+}
+
+TEST_F(GradientSumTest, TheLargestSumsOf64RanksDoNotWrapAndAreRefused) {
+  GradientSum sum(layout_);
+  EXPECT_TRUE(sum.Check().ok());
+  const TensorInfo& second = layout_->tensors()[1];
+  std::vector<float> term(static_cast<size_t>(second.count));
+  term[3] = -std::nextafter(0x1p21f, 0.0f);
+  ASSERT_TRUE(sum.Add(second, term.data(), pool_).ok());
+  EXPECT_TRUE(sum.Check().ok());
+  int64_t& reduced = sum.sums()[static_cast<size_t>(second.offset) + 3];
+  ASSERT_FALSE(__builtin_mul_overflow(reduced, 64, &reduced));
+  const absl::Status status = sum.Check();
+  EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(second.name));
 }
 
 }  // namespace
