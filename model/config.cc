@@ -20,6 +20,8 @@ constexpr size_t kMaxConfigBytes = 1 << 20;
 // Every product of two of the bounds below, and the sum over all tensors, fits
 // int64_t with room to spare.
 constexpr int64_t kMaxParameters = int64_t{1} << 36;
+// Of sines and cosines: head_dim floats a position, made before anything runs.
+constexpr int64_t kMaxRopeBytes = int64_t{256} << 20;
 
 absl::Status Invalid(absl::string_view field, absl::string_view rule,
                      absl::string_view value) {
@@ -241,6 +243,13 @@ absl::Status ModelConfig::Validate() const {
   }
   if (head_dim % 2 != 0) {
     return Invalid("head_dim", "must be even", absl::StrCat(head_dim));
+  }
+  constexpr int64_t kFloat = sizeof(float);
+  if (max_position_embeddings * head_dim * kFloat > kMaxRopeBytes) {
+    return Invalid(
+        "max_position_embeddings",
+        absl::StrCat("times head_dim must be at most ", kMaxRopeBytes / kFloat),
+        absl::StrCat(max_position_embeddings, " and ", head_dim));
   }
   AHA_RETURN_IF_ERROR(CheckReal("rope_theta", rope_theta, 1, 1e12));
   AHA_RETURN_IF_ERROR(CheckReal("rms_norm_eps", rms_norm_eps, 1e-12, 1));

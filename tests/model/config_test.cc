@@ -123,6 +123,18 @@ TEST(ModelConfigTest, BoundsTheProductOfItsSizes) {
   EXPECT_THAT(std::string(config.status().message()), HasSubstr("parameters"));
 }
 
+TEST(ModelConfigTest, BoundsTheTableOfRotations) {
+  Json json = SmolLm2();
+  json["max_position_embeddings"] = 1 << 20;
+  EXPECT_TRUE(ModelConfig::Parse(json.dump()).ok());
+  json["head_dim"] = 66;
+  const auto config = ModelConfig::Parse(json.dump());
+  ASSERT_FALSE(config.ok());
+  EXPECT_EQ(config.status().message(),
+            "config.json: max_position_embeddings times head_dim must be at "
+            "most 67108864, found 1048576 and 66");
+}
+
 TEST(ModelConfigTest, RefusesWhatIsNoObject) {
   for (const std::string& text :
        {std::string(""), std::string("[1]"), std::string("{"),
