@@ -1,5 +1,7 @@
 #include "ops/isa.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 
@@ -26,7 +28,9 @@ bool Has(Isa isa) {
 
 [[noreturn]] void Refuse(const char* message, const char* value) {
   std::fprintf(stderr, "aha: %s%s\n", message, value);
-  std::abort();
+  std::fflush(stderr);
+  // Not exit: other threads may run, and it would destroy what they use.
+  _exit(kExitUnusableCpu);
 }
 
 Isa Asked(absl::string_view name) {
