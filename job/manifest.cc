@@ -46,8 +46,10 @@ class Reader {
     const json* value = Find(key);
     if (value == nullptr) return 0;
     if (!value->is_number_unsigned() || value->get<uint64_t>() > most) {
+      // A nested value could be deeper than the stack: dump recurses.
       Fail(key, absl::StrCat("must be an integer from 0 to ", most, ", is ",
-                             value->dump()));
+                             value->is_primitive() ? value->dump().substr(0, 60)
+                                                   : value->type_name()));
       return 0;
     }
     return value->get<uint64_t>();
@@ -173,6 +175,11 @@ absl::StatusOr<Manifest> ReadManifest(const std::string& directory) {
   const std::string path = absl::StrCat(directory, "/", kManifestFile);
   AHA_ASSIGN_OR_RETURN(const std::string text,
                        ReadWholeFile(path, kMaxManifestBytes));
+  return ParseManifest(text, path);
+}
+
+absl::StatusOr<Manifest> ParseManifest(absl::string_view text,
+                                       const std::string& path) {
   const json root = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded()) {
     return absl::DataLossError(absl::StrCat(path, ": is not valid JSON"));

@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/hash.h"
 
 namespace aha {
@@ -58,6 +59,9 @@ inline constexpr char kManifestFile[] = "manifest.json";
 // NOT_FOUND: no manifest, the checkpoint was never completed.  DATA_LOSS: it
 // is there but is not what WriteManifest wrote.
 absl::StatusOr<Manifest> ReadManifest(const std::string& directory);
+// The same of its text; `path` stands in errors.
+absl::StatusOr<Manifest> ParseManifest(absl::string_view text,
+                                       const std::string& path);
 
 // Reads every part and compares size and checksum.  DATA_LOSS, naming the
 // part, its size or checksum found and expected.

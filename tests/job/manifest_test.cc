@@ -66,6 +66,17 @@ TEST_F(ManifestTest, WithoutAManifestThereIsNoCheckpoint) {
   EXPECT_TRUE(absl::IsNotFound(ReadManifest(directory()).status()));
 }
 
+TEST_F(ManifestTest, AValueNestedDeeperThanTheStackIsAnError) {
+  const std::string deep(1 << 20, '[');
+  const std::string text =
+      absl::StrCat("{\"format\":", deep, std::string(deep.size(), ']'), "}");
+  const auto read = ParseManifest(text, "m.json");
+  EXPECT_TRUE(absl::IsDataLoss(read.status()));
+  EXPECT_EQ(read.status().message(),
+            "m.json: format must be an integer from 0 to 9223372036854775807, "
+            "is array");
+}
+
 TEST_F(ManifestTest, AFlippedByteOfAPartIsFoundAndThePartNamed) {
   std::fstream file(directory() + "/a",
                     std::ios::in | std::ios::out | std::ios::binary);
