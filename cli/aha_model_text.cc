@@ -103,7 +103,9 @@ class Stream {
   void Finish(absl::Span<const int32_t> tokens) {
     const absl::StatusOr<std::string> text =
         tokenizer_.Decode(tokens, Tokenizer::Special::kSkip);
-    if (text.ok()) Put(absl::string_view(*text).substr(shown_));
+    if (text.ok()) {
+      Put(absl::string_view(*text).substr(std::min(shown_, text->size())));
+    }
     std::fputc('\n', stdout);
   }
 
