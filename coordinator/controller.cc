@@ -67,6 +67,7 @@ absl::Status Controller::Begin() {
   // A summary tells of an end, and there is none now.
   parts_.directory->Remove("summary.json");
   ReturnToCheckpoint();
+  AHA_RETURN_IF_ERROR(LoadCertificate());
   AHA_RETURN_IF_ERROR(parts_.store->Set({{"state", StateName(state_)}}));
   const Position& position = history_.position();
   if (history_.checkpoint().has_value()) {

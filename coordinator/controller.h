@@ -150,6 +150,10 @@ class Controller {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // --- controller_members.cc
+  // Every member of a run that has results must compute the same bits as those
+  // that made them, also after a resume elsewhere.
+  absl::Status LoadCertificate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StoreCertificate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lost(const MemberInfo& member, const std::string& how)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What the job cannot go on without, right now: key of Series::waits, text.

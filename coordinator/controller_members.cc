@@ -14,8 +14,32 @@ namespace aha::coordinator {
 namespace {
 
 constexpr uint32_t kMostGroupsALease = 4096;
+constexpr char kDigest[] = "certificate_digest";
+constexpr char kNumericClass[] = "numeric_class";
 
 }  // namespace
+
+absl::Status Controller::LoadCertificate() {
+  AHA_ASSIGN_OR_RETURN(const auto commits, parts_.store->Commits());
+  AHA_ASSIGN_OR_RETURN(const auto evals, parts_.store->Evals());
+  if (commits.empty() && evals.empty()) return absl::OkStatus();
+  AHA_ASSIGN_OR_RETURN(const auto digest, parts_.store->Get(kDigest));
+  AHA_ASSIGN_OR_RETURN(const auto name, parts_.store->Get(kNumericClass));
+  v1::Certificate certificate;
+  certificate.set_digest(digest.value_or(""));
+  certificate.set_numeric_class(name.value_or(""));
+  members_.Require(std::move(certificate));
+  return absl::OkStatus();
+}
+
+void Controller::StoreCertificate() {
+  const v1::Certificate& certificate = members_.Learner(0)->certificate;
+  members_.Require(certificate);
+  const absl::Status stored =
+      parts_.store->Set({{kDigest, certificate.digest()},
+                         {kNumericClass, certificate.numeric_class()}});
+  if (!stored.ok()) Fail(std::string(stored.message()));
+}
 
 absl::StatusOr<v1::RegisterResponse> Controller::Register(
     const v1::RegisterRequest& request) {
@@ -38,6 +62,7 @@ absl::StatusOr<v1::RegisterResponse> Controller::Register(
   }
   if (state_ == v1::JOB_STATE_PENDING && MissingLearners().empty()) {
     SetState(v1::JOB_STATE_RUNNING);
+    StoreCertificate();
   }
   v1::RegisterResponse response;
   response.set_member_id(joined.id);

@@ -49,9 +49,23 @@ absl::Status Membership::CheckRequest(
   return absl::OkStatus();
 }
 
+void Membership::Require(v1::Certificate certificate) {
+  required_ = std::move(certificate);
+}
+
 absl::Status Membership::CheckCertificate(
     const v1::RegisterRequest& request) const {
   if (request.certificate().digest().empty()) return absl::OkStatus();
+  if (!required_.digest().empty() &&
+      required_.digest() != request.certificate().digest()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "certificate: ", request.name(), " (",
+        request.certificate().numeric_class(),
+        ") would not compute the same bits as this run's steps so far (",
+        required_.numeric_class(),
+        "); resume on a machine of the same class, or start a new run "
+        "directory"));
+  }
   for (const auto& [id, other] : members_) {
     const bool itself =
         other.role == request.role() && other.name == request.name();

@@ -6,7 +6,8 @@
 // name over at once, so that a restarted actor need not wait for the whole ttl.
 //
 // Actors and learners carry a certificate.  All living ones must agree (equal
-// digests: equal bits), else the newcomer is refused.
+// digests: equal bits), also with what Require names, else the newcomer is
+// refused.
 //
 // Thread-compatible: callers lock.  Time comes from the clock.
 #pragma once
@@ -52,6 +53,10 @@ class Membership {
  public:
   Membership(const MembershipOptions& options, Clock clock);
 
+  // Only members with this certificate are taken from now on: the run's steps
+  // so far were computed with it.
+  void Require(v1::Certificate certificate);
+
   struct Joined {
     uint64_t id = 0;
     // Another process of this name, now dead; 0 if there was none.
@@ -88,6 +93,7 @@ class Membership {
 
   const MembershipOptions options_;
   const Clock clock_;
+  v1::Certificate required_;  // Empty: any.
   uint64_t next_id_ = 1;
   std::map<uint64_t, MemberInfo> members_;
 };

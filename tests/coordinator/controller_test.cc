@@ -280,6 +280,31 @@ TEST_F(ControllerTest, AResumedJobGoesOnFromItsNewestCheckpoint) {
   EXPECT_TRUE(absl::IsDataLoss(Publish({0, 1}, "other")));
 }
 
+TEST_F(ControllerTest, AResumedJobRefusesAMachineThatComputesOtherBits) {
+  v1::RegisterRequest other;
+  other.set_role(v1::ROLE_LEARNER);
+  other.set_name("learner-0");
+  other.set_incarnation("elsewhere");
+  other.set_address("learner:0");
+  other.mutable_certificate()->set_digest("other");
+  other.mutable_certificate()->set_numeric_class("class B");
+  Start();
+  EXPECT_TRUE(controller_->Register(other).ok()) << "nothing was computed yet";
+  Start();
+  EnterGrpo();
+  Lease();
+  ASSERT_TRUE(Step(0, 0).ok());
+  Start();
+  const absl::Status status = controller_->Register(other).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status));
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("class B"), HasSubstr("class A"),
+                    HasSubstr("resume on a machine of the same class, or start "
+                              "a new run directory")));
+  JoinAll();
+  EXPECT_EQ(State(), v1::JOB_STATE_RUNNING);
+}
+
 TEST_F(ControllerTest, AFlippedByteRefusesACheckpointAndTheOneBeforeIsUsed) {
   EnterGrpo();
   for (uint64_t step = 0; step < 2; ++step) {

@@ -107,6 +107,7 @@ class FakeCluster {
     if (role == v1::ROLE_LEARNER) request.set_rank(index);
     if (role != v1::ROLE_REWARD) {
       request.mutable_certificate()->set_digest("same");
+      request.mutable_certificate()->set_numeric_class("class A");
     }
     const auto response = controller_->Register(request);
     EXPECT_TRUE(response.ok()) << response.status();
