@@ -15,6 +15,9 @@ namespace {
 // Elementwise work is dealt to the threads in pieces of this many.
 constexpr int64_t kPiece = 1 << 16;
 
+// Weights beyond this are packed layer by layer: memory matters more than time.
+constexpr int64_t kLeanBytes = 64 << 20;
+
 void ToMaster(const Parameters& weights, ThreadPool& pool,
               std::vector<float>& master) {
   const int64_t count = weights.layout().count();
@@ -48,7 +51,11 @@ absl::StatusOr<std::unique_ptr<ModelState>> ModelState::Create(
 absl::StatusOr<ModelState::Version> ModelState::NewVersion(
     const Parameters& weights) const {
   Version version;
-  AHA_ASSIGN_OR_RETURN(version.policy, Policy::Create(config_, dtype_, &pool_));
+  AHA_ASSIGN_OR_RETURN(
+      version.policy,
+      Policy::Create(config_, dtype_, &pool_,
+                     weights.bytes() > kLeanBytes ? PolicyUse::kLeanTraining
+                                                  : PolicyUse::kTraining));
   AHA_RETURN_IF_ERROR(version.policy->Load(weights));
   AHA_ASSIGN_OR_RETURN(version.backprop,
                        Backprop::Create(version.policy.get()));

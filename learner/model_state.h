@@ -8,6 +8,8 @@
 //
 // Memory, for P parameters: 4P master, 8P moments, 8P gradient sum and the
 // weights; a second copy of the weights only if the stage's lag asks for it.
+// A version's policy holds packed copies of small weights and borrows large
+// ones, so the buffer of a version stays where it is while its policy lives.
 //
 // Owned by one thread.
 #pragma once

@@ -43,6 +43,88 @@ absl::Status CheckFinite(absl::Span<const TrainSequence> sequences,
   return absl::OkStatus();
 }
 
+// The gradient of the token table, which never stands whole in memory.
+//
+// A tied table's entry is the head's part plus the embeddings', and is rounded
+// into the sum once; but only the tokens of the batch have both parts, so only
+// their rows wait here.
+class TableGradient {
+ public:
+  void Begin(const ModelConfig& config, absl::Span<const int32_t> tokens);
+  // The head's rows [first, first + count).
+  absl::Status AddHead(int64_t first, int64_t count, float* dw,
+                       ThreadPool& pool, GradientSum* sum);
+  // REQUIRES: AddHead of every row.
+  absl::Status AddEmbeddings(const ops::CpuContext& cpu, const float* dx,
+                             GradientSum* sum);
+
+ private:
+  absl::Status AddRows(const char* name, int64_t first, int64_t count,
+                       const float* rows, ThreadPool& pool, GradientSum* sum);
+
+  bool tied_ = false;
+  int64_t hidden_ = 0;
+  std::vector<int32_t> distinct_;  // The batch's tokens, ascending.
+  std::vector<int32_t> places_;    // Of the batch's rows, in distinct_.
+  std::vector<float> rows_;        // [distinct_.size(), hidden_]
+};
+
+void TableGradient::Begin(const ModelConfig& config,
+                          absl::Span<const int32_t> tokens) {
+  tied_ = config.tie_word_embeddings;
+  hidden_ = config.hidden_size;
+  distinct_.assign(tokens.begin(), tokens.end());
+  std::sort(distinct_.begin(), distinct_.end());
+  distinct_.erase(std::unique(distinct_.begin(), distinct_.end()),
+                  distinct_.end());
+  places_.clear();
+  for (const int32_t token : tokens) {
+    places_.push_back(static_cast<int32_t>(
+        std::lower_bound(distinct_.begin(), distinct_.end(), token) -
+        distinct_.begin()));
+  }
+  rows_.assign(distinct_.size() * static_cast<size_t>(hidden_), 0);
+}
+
+absl::Status TableGradient::AddHead(int64_t first, int64_t count, float* dw,
+                                    ThreadPool& pool, GradientSum* sum) {
+  if (!tied_) return AddRows("lm_head.weight", first, count, dw, pool, sum);
+  const auto begin =
+      std::lower_bound(distinct_.begin(), distinct_.end(), first);
+  const auto end = std::lower_bound(begin, distinct_.end(), first + count);
+  for (auto token = begin; token != end; ++token) {
+    float* row = dw + (*token - first) * hidden_;
+    std::copy_n(row, hidden_,
+                rows_.data() + (token - distinct_.begin()) * hidden_);
+    std::fill_n(row, hidden_, 0.0f);
+  }
+  return AddRows("model.embed_tokens.weight", first, count, dw, pool, sum);
+}
+
+absl::Status TableGradient::AddEmbeddings(const ops::CpuContext& cpu,
+                                          const float* dx, GradientSum* sum) {
+  ops::EmbeddingGrad(cpu, {.tokens = places_.data(),
+                           .dy = dx,
+                           .dtable = rows_.data(),
+                           .rows = static_cast<int64_t>(places_.size()),
+                           .cols = hidden_});
+  for (size_t i = 0; i < distinct_.size(); ++i) {
+    AHA_RETURN_IF_ERROR(AddRows(
+        "model.embed_tokens.weight", distinct_[i], 1,
+        rows_.data() + static_cast<int64_t>(i) * hidden_, *cpu.pool, sum));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TableGradient::AddRows(const char* name, int64_t first,
+                                    int64_t count, const float* rows,
+                                    ThreadPool& pool, GradientSum* sum) {
+  TensorInfo part = sum->layout().Find(name);
+  part.offset += first * hidden_;
+  part.count = count * hidden_;
+  return sum->Add(part, rows, pool);
+}
+
 }  // namespace
 
 struct Backprop::Impl {
@@ -74,8 +156,6 @@ struct Backprop::Impl {
   LivePart KeepLive(const TrainingBatch& batch);
   absl::Status HeadBackward(const TrainingBatch& batch, float temperature,
                             float* dx, GradientSum* sum);
-  absl::Status EmbeddingBackward(const TrainingBatch& batch, const float* dx,
-                                 GradientSum* sum);
 
   Transformer& transformer;
   LayerTape tape;
@@ -83,7 +163,8 @@ struct Backprop::Impl {
   Scores scores{};
   Buffer scores_arena;
   Buffer dx_arena;
-  Buffer table_arena;
+  Buffer tile_arena;
+  TableGradient table;
 };
 
 absl::Status Backprop::Impl::ReserveCache(const TrainingBatch& batch) {
@@ -151,17 +232,25 @@ absl::Status Backprop::Impl::HeadBackward(const TrainingBatch& batch,
   const ModelConfig& config = transformer.config();
   const int64_t hidden = config.hidden_size;
   const int64_t targets = batch.num_targets();
-  float* table = table_arena.Get<float>(config.vocab_size * hidden);
-  ops::HeadGrad(transformer.context(), {.x = scores.norm,
-                                        .head = &transformer.head(),
-                                        .w = transformer.head_weights(),
-                                        .rows = targets,
-                                        .tokens = batch.targets.data(),
-                                        .temperature = temperature,
-                                        .log_sum_exp = scores.log_sum_exp,
-                                        .dlogprob = scores.dlogprob,
-                                        .dx = scores.dnorm,
-                                        .dw = table});
+  float* tile = tile_arena.Get<float>(ops::kHeadTile * hidden);
+  table.Begin(config, batch.tokens);
+  absl::Status added;
+  ops::HeadGrad(transformer.context(),
+                {.x = scores.norm,
+                 .head = &transformer.head(),
+                 .w = transformer.head_weights(),
+                 .rows = targets,
+                 .tokens = batch.targets.data(),
+                 .temperature = temperature,
+                 .log_sum_exp = scores.log_sum_exp,
+                 .dlogprob = scores.dlogprob,
+                 .dx = scores.dnorm,
+                 .dw = tile,
+                 .take_tile = [&](int64_t first, int64_t rows) {
+                   added.Update(table.AddHead(first, rows, tile,
+                                              transformer.pool(), sum));
+                 }});
+  AHA_RETURN_IF_ERROR(added);
   std::fill_n(scores.dx, targets * hidden, 0.0f);
   std::vector<float> dgamma(static_cast<size_t>(hidden));
   ops::RmsNormGrad(transformer.context(),
@@ -181,27 +270,7 @@ absl::Status Backprop::Impl::HeadBackward(const TrainingBatch& batch,
                 scores.dx + t * hidden,
                 static_cast<size_t>(hidden) * sizeof(*dx));
   }
-  if (config.tie_word_embeddings) return absl::OkStatus();
-  AHA_RETURN_IF_ERROR(sum->Add(sum->layout().Find("lm_head.weight"), table,
-                               transformer.pool()));
-  std::fill_n(table, config.vocab_size * hidden, 0.0f);
   return absl::OkStatus();
-}
-
-// A tied table's gradient: the head's part is in the buffer, and the
-// embeddings' is added before both are rounded into the sum.
-absl::Status Backprop::Impl::EmbeddingBackward(const TrainingBatch& batch,
-                                               const float* dx,
-                                               GradientSum* sum) {
-  const ModelConfig& config = transformer.config();
-  float* table = table_arena.Get<float>(config.vocab_size * config.hidden_size);
-  ops::EmbeddingGrad(transformer.context(), {.tokens = batch.tokens.data(),
-                                             .dy = dx,
-                                             .dtable = table,
-                                             .rows = batch.rows(),
-                                             .cols = config.hidden_size});
-  return sum->Add(sum->layout().Find("model.embed_tokens.weight"), table,
-                  transformer.pool());
 }
 
 Backprop::Backprop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -250,7 +319,7 @@ absl::Status Backprop::Accumulate(absl::Span<const TrainSequence> sequences,
                                        transformer.config().hidden_size);
   AHA_RETURN_IF_ERROR(impl.HeadBackward(live.batch, temperature, dx, sum));
   AHA_RETURN_IF_ERROR(impl.tape.Backward(impl.Rows(live.batch), dx, sum));
-  return impl.EmbeddingBackward(live.batch, dx, sum);
+  return impl.table.AddEmbeddings(transformer.context(), dx, sum);
 }
 
 absl::StatusOr<std::vector<float>> Backprop::LogProbs(

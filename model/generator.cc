@@ -414,7 +414,10 @@ absl::StatusOr<std::vector<Sample>> Generator::Impl::Step() {
   while (!queue.empty() && queue.front()->waiting() == 0) queue.pop_front();
   if (rows.empty()) return std::vector<Sample>();
   AHA_RETURN_IF_ERROR(Draw());
-  return TakeFinished();
+  std::vector<Sample> finished = TakeFinished();
+  // Memory that others may need until there is work again.
+  if (rows.empty() && queue.empty()) cache.Discard();
+  return finished;
 }
 
 void Generator::Impl::Cancel(uint64_t id) {

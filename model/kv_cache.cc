@@ -57,6 +57,11 @@ KvCache::~KvCache() {
   if (memory_ != nullptr) ::munmap(memory_, static_cast<size_t>(bytes_));
 }
 
+void KvCache::Discard() {
+  // If it fails the memory only stays.
+  (void)::madvise(memory_, static_cast<size_t>(bytes_), MADV_DONTNEED);
+}
+
 ops::KvBlocks KvCache::Layer(int64_t layer) const {
   ops::KvBlocks blocks = shape_;
   char* k = memory_ + 2 * layer * blocks_ * block_bytes_;

@@ -29,6 +29,8 @@ class KvCache {
   ops::KvBlocks Layer(int64_t layer) const;
   // Block `from` into block `to`, all layers.
   void CopyBlock(int32_t from, int32_t to);
+  // Returns the memory to the system; the contents are lost.
+  void Discard();
 
  private:
   KvCache() = default;

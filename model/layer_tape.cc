@@ -151,6 +151,7 @@ absl::Status LayerTape::Backward(const RowBatch& batch, float* dx,
   CarveWork(batch.rows());
   for (int64_t i = transformer_.config().num_hidden_layers - 1; i >= 0; --i) {
     const Kept& kept = Restore(i, batch);
+    transformer_.PrepareGradient(i);
     AHA_RETURN_IF_ERROR(MlpBackward(i, batch.rows(), kept, dx, sum));
     AHA_RETURN_IF_ERROR(AttentionBackward(i, batch, kept, dx, sum));
   }
@@ -167,9 +168,10 @@ absl::Status LayerTape::MlpBackward(int64_t layer, int64_t rows,
   ops::Round(cpu, dx, work_.dy, rows * c.hidden_size, transformer_.dtype());
   AHA_RETURN_IF_ERROR(AddWeightGradient(layer, {"mlp.down_proj.weight"},
                                         work_.dy, b.activation, rows, sum));
-  ops::Matmul(
-      cpu,
-      {.x = work_.dy, .b = &*weights.down_grad, .y = work_.dwide, .m = rows});
+  ops::Matmul(cpu, {.x = work_.dy,
+                    .b = weights.down_grad.get(),
+                    .y = work_.dwide,
+                    .m = rows});
   ops::SwiGluGrad(cpu, {.gate_up = b.gate_up,
                         .dy = work_.dwide,
                         .dgate_up = work_.dgate_up,
@@ -180,7 +182,7 @@ absl::Status LayerTape::MlpBackward(int64_t layer, int64_t rows,
       AddWeightGradient(layer, {"mlp.gate_proj.weight", "mlp.up_proj.weight"},
                         work_.dgate_up, b.mlp_norm, rows, sum));
   ops::Matmul(cpu, {.x = work_.dgate_up,
-                    .b = &*weights.gate_up_grad,
+                    .b = weights.gate_up_grad.get(),
                     .y = work_.dnorm,
                     .m = rows});
   return NormBackward(layer, "post_attention_layernorm.weight", rows,
@@ -200,7 +202,8 @@ absl::Status LayerTape::AttentionBackward(int64_t layer, const RowBatch& batch,
   AHA_RETURN_IF_ERROR(AddWeightGradient(layer, {"self_attn.o_proj.weight"},
                                         work_.dy, b.attention, rows, sum));
   ops::Matmul(
-      cpu, {.x = work_.dy, .b = &*weights.o_grad, .y = work_.dwide, .m = rows});
+      cpu,
+      {.x = work_.dy, .b = weights.o_grad.get(), .y = work_.dwide, .m = rows});
   ops::AttentionGrad(cpu, {.q = b.qkv,
                            .row_stride = stride,
                            .cache = batch.cache->Layer(layer),
@@ -227,9 +230,10 @@ absl::Status LayerTape::AttentionBackward(int64_t layer, const RowBatch& batch,
                         {"self_attn.q_proj.weight", "self_attn.k_proj.weight",
                          "self_attn.v_proj.weight"},
                         work_.dy, b.norm, rows, sum));
-  ops::Matmul(
-      cpu,
-      {.x = work_.dy, .b = &*weights.qkv_grad, .y = work_.dnorm, .m = rows});
+  ops::Matmul(cpu, {.x = work_.dy,
+                    .b = weights.qkv_grad.get(),
+                    .y = work_.dnorm,
+                    .m = rows});
   return NormBackward(layer, "input_layernorm.weight", rows, kept.input,
                       weights.input_norm, b.inv_rms, dx, sum);
 }

@@ -23,7 +23,8 @@ namespace aha {
 
 class LayerTape {
  public:
-  static constexpr int64_t kMaxKeptBytes = int64_t{1} << 31;
+  // Above it memory is worth more than the third of a pass that it costs.
+  static constexpr int64_t kMaxKeptBytes = int64_t{192} << 20;
 
   // `transformer` is not owned.  `max_kept_bytes` is for tests.
   explicit LayerTape(Transformer* transformer,

@@ -98,7 +98,15 @@ Parameters::Parameters(std::shared_ptr<const ParameterLayout> layout,
       data_(AllocateZeroed(static_cast<size_t>(layout_->count()) *
                            SizeOf(dtype))) {}
 
-void Parameters::Free::operator()(void* p) const { FreeAllocated(p); }
+Parameters Parameters::Borrow(std::shared_ptr<const ParameterLayout> layout,
+                              DType dtype, const void* data) {
+  return Parameters(std::move(layout), dtype,
+                    {const_cast<void*>(data), Free{.borrowed = true}});
+}
+
+void Parameters::Free::operator()(void* p) const {
+  if (!borrowed) FreeAllocated(p);
+}
 
 Parameters RandomParameters(const ModelConfig& config, uint64_t seed,
                             DType dtype) {

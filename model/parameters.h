@@ -8,7 +8,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -42,11 +44,15 @@ class ParameterLayout {
   int64_t count_ = 0;
 };
 
-// Owns the buffer (64-byte aligned, huge pages advised).  Move-only.
+// Owns the buffer (64-byte aligned, huge pages advised) unless Borrow made it.
+// Move-only.
 class Parameters {
  public:
   // Zeros.
   Parameters(std::shared_ptr<const ParameterLayout> layout, DType dtype);
+  // Reads the caller's memory, which outlives the result; not to be written.
+  static Parameters Borrow(std::shared_ptr<const ParameterLayout> layout,
+                           DType dtype, const void* data);
 
   const ParameterLayout& layout() const { return *layout_; }
   std::shared_ptr<const ParameterLayout> shared_layout() const {
@@ -64,8 +70,13 @@ class Parameters {
 
  private:
   struct Free {
+    bool borrowed;  // False by default.
     void operator()(void* p) const;
   };
+  Parameters(std::shared_ptr<const ParameterLayout> layout, DType dtype,
+             std::unique_ptr<void, Free> data)
+      : layout_(std::move(layout)), dtype_(dtype), data_(std::move(data)) {}
+
   std::shared_ptr<const ParameterLayout> layout_;
   DType dtype_;
   std::unique_ptr<void, Free> data_;
@@ -82,6 +93,11 @@ Parameters RandomParameters(const ModelConfig& config, uint64_t seed,
 // layout order, __metadata__ {"format": "pt"}.
 std::string SafetensorsHeader(const Parameters& parameters);
 Hash128 WeightsChecksum(const Parameters& parameters);
+// The parameters of the file whose bytes are given and outlive the result.
+// None: not such a file of this layout and dtype.
+std::optional<Parameters> BorrowSafetensors(
+    absl::string_view file, std::shared_ptr<const ParameterLayout> layout,
+    DType dtype);
 absl::Status WriteSafetensors(const Parameters& parameters,
                               const std::string& path);
 
@@ -92,6 +108,10 @@ absl::Status WriteSafetensors(const Parameters& parameters,
 absl::StatusOr<Parameters> ReadSafetensors(const std::string& path,
                                            const ModelConfig& config,
                                            DType dtype);
+// What ReadSafetensors checks before it reads: files, headers, that each tensor
+// is there with its shape and a dtype.  Reads the headers only.
+absl::Status CheckSafetensors(const std::string& path,
+                              const ModelConfig& config);
 
 // bf16 where this CPU multiplies it natively (AVX512-BF16 or AMX) and
 // AHA_CPU_ISA does not forbid it, else fp32.

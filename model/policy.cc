@@ -15,9 +15,11 @@ absl::StatusOr<std::unique_ptr<Policy>> Policy::Create(
   return policy;
 }
 
-absl::Status Policy::Load(const Parameters& parameters) {
-  return transformer_->Load(parameters);
+absl::Status Policy::Load(const Parameters& parameters, const Used& used) {
+  return transformer_->Load(parameters, used);
 }
+
+void Policy::Unload() { transformer_->Unload(); }
 
 const ModelConfig& Policy::config() const { return transformer_->config(); }
 DType Policy::dtype() const { return transformer_->dtype(); }

@@ -7,6 +7,8 @@
 // the same code, so their log-probabilities are equal bit for bit.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,22 +23,29 @@ namespace aha {
 class Transformer;  // model/transformer.h: the layers; internal to model/.
 
 // kSampling packs the weights for the forward pass alone: half the memory, and
-// Backprop can score but not differentiate.
-enum class PolicyUse { kTraining, kSampling };
+// Backprop can score but not differentiate.  kLeanTraining packs a layer when
+// it runs, from Load's parameters: a third of kTraining's memory, more time,
+// the same bits.
+enum class PolicyUse { kTraining, kLeanTraining, kSampling };
 
 // Thread-compatible: one user at a time.
 class Policy {
  public:
   // `pool` is not owned and must outlive the policy.  The weights are zero
-  // until Load.
+  // until Load if kTraining; the others have none and must be loaded first.
   static absl::StatusOr<std::unique_ptr<Policy>> Create(
       const ModelConfig& config, DType dtype, ThreadPool* pool,
       PolicyUse use = PolicyUse::kTraining);
   ~Policy();
 
   // Packs another version.  REQUIRES: no Generator is in the middle of a
-  // sequence.  `parameters` may be freed afterwards.
-  absl::Status Load(const Parameters& parameters);
+  // sequence.  `parameters` may be freed afterwards; kLeanTraining reads their
+  // buffer until the next Load.
+  // `used`, if set, is told of parts of that buffer that are no longer needed.
+  using Used = std::function<void(const void* data, int64_t bytes)>;
+  absl::Status Load(const Parameters& parameters, const Used& used = nullptr);
+  // Frees the weights until the next Load.  REQUIRES: kSampling.
+  void Unload();
 
   const ModelConfig& config() const;
   DType dtype() const;

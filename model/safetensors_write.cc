@@ -3,7 +3,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
@@ -69,6 +71,19 @@ Hash128 WeightsChecksum(const Parameters& parameters) {
   hasher.Raw(header.data(), header.size());
   hasher.Raw(parameters.data(), static_cast<size_t>(parameters.bytes()));
   return hasher.Finish();
+}
+
+std::optional<Parameters> BorrowSafetensors(
+    absl::string_view file, std::shared_ptr<const ParameterLayout> layout,
+    DType dtype) {
+  const std::string header =
+      SafetensorsHeader(Parameters::Borrow(layout, dtype, nullptr));
+  const uint64_t bytes = static_cast<uint64_t>(layout->count()) * SizeOf(dtype);
+  if (file.size() != header.size() + bytes || !absl::StartsWith(file, header)) {
+    return std::nullopt;
+  }
+  return Parameters::Borrow(std::move(layout), dtype,
+                            file.data() + header.size());
 }
 
 absl::Status WriteSafetensors(const Parameters& parameters,

@@ -1,5 +1,7 @@
 #include "model/transformer.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -38,42 +40,52 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
   AHA_RETURN_IF_ERROR(config.Validate());
   std::unique_ptr<Transformer> transformer(
       new Transformer(config, dtype, pool, use));
-  AHA_RETURN_IF_ERROR(transformer->CreateLayers());
+  // Of kSampling, Load makes them, one by one.
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
+    if (use == PolicyUse::kSampling) break;
+    AHA_RETURN_IF_ERROR(transformer->CreateLayer(i));
+  }
+  if (use != PolicyUse::kSampling) {
+    AHA_RETURN_IF_ERROR(transformer->CreateHead());
+  }
   return transformer;
 }
 
-absl::Status Transformer::CreateLayers() {
+absl::Status Transformer::CreateLayer(int64_t i) {
   const int64_t hidden = config_.hidden_size;
   const int64_t inner = config_.intermediate_size;
-  const size_t norm = static_cast<size_t>(hidden);
-  const auto create = [this](int64_t k, int64_t n) {
-    return PackedMatrix::Create(k, n, dtype_);
+  Layer layer;
+  if (lean() && i > 0) layer = layers_.front();
+  layer.input_norm.resize(static_cast<size_t>(hidden));
+  layer.mlp_norm.resize(static_cast<size_t>(hidden));
+  struct Part {
+    std::shared_ptr<PackedMatrix>*forward, *gradient;
+    int64_t k, n;
   };
-  for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
-    AHA_ASSIGN_OR_RETURN(PackedMatrix qkv, create(hidden, qkv_width()));
-    AHA_ASSIGN_OR_RETURN(PackedMatrix o, create(q_width(), hidden));
-    AHA_ASSIGN_OR_RETURN(PackedMatrix gate_up, create(hidden, 2 * inner));
-    AHA_ASSIGN_OR_RETURN(PackedMatrix down, create(inner, hidden));
-    layers_.push_back({.qkv = std::move(qkv),
-                       .o = std::move(o),
-                       .gate_up = std::move(gate_up),
-                       .down = std::move(down),
-                       .input_norm = std::vector<float>(norm),
-                       .mlp_norm = std::vector<float>(norm),
-                       .qkv_grad = std::nullopt,
-                       .o_grad = std::nullopt,
-                       .gate_up_grad = std::nullopt,
-                       .down_grad = std::nullopt});
+  for (const Part& part :
+       {Part{&layer.qkv, &layer.qkv_grad, hidden, qkv_width()},
+        Part{&layer.o, &layer.o_grad, q_width(), hidden},
+        Part{&layer.gate_up, &layer.gate_up_grad, hidden, 2 * inner},
+        Part{&layer.down, &layer.down_grad, inner, hidden}}) {
+    if (*part.forward != nullptr) continue;
+    AHA_ASSIGN_OR_RETURN(PackedMatrix forward,
+                         PackedMatrix::Create(part.k, part.n, dtype_));
+    *part.forward = std::make_shared<PackedMatrix>(std::move(forward));
     if (!can_train()) continue;
-    Layer& layer = layers_.back();
-    AHA_ASSIGN_OR_RETURN(layer.qkv_grad, create(qkv_width(), hidden));
-    AHA_ASSIGN_OR_RETURN(layer.o_grad, create(hidden, q_width()));
-    AHA_ASSIGN_OR_RETURN(layer.gate_up_grad, create(2 * inner, hidden));
-    AHA_ASSIGN_OR_RETURN(layer.down_grad, create(hidden, inner));
+    AHA_ASSIGN_OR_RETURN(PackedMatrix gradient,
+                         PackedMatrix::Create(part.n, part.k, dtype_));
+    *part.gradient = std::make_shared<PackedMatrix>(std::move(gradient));
   }
-  final_norm_.resize(norm);
+  layers_.push_back(std::move(layer));
+  return absl::OkStatus();
+}
+
+absl::Status Transformer::CreateHead() {
+  const int64_t hidden = config_.hidden_size;
+  final_norm_.resize(static_cast<size_t>(hidden));
   AHA_ASSIGN_OR_RETURN(
       head_, ops::PackedHead::Create(config_.vocab_size, hidden, dtype_));
+  if (lean()) return absl::OkStatus();
   const size_t table =
       static_cast<size_t>(config_.vocab_size * hidden) * SizeOf(dtype_);
   embedding_.reset(AllocateZeroed(table));
@@ -83,7 +95,8 @@ absl::Status Transformer::CreateLayers() {
   return absl::OkStatus();  // All zero: so is a packed matrix at first.
 }
 
-absl::Status Transformer::Load(const Parameters& parameters) {
+absl::Status Transformer::Load(const Parameters& parameters,
+                               const Policy::Used& used) {
   if (parameters.dtype() != dtype_) {
     return absl::InvalidArgumentError(
         absl::StrCat("weights: dtype must be the policy's ", NameOf(dtype_),
@@ -99,13 +112,29 @@ absl::Status Transformer::Load(const Parameters& parameters) {
     return absl::InvalidArgumentError(
         "weights: layout must be that of the policy's config, found another");
   }
+  if (lean()) lent_ = parameters.data();
+  forward_layer_ = gradient_layer_ = -1;
   for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
+    if (static_cast<int64_t>(layers_.size()) == i) {
+      AHA_RETURN_IF_ERROR(CreateLayer(i));
+    }
     LoadLayer(parameters, i);
+    if (!used) continue;
+    const TensorInfo& first =
+        layout_->Find(LayerName(i, "input_layernorm.weight"));
+    const TensorInfo& last =
+        layout_->Find(LayerName(i, "mlp.down_proj.weight"));
+    const int64_t count = last.offset + last.count - first.offset;
+    used(parameters.tensor(first),
+         count * static_cast<int64_t>(SizeOf(dtype_)));
   }
+  if (!head_) AHA_RETURN_IF_ERROR(CreateHead());
   final_norm_ = ToFloats(parameters, "model.norm.weight");
   const TensorInfo& table = layout_->Find("model.embed_tokens.weight");
   const size_t bytes = static_cast<size_t>(table.count) * SizeOf(dtype_);
-  std::memcpy(embedding_.get(), parameters.tensor(table), bytes);
+  if (embedding_) {
+    std::memcpy(embedding_.get(), parameters.tensor(table), bytes);
+  }
   const TensorInfo& head =
       config_.tie_word_embeddings ? table : layout_->Find("lm_head.weight");
   head_->Pack(context(), parameters.tensor(head));
@@ -115,25 +144,65 @@ absl::Status Transformer::Load(const Parameters& parameters) {
   return absl::OkStatus();
 }
 
+void Transformer::Unload() {
+  layers_.clear();
+  head_.reset();
+  embedding_.reset();
+  ::malloc_trim(0);  // Matrices are many pieces of the heap.
+}
+
 void Transformer::LoadLayer(const Parameters& parameters, int64_t i) {
   Layer& layer = layers_[static_cast<size_t>(i)];
-  // q, k, v and gate, up are neighbours in the buffer: one matrix each.
-  const auto pack = [&](absl::string_view name, PackedMatrix* forward,
-                        std::optional<PackedMatrix>* gradient) {
-    const void* w = parameters.tensor(layout_->Find(LayerName(i, name)));
-    forward->Pack(context(), w, PackedMatrix::Source::kTransposed);
-    if (*gradient) {
-      (*gradient)->Pack(context(), w, PackedMatrix::Source::kPlain);
-    }
-  };
-  pack("self_attn.q_proj.weight", &layer.qkv, &layer.qkv_grad);
-  pack("self_attn.o_proj.weight", &layer.o, &layer.o_grad);
-  pack("mlp.gate_proj.weight", &layer.gate_up, &layer.gate_up_grad);
-  pack("mlp.down_proj.weight", &layer.down, &layer.down_grad);
+  if (!lean()) {
+    PackForward(parameters.data(), i);
+    if (can_train()) PackGradient(parameters.data(), i);
+  }
   layer.input_norm =
       ToFloats(parameters, LayerName(i, "input_layernorm.weight"));
   layer.mlp_norm =
       ToFloats(parameters, LayerName(i, "post_attention_layernorm.weight"));
+}
+
+// q, k, v and gate, up are neighbours in the buffer: one matrix each.
+void Transformer::PackForward(const void* w, int64_t i) {
+  const Layer& layer = layers_[static_cast<size_t>(i)];
+  const auto pack = [&](absl::string_view name, PackedMatrix& matrix) {
+    matrix.Pack(context(), At(w, layout_->Find(LayerName(i, name))),
+                PackedMatrix::Source::kTransposed);
+  };
+  pack("self_attn.q_proj.weight", *layer.qkv);
+  pack("self_attn.o_proj.weight", *layer.o);
+  pack("mlp.gate_proj.weight", *layer.gate_up);
+  pack("mlp.down_proj.weight", *layer.down);
+}
+
+void Transformer::PackGradient(const void* w, int64_t i) {
+  const Layer& layer = layers_[static_cast<size_t>(i)];
+  const auto pack = [&](absl::string_view name, PackedMatrix& matrix) {
+    matrix.Pack(context(), At(w, layout_->Find(LayerName(i, name))),
+                PackedMatrix::Source::kPlain);
+  };
+  pack("self_attn.q_proj.weight", *layer.qkv_grad);
+  pack("self_attn.o_proj.weight", *layer.o_grad);
+  pack("mlp.gate_proj.weight", *layer.gate_up_grad);
+  pack("mlp.down_proj.weight", *layer.down_grad);
+}
+
+void Transformer::PrepareGradient(int64_t layer) {
+  if (!lean() || gradient_layer_ == layer) return;
+  PackGradient(lent_, layer);
+  gradient_layer_ = layer;
+}
+
+const void* Transformer::embedding() const {
+  if (embedding_) return embedding_.get();
+  return At(lent_, layout_->Find("model.embed_tokens.weight"));
+}
+
+const void* Transformer::head_weights() const {
+  if (config_.tie_word_embeddings) return embedding();
+  return untied_head_ ? untied_head_.get()
+                      : At(lent_, layout_->Find("lm_head.weight"));
 }
 
 std::vector<float> Transformer::ToFloats(const Parameters& parameters,
@@ -155,7 +224,7 @@ float Transformer::attention_scale() const {
 }
 
 void Transformer::Embed(const RowBatch& batch, float* x) {
-  ops::Embedding(context(), {.table = embedding_.get(),
+  ops::Embedding(context(), {.table = embedding(),
                              .tokens = batch.tokens.data(),
                              .y = x,
                              .rows = batch.rows(),
@@ -166,6 +235,10 @@ void Transformer::Embed(const RowBatch& batch, float* x) {
 void Transformer::RunLayer(int64_t index, const RowBatch& batch, float* x,
                            const LayerBuffers& b) {
   const Layer& layer = layers_[static_cast<size_t>(index)];
+  if (lean() && forward_layer_ != index) {
+    PackForward(lent_, index);
+    forward_layer_ = index;
+  }
   const int64_t rows = batch.rows();
   const ops::KvBlocks cache = batch.cache->Layer(index);
   const ops::CpuContext cpu = context();
@@ -181,7 +254,7 @@ void Transformer::RunLayer(int64_t index, const RowBatch& batch, float* x,
                        .dtype = dtype_});
   };
   norm(layer.input_norm, b.norm, b.inv_rms);
-  ops::Matmul(cpu, {.x = b.norm, .b = &layer.qkv, .y = b.qkv, .m = rows});
+  ops::Matmul(cpu, {.x = b.norm, .b = layer.qkv.get(), .y = b.qkv, .m = rows});
   // k follows q in a row, so both turn as if they were heads of one matrix.
   ops::Rope(cpu,
             {.x = b.qkv,
@@ -204,7 +277,7 @@ void Transformer::RunLayer(int64_t index, const RowBatch& batch, float* x,
                        .out = b.attention,
                        .log_sum_exp = b.log_sum_exp});
   ops::Matmul(cpu, {.x = b.attention,
-                    .b = &layer.o,
+                    .b = layer.o.get(),
                     .y = x,
                     .m = rows,
                     .into = ops::Into::kAdd});
@@ -213,14 +286,15 @@ void Transformer::RunLayer(int64_t index, const RowBatch& batch, float* x,
   }
   norm(layer.mlp_norm, b.mlp_norm, b.mlp_inv_rms);
   ops::Matmul(
-      cpu, {.x = b.mlp_norm, .b = &layer.gate_up, .y = b.gate_up, .m = rows});
+      cpu,
+      {.x = b.mlp_norm, .b = layer.gate_up.get(), .y = b.gate_up, .m = rows});
   ops::SwiGlu(cpu, {.gate_up = b.gate_up,
                     .y = b.activation,
                     .rows = rows,
                     .cols = config_.intermediate_size,
                     .dtype = dtype_});
   ops::Matmul(cpu, {.x = b.activation,
-                    .b = &layer.down,
+                    .b = layer.down.get(),
                     .y = x,
                     .m = rows,
                     .into = ops::Into::kAdd});

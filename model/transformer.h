@@ -54,11 +54,12 @@ struct LayerBuffers {
   float* mlp_input;    // [rows, hidden]: the residual stream between halves
 };
 
+// Of kLeanTraining all layers share their matrices.
 struct Layer {
-  ops::PackedMatrix qkv, o, gate_up, down;
+  std::shared_ptr<ops::PackedMatrix> qkv, o, gate_up, down;
   std::vector<float> input_norm, mlp_norm;
-  // The right factors of dx = dy w; only PolicyUse::kTraining.
-  std::optional<ops::PackedMatrix> qkv_grad, o_grad, gate_up_grad, down_grad;
+  // The right factors of dx = dy w; null if kSampling.
+  std::shared_ptr<ops::PackedMatrix> qkv_grad, o_grad, gate_up_grad, down_grad;
 };
 
 class Transformer {
@@ -66,13 +67,15 @@ class Transformer {
   static absl::StatusOr<std::unique_ptr<Transformer>> Create(
       const ModelConfig& config, DType dtype, ThreadPool* pool, PolicyUse use);
 
-  absl::Status Load(const Parameters& parameters);
+  // Policy's contracts.
+  absl::Status Load(const Parameters& parameters, const Policy::Used& used);
+  void Unload();
 
   const ModelConfig& config() const { return config_; }
   DType dtype() const { return dtype_; }
   ThreadPool& pool() const { return *pool_; }
   ops::CpuContext context() const { return {pool_}; }
-  bool can_train() const { return use_ == PolicyUse::kTraining; }
+  bool can_train() const { return use_ != PolicyUse::kSampling; }
   std::shared_ptr<const ParameterLayout> layout() const { return layout_; }
 
   int64_t q_width() const {
@@ -89,10 +92,8 @@ class Transformer {
   const std::vector<float>& final_norm() const { return final_norm_; }
   const ops::PackedHead& head() const { return *head_; }
   // [vocab, hidden], dtype.
-  const void* embedding() const { return embedding_.get(); }
-  const void* head_weights() const {
-    return untied_head_ ? untied_head_.get() : embedding_.get();
-  }
+  const void* embedding() const;
+  const void* head_weights() const;  // REQUIRES: can_train().
   const ops::RopeTable& rope() const { return rope_; }
 
   // x [rows, hidden] = the tokens' embeddings.
@@ -100,6 +101,8 @@ class Transformer {
   // x = layer(x), storing the rows' keys and values.
   void RunLayer(int64_t layer, const RowBatch& batch, float* x,
                 const LayerBuffers& buffers);
+  // Makes the layer's *_grad matrices ready.  REQUIRES: can_train().
+  void PrepareGradient(int64_t layer);
   // y [rows, hidden], dtype: what the head reads.  inv_rms may be null.
   void FinalNorm(const float* x, int64_t rows, void* y, float* inv_rms);
   // Copies floats with all threads.
@@ -115,8 +118,17 @@ class Transformer {
 
   Transformer(const ModelConfig& config, DType dtype, ThreadPool* pool,
               PolicyUse use);
-  absl::Status CreateLayers();
+  absl::Status CreateLayer(int64_t i);
+  absl::Status CreateHead();
+  bool lean() const { return use_ == PolicyUse::kLeanTraining; }
   void LoadLayer(const Parameters& parameters, int64_t i);
+  // Packs from w, the buffer of all parameters.
+  void PackForward(const void* w, int64_t layer);
+  void PackGradient(const void* w, int64_t layer);
+  const void* At(const void* w, const TensorInfo& info) const {
+    return static_cast<const char*>(w) +
+           info.offset * static_cast<int64_t>(SizeOf(dtype_));
+  }
   std::vector<float> ToFloats(const Parameters& parameters,
                               absl::string_view name) const;
 
@@ -129,8 +141,13 @@ class Transformer {
   std::vector<Layer> layers_;
   std::vector<float> final_norm_;
   std::optional<ops::PackedHead> head_;
+  // Null if lean, the head's also if tied or not trained.
   std::unique_ptr<void, Free> embedding_;
-  std::unique_ptr<void, Free> untied_head_;  // Null if tied or not trained.
+  std::unique_ptr<void, Free> untied_head_;
+  // Lean: the parameters' buffer, and the layers in the shared matrices.
+  const void* lent_ = nullptr;
+  int64_t forward_layer_ = -1;
+  int64_t gradient_layer_ = -1;
   Buffer scratch_;
   float* x_ = nullptr;
 };

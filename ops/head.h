@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "absl/types/span.h"
 #include "base/rng.h"
@@ -107,6 +108,9 @@ struct HeadGradArgs {
   const float* dlogprob;     // [rows]
   float* dx;                 // [rows, hidden], overwritten
   float* dw;                 // [vocab, hidden], overwritten
+  // If set, dw is [kHeadTile, hidden] and a tile stands there at a time: takes
+  // rows [first, first + rows) of dL/dw, in ascending order.
+  std::function<void(int64_t first, int64_t rows)> take_tile = nullptr;
 };
 void HeadGrad(const CpuContext& context, const HeadGradArgs& args);
 

@@ -56,14 +56,16 @@ void HeadGrad(const CpuContext& context, const HeadGradArgs& args) {
     const int64_t n = head.tiles[tile].n();
     const std::byte* rows =
         ElementAt(args.w, tile * kHeadTile * hidden, head.dtype);
+    float* dw = args.dw + (args.take_tile ? 0 : tile * kHeadTile * hidden);
     TileGrad(context, args, tile, dlogits.data());
     MatmulGradWeight(context, {.dy = dlogits.data(),
                                .x = args.x,
-                               .dw = args.dw + tile * kHeadTile * hidden,
+                               .dw = dw,
                                .m = args.rows,
                                .n = n,
                                .k = hidden,
                                .dtype = head.dtype});
+    if (args.take_tile) args.take_tile(tile * kHeadTile, n);
     if (w == nullptr || w->k() != n) {
       w = std::make_unique<PackedMatrix>(NewMatrix(n, hidden, head.dtype));
     }

@@ -390,6 +390,39 @@ TEST(BackpropTest, PassesOnWhatTheLossSays) {
       HasSubstr("target 4"));
 }
 
+TEST(BackpropTest, ALeanPolicyHasTheSameBits) {
+  for (const bool tied : {true, false}) {
+    ModelConfig config = TinyConfig();
+    config.tie_word_embeddings = tied;
+    for (const DType dtype : {DType::kF32, DType::kBf16}) {
+      const Parameters first = RandomParameters(config, 3, dtype);
+      const Parameters second = RandomParameters(config, 4, dtype);
+      ThreadPool pool(2);
+      auto lean =
+          Policy::Create(config, dtype, &pool, PolicyUse::kLeanTraining);
+      ASSERT_TRUE(lean.ok());
+      const auto backprop = Backprop::Create(lean->get());
+      const auto sequences = Sequences(config.vocab_size);
+      std::vector<std::vector<int64_t>> sums;
+      for (const Parameters* parameters : {&first, &second}) {
+        ASSERT_TRUE((*lean)->Load(*parameters).ok());
+        GradientSum sum(parameters->shared_layout());
+        ASSERT_TRUE(
+            (*backprop)->Accumulate(sequences, 1, LinearLoss, &sum).ok());
+        const GradientSum expected =
+            Gradient(*parameters, config, sequences, 1, LinearLoss);
+        EXPECT_EQ(sum.sums(), expected.sums());
+        const auto full = MakePolicy(*parameters, config, &pool);
+        const auto scorer = Backprop::Create(full.get());
+        EXPECT_EQ(*(*backprop)->LogProbs(sequences, 1),
+                  *(*scorer)->LogProbs(sequences, 1));
+        sums.emplace_back(sum.sums().begin(), sum.sums().end());
+      }
+      EXPECT_NE(sums[0], sums[1]);
+    }
+  }
+}
+
 TEST(BackpropTest, ASamplingPolicyScoresButDoesNotLearn) {
   const ModelConfig config = TinyConfig();
   const Parameters parameters = RandomParameters(config, 3, DType::kF32);
@@ -406,6 +439,22 @@ TEST(BackpropTest, ASamplingPolicyScoresButDoesNotLearn) {
   GradientSum sum(parameters.shared_layout());
   EXPECT_EQ((*b)->Accumulate(sequences, 1, LinearLoss, &sum).code(),
             absl::StatusCode::kFailedPrecondition);
+  // Once more from a buffer that is given back part by part.
+  (*sampling)->Unload();
+  Parameters copy(parameters.shared_layout(), DType::kF32);
+  std::memcpy(copy.data(), parameters.data(),
+              static_cast<size_t>(copy.bytes()));
+  ASSERT_TRUE((*sampling)
+                  ->Load(copy,
+                         [&](const void* data, int64_t bytes) {
+                           std::memset(const_cast<void*>(data), 0xff,
+                                       static_cast<size_t>(bytes));
+                         })
+                  .ok());
+  EXPECT_NE(std::memcmp(copy.data(), parameters.data(),
+                        static_cast<size_t>(copy.bytes())),
+            0);
+  EXPECT_EQ(*(*a)->LogProbs(sequences, 1), *(*b)->LogProbs(sequences, 1));
 }
 
 // Before Load every weight is zero, so every token is as likely.

@@ -91,6 +91,13 @@ TEST_F(SafetensorsTest, SurvivesARoundTrip) {
       const std::string bytes = ReadFile(path);
       EXPECT_EQ(WeightsChecksum(parameters),
                 HashBytes(bytes.data(), bytes.size()));
+      const auto layout = parameters.shared_layout();
+      const auto borrowed = BorrowSafetensors(bytes, layout, dtype);
+      ASSERT_TRUE(borrowed.has_value());
+      EXPECT_TRUE(SameBytes(*borrowed, parameters));
+      EXPECT_FALSE(BorrowSafetensors(bytes + "x", layout, dtype).has_value());
+      EXPECT_FALSE(
+          BorrowSafetensors("x" + bytes.substr(1), layout, dtype).has_value());
       EXPECT_EQ(SafetensorsHeader(parameters).size() % 8, 0u);
     }
   }

@@ -149,6 +149,20 @@ TEST_P(HeadTest, GradAgreesWithItsFormulaForAnyNumberOfThreads) {
   HeadGrad(one, args);
   EXPECT_EQ(dx, dx1);
   EXPECT_EQ(dw, dw1);
+  // Tile by tile.
+  std::fill(dw1.begin(), dw1.end(), 9.f);
+  std::vector<float> tile(kHeadTile * hidden_, 9.f);
+  int64_t taken = 0;
+  args.dw = tile.data();
+  args.take_tile = [&](int64_t first, int64_t rows) {
+    EXPECT_EQ(first, taken);
+    std::copy_n(tile.data(), rows * hidden_, dw1.data() + first * hidden_);
+    taken += rows;
+  };
+  HeadGrad(two, args);
+  EXPECT_EQ(taken, vocab_);
+  EXPECT_EQ(dx, dx1);
+  EXPECT_EQ(dw, dw1);
 }
 
 TEST(HeadGradTest, AgreesWithFiniteDifferencesOfTheReference) {
