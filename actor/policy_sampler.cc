@@ -19,7 +19,14 @@ absl::StatusOr<std::unique_ptr<PolicySampler>> PolicySampler::New(
       new PolicySampler(std::move(policy), std::move(generator)));
 }
 
-absl::Status PolicySampler::Load(const WeightBuffer& weights) {
+absl::Status PolicySampler::Load(WeightBuffer& weights) {
+  // Our own files need no second copy, nor the buffer beside the policy.
+  if (const auto parameters = BorrowSafetensors(
+          {weights.data(), weights.size()}, layout_, policy_->dtype())) {
+    return policy_->Load(*parameters, [&](const void* data, int64_t bytes) {
+      weights.Discard(data, static_cast<uint64_t>(bytes));
+    });
+  }
   AHA_ASSIGN_OR_RETURN(
       const Parameters parameters,
       ReadSafetensors(weights.path(), policy_->config(), policy_->dtype()));

@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "model/config.h"
 #include "model/generator.h"
+#include "model/parameters.h"
 #include "model/policy.h"
 
 namespace aha::actor {
@@ -19,7 +20,8 @@ class PolicySampler final : public Sampler {
       const ModelConfig& config, DType dtype, ThreadPool* pool,
       const GeneratorOptions& options);
 
-  absl::Status Load(const WeightBuffer& weights) override;
+  absl::Status Load(WeightBuffer& weights) override;
+  void Unload() override { policy_->Unload(); }
   absl::Status Submit(GroupRequest request) override {
     return generator_->Submit(std::move(request));
   }
@@ -36,9 +38,12 @@ class PolicySampler final : public Sampler {
  private:
   PolicySampler(std::unique_ptr<Policy> policy,
                 std::unique_ptr<Generator> generator)
-      : policy_(std::move(policy)), generator_(std::move(generator)) {}
+      : policy_(std::move(policy)),
+        layout_(std::make_shared<ParameterLayout>(policy_->config())),
+        generator_(std::move(generator)) {}
 
   const std::unique_ptr<Policy> policy_;
+  const std::shared_ptr<const ParameterLayout> layout_;
   const std::unique_ptr<Generator> generator_;
 };
 

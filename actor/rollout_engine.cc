@@ -135,9 +135,12 @@ absl::StatusOr<RolloutEngine::Did> RolloutEngine::Turn() {
     }
   }
   // A cancellation may just have made the sampler idle.
-  if (next.swap.has_value() && sampler_->idle() && store_->Has(*next.swap)) {
-    AHA_RETURN_IF_ERROR(Swap(*next.swap));
-    return Did::kWorked;
+  if (next.swap.has_value() && sampler_->idle()) {
+    if (store_->Has(*next.swap)) {
+      AHA_RETURN_IF_ERROR(Swap(*next.swap));
+      return Did::kWorked;
+    }
+    Unload();
   }
   if (sampler_->idle()) {
     begun_.clear();
@@ -165,6 +168,16 @@ absl::Status RolloutEngine::Swap(const PolicyId& id) {
   }
   if (events_.swapped) events_.swapped(id, clock_() - began);
   return absl::OkStatus();
+}
+
+// Weights that are on their way take the place of those that are done with.
+void RolloutEngine::Unload() {
+  {
+    MutexLock lock(mutex_);
+    if (!loaded_.has_value()) return;
+    loaded_.reset();
+  }
+  sampler_->Unload();
 }
 
 absl::Status RolloutEngine::Step() {

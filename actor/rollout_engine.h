@@ -90,6 +90,7 @@ class RolloutEngine {
 
   Commands NextCommands(bool sampler_idle) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Swap(const PolicyId& id) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Unload() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Step() ABSL_LOCKS_EXCLUDED(mutex_);
   void CountSampler() ABSL_LOCKS_EXCLUDED(mutex_);
   void WaitForWork() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -18,8 +18,10 @@ class Sampler {
  public:
   virtual ~Sampler() = default;
 
-  // Swaps the weights.  REQUIRES: idle().
-  virtual absl::Status Load(const WeightBuffer& weights) = 0;
+  // Swaps the weights and may use up the buffer.  REQUIRES: idle().
+  virtual absl::Status Load(WeightBuffer& weights) = 0;
+  // Frees the weights; Load before the next Submit.  REQUIRES: idle().
+  virtual void Unload() = 0;
 
   virtual absl::Status Submit(GroupRequest request) = 0;
   virtual absl::StatusOr<std::vector<Sample>> Step() = 0;

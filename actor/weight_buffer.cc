@@ -45,6 +45,17 @@ WeightBuffer& WeightBuffer::operator=(WeightBuffer&& other) noexcept {
   return *this;
 }
 
+void WeightBuffer::Discard(const void* data, uint64_t bytes) {
+  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t at = reinterpret_cast<uintptr_t>(data);
+  const uintptr_t begin = (at + page - 1) / page * page;
+  const uintptr_t end = (at + bytes) / page * page;
+  // If it fails the memory only stays.
+  if (begin < end) {
+    (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_REMOVE);
+  }
+}
+
 std::string WeightBuffer::path() const {
   return absl::StrCat("/proc/self/fd/", fd_);
 }

@@ -24,6 +24,8 @@ class WeightBuffer {
   const char* data() const { return data_; }
   uint64_t size() const { return size_; }
   std::string path() const;  // Opens while the buffer lives.
+  // Returns the memory of this part to the system; it reads as zeros then.
+  void Discard(const void* data, uint64_t bytes);
 
  private:
   WeightBuffer(int fd, char* data, uint64_t size)

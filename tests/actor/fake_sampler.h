@@ -14,11 +14,15 @@ namespace aha::actor {
 
 class FakeSampler : public Sampler {
  public:
-  absl::Status Load(const WeightBuffer& weights) override {
+  absl::Status Load(WeightBuffer& weights) override {
     if (!idle()) return absl::InternalError("weights changed under a sequence");
     weights_.assign(weights.data(), weights.size());
     loads.push_back(weights_);
     return absl::OkStatus();
+  }
+  void Unload() override {
+    weights_.clear();
+    ++unloads;
   }
   absl::Status Submit(GroupRequest request) override {
     if (!submit_error.ok()) return submit_error;
@@ -64,6 +68,7 @@ class FakeSampler : public Sampler {
   absl::Status submit_error;
   absl::Status step_error;
   int steps = 0;
+  int unloads = 0;
 
  private:
   struct Row {

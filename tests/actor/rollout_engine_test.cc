@@ -105,6 +105,28 @@ TEST_F(RolloutEngineTest, TheNextVersionIsWantedWhileTheLoadedOneSamples) {
   EXPECT_FALSE(store_.Wanted(Version(2)));  // At most one ahead.
 }
 
+TEST_F(RolloutEngineTest, OldWeightsGoWhenTheNextAreWaitedFor) {
+  Submit(1, 0, 0, 0);
+  Work();
+  EXPECT_EQ(sampler_.unloads, 0);
+  Bring(0);
+  Work();
+  EXPECT_EQ(sampler_.unloads, 0);  // More groups of theirs may come.
+  Submit(2, 1, 0, 1);
+  Work();
+  EXPECT_EQ(sampler_.unloads, 1);
+  Submit(3, 0, 1, 0);  // They are needed once more: fetched again.
+  Work();
+  EXPECT_EQ(sampler_.unloads, 1);
+  EXPECT_TRUE(store_.Wanted(Version(0)));
+  Bring(0);
+  Work();
+  Bring(1);
+  Work();
+  EXPECT_THAT(swaps_, ElementsAre(0, 0, 1));
+  EXPECT_THAT(sampler_.submitted, ElementsAre(0, 1, 100));
+}
+
 TEST_F(RolloutEngineTest, AnOlderStepStopsTheAdmissionOfNewerOnes) {
   Submit(1, 1, 0, 1);
   Work();
