@@ -22,6 +22,8 @@
 #include "cli/exit_code.h"
 #include "cli/report.h"
 #include "cli/run_session.h"
+#include "coordinator/state_store.h"
+#include "job/inputs.h"
 #include "job/job.h"
 
 namespace aha::cli {
@@ -122,17 +124,25 @@ absl::Status CheckSameJob(const RunDirectory& run, const v1::Job& job) {
       "\" with other settings that decide the result); choose another --dir"));
 }
 
+// Whether the directory holds what a fresh start would lose.  A start that was
+// refused, or never did a step, left a job.yaml and an empty database.
+bool HoldsResults(const RunDirectory& run) {
+  std::error_code ignored;
+  const std::string database = run.File("coordinator.db");
+  if (!std::filesystem::exists(database, ignored)) {
+    return std::filesystem::exists(run.File("summary.json"), ignored);
+  }
+  const auto store = coordinator::StateStore::Open(database);
+  if (!store.ok()) return true;  // Whatever it is, it is not ours to lose.
+  const absl::StatusOr<bool> results = (*store)->HasResults();
+  return !results.ok() || *results;
+}
+
 enum class Start { kFresh, kResume, kAlreadyDone };
 
 absl::StatusOr<Start> ExamineDirectory(const RunDirectory& run,
                                        const v1::Job& job, bool resume) {
-  // A start that was refused before the coordinator claimed the directory
-  // left a job.yaml and nothing to lose.
-  std::error_code ignored;
-  const bool claimed =
-      std::filesystem::exists(run.File("coordinator.db"), ignored) ||
-      std::filesystem::exists(run.File("summary.json"), ignored);
-  if (!resume && !claimed) return Start::kFresh;
+  if (!resume && !HoldsResults(run)) return Start::kFresh;
   if (!run.HoldsRun()) {
     return absl::NotFoundError(
         absl::StrCat("nothing to resume: ", run.path(),
@@ -260,6 +270,9 @@ int Run(const RunFlags& flags) {
                  job->name().c_str());
     PrintReport(run, 0, flags.quiet);
     return kExitDone;
+  }
+  if (const absl::Status inputs = CheckInputs(*job); !inputs.ok()) {
+    return Report(inputs);
   }
   const absl::Status prepared = Prepare(run, *job);
   if (!prepared.ok()) return Report(prepared);

@@ -28,13 +28,6 @@ namespace {
 constexpr absl::Duration kLeaveTime = absl::Seconds(5);
 constexpr char kDatabase[] = "coordinator.db";
 
-// A run that was started and never did anything may be started over.
-absl::StatusOr<bool> HasResults(StateStore& store) {
-  AHA_ASSIGN_OR_RETURN(const auto commits, store.Commits());
-  AHA_ASSIGN_OR_RETURN(const auto evals, store.Evals());
-  return !commits.empty() || !evals.empty();
-}
-
 // Makes the directory this job's, or refuses.  The new epoch.
 absl::StatusOr<uint64_t> Claim(const AppOptions& options,
                                const RunDirectory& directory,
@@ -44,13 +37,14 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
   AHA_ASSIGN_OR_RETURN(const auto name, store.Get("name"));
   AHA_ASSIGN_OR_RETURN(const auto state, store.Get("state"));
   AHA_ASSIGN_OR_RETURN(const auto last_epoch, store.Get("epoch"));
-  if (held.has_value() && *held != fingerprint) {
+  AHA_ASSIGN_OR_RETURN(const bool begun, store.HasResults());
+  const bool other = held.has_value() && *held != fingerprint;
+  if (other && (begun || options.resume)) {
     return absl::FailedPreconditionError(absl::StrCat(
         "--run-dir: ", directory.path(), " holds another job (",
         name.value_or("?"), ", state ", state.value_or("?"),
         "); what decides the result differs; choose another directory"));
   }
-  AHA_ASSIGN_OR_RETURN(const bool begun, HasResults(store));
   if (held.has_value() && begun && !options.resume) {
     return absl::FailedPreconditionError(absl::StrCat(
         "--run-dir: ", directory.path(),
@@ -63,6 +57,11 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
         kDatabase, ": epoch must be a number, is '", *last_epoch, "'"));
   }
   ++epoch;
+  if (other) {
+    AHA_LOG(kInfo) << "the job \"" << name.value_or("?")
+                   << "\" never did a step here; its directory is taken over";
+    AHA_RETURN_IF_ERROR(store.Clear());
+  }
   AHA_RETURN_IF_ERROR(store.Set({{"fingerprint", fingerprint},
                                  {"name", options.job.name()},
                                  {"epoch", absl::StrCat(epoch)}}));
@@ -184,7 +183,13 @@ void App::Wait() {
 
 absl::StatusOr<bool> HasSucceeded(const std::string& run_directory) {
   const std::string path = absl::StrCat(run_directory, "/", kDatabase);
-  if (!std::filesystem::exists(path)) return false;
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
+  // A kill between the two: the run goes on from its end and writes it.
+  if (!std::filesystem::exists(absl::StrCat(run_directory, "/summary.json"),
+                               ignored)) {
+    return false;
+  }
   AHA_ASSIGN_OR_RETURN(const auto store, StateStore::Open(path));
   AHA_ASSIGN_OR_RETURN(const auto state, store->Get("state"));
   return state == StateName(v1::JOB_STATE_SUCCEEDED);

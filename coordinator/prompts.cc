@@ -17,9 +17,13 @@ using Source = std::shared_ptr<const PromptSource>;
 absl::StatusOr<Source> Load(const JobPlan& plan, StageType type, Split split) {
   for (const StagePlan& stage : plan.stages) {
     if (stage.type != type) continue;
-    AHA_ASSIGN_OR_RETURN(std::unique_ptr<PromptSource> source,
-                         MakePromptSource(PromptOptions(plan.job, split)));
-    return Source(std::move(source));
+    absl::StatusOr<std::unique_ptr<PromptSource>> source =
+        MakePromptSource(PromptOptions(plan.job, split));
+    if (source.ok()) return Source(*std::move(source));
+    // Starting again will not help, also not if the file is not there.
+    return absl::InvalidArgumentError(
+        absl::StrCat(plan.job.prompts().has_file() ? "prompts.file: " : "",
+                     source.status().message()));
   }
   return Source();
 }

@@ -216,6 +216,30 @@ absl::StatusOr<std::vector<EvalRecord>> StateStore::Evals() {
   }
 }
 
+absl::StatusOr<bool> StateStore::HasResults() {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(
+      Statement get,
+      Statement::Prepare(db_,
+                         "SELECT EXISTS (SELECT 1 FROM commits) OR "
+                         "EXISTS (SELECT 1 FROM evals)"));
+  AHA_ASSIGN_OR_RETURN(const bool found, get.Step());
+  return found && get.Number(0) != 0;
+}
+
+absl::Status StateStore::Clear() {
+  MutexLock lock(mutex_);
+  Transaction transaction(db_);
+  AHA_RETURN_IF_ERROR(transaction.Begin());
+  for (const char* sql :
+       {"DELETE FROM meta", "DELETE FROM stages", "DELETE FROM commits",
+        "DELETE FROM checkpoints", "DELETE FROM evals"}) {
+    AHA_ASSIGN_OR_RETURN(Statement remove, Statement::Prepare(db_, sql));
+    AHA_RETURN_IF_ERROR(remove.Run());
+  }
+  return transaction.Commit();
+}
+
 absl::StatusOr<std::map<uint32_t, double>> StateStore::StageSeconds() {
   MutexLock lock(mutex_);
   AHA_ASSIGN_OR_RETURN(

@@ -77,6 +77,12 @@ class StateStore {
   absl::StatusOr<std::vector<EvalRecord>> Evals();
   absl::StatusOr<std::map<uint32_t, double>> StageSeconds();
 
+  // Whether anything was done: a commit or an eval.  A run without may be
+  // started over, or its directory be given to another job.
+  absl::StatusOr<bool> HasResults();
+  // Forgets everything.
+  absl::Status Clear();
+
  private:
   explicit StateStore(sqlite3* db) : db_(db) {}
 

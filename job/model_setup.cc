@@ -33,6 +33,14 @@ absl::StatusOr<std::string> ReadText(const std::string& path) {
   return text;
 }
 
+// No start can do without the directory, nor be repeated into finding it:
+// whatever is wrong with it makes the job's section invalid.
+absl::Status InModelPath(const std::string& path, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::InvalidArgumentError(
+      absl::StrCat("model.path \"", path, "\": ", status.message()));
+}
+
 absl::StatusOr<DType> ResolveDType(const std::string& dtype) {
   if (dtype == "auto") return NativeDType();
   if (dtype == "bf16") return DType::kBf16;
@@ -61,6 +69,13 @@ ModelConfig ConfigOf(const v1::Architecture& shape,
 }
 
 absl::Status FromDirectory(const std::string& directory, ModelSetup* setup) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(directory, error)) {
+    return absl::NotFoundError(absl::StrCat(
+        "must be a model directory (config.json, tokenizer.json, "
+        "model.safetensors), is ",
+        std::filesystem::exists(directory, error) ? "none" : "not there"));
+  }
   AHA_ASSIGN_OR_RETURN(setup->config, ModelConfig::Load(directory));
   AHA_ASSIGN_OR_RETURN(setup->tokenizer, Tokenizer::Load(directory));
   for (const char* name : kTokenizerFiles) {
@@ -97,14 +112,15 @@ absl::Status FromArchitecture(const v1::Architecture& shape,
 absl::StatusOr<ModelSetup> SetUpModel(const v1::Model& model) {
   ModelSetup setup;
   AHA_ASSIGN_OR_RETURN(setup.dtype, ResolveDType(model.dtype()));
-  AHA_RETURN_IF_ERROR(model.path().empty()
-                          ? FromArchitecture(model.architecture(), &setup)
-                          : FromDirectory(model.path(), &setup));
+  AHA_RETURN_IF_ERROR(
+      model.path().empty()
+          ? FromArchitecture(model.architecture(), &setup)
+          : InModelPath(model.path(), FromDirectory(model.path(), &setup)));
   AHA_RETURN_IF_ERROR(setup.config.Validate());
   if (setup.config.eos_token_ids.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "model.path ", model.path(),
-        ": config.json must name an eos_token_id, or no completion ends"));
+        "model.path \"", model.path(),
+        "\": config.json must name an eos_token_id, or no completion ends"));
   }
   return setup;
 }
@@ -114,7 +130,10 @@ absl::StatusOr<Parameters> StartingWeights(const v1::Job& job,
   if (job.model().path().empty()) {
     return RandomParameters(setup.config, job.seed(), setup.dtype);
   }
-  return ReadSafetensors(job.model().path(), setup.config, setup.dtype);
+  absl::StatusOr<Parameters> weights =
+      ReadSafetensors(job.model().path(), setup.config, setup.dtype);
+  if (weights.ok()) return weights;
+  return InModelPath(job.model().path(), weights.status());
 }
 
 }  // namespace aha

@@ -27,8 +27,8 @@ struct ModelSetup {
   std::vector<std::pair<std::string, std::string>> tokenizer_files;
 };
 
-// Errors of the section (INVALID_ARGUMENT) and of the model directory's files,
-// weights excepted.
+// INVALID_ARGUMENT: the section, or the model directory's files, weights
+// excepted.
 absl::StatusOr<ModelSetup> SetUpModel(const v1::Model& model);
 
 // The weights that the job's first stage begins with.

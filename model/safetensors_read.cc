@@ -244,21 +244,35 @@ absl::Status CheckUnused(const Location& at, const ModelConfig& config,
                      "is none");
 }
 
-absl::StatusOr<Parameters> Assemble(const Locations& locations,
-                                    const std::string& path,
-                                    const ModelConfig& config, DType dtype) {
-  // Everything is checked before memory is taken for a size that only
-  // config.json claims.
-  const auto layout = std::make_shared<ParameterLayout>(config);
-  for (const TensorInfo& want : layout->tensors()) {
-    const auto it = locations.find(want.name);
-    if (it == locations.end()) {
+// A model's files, open, and where in them its tensors are.
+struct StoredModel {
+  std::string path;  // Of the one file, or of the directory with the shards.
+  std::map<std::string, StoredFile> files;
+  Locations locations;  // Into `files`, whose nodes a move leaves in place.
+};
+
+// That each tensor of the model is there and as config.json wants it.
+absl::Status CheckLayout(const StoredModel& model,
+                         const ParameterLayout& layout) {
+  for (const TensorInfo& want : layout.tensors()) {
+    const auto it = model.locations.find(want.name);
+    if (it == model.locations.end()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(path, ": tensor \"", want.name,
+          absl::StrCat(model.path, ": tensor \"", want.name,
                        "\": must be there by config.json, and is missing"));
     }
     AHA_RETURN_IF_ERROR(CheckTensor(it->second, want));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Parameters> Assemble(const StoredModel& model,
+                                    const ModelConfig& config, DType dtype) {
+  // Everything is checked before memory is taken for a size that only
+  // config.json claims.
+  const auto layout = std::make_shared<ParameterLayout>(config);
+  AHA_RETURN_IF_ERROR(CheckLayout(model, *layout));
+  const Locations& locations = model.locations;
   Parameters parameters(layout, dtype);
   absl::flat_hash_map<absl::string_view, const TensorInfo*> known;
   for (const TensorInfo& want : layout->tensors()) {
@@ -319,19 +333,17 @@ absl::StatusOr<std::map<std::string, std::string>> ReadWeightMap(
   return map;
 }
 
-absl::StatusOr<Parameters> ReadShards(const std::string& directory,
-                                      const std::string& index,
-                                      const ModelConfig& config, DType dtype) {
+absl::Status OpenShards(const std::string& directory, const std::string& index,
+                        StoredModel* model) {
   AHA_ASSIGN_OR_RETURN(const auto weight_map, ReadWeightMap(index));
-  std::map<std::string, StoredFile> files;
+  model->path = directory;
   for (const auto& [name, file] : weight_map) {
-    if (files.contains(file)) continue;
+    if (model->files.contains(file)) continue;
     AHA_ASSIGN_OR_RETURN(StoredFile opened,
                          StoredFile::Open(absl::StrCat(directory, "/", file)));
-    files.emplace(file, std::move(opened));
+    model->files.emplace(file, std::move(opened));
   }
-  Locations locations;
-  for (const auto& [file_name, file] : files) {
+  for (const auto& [file_name, file] : model->files) {
     for (const StoredTensor& tensor : file.tensors()) {
       const auto it = weight_map.find(tensor.name);
       if (it == weight_map.end() || it->second != file_name) {
@@ -339,34 +351,49 @@ absl::StatusOr<Parameters> ReadShards(const std::string& directory,
                            "must be in the file that "
                            "model.safetensors.index.json says, and is not");
       }
-      locations[tensor.name] = {&file, &tensor};
+      model->locations[tensor.name] = {&file, &tensor};
     }
   }
-  return Assemble(locations, directory, config, dtype);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StoredModel> OpenModel(const std::string& path) {
+  StoredModel model;
+  model.path = path;
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    model.path = absl::StrCat(path, "/model.safetensors");
+    const std::string index = absl::StrCat(model.path, ".index.json");
+    if (!std::filesystem::exists(model.path, error) &&
+        std::filesystem::exists(index, error)) {
+      AHA_RETURN_IF_ERROR(OpenShards(path, index, &model));
+      return model;
+    }
+  }
+  AHA_ASSIGN_OR_RETURN(StoredFile opened, StoredFile::Open(model.path));
+  const StoredFile& file =
+      model.files.emplace(model.path, std::move(opened)).first->second;
+  for (const StoredTensor& tensor : file.tensors()) {
+    model.locations[tensor.name] = {&file, &tensor};
+  }
+  return model;
 }
 
 }  // namespace
+
+absl::Status CheckSafetensors(const std::string& path,
+                              const ModelConfig& config) {
+  AHA_RETURN_IF_ERROR(config.Validate());
+  AHA_ASSIGN_OR_RETURN(const StoredModel model, OpenModel(path));
+  return CheckLayout(model, ParameterLayout(config));
+}
 
 absl::StatusOr<Parameters> ReadSafetensors(const std::string& path,
                                            const ModelConfig& config,
                                            DType dtype) {
   AHA_RETURN_IF_ERROR(config.Validate());
-  std::string file_path = path;
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) {
-    file_path = absl::StrCat(path, "/model.safetensors");
-    const std::string index = absl::StrCat(file_path, ".index.json");
-    if (!std::filesystem::exists(file_path, error) &&
-        std::filesystem::exists(index, error)) {
-      return ReadShards(path, index, config, dtype);
-    }
-  }
-  AHA_ASSIGN_OR_RETURN(const StoredFile file, StoredFile::Open(file_path));
-  Locations locations;
-  for (const StoredTensor& tensor : file.tensors()) {
-    locations[tensor.name] = {&file, &tensor};
-  }
-  return Assemble(locations, file_path, config, dtype);
+  AHA_ASSIGN_OR_RETURN(const StoredModel model, OpenModel(path));
+  return Assemble(model, config, dtype);
 }
 
 }  // namespace aha
