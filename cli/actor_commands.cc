@@ -54,6 +54,16 @@ int AskLocal(const ActorFlags& flags, const std::string& request,
 }
 
 int Drain(const ActorFlags& flags) {
+  // The supervisor of a local cluster would start it again.
+  if (flags.target.admin.address.empty()) {
+    const absl::StatusOr<RunDirectory> run = flags.target.Run();
+    if (run.ok() && AskSupervisor(run->path(), "actor remove " + flags.actor,
+                                  kSupervisorDeadline)
+                        .ok()) {
+      std::printf("actor/%s draining\n", flags.actor.c_str());
+      return kExitDone;
+    }
+  }
   const absl::StatusOr<std::unique_ptr<AdminClient>> client =
       flags.target.Connect();
   if (!client.ok()) return Report(client.status());

@@ -42,17 +42,18 @@ ExitDecision RestartPolicy::OnExit(absl::string_view name, ProcessRole role,
     return {ExitAction::kStopAll, absl::ZeroDuration(),
             absl::StrCat("the job cannot go on without the ", RoleName(role))};
   }
-  if (exit.Clean()) return {};
   auto found = deaths_.find(name);
   if (found == deaths_.end()) found = deaths_.emplace(name, 0).first;
   const int deaths = ++found->second;
   if (deaths > options_.limit) {
     return {ExitAction::kStopAll, absl::ZeroDuration(),
-            absl::StrCat("it died ", deaths, " times without a step between")};
+            absl::StrCat("it ended ", deaths, " times without a step between")};
   }
   const absl::Duration delay =
-      std::min(options_.longest_delay,
-               options_.first_delay * (int64_t{1} << std::min(deaths - 1, 20)));
+      exit.Clean() ? options_.clean_delay
+                   : std::min(options_.longest_delay,
+                              options_.first_delay *
+                                  (int64_t{1} << std::min(deaths - 1, 20)));
   return {ExitAction::kRestart, delay,
           absl::StrCat("restart ", deaths, " of ", options_.limit, " in ",
                        absl::FormatDuration(delay))};

@@ -1,7 +1,9 @@
 // What the supervisor does when a process of a local cluster ends.
 //
-// An actor or a reward replica is restarted, later each time, until it died
-// `limit` times with no step in between.  Without the coordinator or a learner
+// An actor or a reward replica is restarted, later each time, until it ended
+// `limit` times with no step in between: also after exit code 0, which somebody
+// else's SIGTERM makes, if the job goes on (who was told to leave is the
+// supervisor's to know).  Without the coordinator or a learner
 // the job cannot go on.  Exit code 78 means that a restart would only repeat
 // the refusal.
 //
@@ -35,6 +37,8 @@ inline constexpr int kExitRefused = 78;
 struct RestartOptions {
   absl::Duration first_delay = absl::Milliseconds(100);
   absl::Duration longest_delay = absl::Seconds(5);
+  // After exit code 0.  Members leave before the end of the job is seen here.
+  absl::Duration clean_delay = absl::Seconds(1);
   // About 20 s of trying, which rides out what passes by itself.
   int limit = 8;
 };

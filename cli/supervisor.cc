@@ -245,6 +245,8 @@ void Supervisor::OnExit(Process* process, const ProcessExit& exit) {
       return;
     case ExitAction::kRestart:
       process->restart_at = clock_() + decision.delay;
+      // Most often it is the end of the job, which is soon known.
+      if (exit.Clean()) return;
       on_event_("died", process->name,
                 absl::StrCat(exit.Describe(), "; ", decision.reason));
       return;

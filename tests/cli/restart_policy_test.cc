@@ -13,6 +13,7 @@ constexpr ProcessExit kKilled{.code = 0, .signal = 9};
 RestartPolicy NewPolicy() {
   return RestartPolicy({.first_delay = absl::Seconds(1),
                         .longest_delay = absl::Seconds(5),
+                        .clean_delay = absl::Seconds(3),
                         .limit = 4});
 }
 
@@ -68,10 +69,13 @@ TEST(RestartPolicyTest, ARefusalIsNotRetried) {
             ExitAction::kStopAll);
 }
 
-TEST(RestartPolicyTest, LeavingInOrderIsNoDeath) {
+TEST(RestartPolicyTest, OneThatLeftWhileTheJobRunsIsRestartedNotAtOnce) {
   RestartPolicy policy = NewPolicy();
-  EXPECT_EQ(policy.OnExit("actor-0", ProcessRole::kActor, {.code = 0}).action,
-            ExitAction::kForget);
+  for (ProcessRole role : {ProcessRole::kActor, ProcessRole::kReward}) {
+    const ExitDecision decision = policy.OnExit("x", role, {.code = 0});
+    EXPECT_EQ(decision.action, ExitAction::kRestart);
+    EXPECT_EQ(decision.delay, absl::Seconds(3));
+  }
 }
 
 TEST(RestartPolicyTest, EndsAreDescribedByCodeOrSignal) {
