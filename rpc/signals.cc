@@ -33,6 +33,8 @@ struct SignalWatcher::State {
 SignalWatcher::SignalWatcher(std::function<void(int)> on_signal)
     : state_(std::make_unique<State>()) {
   signal(SIGPIPE, SIG_IGN);
+  // A file that reaches its limit is an error, as a full disk is.
+  signal(SIGXFSZ, SIG_IGN);
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
