@@ -1,8 +1,11 @@
 #include "tests/integration/local_cluster.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -114,6 +117,43 @@ nlohmann::json LocalCluster::Summary() const {
 std::string LocalCluster::Output() const {
   return ReadFileOrEmpty(directory_ + ".out");
 }
+
+Service::Service(const std::vector<std::string>& argv,
+                 const std::string& output)
+    : pid_(Spawn(argv, output)) {}
+
+Service::~Service() {
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+}
+
+std::string AwaitEndpoint(const std::string& directory) {
+  std::string address;
+  Eventually(
+      [&] {
+        const nlohmann::json file = nlohmann::json::parse(
+            ReadFileOrEmpty(directory + "/endpoint.json"), nullptr, false);
+        if (file.is_object()) address = file.value("address", "");
+        return !address.empty();
+      },
+      absl::Seconds(10));
+  return address;
+}
+
+TakenPort::TakenPort() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(at);
+  if (bind(fd_, reinterpret_cast<sockaddr*>(&at), size) != 0 ||
+      listen(fd_, 1) != 0 ||
+      getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) != 0) {
+    return;
+  }
+  address_ = absl::StrCat("127.0.0.1:", ntohs(at.sin_port));
+}
+
+TakenPort::~TakenPort() { close(fd_); }
 
 CommandResult RunCommand(const std::vector<std::string>& argv,
                          absl::Duration limit) {

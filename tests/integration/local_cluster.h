@@ -70,6 +70,36 @@ class LocalCluster {
   int status_ = 0;
 };
 
+// One service by itself, output to a file; killed at the end.
+class Service {
+ public:
+  Service(const std::vector<std::string>& argv, const std::string& output);
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+ private:
+  const pid_t pid_;
+};
+
+// Where the coordinator of the run directory serves; "" if it does not within
+// some seconds.
+std::string AwaitEndpoint(const std::string& directory);
+
+// A port of the loopback that somebody listens at.
+class TakenPort {
+ public:
+  TakenPort();
+  ~TakenPort();
+  TakenPort(const TakenPort&) = delete;
+  TakenPort& operator=(const TakenPort&) = delete;
+  const std::string& address() const { return address_; }
+
+ private:
+  int fd_ = -1;
+  std::string address_;
+};
+
 // Runs a command to its end; its exit code and what it wrote to stdout+stderr.
 struct CommandResult {
   int exit_code = 0;
