@@ -5,6 +5,7 @@
 #include "aha/v1/admin.pb.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "coordinator/membership.h"
 #include "rpc/client.h"
 
 namespace aha::cli {
@@ -67,22 +68,9 @@ JobView FromWire(const v1::JobStatus& wire) {
   return job;
 }
 
-const char* RoleText(v1::Role role) {
-  switch (role) {
-    case v1::ROLE_ACTOR:
-      return "actor";
-    case v1::ROLE_REWARD:
-      return "reward";
-    case v1::ROLE_LEARNER:
-      return "learner";
-    default:
-      return "unknown";
-  }
-}
-
 MemberView FromWire(const v1::Member& wire) {
   MemberView member;
-  member.role = RoleText(wire.role());
+  member.role = coordinator::RoleName(wire.role());
   member.name = wire.name();
   member.address = wire.address();
   member.metrics_address = wire.metrics_address();
