@@ -26,6 +26,7 @@ absl::Status FileError(absl::string_view what, const std::string& path,
     case EFBIG:
       return absl::ResourceExhaustedError(text);
     case ENOENT:
+    case ENOTDIR:
       return absl::NotFoundError(text);
     case EACCES:
     case EPERM:
@@ -77,7 +78,8 @@ absl::Status FileWriter::Close() {
 }
 
 absl::StatusOr<FileReader> FileReader::Open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK a pipe would keep us until somebody writes to it.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return FileError("cannot open", path, errno);
   struct stat info;
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -91,16 +93,24 @@ absl::StatusOr<FileReader> FileReader::Open(const std::string& path) {
 FileReader::FileReader(FileReader&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       path_(std::move(other.path_)),
-      size_(other.size_) {}
+      size_(other.size_),
+      next_(other.next_) {}
 
 FileReader::~FileReader() {
   if (fd_ >= 0) ::close(fd_);
 }
 
 absl::Status FileReader::Read(void* data, size_t size) {
+  AHA_RETURN_IF_ERROR(ReadAt(next_, data, size));
+  next_ += size;
+  return absl::OkStatus();
+}
+
+absl::Status FileReader::ReadAt(uint64_t offset, void* data,
+                                size_t size) const {
   char* to = static_cast<char*>(data);
   while (size > 0) {
-    const ssize_t got = ::read(fd_, to, size);
+    const ssize_t got = ::pread(fd_, to, size, static_cast<off_t>(offset));
     if (got < 0) {
       if (errno == EINTR) continue;
       return FileError("cannot read", path_, errno);
@@ -110,6 +120,7 @@ absl::Status FileReader::Read(void* data, size_t size) {
           absl::StrCat(path_, " ends ", size, " bytes too early"));
     }
     to += got;
+    offset += static_cast<uint64_t>(got);
     size -= static_cast<size_t>(got);
   }
   return absl::OkStatus();
@@ -139,12 +150,15 @@ namespace {
 
 enum class Sync { kNo, kYes };
 
-absl::Status WriteAndRename(const std::string& path, absl::string_view content,
+absl::Status WriteAndRename(const std::string& path,
+                            absl::Span<const absl::string_view> pieces,
                             Sync sync) {
   const std::string temporary = absl::StrCat(path, ".tmp");
   const absl::Status written = [&]() -> absl::Status {
     AHA_ASSIGN_OR_RETURN(FileWriter file, FileWriter::Create(temporary));
-    AHA_RETURN_IF_ERROR(file.Write(content.data(), content.size()));
+    for (const absl::string_view piece : pieces) {
+      AHA_RETURN_IF_ERROR(file.Write(piece.data(), piece.size()));
+    }
     return sync == Sync::kYes ? file.Finish() : file.Close();
   }();
   if (!written.ok()) {
@@ -162,12 +176,17 @@ absl::Status WriteAndRename(const std::string& path, absl::string_view content,
 }  // namespace
 
 absl::Status ReplaceFile(const std::string& path, absl::string_view content) {
-  return WriteAndRename(path, content, Sync::kNo);
+  return WriteAndRename(path, {&content, 1}, Sync::kNo);
 }
 
 absl::Status WriteFileDurably(const std::string& path,
                               absl::string_view content) {
-  AHA_RETURN_IF_ERROR(WriteAndRename(path, content, Sync::kYes));
+  return WriteFileDurably(path, absl::MakeConstSpan(&content, 1));
+}
+
+absl::Status WriteFileDurably(const std::string& path,
+                              absl::Span<const absl::string_view> pieces) {
+  AHA_RETURN_IF_ERROR(WriteAndRename(path, pieces, Sync::kYes));
   const std::string directory =
       std::filesystem::path(path).parent_path().string();
   return SyncPath(directory.empty() ? "." : directory);
@@ -182,6 +201,13 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
   }
   std::string text(file.size(), '\0');
   AHA_RETURN_IF_ERROR(file.Read(text.data(), text.size()));
+  return text;
+}
+
+absl::StatusOr<std::string> ReadFileIfThere(const std::string& path,
+                                            uint64_t limit) {
+  absl::StatusOr<std::string> text = ReadWholeFile(path, limit);
+  if (absl::IsNotFound(text.status())) return "";
   return text;
 }
 

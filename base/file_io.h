@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "base/hash.h"
 
 namespace aha {
@@ -39,17 +40,22 @@ class FileWriter {
   std::string path_;
 };
 
-// Reads front to back.  Thread-compatible.
+// Reads a regular file, front to back or at any place.  Thread-compatible.
 class FileReader {
  public:
+  // INVALID_ARGUMENT: it is not a regular file.  Waits for nobody, not even
+  // for the writer of a pipe.
   static absl::StatusOr<FileReader> Open(const std::string& path);
   ~FileReader();
   FileReader(FileReader&& other) noexcept;
   FileReader& operator=(FileReader&&) = delete;
 
-  uint64_t size() const { return size_; }
+  const std::string& path() const { return path_; }
+  uint64_t size() const { return size_; }  // When it was opened.
   // Fills `data` wholly; DATA_LOSS at the end of the file.
   absl::Status Read(void* data, size_t size);
+  // The same from byte `offset` on; Read goes on where it was.
+  absl::Status ReadAt(uint64_t offset, void* data, size_t size) const;
 
  private:
   FileReader(int fd, std::string path, uint64_t size)
@@ -57,6 +63,7 @@ class FileReader {
   int fd_;
   std::string path_;
   uint64_t size_;
+  uint64_t next_ = 0;  // Where Read goes on.
 };
 
 // Temporary file and rename: readers see the old or the new content whole.
@@ -64,9 +71,15 @@ absl::Status ReplaceFile(const std::string& path, absl::string_view content);
 // Temporary file, fsync, rename, fsync of the directory.
 absl::Status WriteFileDurably(const std::string& path,
                               absl::string_view content);
+// The same of pieces that stand in several places, one after the other.
+absl::Status WriteFileDurably(const std::string& path,
+                              absl::Span<const absl::string_view> pieces);
 // At most `limit` bytes; a larger file is an error.
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
                                           uint64_t limit);
+// The same, but empty if there is no such file.
+absl::StatusOr<std::string> ReadFileIfThere(const std::string& path,
+                                            uint64_t limit);
 // fsync of a file or directory that somebody else wrote.
 absl::Status SyncPath(const std::string& path);
 // Of several at once, so that the file system may commit them together.

@@ -20,10 +20,28 @@ constexpr char kUsagePayload[] = "aha/usage";
 // Two million token ids and their log-probabilities.
 constexpr size_t kMaxLineBytes = 64 << 20;
 
+// The next line, without its end; at most a chunk more than kMaxLineBytes of
+// it, so that a file without line ends does not fill the memory.
+bool NextLine(std::istream& in, std::string* line) {
+  constexpr size_t kChunk = 1 << 16;
+  line->clear();
+  char chunk[kChunk];
+  while (line->size() <= kMaxLineBytes) {
+    in.getline(chunk, kChunk);
+    const size_t got = static_cast<size_t>(in.gcount());
+    const bool full = in.fail() && got == kChunk - 1;
+    // A line's end is counted, but not stored.
+    line->append(chunk, got - (in.good() ? 1 : 0));
+    if (!full) return in.good() || got > 0 || !line->empty();
+    in.clear(in.rdstate() & ~std::ios::failbit);
+  }
+  return true;
+}
+
 absl::StatusOr<Json> ParseObject(const std::string& line) {
   if (line.size() > kMaxLineBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "must have at most ", kMaxLineBytes, " bytes, got ", line.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("must have at most ", kMaxLineBytes, " bytes, got more"));
   }
   Json object = Json::parse(line, nullptr, false);
   if (!object.is_object()) {
@@ -112,14 +130,15 @@ absl::Status ForEachLine(
   std::ifstream file;
   if (path != "-") {
     file.open(path, std::ios::binary);
-    if (!file || std::filesystem::is_directory(path)) {
+    std::error_code error;
+    if (!file || std::filesystem::is_directory(path, error)) {
       return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
     }
   }
   std::istream& in = path == "-" ? std::cin : file;
   std::string line;
   int64_t number = 0;
-  while (std::getline(in, line)) {
+  while (NextLine(in, &line)) {
     ++number;
     if (absl::StripAsciiWhitespace(line).empty()) continue;
     absl::StatusOr<Json> object = ParseObject(line);

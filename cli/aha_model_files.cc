@@ -1,11 +1,10 @@
 // inspect, import, export, certify.
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "cli/aha_model_common.h"
 #include "cli/text.h"
@@ -17,8 +16,9 @@ namespace {
 
 // The number format that a directory's config.json declares; bf16 if none.
 DType DeclaredDType(const std::string& directory) {
-  std::ifstream file(directory + "/config.json", std::ios::binary);
-  const Json config = Json::parse(file, nullptr, false);
+  const std::string text =
+      ReadFileIfThere(directory + "/config.json", 1 << 20).value_or("");
+  const Json config = Json::parse(text, nullptr, false);
   std::string declared = TextOr(config, "torch_dtype", "");
   if (declared.empty()) declared = TextOr(config, "dtype", "");
   return declared == "float32" ? DType::kF32 : DType::kBf16;

@@ -2,12 +2,11 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
 
@@ -301,14 +300,9 @@ absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
 }
 
 absl::StatusOr<ModelConfig> ModelConfig::Load(const std::string& directory) {
-  const std::string path = absl::StrCat(directory, "/config.json");
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  }
-  std::string text(kMaxConfigBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
+  AHA_ASSIGN_OR_RETURN(
+      const std::string text,
+      ReadWholeFile(absl::StrCat(directory, "/config.json"), kMaxConfigBytes));
   absl::StatusOr<ModelConfig> config = Parse(text);
   if (config.ok()) return config;
   return absl::Status(config.status().code(),

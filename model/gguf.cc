@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/file_io.h"
 #include "base/status.h"
 
 namespace aha {
@@ -58,11 +59,9 @@ class GgufFile::Mapping {
  public:
   static absl::StatusOr<std::unique_ptr<Mapping>> Open(
       const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-      const int error = errno;
-      return absl::ErrnoToStatus(error, absl::StrCat(path, ": open"));
-    }
+    // Without O_NONBLOCK a pipe would keep us until somebody writes to it.
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return FileError("cannot open", path, errno);
     std::unique_ptr<Mapping> mapping(new Mapping(fd));
     struct stat status = {};
     if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -73,8 +72,7 @@ class GgufFile::Mapping {
     mapping->data_ =
         ::mmap(nullptr, mapping->size_, PROT_READ, MAP_PRIVATE, fd, 0);
     if (mapping->data_ == MAP_FAILED) {
-      const int error = errno;
-      return absl::ErrnoToStatus(error, absl::StrCat(path, ": mmap"));
+      return FileError("cannot map", path, errno);
     }
     return mapping;
   }

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -20,18 +19,6 @@ T Load(const char* from) {
   T value;
   std::memcpy(&value, from, sizeof value);
   return value;
-}
-
-float HalfToFloat(uint16_t half) {
-  const float sign = (half & 0x8000) != 0 ? -1.0f : 1.0f;
-  const int exponent = (half >> 10) & 0x1F;
-  const int mantissa = half & 0x3FF;
-  if (exponent == 0x1F) {
-    return mantissa != 0 ? std::nanf("") : sign * INFINITY;
-  }
-  if (exponent == 0)
-    return sign * std::ldexp(static_cast<float>(mantissa), -24);
-  return sign * std::ldexp(static_cast<float>(mantissa | 0x400), exponent - 25);
 }
 
 // Low nibbles are the block's first half, high nibbles its second.

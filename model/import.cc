@@ -3,13 +3,11 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "model/tokenizer.h"
 #include "model/tokenizer_bytes.h"
@@ -20,6 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// The largest known tokenizer.json has 33 MB.
+constexpr uint64_t kMaxTextBytes = 256 << 20;
+
 absl::Status InFile(const absl::Status& status, const std::string& path) {
   if (status.ok()) return status;
   return absl::Status(status.code(),
@@ -27,34 +28,12 @@ absl::Status InFile(const absl::Status& status, const std::string& path) {
 }
 
 absl::Status FromError(std::error_code error, const std::string& path) {
-  return absl::ErrnoToStatus(error.value(), path);
-}
-
-absl::StatusOr<std::string> ReadText(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  if (!file.good() && !file.eof()) {
-    return absl::NotFoundError(absl::StrCat(path.string(), ": cannot be read"));
-  }
-  return text;
-}
-
-absl::StatusOr<std::string> ReadTextIfThere(const fs::path& path) {
-  std::error_code error;
-  if (!fs::exists(path, error)) return "";
-  return ReadText(path);
+  return FileError("cannot write", path, error.value());
 }
 
 absl::Status WriteText(const std::string& text, const fs::path& path) {
   if (text.empty()) return absl::OkStatus();
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(path.string(), ": cannot be written (disk full?)"));
-  }
-  return absl::OkStatus();
+  return ReplaceFile(path.string(), text);
 }
 
 std::string GenerationConfig(const ModelConfig& config) {
@@ -103,14 +82,14 @@ absl::StatusOr<ModelFiles> ReadHuggingFace(const fs::path& directory,
         ": config.json: vocab_size must cover tokenizer.json's ",
         tokenizer->vocab_size(), " tokens, got ", config.vocab_size));
   }
-  AHA_ASSIGN_OR_RETURN(std::string tokenizer_json,
-                       ReadText(directory / "tokenizer.json"));
+  const auto read = [&](const char* name) {
+    return ReadFileIfThere((directory / name).string(), kMaxTextBytes);
+  };
+  AHA_ASSIGN_OR_RETURN(std::string tokenizer_json, read("tokenizer.json"));
   AHA_ASSIGN_OR_RETURN(std::string tokenizer_config,
-                       ReadTextIfThere(directory / "tokenizer_config.json"));
-  AHA_ASSIGN_OR_RETURN(std::string jinja,
-                       ReadTextIfThere(directory / "chat_template.jinja"));
-  AHA_ASSIGN_OR_RETURN(std::string generation,
-                       ReadTextIfThere(directory / "generation_config.json"));
+                       read("tokenizer_config.json"));
+  AHA_ASSIGN_OR_RETURN(std::string jinja, read("chat_template.jinja"));
+  AHA_ASSIGN_OR_RETURN(std::string generation, read("generation_config.json"));
   AHA_ASSIGN_OR_RETURN(Parameters parameters,
                        ReadSafetensors(weights.string(), config, dtype));
   return ModelFiles{config,

@@ -1,21 +1,14 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <map>
-#include <optional>
-#include <sstream>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "model/parameters.h"
 #include "model/safetensors.h"
@@ -27,11 +20,6 @@ namespace {
 constexpr int64_t kChunkBytes = 4 << 20;
 constexpr int64_t kMaxIndexBytes = 64 << 20;
 
-absl::Status FileError(const std::string& path, const char* call) {
-  const int error = errno;
-  return absl::ErrnoToStatus(error, absl::StrCat(path, ": ", call));
-}
-
 absl::Status InFile(const std::string& path, const absl::Status& status) {
   if (status.ok()) return status;
   return absl::Status(status.code(),
@@ -42,98 +30,45 @@ absl::Status InFile(const std::string& path, const absl::Status& status) {
 class StoredFile {
  public:
   static absl::StatusOr<StoredFile> Open(const std::string& path);
-  StoredFile(StoredFile&& other) noexcept
-      : path_(std::move(other.path_)),
-        fd_(std::exchange(other.fd_, -1)),
-        data_at_(other.data_at_),
-        tensors_(std::move(other.tensors_)) {}
-  StoredFile& operator=(StoredFile&&) = delete;
-  ~StoredFile() {
-    if (fd_ >= 0) ::close(fd_);
-  }
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
   const std::vector<StoredTensor>& tensors() const { return tensors_; }
   // Reads [begin, begin + size) of the data.
   absl::Status Read(uint64_t begin, void* out, size_t size) const {
-    return ReadAt(data_at_ + begin, out, size);
+    return file_.ReadAt(data_at_ + begin, out, size);
   }
 
  private:
-  StoredFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  explicit StoredFile(FileReader file) : file_(std::move(file)) {}
   absl::Status ReadHeader();
-  absl::Status ReadAt(uint64_t offset, void* out, size_t size) const;
 
-  std::string path_;
-  int fd_;
+  FileReader file_;
   uint64_t data_at_ = 0;
   std::vector<StoredTensor> tensors_;
 };
 
 absl::StatusOr<StoredFile> StoredFile::Open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return FileError(path, "open");
-  StoredFile file(path, fd);
+  AHA_ASSIGN_OR_RETURN(FileReader reader, FileReader::Open(path));
+  StoredFile file(std::move(reader));
   AHA_RETURN_IF_ERROR(InFile(path, file.ReadHeader()));
   return file;
 }
 
 absl::Status StoredFile::ReadHeader() {
-  struct stat info {};
-  if (::fstat(fd_, &info) != 0) return FileError(path_, "fstat");
-  if (!S_ISREG(info.st_mode)) {
-    return absl::InvalidArgumentError("must be a regular file");
-  }
-  const uint64_t file_bytes = static_cast<uint64_t>(info.st_size);
-  if (file_bytes < 8) {
+  if (file_.size() < 8) {
     return absl::InvalidArgumentError(
-        absl::StrCat("must have at least 8 bytes, found ", file_bytes));
+        absl::StrCat("must have at least 8 bytes, found ", file_.size()));
   }
   uint8_t bytes[8];
-  AHA_RETURN_IF_ERROR(ReadAt(0, bytes, sizeof(bytes)));
+  AHA_RETURN_IF_ERROR(file_.Read(bytes, sizeof(bytes)));
   AHA_ASSIGN_OR_RETURN(const uint64_t length,
-                       SafetensorsHeaderLength(bytes, file_bytes));
+                       SafetensorsHeaderLength(bytes, file_.size()));
   std::string json(length, '\0');
-  AHA_RETURN_IF_ERROR(ReadAt(8, json.data(), json.size()));
+  AHA_RETURN_IF_ERROR(file_.Read(json.data(), json.size()));
   data_at_ = 8 + length;
   AHA_ASSIGN_OR_RETURN(tensors_,
-                       ParseSafetensorsHeader(json, file_bytes - data_at_));
+                       ParseSafetensorsHeader(json, file_.size() - data_at_));
   return absl::OkStatus();
-}
-
-absl::Status StoredFile::ReadAt(uint64_t offset, void* out, size_t size) const {
-  char* at = static_cast<char*>(out);
-  while (size > 0) {
-    const ssize_t got = ::pread(fd_, at, size, static_cast<off_t>(offset));
-    if (got < 0) {
-      if (errno == EINTR) continue;
-      return FileError(path_, "read");
-    }
-    if (got == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("must not shrink while it is read, found its end at "
-                       "byte ",
-                       offset));
-    }
-    at += got;
-    offset += static_cast<uint64_t>(got);
-    size -= static_cast<size_t>(got);
-  }
-  return absl::OkStatus();
-}
-
-float HalfToFloat(uint16_t half) {
-  const uint32_t sign = uint32_t{half} >> 15 << 31;
-  const uint32_t exponent = half >> 10 & 31;
-  const uint32_t mantissa = half & 1023;
-  if (exponent == 31) {
-    return std::bit_cast<float>(sign | 0x7f800000 | mantissa << 13);
-  }
-  if (exponent == 0) {  // Zero or denormal: exact in float.
-    const float value = static_cast<float>(mantissa) * 0x1p-24f;
-    return sign != 0 ? -value : value;
-  }
-  return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
 void Store(float value, float* out) { *out = value; }
@@ -280,8 +215,7 @@ absl::StatusOr<Parameters> Assemble(const StoredModel& model,
     const Location& at = locations.at(want.name);
     char* out = static_cast<char*>(parameters.data()) +
                 want.offset * static_cast<int64_t>(SizeOf(dtype));
-    AHA_RETURN_IF_ERROR(
-        InFile(at.file->path(), ReadTensor(*at.file, *at.tensor, dtype, out)));
+    AHA_RETURN_IF_ERROR(ReadTensor(*at.file, *at.tensor, dtype, out));
   }
   for (const auto& [name, at] : locations) {
     if (known.contains(name)) continue;
@@ -293,18 +227,8 @@ absl::StatusOr<Parameters> Assemble(const StoredModel& model,
 // weight_map of model.safetensors.index.json: tensor name -> file name.
 absl::StatusOr<std::map<std::string, std::string>> ReadWeightMap(
     const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream)
-    return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  std::string text;
-  std::vector<char> chunk(kChunkBytes);
-  while (stream.read(chunk.data(), kChunkBytes), stream.gcount() > 0) {
-    text.append(chunk.data(), static_cast<size_t>(stream.gcount()));
-    if (text.size() > kMaxIndexBytes) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path, ": must be at most ", kMaxIndexBytes, " bytes, found more"));
-    }
-  }
+  AHA_ASSIGN_OR_RETURN(const std::string text,
+                       ReadWholeFile(path, kMaxIndexBytes));
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object() || !json.contains("weight_map") ||
       !json["weight_map"].is_object()) {

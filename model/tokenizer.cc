@@ -1,13 +1,11 @@
 #include "model/tokenizer.h"
 
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "model/chat_template.h"
 #include "model/tokenizer_added.h"
@@ -20,7 +18,7 @@ namespace aha {
 namespace {
 
 // The largest known tokenizer.json has 33 MB.
-constexpr uintmax_t kMaxFileBytes = 256 << 20;
+constexpr uint64_t kMaxFileBytes = 256 << 20;
 
 // What one id decodes to.
 struct Piece {
@@ -33,25 +31,6 @@ absl::Status InFile(const absl::Status& status, absl::string_view file) {
   if (status.ok()) return status;
   return absl::Status(status.code(),
                       absl::StrCat(file, ": ", status.message()));
-}
-
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  std::error_code error;
-  const uintmax_t size = std::filesystem::file_size(path, error);
-  if (error) {
-    return absl::NotFoundError(
-        absl::StrCat(path, ": cannot be read: ", error.message()));
-  }
-  if (size > kMaxFileBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": must have at most ", kMaxFileBytes, " bytes, got ", size));
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  if (!file.good() && !file.eof()) {
-    return absl::UnavailableError(absl::StrCat(path, ": reading failed"));
-  }
-  return text;
 }
 
 std::vector<Piece> MakePieces(const TokenizerSpec& spec) {
@@ -166,19 +145,21 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(
     const std::string& directory) {
-  const std::filesystem::path root(directory);
+  const auto path = [&](const char* name) {
+    return absl::StrCat(directory, "/", name);
+  };
   AHA_ASSIGN_OR_RETURN(const std::string json,
-                       ReadText(root / "tokenizer.json"));
-  std::string config;
-  if (std::filesystem::exists(root / "tokenizer_config.json")) {
-    AHA_ASSIGN_OR_RETURN(config, ReadText(root / "tokenizer_config.json"));
-  }
+                       ReadWholeFile(path("tokenizer.json"), kMaxFileBytes));
+  AHA_ASSIGN_OR_RETURN(
+      const std::string config,
+      ReadFileIfThere(path("tokenizer_config.json"), kMaxFileBytes));
   absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Parse(json, config);
   if (!tokenizer.ok()) return InFile(tokenizer.status(), directory);
   // Newer files hold the template beside the configuration.
-  if (std::filesystem::exists(root / "chat_template.jinja")) {
-    AHA_ASSIGN_OR_RETURN(const std::string jinja,
-                         ReadText(root / "chat_template.jinja"));
+  AHA_ASSIGN_OR_RETURN(
+      const std::string jinja,
+      ReadFileIfThere(path("chat_template.jinja"), kMaxFileBytes));
+  if (!jinja.empty()) {
     (*tokenizer)->impl_->chat = ChatTemplate::Recognise(jinja);
   }
   return tokenizer;

@@ -38,6 +38,34 @@ constexpr Bf16 ToBf16(float x) {
   return {static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
 }
 
+// IEEE binary16 (F16 in files), exactly.
+constexpr float HalfToFloat(uint16_t half) {
+  const uint32_t sign = uint32_t{half} >> 15 << 31;
+  const uint32_t exponent = half >> 10 & 31;
+  const uint32_t mantissa = half & 1023;
+  if (exponent == 31) {
+    return std::bit_cast<float>(sign | 0x7f800000 | mantissa << 13);
+  }
+  if (exponent == 0) {  // Zero or denormal: exact in float.
+    const float value = static_cast<float>(mantissa) * 0x1p-24f;
+    return sign != 0 ? -value : value;
+  }
+  return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
+// Element i of an array of `dtype`; Store rounds.
+inline float LoadElement(const void* data, int64_t i, DType dtype) {
+  return dtype == DType::kF32 ? static_cast<const float*>(data)[i]
+                              : ToFloat(static_cast<const Bf16*>(data)[i]);
+}
+inline void StoreElement(void* data, int64_t i, float x, DType dtype) {
+  if (dtype == DType::kF32) {
+    static_cast<float*>(data)[i] = x;
+  } else {
+    static_cast<Bf16*>(data)[i] = ToBf16(x);
+  }
+}
+
 // WithType(dtype, [&]<class T>() { ... }): T is float or Bf16.
 template <class F>
 decltype(auto) WithType(DType dtype, F&& f) {

@@ -3,9 +3,9 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 
+#include "base/file_io.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
@@ -16,9 +16,9 @@ inline std::string GoldenPath(const std::string& name) {
 }
 
 inline std::string FileText(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file.good()) << path;
-  return {std::istreambuf_iterator<char>(file), {}};
+  const absl::StatusOr<std::string> text = ReadWholeFile(path, 1 << 30);
+  EXPECT_TRUE(text.ok()) << text.status();
+  return text.value_or("");
 }
 
 inline nlohmann::json Golden(const std::string& name) {

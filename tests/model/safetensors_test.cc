@@ -2,7 +2,6 @@
 
 #include <cstring>
 #include <fstream>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "base/rng.h"
@@ -10,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "model/parameters.h"
 #include "nlohmann/json.hpp"
+#include "tests/model/golden_files.h"
 #include "tests/model/tiny.h"
 
 namespace aha {
@@ -17,13 +17,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using Json = nlohmann::ordered_json;
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 void WriteFile(const std::string& path, const std::string& bytes) {
   // A file that is truncated is written to the disk at once (ext4).
@@ -88,7 +81,7 @@ TEST_F(SafetensorsTest, SurvivesARoundTrip) {
       const auto read = ReadSafetensors(path, config, dtype);
       ASSERT_TRUE(read.ok()) << read.status();
       EXPECT_TRUE(SameBytes(*read, parameters));
-      const std::string bytes = ReadFile(path);
+      const std::string bytes = FileText(path);
       EXPECT_EQ(WeightsChecksum(parameters),
                 HashBytes(bytes.data(), bytes.size()));
       const auto layout = parameters.shared_layout();
@@ -181,7 +174,7 @@ TEST_F(SafetensorsTest, RefusesAnIndexThatLies) {
   const File file;
   const std::string directory = WriteShards(file);
   const std::string index = directory + "/model.safetensors.index.json";
-  Json map = Json::parse(ReadFile(index));
+  Json map = Json::parse(FileText(index));
   const auto message = [&] {
     WriteFile(index, map.dump());
     return std::string(ReadSafetensors(directory, file.config, DType::kF32)
