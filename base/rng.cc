@@ -1,7 +1,5 @@
 #include "base/rng.h"
 
-#include <cmath>
-
 namespace aha {
 namespace {
 
@@ -55,13 +53,6 @@ Philox4x32 RandomKey::Block(uint64_t i) const {
 float RandomKey::Uniform(uint64_t i) const {
   // Half a step of 2^-23 keeps both ends out.
   return (static_cast<float>(Bits(i) >> 9) + 0.5f) * 0x1p-23f;
-}
-
-float RandomKey::Normal(uint64_t i) const {
-  const double u = Uniform(2 * i);
-  const double v = Uniform(2 * i + 1);
-  return static_cast<float>(std::sqrt(-2.0 * std::log(u)) *
-                            std::cos(6.283185307179586 * v));
 }
 
 }  // namespace aha

@@ -43,8 +43,6 @@ class RandomKey {
   uint32_t Below(uint64_t i, uint32_t n) const {
     return static_cast<uint32_t>((uint64_t{Bits(i)} * n) >> 32);
   }
-  // Standard normal (Box-Muller on numbers 2i and 2i+1).
-  float Normal(uint64_t i) const;
 
  private:
   std::array<uint32_t, 2> key_;

@@ -110,20 +110,4 @@ absl::Status GroupAdvantages(const AdvantageOptions& options,
   return absl::OkStatus();
 }
 
-absl::Status LeaveOneOutAdvantages(absl::Span<const double> rewards,
-                                   absl::Span<float> advantages) {
-  AHA_RETURN_IF_ERROR(CheckGroup(rewards, advantages.size()));
-  if (IsDegenerate(rewards)) {
-    std::fill(advantages.begin(), advantages.end(), 0.0f);
-    return absl::OkStatus();
-  }
-  const double mean = Mean(rewards);
-  const double count = static_cast<double>(rewards.size());
-  for (size_t i = 0; i < rewards.size(); ++i) {
-    advantages[i] =
-        static_cast<float>((rewards[i] - mean) * count / (count - 1));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace aha

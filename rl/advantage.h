@@ -46,8 +46,4 @@ absl::Status GroupAdvantages(const AdvantageOptions& options,
                              double batch_deviation,
                              absl::Span<float> advantages);
 
-// RLOO: advantages[i] = rewards[i] - mean of the others.
-absl::Status LeaveOneOutAdvantages(absl::Span<const double> rewards,
-                                   absl::Span<float> advantages);
-
 }  // namespace aha

@@ -41,13 +41,6 @@ struct PromptOrder {
 // order: its slot is the index.)
 uint64_t PromptIndex(const PromptOrder& order, uint64_t step, uint32_t slot);
 
-// Key of the random numbers of one completion; the number's index in the
-// stream is the token's position in the completion.
-inline RandomKey SampleKey(uint64_t seed, uint32_t stage, uint64_t step,
-                           uint32_t slot, uint32_t sample) {
-  return RandomKey(seed, RandomPurpose::kSampling, stage, step, slot, sample);
-}
-
 struct LearningRateSchedule {
   enum class Type { kConstant, kCosine };
   static absl::StatusOr<Type> ParseType(absl::string_view text);

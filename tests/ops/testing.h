@@ -32,11 +32,16 @@ inline Tolerance ToleranceOf(DType dtype) {
   return {};
 }
 
+// Standard normal numbers (Box-Muller) times `scale`.
 inline std::vector<float> Normal(int64_t count, uint64_t seed,
                                  float scale = 1) {
   const RandomKey key(seed, RandomPurpose::kTest);
   std::vector<float> out(static_cast<size_t>(count));
-  for (size_t i = 0; i < out.size(); ++i) out[i] = scale * key.Normal(i);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const double radius = std::sqrt(-2.0 * std::log(key.Uniform(2 * i)));
+    const double angle = 6.283185307179586 * key.Uniform(2 * i + 1);
+    out[i] = scale * static_cast<float>(radius * std::cos(angle));
+  }
   return out;
 }
 

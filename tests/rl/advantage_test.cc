@@ -8,8 +8,6 @@
 #include <limits>
 #include <vector>
 
-#include "rl/pass_at_k.h"
-
 namespace aha {
 namespace {
 
@@ -46,14 +44,6 @@ TEST(AdvantageTest, AgreesWithTheGoldenVectors) {
   EXPECT_THAT(Advantages(one_of_eight)[7], Near(-.353552));
   EXPECT_THAT(Advantages(one_of_eight, {.ddof = 0})[0], Near(2.645743));
   EXPECT_THAT(Advantages(one_of_eight, {.ddof = 0})[1], Near(-.377963));
-}
-
-TEST(AdvantageTest, LeaveOneOutAgreesWithTheGoldenVectors) {
-  std::vector<float> advantages(4);
-  const std::vector<double> rewards = {1, 0, 0, 1};
-  ASSERT_TRUE(LeaveOneOutAdvantages(rewards, absl::MakeSpan(advantages)).ok());
-  EXPECT_THAT(advantages, ElementsAre(Near(.666667), Near(-.666667),
-                                      Near(-.666667), Near(.666667)));
 }
 
 TEST(AdvantageTest, EqualRewardsGiveExactlyZeroUnderEveryScale) {
@@ -118,16 +108,6 @@ TEST(AdvantageTest, RefusesWhatIsNoGroup) {
   EXPECT_FALSE(
       GroupAdvantages({.ddof = 2}, {1.0, 2.0}, 0, absl::MakeSpan(out)).ok());
   EXPECT_FALSE(ParseScaleRewards("groups").ok());
-}
-
-TEST(PassAtKTest, AgreesWithTheGoldenVectors) {
-  EXPECT_NEAR(PassAtK(10, 3, 1), .3, 1e-12);
-  EXPECT_NEAR(PassAtK(10, 3, 5), .916666667, 1e-9);
-  EXPECT_NEAR(PassAtK(64, 16, 8), .914745844, 1e-9);
-  EXPECT_EQ(PassAtK(4, 0, 2), 0);
-  EXPECT_EQ(PassAtK(5, 5, 1), 1);
-  EXPECT_EQ(PassAtK(64, 1, 64), 1);
-  EXPECT_NEAR(PassAtK(200, 50, 100), 1, 1e-9);
 }
 
 }  // namespace

@@ -85,16 +85,6 @@ TEST(PromptIndexTest, SeedAndStageChangeTheOrder) {
   EXPECT_NE(order(1, 0), order(1, 1));
 }
 
-TEST(SampleKeyTest, EveryIndexMatters) {
-  const std::vector<RandomKey> keys = {
-      SampleKey(1, 2, 3, 4, 5), SampleKey(9, 2, 3, 4, 5),
-      SampleKey(1, 9, 3, 4, 5), SampleKey(1, 2, 9, 4, 5),
-      SampleKey(1, 2, 3, 9, 5), SampleKey(1, 2, 3, 4, 9)};
-  std::set<uint32_t> draws;
-  for (const RandomKey& key : keys) draws.insert(key.Bits(0));
-  EXPECT_EQ(draws.size(), keys.size());
-}
-
 TEST(LearningRateTest, WarmsUpAndStaysConstant) {
   LearningRateSchedule schedule;
   schedule.peak = 1;
