@@ -29,29 +29,34 @@ struct Shape {
 };
 
 Shape Tiny() {
-  ModelConfig c;
-  c.hidden_size = 128;
-  c.intermediate_size = 384;
-  c.num_hidden_layers = 4;
-  c.num_attention_heads = c.num_key_value_heads = 4;
-  c.head_dim = 32;
-  c.vocab_size = 110;
-  c.max_position_embeddings = 512;
-  return {c, 512, 24, 64, 4096};
+  return {.config = {.hidden_size = 128,
+                     .intermediate_size = 384,
+                     .num_hidden_layers = 4,
+                     .num_attention_heads = 4,
+                     .num_key_value_heads = 4,
+                     .head_dim = 32,
+                     .vocab_size = 110,
+                     .max_position_embeddings = 512},
+          .rows = 512,
+          .prompt = 24,
+          .completion = 64,
+          .train_rows = 4096};
 }
 
 Shape SmolLm2() {
-  ModelConfig c;
-  c.hidden_size = 576;
-  c.intermediate_size = 1536;
-  c.num_hidden_layers = 30;
-  c.num_attention_heads = 9;
-  c.num_key_value_heads = 3;
-  c.head_dim = 64;
-  c.vocab_size = 49152;
-  c.max_position_embeddings = 2048;
-  c.rope_theta = 100000;
-  return {c, 64, 64, 64, 1024};
+  return {.config = {.hidden_size = 576,
+                     .intermediate_size = 1536,
+                     .num_hidden_layers = 30,
+                     .num_attention_heads = 9,
+                     .num_key_value_heads = 3,
+                     .head_dim = 64,
+                     .vocab_size = 49152,
+                     .max_position_embeddings = 2048,
+                     .rope_theta = 100000},
+          .rows = 64,
+          .prompt = 64,
+          .completion = 64,
+          .train_rows = 1024};
 }
 
 int Threads() {
@@ -71,11 +76,7 @@ struct Machine {
       state = state * 1664525 + 1013904223;
       const float value =
           (static_cast<float>(state >> 8) * 0x1p-24f - 0.5f) * 0.07f;
-      if (dtype == DType::kF32) {
-        static_cast<float*>(parameters.data())[i] = value;
-      } else {
-        static_cast<Bf16*>(parameters.data())[i] = ToBf16(value);
-      }
+      StoreElement(parameters.data(), i, value, dtype);
     }
     policy = *Policy::Create(shape.config, dtype, &pool);
     if (!policy->Load(parameters).ok()) std::abort();

@@ -1,0 +1,174 @@
+// That the gradient is the derivative, and that following it learns.
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "model/backprop.h"
+#include "ops/adamw.h"
+#include "tests/model/training.h"
+
+namespace aha {
+namespace {
+
+struct GradientCase {
+  bool tied;
+  float temperature;
+};
+
+class GradientTest : public testing::TestWithParam<GradientCase> {};
+
+// The derivative by central differences through LogProbs, for some elements of
+// every tensor.
+TEST_P(GradientTest, AgreesWithFiniteDifferences) {
+  ModelConfig config = TinyConfig();
+  config.tie_word_embeddings = GetParam().tied;
+  Parameters parameters = RandomParameters(config, 3, DType::kF32);
+  // Gains other than 1, so that forgetting one shows.
+  float* data = static_cast<float*>(parameters.data());
+  for (const TensorInfo& info : parameters.layout().tensors()) {
+    if (info.decays) continue;
+    for (int64_t i = 0; i < info.count; ++i) {
+      data[info.offset + i] = 0.8f + 0.03f * static_cast<float>(i);
+    }
+  }
+  const auto sequences = Sequences(config.vocab_size);
+  const GradientSum sum =
+      Gradient(parameters, config, sequences, GetParam().temperature);
+
+  ThreadPool pool(1);
+  const auto policy = MakePolicy(parameters, config, &pool);
+  const auto backprop = Backprop::Create(policy.get());
+  const auto objective = [&] {
+    EXPECT_TRUE(policy->Load(parameters).ok());
+    const auto logprobs =
+        (*backprop)->LogProbs(sequences, GetParam().temperature);
+    double loss = 0;
+    for (size_t i = 0; i < logprobs->size(); ++i) {
+      loss += double{Coefficient(i)} * (*logprobs)[i];
+    }
+    return loss;
+  };
+  double largest = 0;
+  for (const TensorInfo& info : parameters.layout().tensors()) {
+    for (int64_t probe = 0; probe < 7; ++probe) {
+      const int64_t index = info.offset + (info.count - 1) * probe / 6;
+      const float saved = data[index];
+      const float step = 4e-3f;
+      data[index] = saved + step;
+      const double up = objective();
+      data[index] = saved - step;
+      const double down = objective();
+      data[index] = saved;
+      const double want = (up - down) / (2 * double{step});
+      const double got = At(sum, index);
+      largest = std::max(largest, std::fabs(want));
+      EXPECT_NEAR(got, want, 4e-3 + 1e-2 * std::fabs(want))
+          << info.name << " " << index - info.offset;
+    }
+  }
+  EXPECT_GT(largest, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, GradientTest,
+                         testing::Values(GradientCase{true, 1},
+                                         GradientCase{false, 1},
+                                         GradientCase{true, 0.6f}),
+                         [](const auto& info) {
+                           return absl::StrCat(
+                               info.param.tied ? "Tied" : "Untied",
+                               info.param.temperature < 1 ? "Cold" : "");
+                         });
+
+double Cosine(const GradientSum& a, const GradientSum& b,
+              const TensorInfo& info) {
+  double ab = 0, aa = 0, bb = 0;
+  for (int64_t i = info.offset; i < info.offset + info.count; ++i) {
+    ab += At(a, i) * At(b, i);
+    aa += At(a, i) * At(a, i);
+    bb += At(b, i) * At(b, i);
+  }
+  return ab / std::sqrt(aa * bb);
+}
+
+TEST(GradientDirectionTest, Bf16GradientsPointWhereFp32OnesDo) {
+  ModelConfig config = TinyConfig();
+  config.hidden_size = 64;
+  config.head_dim = 16;
+  config.intermediate_size = 96;
+  config.initializer_range = 0.1;
+  const Parameters narrow = RandomParameters(config, 3, DType::kBf16);
+  Parameters wide(narrow.shared_layout(), DType::kF32);
+  for (int64_t i = 0; i < narrow.layout().count(); ++i) {
+    static_cast<float*>(wide.data())[i] =
+        ToFloat(static_cast<const Bf16*>(narrow.data())[i]);
+  }
+  const auto sequences = Sequences(config.vocab_size);
+  const GradientSum a = Gradient(narrow, config, sequences, 1);
+  const GradientSum b = Gradient(wide, config, sequences, 1);
+  for (const TensorInfo& info : narrow.layout().tensors()) {
+    EXPECT_GT(Cosine(a, b, info), 0.99) << info.name;
+  }
+}
+
+class OverfitTest : public testing::TestWithParam<DType> {};
+
+// A plain loop of Accumulate and AdamW learns a micro-batch by heart.
+TEST_P(OverfitTest, LearnsOneMicroBatchByHeart) {
+  ModelConfig config = TinyConfig();
+  config.initializer_range = 0.1;
+  Parameters weights = RandomParameters(config, 3, GetParam());
+  const Parameters start = RandomParameters(config, 3, DType::kF32);
+  const int64_t count = weights.layout().count();
+  std::vector<float> master(static_cast<const float*>(start.data()),
+                            static_cast<const float*>(start.data()) + count);
+  std::vector<float> m(master.size()), v(master.size());
+  ThreadPool pool(2);
+  const auto policy = MakePolicy(weights, config, &pool);
+  const auto backprop = Backprop::Create(policy.get());
+  const auto sequences = Sequences(config.vocab_size);
+  double first = 0, last = 0;
+  for (int64_t step = 1; step <= 120; ++step) {
+    GradientSum sum(weights.shared_layout());
+    double loss = 0;
+    const absl::Status status = (*backprop)->Accumulate(
+        sequences, 1,
+        [&](const TargetScores& scores, absl::Span<float> dloss) {
+          const float weight = -1.0f / static_cast<float>(dloss.size());
+          for (size_t i = 0; i < dloss.size(); ++i) {
+            loss += double{weight} * scores.logprobs[i];
+            dloss[i] = weight;
+          }
+          return absl::OkStatus();
+        },
+        &sum);
+    ASSERT_TRUE(status.ok()) << status;
+    if (step == 1) first = loss;
+    last = loss;
+    ops::AdamW({&pool}, {.sums = sum.sums().data(),
+                         .gradient_scale = 1 / GradientSum::kScale,
+                         .master = master.data(),
+                         .m = m.data(),
+                         .v = v.data(),
+                         .weights = weights.data(),
+                         .count = count,
+                         .dtype = GetParam(),
+                         .learning_rate = 0.01,
+                         .beta1 = 0.9,
+                         .beta2 = 0.95,
+                         .epsilon = 1e-8,
+                         .weight_decay = 0,
+                         .t = step});
+    ASSERT_TRUE(policy->Load(weights).ok());
+  }
+  EXPECT_GT(first, 2.5);
+  EXPECT_LT(last, 0.1);
+}
+
+INSTANTIATE_TEST_SUITE_P(DTypes, OverfitTest,
+                         testing::Values(DType::kF32, DType::kBf16),
+                         [](const auto& info) {
+                           return std::string(NameOf(info.param));
+                         });
+
+}  // namespace
+}  // namespace aha

@@ -1,0 +1,56 @@
+// What the tests of the backward pass share: a micro-batch, a loss, its
+// gradient.
+#pragma once
+
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/model/tiny.h"
+
+namespace aha {
+
+// Three sequences, one longer than a KV block, one without targets between.
+inline std::vector<TrainSequence> Sequences(int64_t vocab) {
+  return {{RandomTokens(1, 9, vocab), 3},
+          {RandomTokens(2, 5, vocab), 5},
+          {RandomTokens(3, 45, vocab), 30},
+          {RandomTokens(4, 2, vocab), 1}};
+}
+
+// L = sum_i c_i logprob_i with fixed c.
+inline float Coefficient(size_t i) {
+  return i % 3 == 0 ? -0.5f : 0.25f + 0.1f * i;
+}
+
+inline absl::Status LinearLoss(const TargetScores& scores,
+                               absl::Span<float> dloss) {
+  EXPECT_EQ(scores.logprobs.size(), dloss.size());
+  EXPECT_EQ(scores.entropies.size(), dloss.size());
+  for (size_t i = 0; i < dloss.size(); ++i) {
+    EXPECT_EQ(dloss[i], 0);
+    dloss[i] = Coefficient(i);
+  }
+  return absl::OkStatus();
+}
+
+inline GradientSum Gradient(const Parameters& parameters,
+                            const ModelConfig& config,
+                            const std::vector<TrainSequence>& sequences,
+                            float temperature,
+                            const LossFunction& loss = LinearLoss) {
+  ThreadPool pool(2);
+  const auto policy = MakePolicy(parameters, config, &pool);
+  const auto backprop = Backprop::Create(policy.get());
+  GradientSum sum(parameters.shared_layout());
+  const absl::Status status =
+      (*backprop)->Accumulate(sequences, temperature, loss, &sum);
+  EXPECT_TRUE(status.ok()) << status;
+  return sum;
+}
+
+inline double At(const GradientSum& sum, int64_t index) {
+  return static_cast<double>(sum.sums()[static_cast<size_t>(index)]) /
+         GradientSum::kScale;
+}
+
+}  // namespace aha
