@@ -200,7 +200,8 @@ void Backprop::Impl::Score(const TrainingBatch& batch, const float* x,
                 x + batch.target_rows[static_cast<size_t>(t)] * hidden,
                 static_cast<size_t>(hidden) * sizeof(*x));
   }
-  transformer.FinalNorm(scores.x, targets, scores.norm, scores.inv_rms);
+  transformer.Norm(scores.x, targets, transformer.final_norm(), scores.norm,
+                   scores.inv_rms);
   ops::HeadScore(transformer.context(), {.x = scores.norm,
                                          .head = &transformer.head(),
                                          .rows = targets,

@@ -91,13 +91,8 @@ std::vector<float> Certifier::RandomFloats(int64_t count, float scale) {
 std::vector<char> Certifier::Random(int64_t count, float scale) {
   const std::vector<float> values = RandomFloats(count, scale);
   std::vector<char> bytes(values.size() * SizeOf(dtype_));
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (dtype_ == DType::kF32) {
-      std::memcpy(&bytes[4 * i], &values[i], 4);
-    } else {
-      const Bf16 rounded = ToBf16(values[i]);
-      std::memcpy(&bytes[2 * i], &rounded, 2);
-    }
+  for (int64_t i = 0; i < count; ++i) {
+    StoreElement(bytes.data(), i, values[static_cast<size_t>(i)], dtype_);
   }
   return bytes;
 }

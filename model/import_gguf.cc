@@ -192,11 +192,7 @@ absl::Status CopyTensor(const GgufFile& file, const ModelConfig& config,
             absl::StrCat("tensor ", name, " must be finite, got ", values[i],
                          " at ", from * cols + i));
       }
-      if (parameters->dtype() == DType::kF32) {
-        static_cast<float*>(parameters->data())[to + i] = values[i];
-      } else {
-        static_cast<Bf16*>(parameters->data())[to + i] = ToBf16(values[i]);
-      }
+      StoreElement(parameters->data(), to + i, values[i], parameters->dtype());
     }
   }
   return absl::OkStatus();

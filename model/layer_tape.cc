@@ -124,20 +124,9 @@ const LayerTape::Kept& LayerTape::Restore(int64_t layer,
     transformer_.RunLayer(layer, batch, x_, b);
     return kept;
   }
-  const auto norm = [&](const float* x, const std::vector<float>& gamma,
-                        void* y) {
-    ops::RmsNorm(transformer_.context(),
-                 {.x = x,
-                  .gamma = gamma.data(),
-                  .y = y,
-                  .inv_rms = nullptr,
-                  .rows = rows,
-                  .cols = c.hidden_size,
-                  .eps = static_cast<float>(c.rms_norm_eps),
-                  .dtype = transformer_.dtype()});
-  };
-  norm(kept.input, transformer_.layer(layer).input_norm, b.norm);
-  norm(b.mlp_input, transformer_.layer(layer).mlp_norm, b.mlp_norm);
+  const Layer& weights = transformer_.layer(layer);
+  transformer_.Norm(kept.input, rows, weights.input_norm, b.norm, nullptr);
+  transformer_.Norm(b.mlp_input, rows, weights.mlp_norm, b.mlp_norm, nullptr);
   ops::SwiGlu(transformer_.context(), {.gate_up = b.gate_up,
                                        .y = b.activation,
                                        .rows = rows,

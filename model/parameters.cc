@@ -53,14 +53,6 @@ std::array<float, 4> FourNormals(const RandomKey& key, uint64_t block) {
   return normals;
 }
 
-void Set(Parameters* parameters, int64_t index, float value) {
-  if (parameters->dtype() == DType::kF32) {
-    static_cast<float*>(parameters->data())[index] = value;
-  } else {
-    static_cast<Bf16*>(parameters->data())[index] = ToBf16(value);
-  }
-}
-
 }  // namespace
 
 ParameterLayout::ParameterLayout(const ModelConfig& config) {
@@ -128,7 +120,8 @@ Parameters RandomParameters(const ModelConfig& config, uint64_t seed,
         block = want;
         normals = FourNormals(key, block);
       }
-      Set(&parameters, index, tensor.decays ? scale * normals[index & 3] : 1);
+      StoreElement(parameters.data(), index,
+                   tensor.decays ? scale * normals[index & 3] : 1, dtype);
     }
   }
   return parameters;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,19 @@ namespace aha {
 namespace {
 
 using ops::PackedMatrix;
+
+// The products of a layer: the weight that their factors are packed from (q, k,
+// v and gate, up are neighbours in the buffer: one matrix each), and where the
+// factors stand.
+constexpr struct Product {
+  const char* weight;
+  std::shared_ptr<PackedMatrix> Layer::*forward;
+  std::shared_ptr<PackedMatrix> Layer::*gradient;
+} kProducts[] = {
+    {"self_attn.q_proj.weight", &Layer::qkv, &Layer::qkv_grad},
+    {"self_attn.o_proj.weight", &Layer::o, &Layer::o_grad},
+    {"mlp.gate_proj.weight", &Layer::gate_up, &Layer::gate_up_grad},
+    {"mlp.down_proj.weight", &Layer::down, &Layer::down_grad}};
 
 std::string LayerName(int64_t layer, absl::string_view name) {
   return absl::StrCat("model.layers.", layer, ".", name);
@@ -58,23 +72,25 @@ absl::Status Transformer::CreateLayer(int64_t i) {
   if (lean() && i > 0) layer = layers_.front();
   layer.input_norm.resize(static_cast<size_t>(hidden));
   layer.mlp_norm.resize(static_cast<size_t>(hidden));
-  struct Part {
-    std::shared_ptr<PackedMatrix>*forward, *gradient;
+  const struct {
     int64_t k, n;
-  };
-  for (const Part& part :
-       {Part{&layer.qkv, &layer.qkv_grad, hidden, qkv_width()},
-        Part{&layer.o, &layer.o_grad, q_width(), hidden},
-        Part{&layer.gate_up, &layer.gate_up_grad, hidden, 2 * inner},
-        Part{&layer.down, &layer.down_grad, inner, hidden}}) {
-    if (*part.forward != nullptr) continue;
+  } shapes[] = {{hidden, qkv_width()},
+                {q_width(), hidden},
+                {hidden, 2 * inner},
+                {inner, hidden}};
+  static_assert(std::size(shapes) == std::size(kProducts));
+  for (size_t p = 0; p < std::size(kProducts); ++p) {
+    const auto [k, n] = shapes[p];
+    if (layer.*kProducts[p].forward != nullptr) continue;
     AHA_ASSIGN_OR_RETURN(PackedMatrix forward,
-                         PackedMatrix::Create(part.k, part.n, dtype_));
-    *part.forward = std::make_shared<PackedMatrix>(std::move(forward));
+                         PackedMatrix::Create(k, n, dtype_));
+    layer.*kProducts[p].forward =
+        std::make_shared<PackedMatrix>(std::move(forward));
     if (!can_train()) continue;
     AHA_ASSIGN_OR_RETURN(PackedMatrix gradient,
-                         PackedMatrix::Create(part.n, part.k, dtype_));
-    *part.gradient = std::make_shared<PackedMatrix>(std::move(gradient));
+                         PackedMatrix::Create(n, k, dtype_));
+    layer.*kProducts[p].gradient =
+        std::make_shared<PackedMatrix>(std::move(gradient));
   }
   layers_.push_back(std::move(layer));
   return absl::OkStatus();
@@ -154,8 +170,10 @@ void Transformer::Unload() {
 void Transformer::LoadLayer(const Parameters& parameters, int64_t i) {
   Layer& layer = layers_[static_cast<size_t>(i)];
   if (!lean()) {
-    PackForward(parameters.data(), i);
-    if (can_train()) PackGradient(parameters.data(), i);
+    Pack(parameters.data(), i, PackedMatrix::Source::kTransposed);
+    if (can_train()) {
+      Pack(parameters.data(), i, PackedMatrix::Source::kPlain);
+    }
   }
   layer.input_norm =
       ToFloats(parameters, LayerName(i, "input_layernorm.weight"));
@@ -163,34 +181,20 @@ void Transformer::LoadLayer(const Parameters& parameters, int64_t i) {
       ToFloats(parameters, LayerName(i, "post_attention_layernorm.weight"));
 }
 
-// q, k, v and gate, up are neighbours in the buffer: one matrix each.
-void Transformer::PackForward(const void* w, int64_t i) {
+void Transformer::Pack(const void* w, int64_t i, PackedMatrix::Source source) {
   const Layer& layer = layers_[static_cast<size_t>(i)];
-  const auto pack = [&](absl::string_view name, PackedMatrix& matrix) {
-    matrix.Pack(context(), At(w, layout_->Find(LayerName(i, name))),
-                PackedMatrix::Source::kTransposed);
-  };
-  pack("self_attn.q_proj.weight", *layer.qkv);
-  pack("self_attn.o_proj.weight", *layer.o);
-  pack("mlp.gate_proj.weight", *layer.gate_up);
-  pack("mlp.down_proj.weight", *layer.down);
-}
-
-void Transformer::PackGradient(const void* w, int64_t i) {
-  const Layer& layer = layers_[static_cast<size_t>(i)];
-  const auto pack = [&](absl::string_view name, PackedMatrix& matrix) {
-    matrix.Pack(context(), At(w, layout_->Find(LayerName(i, name))),
-                PackedMatrix::Source::kPlain);
-  };
-  pack("self_attn.q_proj.weight", *layer.qkv_grad);
-  pack("self_attn.o_proj.weight", *layer.o_grad);
-  pack("mlp.gate_proj.weight", *layer.gate_up_grad);
-  pack("mlp.down_proj.weight", *layer.down_grad);
+  for (const Product& product : kProducts) {
+    const std::shared_ptr<PackedMatrix>& matrix =
+        source == PackedMatrix::Source::kTransposed ? layer.*product.forward
+                                                    : layer.*product.gradient;
+    matrix->Pack(context(), At(w, layout_->Find(LayerName(i, product.weight))),
+                 source);
+  }
 }
 
 void Transformer::PrepareGradient(int64_t layer) {
   if (!lean() || gradient_layer_ == layer) return;
-  PackGradient(lent_, layer);
+  Pack(lent_, layer, PackedMatrix::Source::kPlain);
   gradient_layer_ = layer;
 }
 
@@ -208,12 +212,10 @@ const void* Transformer::head_weights() const {
 std::vector<float> Transformer::ToFloats(const Parameters& parameters,
                                          absl::string_view name) const {
   const TensorInfo& info = layout_->Find(name);
-  const void* data = parameters.tensor(info);
   std::vector<float> floats(static_cast<size_t>(info.count));
-  for (size_t i = 0; i < floats.size(); ++i) {
-    floats[i] = dtype_ == DType::kF32
-                    ? static_cast<const float*>(data)[i]
-                    : ToFloat(static_cast<const Bf16*>(data)[i]);
+  for (int64_t i = 0; i < info.count; ++i) {
+    floats[static_cast<size_t>(i)] =
+        LoadElement(parameters.data(), info.offset + i, dtype_);
   }
   return floats;
 }
@@ -236,24 +238,13 @@ void Transformer::RunLayer(int64_t index, const RowBatch& batch, float* x,
                            const LayerBuffers& b) {
   const Layer& layer = layers_[static_cast<size_t>(index)];
   if (lean() && forward_layer_ != index) {
-    PackForward(lent_, index);
+    Pack(lent_, index, PackedMatrix::Source::kTransposed);
     forward_layer_ = index;
   }
   const int64_t rows = batch.rows();
   const ops::KvBlocks cache = batch.cache->Layer(index);
   const ops::CpuContext cpu = context();
-  const auto norm = [&](const std::vector<float>& gamma, void* y,
-                        float* inv_rms) {
-    ops::RmsNorm(cpu, {.x = x,
-                       .gamma = gamma.data(),
-                       .y = y,
-                       .inv_rms = inv_rms,
-                       .rows = rows,
-                       .cols = config_.hidden_size,
-                       .eps = static_cast<float>(config_.rms_norm_eps),
-                       .dtype = dtype_});
-  };
-  norm(layer.input_norm, b.norm, b.inv_rms);
+  Norm(x, rows, layer.input_norm, b.norm, b.inv_rms);
   ops::Matmul(cpu, {.x = b.norm, .b = layer.qkv.get(), .y = b.qkv, .m = rows});
   // k follows q in a row, so both turn as if they were heads of one matrix.
   ops::Rope(cpu,
@@ -284,7 +275,7 @@ void Transformer::RunLayer(int64_t index, const RowBatch& batch, float* x,
   if (b.mlp_input != nullptr) {
     Copy(x, rows * config_.hidden_size, b.mlp_input);
   }
-  norm(layer.mlp_norm, b.mlp_norm, b.mlp_inv_rms);
+  Norm(x, rows, layer.mlp_norm, b.mlp_norm, b.mlp_inv_rms);
   ops::Matmul(
       cpu,
       {.x = b.mlp_norm, .b = layer.gate_up.get(), .y = b.gate_up, .m = rows});
@@ -300,10 +291,11 @@ void Transformer::RunLayer(int64_t index, const RowBatch& batch, float* x,
                     .into = ops::Into::kAdd});
 }
 
-void Transformer::FinalNorm(const float* x, int64_t rows, void* y,
-                            float* inv_rms) {
+void Transformer::Norm(const float* x, int64_t rows,
+                       const std::vector<float>& gamma, void* y,
+                       float* inv_rms) {
   ops::RmsNorm(context(), {.x = x,
-                           .gamma = final_norm_.data(),
+                           .gamma = gamma.data(),
                            .y = y,
                            .inv_rms = inv_rms,
                            .rows = rows,

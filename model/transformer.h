@@ -1,7 +1,7 @@
 // The layers of a policy: packed weights and one pass over a batch of rows.
 //
 // Internal to model/.  Decode, chunked prefill and training run the same
-// RunLayer, FinalNorm and head over whatever rows stand in the batch; that is
+// RunLayer, Norm and head over whatever rows stand in the batch; that is
 // how the invariance contract (policy.h) is kept: an op's row depends on its
 // own inputs alone, and there is no second code path.
 //
@@ -103,8 +103,10 @@ class Transformer {
                 const LayerBuffers& buffers);
   // Makes the layer's *_grad matrices ready.  REQUIRES: can_train().
   void PrepareGradient(int64_t layer);
-  // y [rows, hidden], dtype: what the head reads.  inv_rms may be null.
-  void FinalNorm(const float* x, int64_t rows, void* y, float* inv_rms);
+  // y [rows, hidden], dtype = RmsNorm of x; inv_rms may be null.  With
+  // final_norm() as gamma it is what the head reads.
+  void Norm(const float* x, int64_t rows, const std::vector<float>& gamma,
+            void* y, float* inv_rms);
   // Copies floats with all threads.
   void Copy(const float* from, int64_t count, float* to);
   // All of it for inference: x() is the residual stream after the last layer.
@@ -122,9 +124,9 @@ class Transformer {
   absl::Status CreateHead();
   bool lean() const { return use_ == PolicyUse::kLeanTraining; }
   void LoadLayer(const Parameters& parameters, int64_t i);
-  // Packs from w, the buffer of all parameters.
-  void PackForward(const void* w, int64_t layer);
-  void PackGradient(const void* w, int64_t layer);
+  // Packs the layer's products for the forward pass (kTransposed) or for the
+  // gradient (kPlain) from w, the buffer of all parameters.
+  void Pack(const void* w, int64_t layer, ops::PackedMatrix::Source source);
   const void* At(const void* w, const TensorInfo& info) const {
     return static_cast<const char*>(w) +
            info.offset * static_cast<int64_t>(SizeOf(dtype_));

@@ -97,8 +97,8 @@ bool IsInvariant(const dnnl::matmul::primitive_desc& plan) {
 struct Compiled {
   bool usable = false;
   dnnl::matmul primitive;
-  memory x, y;
-  Buffer scratch;
+  memory x, y, scratch;
+  size_t scratch_bytes = 0;
   std::unordered_map<int, memory> args;
 };
 
@@ -120,6 +120,7 @@ class OneDnn {
   void Run(Compiled& product, const void* x, const memory& weights, float* y) {
     product.x.set_data_handle(const_cast<void*>(x));
     product.y.set_data_handle(y);
+    product.scratch.set_data_handle(scratch_.Bytes(product.scratch_bytes));
     product.args[DNNL_ARG_WEIGHTS] = weights;
     product.primitive.execute(stream_, product.args);
   }
@@ -136,12 +137,11 @@ class OneDnn {
       out.primitive = dnnl::matmul(plan);
       out.x = memory(plan.src_desc(), Engine(), nullptr);
       out.y = memory(plan.dst_desc(), Engine(), nullptr);
-      out.scratch.Reserve(plan.scratchpad_desc().get_size());
-      const memory scratch(plan.scratchpad_desc(), Engine(),
-                           out.scratch.data());
+      out.scratch = memory(plan.scratchpad_desc(), Engine(), nullptr);
+      out.scratch_bytes = plan.scratchpad_desc().get_size();
       out.args = {{DNNL_ARG_SRC, out.x},
                   {DNNL_ARG_DST, out.y},
-                  {DNNL_ARG_SCRATCHPAD, scratch}};
+                  {DNNL_ARG_SCRATCHPAD, out.scratch}};
       out.usable = true;
     } catch (const dnnl::error&) {
       out.usable = false;  // The fallback takes it.
@@ -149,6 +149,7 @@ class OneDnn {
   }
 
   dnnl::stream stream_;
+  Buffer scratch_;  // Of one product at a time: hundreds of them are compiled.
   std::unordered_map<Key, Compiled, KeyHash> compiled_;
 };
 

@@ -9,16 +9,11 @@
 namespace aha::ops {
 
 inline double RefLoad(const void* data, int64_t i, DType dtype) {
-  return dtype == DType::kF32 ? double{static_cast<const float*>(data)[i]}
-                              : ToFloat(static_cast<const Bf16*>(data)[i]);
+  return LoadElement(data, i, dtype);
 }
 
 inline void RefStore(void* data, int64_t i, double x, DType dtype) {
-  if (dtype == DType::kF32) {
-    static_cast<float*>(data)[i] = static_cast<float>(x);
-  } else {
-    static_cast<Bf16*>(data)[i] = ToBf16(static_cast<float>(x));
-  }
+  StoreElement(data, i, static_cast<float>(x), dtype);
 }
 
 }  // namespace aha::ops
