@@ -7,8 +7,10 @@
 
 #include "aha/v1/coordinator.grpc.pb.h"
 #include "aha/v1/rollout.grpc.pb.h"
+#include "base/status.h"
 #include "coordinator/controller.h"
 #include "coordinator/poller.h"
+#include "rpc/access.h"
 #include "rpc/finish.h"
 
 namespace aha::coordinator {
@@ -21,7 +23,9 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
   grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context,
                                      const v1::RegisterRequest* request,
                                      v1::RegisterResponse* response) override {
-    return rpc::Finish(context, [&] {
+    return rpc::Finish(context, [&]() -> absl::Status {
+      AHA_RETURN_IF_ERROR(
+          rpc::CheckClaim(*context, RoleName(request->role())));
       return Store(controller_.Register(*request), response);
     });
   }

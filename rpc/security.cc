@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/security/server_credentials.h"
+#include "rpc/access.h"
 
 namespace aha::rpc {
 namespace {
@@ -127,7 +128,9 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerSideCredentials(
       GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   options.pem_root_certs = pems.ca;
   options.pem_key_cert_pairs.push_back({pems.key, pems.cert});
-  return grpc::SslServerCredentials(options);
+  auto credentials = grpc::SslServerCredentials(options);
+  credentials->SetAuthMetadataProcessor(NewAccessControl());
+  return credentials;
 }
 
 }  // namespace aha::rpc

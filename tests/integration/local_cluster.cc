@@ -184,6 +184,10 @@ std::string Recipe(const std::string& name) {
   return absl::StrCat(AHA_SOURCE_DIR, "/recipes/", name);
 }
 
+std::string SourceFile(const std::string& path) {
+  return absl::StrCat(AHA_SOURCE_DIR, "/", path);
+}
+
 std::string Binary(const std::string& name) {
   return absl::StrCat(AHA_BIN_DIR, "/", name);
 }

@@ -111,8 +111,9 @@ CommandResult RunCommand(const std::vector<std::string>& argv,
 // Polls until `condition` holds; false after `limit`.
 bool Eventually(const std::function<bool()>& condition, absl::Duration limit);
 
-std::string Recipe(const std::string& name);  // Path of recipes/<name>.
-std::string Binary(const std::string& name);  // Path of a built program.
+std::string Recipe(const std::string& name);      // Path of recipes/<name>.
+std::string Binary(const std::string& name);      // Path of a built program.
+std::string SourceFile(const std::string& path);  // In the source tree.
 std::string ReadFileOrEmpty(const std::string& path);
 
 }  // namespace aha::testing

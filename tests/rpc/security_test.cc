@@ -2,8 +2,9 @@
 
 #include <stdlib.h>
 
-#include <fstream>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "aha/v1/admin.grpc.pb.h"
@@ -64,59 +65,68 @@ class Admin : public v1::Admin::CallbackService {
   }
 };
 
-// Keys made on the spot by openssl(1), which every Debian with TLS has.
+// Certificates made on the spot by the script that users call.
 class MutualTlsTest : public ::testing::Test {
  protected:
   void SetUp() override {
     directory_ = absl::StrCat(::testing::TempDir(), "/tls-XXXXXX");
     ASSERT_NE(mkdtemp(directory_.data()), nullptr);
-    const std::string key =
-        " -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
-        "-nodes -days 2 -batch ";
-    const std::string command = absl::StrCat(
-        "cd ", directory_, " && (openssl req -x509", key,
-        "-subj /CN=ca -keyout ca.key -out ca.pem && openssl req", key,
-        "-subj /CN=aha -keyout key.pem -out csr.pem && "
-        "printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > ext && "
-        "openssl x509 -req -in csr.pem -CA ca.pem -CAkey ca.key "
-        "-CAcreateserial -days 2 -extfile ext -out cert.pem && openssl req "
-        "-x509",
-        key,
-        "-subj /CN=other -keyout other.key -out other.pem) "
-        ">log 2>&1");
-    if (system("command -v openssl >/dev/null") != 0) {
-      GTEST_SKIP() << "needs openssl(1)";
+    for (const char* cluster : {"ours", "theirs"}) {
+      const std::string command =
+          absl::StrCat(AHA_SOURCE_DIR "/deploy/make-certificates ", directory_,
+                       "/", cluster, " >/dev/null");
+      ASSERT_EQ(system(command.c_str()), 0) << command;
     }
-    ASSERT_EQ(system(command.c_str()), 0) << command;
+    auto server = Server::Start(
+        {.listen = "localhost:0", .security = Of("ours", "coordinator")},
+        {&admin_});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
   }
   void TearDown() override {
+    server_.reset();
     (void)!system(absl::StrCat("rm -rf ", directory_).c_str());
   }
-  Security Of(const std::string& cert, const std::string& key) const {
-    return {.tls_cert = directory_ + "/" + cert,
-            .tls_key = directory_ + "/" + key,
-            .tls_ca = directory_ + "/ca.pem"};
+  // `role`'s certificate; believes what the authority of `cluster` signed.
+  Security Of(const std::string& cluster, const std::string& role) const {
+    const std::string base = absl::StrCat(directory_, "/", cluster, "/");
+    return {.tls_cert = absl::StrCat(base, role, ".pem"),
+            .tls_key = absl::StrCat(base, role, ".key"),
+            .tls_ca = base + "ca.pem"};
   }
-  absl::Status CallWith(const Server& server, const Security& security) const {
+  absl::Status CallWith(const Security& security) const {
     auto client =
-        Client::New({.address = server.address(), .security = security});
+        Client::New({.address = server_->address(), .security = security});
     if (!client.ok()) return client.status();
     v1::JobStatus response;
     return (*client)->Call("aha.v1.Admin.GetJob", v1::GetJobRequest(),
                            &response, {.total = absl::ZeroDuration()});
   }
   std::string directory_;
+  Admin admin_;
+  std::unique_ptr<Server> server_;
 };
 
 TEST_F(MutualTlsTest, OnlyTheAuthoritysCertificatesGetIn) {
-  Admin admin;
-  auto server = Server::Start(
-      {.listen = "localhost:0", .security = Of("cert.pem", "key.pem")},
-      {&admin});
-  ASSERT_TRUE(server.ok()) << server.status();
-  EXPECT_TRUE(CallWith(**server, Of("cert.pem", "key.pem")).ok());
-  EXPECT_FALSE(CallWith(**server, Of("other.pem", "other.key")).ok());
-  EXPECT_FALSE(CallWith(**server, {}).ok());
+  EXPECT_TRUE(CallWith(Of("ours", "admin")).ok());
+  EXPECT_EQ(CallWith({}).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(CallWith(Of("theirs", "admin")).code(),
+            absl::StatusCode::kUnavailable);
+  // A stranger that believes our authority is a stranger still.
+  Security stranger = Of("theirs", "admin");
+  stranger.tls_ca = Of("ours", "admin").tls_ca;
+  EXPECT_EQ(CallWith(stranger).code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(MutualTlsTest, ACertificateOfAnotherRoleIsDeniedNamingBoth) {
+  for (const char* role : {"actor", "reward", "learner", "coordinator"}) {
+    const absl::Status status = CallWith(Of("ours", role));
+    EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("/aha.v1.Admin/GetJob is for the roles admin"));
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr(absl::StrCat("certificate has ", role)));
+  }
 }
 
 }  // namespace
