@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "ops/context.h"
@@ -65,7 +66,8 @@ struct RefMatmulArgs {
 void Matmul(const RefContext&, const RefMatmulArgs& args);
 
 // dw = dy^T x: the gradient of w [n, k] in y = x w^T.  Summed over the m rows
-// in one order that depends on m alone.
+// in one order that depends on m alone: piece by piece (GradWeightPieces), each
+// in the kernel's order, the first overwriting and the others adding.
 struct MatmulGradWeightArgs {
   const void* dy;  // [m, n], dtype
   const void* x;   // [m, k], dtype
@@ -76,5 +78,22 @@ struct MatmulGradWeightArgs {
 void MatmulGradWeight(const CpuContext& context,
                       const MatmulGradWeightArgs& args);
 void MatmulGradWeight(const RefContext&, const MatmulGradWeightArgs& args);
+
+// The pieces that m rows are summed in: whole multiples of kGradWeightStep, the
+// last padded with zeros to one.
+std::vector<int64_t> GradWeightPieces(int64_t m);
+constexpr int64_t kGradWeightStep = 64;
+// The multiples of kGradWeightStep up to here reach every kernel that any m
+// reaches.
+constexpr int64_t kGradWeightEnough = 2048;
+
+// For Certify, a fraction of MatmulGradWeight's cost: makes the rows of dw of
+// one task of each width alone, and so runs every kernel of these arguments'
+// shape.  Returns which rows.
+struct RowRange {
+  int64_t first, count;
+};
+std::vector<RowRange> SampleGradWeight(const CpuContext& context,
+                                       const MatmulGradWeightArgs& args);
 
 }  // namespace aha::ops

@@ -105,12 +105,10 @@ void Matmul(const CpuContext& context, const MatmulArgs& args) {
 
 namespace {
 
-// The m rows are summed 1024 at a time, then the rest in whole 64s, then the
-// last ones padded with zeros to 64: few kernels to compile for any m.
+// Longer pieces are faster by little, and each size is a kernel to compile.
 constexpr int64_t kLongSum = 1024;
-constexpr int64_t kShortSum = 64;
 
-// The last rows (m % kShortSum) of both factors, padded.
+// The last rows (m % kGradWeightStep) of both factors, padded.
 struct Tail {
   Buffer dy, x;
 };
@@ -118,11 +116,11 @@ struct Tail {
 Tail PadTail(const MatmulGradWeightArgs& a, int64_t begin) {
   const auto padded = [&](const void* from, int64_t cols) {
     const int64_t size = static_cast<int64_t>(SizeOf(a.dtype));
-    Buffer out(static_cast<size_t>(kShortSum * cols * size));
+    Buffer out(static_cast<size_t>(kGradWeightStep * cols * size));
     const size_t used = static_cast<size_t>((a.m - begin) * cols * size);
     std::memcpy(out.data(), At(from, begin * cols, a.dtype), used);
     std::memset(out.data() + used, 0,
-                static_cast<size_t>(kShortSum * cols * size) - used);
+                static_cast<size_t>(kGradWeightStep * cols * size) - used);
     return out;
   };
   return {padded(a.dy, a.n), padded(a.x, a.k)};
@@ -136,7 +134,65 @@ int64_t GradWidth(int64_t n) {
   return CeilDiv(CeilDiv(n, panels), 32) * 32;
 }
 
+// A product cut into tasks of some rows of dw each.  REQUIRES: m > 0.
+class GradWeightTasks {
+ public:
+  explicit GradWeightTasks(const MatmulGradWeightArgs& args)
+      : args_(args),
+        width_(GradWidth(args.n)),
+        tail_begin_(args.m / kGradWeightStep * kGradWeightStep),
+        pieces_(GradWeightPieces(args.m)) {
+    if (tail_begin_ < args.m) tail_ = PadTail(args, tail_begin_);
+  }
+
+  int64_t size() const { return CeilDiv(args_.n, width_); }
+  RowRange RowsOf(int64_t task) const {
+    const int64_t first = task * width_;
+    return {first, std::min(width_, args_.n - first)};
+  }
+
+  void Run(int64_t task) const {
+    const RowRange rows = RowsOf(task);
+    GradWeightPanel panel{};
+    panel.stride_dy = args_.n;
+    panel.dw = args_.dw + rows.first * args_.k;
+    panel.n = rows.count;
+    panel.k = args_.k;
+    panel.dtype = args_.dtype;
+    panel.into = Into::kOverwrite;
+    int64_t begin = 0;
+    for (const int64_t piece : pieces_) {
+      const bool is_tail = begin == tail_begin_;
+      panel.m = piece;
+      panel.dy = is_tail
+                     ? At(tail_.dy.data(), rows.first, args_.dtype)
+                     : At(args_.dy, begin * args_.n + rows.first, args_.dtype);
+      panel.x =
+          is_tail ? tail_.x.data() : At(args_.x, begin * args_.k, args_.dtype);
+      GemmGradWeight(panel);
+      panel.into = Into::kAdd;
+      begin += piece;
+    }
+  }
+
+ private:
+  const MatmulGradWeightArgs& args_;
+  const int64_t width_, tail_begin_;
+  const std::vector<int64_t> pieces_;
+  Tail tail_;
+};
+
 }  // namespace
+
+std::vector<int64_t> GradWeightPieces(int64_t m) {
+  std::vector<int64_t> pieces;
+  const int64_t whole = m / kGradWeightStep * kGradWeightStep;
+  for (int64_t begin = 0; begin < whole; begin += pieces.back()) {
+    pieces.push_back(std::min(kLongSum, whole - begin));
+  }
+  if (whole < m) pieces.push_back(kGradWeightStep);
+  return pieces;
+}
 
 void MatmulGradWeight(const CpuContext& context,
                       const MatmulGradWeightArgs& args) {
@@ -144,33 +200,22 @@ void MatmulGradWeight(const CpuContext& context,
     std::fill_n(args.dw, args.n * args.k, 0.f);
     return;
   }
-  const int64_t tail_begin = args.m / kShortSum * kShortSum;
-  Tail tail;
-  if (tail_begin < args.m) tail = PadTail(args, tail_begin);
-  const int64_t width = GradWidth(args.n);
-  const auto task = [&](int64_t i) {
-    const int64_t row = i * width;
-    GradWeightPanel panel{};
-    panel.stride_dy = args.n;
-    panel.dw = args.dw + row * args.k;
-    panel.n = std::min(width, args.n - row);
-    panel.k = args.k;
-    panel.dtype = args.dtype;
-    panel.into = Into::kOverwrite;
-    for (int64_t begin = 0; begin < args.m; begin += panel.m) {
-      panel.m = std::min(kLongSum, tail_begin - begin);
-      panel.dy = At(args.dy, begin * args.n + row, args.dtype);
-      panel.x = At(args.x, begin * args.k, args.dtype);
-      if (begin == tail_begin) {
-        panel.m = kShortSum;
-        panel.dy = At(tail.dy.data(), row, args.dtype);
-        panel.x = tail.x.data();
-      }
-      GemmGradWeight(panel);
-      panel.into = Into::kAdd;
-    }
-  };
-  context.pool->For(CeilDiv(args.n, width), task);
+  const GradWeightTasks tasks(args);
+  context.pool->For(tasks.size(), [&](int64_t i) { tasks.Run(i); });
+}
+
+std::vector<RowRange> SampleGradWeight(const CpuContext& context,
+                                       const MatmulGradWeightArgs& args) {
+  std::vector<RowRange> sampled;
+  if (args.m == 0) return sampled;
+  const GradWeightTasks tasks(args);
+  // All but the last are alike.
+  const int64_t last = tasks.size() - 1;
+  const int64_t count =
+      tasks.RowsOf(last).count == tasks.RowsOf(0).count ? 1 : 2;
+  context.pool->For(count, [&](int64_t i) { tasks.Run(i * last); });
+  for (int64_t i = 0; i < count; ++i) sampled.push_back(tasks.RowsOf(i * last));
+  return sampled;
 }
 
 }  // namespace aha::ops

@@ -1,7 +1,9 @@
 #include "ops/matmul.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "tests/ops/testing.h"
@@ -158,6 +160,58 @@ TEST(MatmulGradWeightTest, LongSumsAgreeWithReference) {
     Cpu cpu(2);
     MatmulGradWeight(cpu, args);
     ExpectNear(got, want, ToleranceOf(dtype).product, 50);
+  }
+}
+
+TEST(MatmulGradWeightTest, ASampleHasTheBitsOfTheWholeAndEveryWidth) {
+  constexpr int64_t kRows = 150, kK = 48;
+  Cpu cpu(2);
+  for (const int64_t n : {1, 30, 64, 192, 576, 600, 960}) {
+    const Tensor dy(Normal(kRows * n, 1), DType::kBf16);
+    const Tensor x(Normal(kRows * kK, 2), DType::kBf16);
+    std::vector<float> want(n * kK), got(n * kK, 9.f);
+    MatmulGradWeightArgs args{dy.data(), x.data(), want.data(), kRows,
+                              n,         kK,       DType::kBf16};
+    MatmulGradWeight(cpu, args);
+    args.dw = got.data();
+    const std::vector<RowRange> sample = SampleGradWeight(cpu, args);
+    ASSERT_FALSE(sample.empty());
+    int64_t sampled = 0;
+    for (const RowRange& rows : sample) {
+      sampled += rows.count;
+      EXPECT_EQ(DifferingBits(&got[rows.first * kK], &want[rows.first * kK],
+                              rows.count * kK),
+                0)
+          << n;
+    }
+    // The rows that are left are whole tasks of the first one's width.
+    EXPECT_EQ((n - sampled) % sample[0].count, 0) << n;
+    EXPECT_EQ(std::count(got.begin(), got.end(), 9.f), (n - sampled) * kK);
+  }
+}
+
+// A kernel is a piece's size and whether it adds.
+TEST(MatmulGradWeightTest, EveryNumberOfRowsRunsKernelsThatCertifyRan) {
+  std::set<std::pair<int64_t, bool>> certified;
+  const auto kernels = [](int64_t m) {
+    std::vector<std::pair<int64_t, bool>> found;
+    int64_t total = 0;
+    for (const int64_t piece : GradWeightPieces(m)) {
+      found.emplace_back(piece, total > 0);
+      total += piece;
+    }
+    EXPECT_GE(total, m);
+    EXPECT_LT(total - m, kGradWeightStep);
+    return found;
+  };
+  for (int64_t m = kGradWeightStep; m <= kGradWeightEnough;
+       m += kGradWeightStep) {
+    for (const auto& kernel : kernels(m)) certified.insert(kernel);
+  }
+  for (int64_t m = 1; m <= 9000; ++m) {
+    for (const auto& kernel : kernels(m)) {
+      ASSERT_TRUE(certified.contains(kernel)) << m;
+    }
   }
 }
 
