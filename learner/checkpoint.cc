@@ -31,6 +31,8 @@ constexpr char kOptimizer[] = "optimizer.safetensors";
 constexpr char kPrevious[] = "previous.safetensors";
 constexpr char kReference[] = "reference.safetensors";
 constexpr char kWeights[] = "model/model.safetensors";
+// Numbers of the optimizer's state that are on their way at a time.
+constexpr int64_t kPiece = 1 << 18;
 constexpr const char* kMoments[] = {"master", "m", "v"};
 
 absl::Status MakeDirectories(const std::string& path) {
@@ -85,11 +87,17 @@ absl::StatusOr<ManifestPart> WriteOptimizer(const std::string& directory,
     part.bytes += size;
     return file.Write(data, size);
   };
-  const std::string header = OptimizerHeader(state.master().size());
+  const int64_t count = state.weights().layout().count();
+  const std::string header = OptimizerHeader(static_cast<size_t>(count));
   AHA_RETURN_IF_ERROR(put(header.data(), header.size()));
-  for (const absl::Span<const float> numbers :
-       {state.master(), state.m(), state.v()}) {
-    AHA_RETURN_IF_ERROR(put(numbers.data(), numbers.size() * sizeof(float)));
+  std::vector<float> piece(kPiece);
+  for (const auto copy :
+       {&ModelState::CopyMaster, &ModelState::CopyM, &ModelState::CopyV}) {
+    for (int64_t begin = 0; begin < count; begin += kPiece) {
+      piece.resize(static_cast<size_t>(std::min(kPiece, count - begin)));
+      (state.*copy)(begin, absl::MakeSpan(piece));
+      AHA_RETURN_IF_ERROR(put(piece.data(), piece.size() * sizeof(float)));
+    }
   }
   AHA_RETURN_IF_ERROR(file.Close());
   part.checksum = hasher.Finish();
@@ -110,10 +118,18 @@ absl::Status ReadOptimizer(const std::string& directory, int64_t count,
         path, " must hold master, m and v of ", count, " numbers (", bytes,
         " bytes in all), has ", file.size(), " bytes"));
   }
-  for (std::vector<float>* numbers : {&saved->master, &saved->m, &saved->v}) {
+  const uint64_t size = static_cast<uint64_t>(count) * sizeof(float);
+  uint64_t at = expected.size() + size;  // Behind the master.
+  for (std::vector<float>* numbers : {&saved->m, &saved->v}) {
     numbers->resize(static_cast<size_t>(count));
-    AHA_RETURN_IF_ERROR(
-        file.Read(numbers->data(), numbers->size() * sizeof(float)));
+    AHA_RETURN_IF_ERROR(file.ReadAt(at, numbers->data(), size));
+    at += size;
+  }
+  std::vector<float> piece(kPiece);
+  for (int64_t begin = 0; begin < count; begin += kPiece) {
+    piece.resize(static_cast<size_t>(std::min(kPiece, count - begin)));
+    AHA_RETURN_IF_ERROR(file.Read(piece.data(), piece.size() * sizeof(float)));
+    AHA_RETURN_IF_ERROR(saved->TakeMaster(begin, piece));
   }
   return absl::OkStatus();
 }

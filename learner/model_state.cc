@@ -8,31 +8,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "ops/adamw.h"
+#include "ops/halves.h"
+#include "tensor/dtype.h"
 
 namespace aha::learner {
 namespace {
 
-// Elementwise work is dealt to the threads in pieces of this many.
-constexpr int64_t kPiece = 1 << 16;
-
 // Weights beyond this are packed layer by layer: memory matters more than time.
 constexpr int64_t kLeanBytes = 64 << 20;
-
-void ToMaster(const Parameters& weights, ThreadPool& pool,
-              std::vector<float>& master) {
-  const int64_t count = weights.layout().count();
-  master.resize(static_cast<size_t>(count));
-  const void* from = weights.data();
-  const bool wide = weights.dtype() == DType::kF32;
-  pool.For((count + kPiece - 1) / kPiece, [&](int64_t piece) {
-    const int64_t end = std::min(count, (piece + 1) * kPiece);
-    for (int64_t i = piece * kPiece; i < end; ++i) {
-      master[static_cast<size_t>(i)] =
-          wide ? static_cast<const float*>(from)[i]
-               : ToFloat(static_cast<const Bf16*>(from)[i]);
-    }
-  });
-}
 
 absl::Status CheckLength(const char* name, size_t found, int64_t count) {
   if (found == static_cast<size_t>(count)) return absl::OkStatus();
@@ -69,10 +52,32 @@ Parameters ModelState::CopyOfWeights() const {
   return copy;
 }
 
+absl::Status SavedState::TakeMaster(int64_t begin,
+                                    absl::Span<const float> master) {
+  const bool halves = weights->dtype() == DType::kBf16;
+  if (halves) low.resize(v.size());
+  for (size_t i = 0; i < master.size(); ++i) {
+    const int64_t at = begin + static_cast<int64_t>(i);
+    const ops::Halves split = ops::Split(master[i]);
+    const float weight = LoadElement(weights->data(), at, weights->dtype());
+    if (weight != (halves ? ToFloat(split.rounded) : master[i])) {
+      return absl::DataLossError(
+          absl::StrCat("optimizer state master must round to the weights, has ",
+                       master[i], " for weight ", weight, " at ", at));
+    }
+    if (!halves) continue;
+    low[static_cast<size_t>(at)] = split.low;
+    float& second = v[static_cast<size_t>(at)];
+    if (split.up) second = -second;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ModelState::Reset(Parameters weights) {
+  const size_t count = static_cast<size_t>(weights.layout().count());
   SavedState saved;
-  ToMaster(weights, pool_, saved.master);
-  const size_t count = saved.master.size();
+  // The master is the weights, so that rounding dropped nothing.
+  if (weights.dtype() == DType::kBf16) saved.low.assign(count, 0);
   saved.weights.emplace(std::move(weights));
   saved.m.assign(count, 0);
   saved.v.assign(count, 0);
@@ -85,11 +90,12 @@ absl::Status ModelState::Restore(SavedState saved) {
         absl::StrCat("weights must be there and of type ", NameOf(dtype_)));
   }
   const int64_t count = saved.weights->layout().count();
-  AHA_RETURN_IF_ERROR(CheckLength("master", saved.master.size(), count));
   AHA_RETURN_IF_ERROR(CheckLength("m", saved.m.size(), count));
   AHA_RETURN_IF_ERROR(CheckLength("v", saved.v.size(), count));
+  AHA_RETURN_IF_ERROR(CheckLength("master", saved.low.size(),
+                                  dtype_ == DType::kBf16 ? count : 0));
   weights_ = std::move(saved.weights);
-  master_ = std::move(saved.master);
+  low_ = std::move(saved.low);
   m_ = std::move(saved.m);
   v_ = std::move(saved.v);
   previous_weights_ = std::move(saved.previous);
@@ -140,7 +146,8 @@ absl::Status ModelState::BeginStage(const UpdateSettings& settings,
   AHA_RETURN_IF_ERROR(schedule_.Validate());
   if (first_step == 0) {
     std::fill(m_.begin(), m_.end(), 0.0f);
-    std::fill(v_.begin(), v_.end(), 0.0f);
+    // The signs belong to the master.
+    for (float& second : v_) second = std::copysign(0.0f, second);
     has_previous_ = false;
   }
   AHA_RETURN_IF_ERROR(SetUpReference(first_step));
@@ -164,11 +171,36 @@ absl::Status ModelState::BeginStage(const UpdateSettings& settings,
   return absl::OkStatus();
 }
 
-void ModelState::ApplyAdamW(uint64_t step, double gradient_scale,
-                            double learning_rate) {
+void ModelState::CopyMaster(int64_t begin, absl::Span<float> out) const {
+  for (size_t i = 0; i < out.size(); ++i) {
+    const int64_t at = begin + static_cast<int64_t>(i);
+    const size_t index = static_cast<size_t>(at);
+    out[i] = low_.empty()
+                 ? LoadElement(weights_->data(), at, dtype_)
+                 : ops::Join({static_cast<const Bf16*>(weights_->data())[at],
+                              low_[index], std::signbit(v_[index])});
+  }
+}
+
+void ModelState::CopyM(int64_t begin, absl::Span<float> out) const {
+  std::copy_n(m_.begin() + begin, out.size(), out.begin());
+}
+
+void ModelState::CopyV(int64_t begin, absl::Span<float> out) const {
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = std::fabs(v_[static_cast<size_t>(begin) + i]);
+  }
+}
+
+void ModelState::ApplyAdamW(const void* from, uint64_t step,
+                            double gradient_scale, double learning_rate) {
   const v1::Optimizer& optimizer = settings_.optimizer;
   const absl::Span<const TensorInfo> tensors = weights_->layout().tensors();
-  char* weights = static_cast<char*>(weights_->data());
+  void* const weights = weights_->data();
+  const bool halves = dtype_ == DType::kBf16;
+  if (!halves && from != weights) {  // fp32 weights are changed in place.
+    std::memcpy(weights, from, static_cast<size_t>(weights_->bytes()));
+  }
   // Tensors that lie side by side and decay alike make one range.
   for (size_t first = 0; first < tensors.size();) {
     size_t last = first + 1;
@@ -184,10 +216,11 @@ void ModelState::ApplyAdamW(uint64_t step, double gradient_scale,
         ops::CpuContext{&pool_},
         {.sums = sums_->sums().data() + begin,
          .gradient_scale = gradient_scale,
-         .master = master_.data() + begin,
+         .master = halves ? nullptr : static_cast<float*>(weights) + begin,
          .m = m_.data() + begin,
          .v = v_.data() + begin,
-         .weights = weights + begin * static_cast<int64_t>(SizeOf(dtype_)),
+         .weights = static_cast<char*>(weights) +
+                    begin * static_cast<int64_t>(SizeOf(dtype_)),
          .count = end - begin,
          .dtype = dtype_,
          .learning_rate = learning_rate,
@@ -195,7 +228,9 @@ void ModelState::ApplyAdamW(uint64_t step, double gradient_scale,
          .beta2 = optimizer.adam_beta2(),
          .epsilon = optimizer.adam_epsilon(),
          .weight_decay = tensors[first].decays ? optimizer.weight_decay() : 0,
-         .t = static_cast<int64_t>(step) + 1});
+         .t = static_cast<int64_t>(step) + 1,
+         .rounded = halves ? static_cast<const Bf16*>(from) + begin : nullptr,
+         .low = halves ? low_.data() + begin : nullptr});
     first = last;
   }
 }
@@ -217,12 +252,13 @@ absl::StatusOr<UpdateResult> ModelState::Update(uint64_t step,
   // The 1e-6 is PyTorch's clip_grad_norm_.
   const double clip = std::min(
       1.0, settings_.optimizer.max_grad_norm() / (result.grad_norm + 1e-6));
+  const void* const from = weights_->data();
   if (settings_.keep_previous) {
     std::swap(current_, previous_);
     std::swap(weights_, previous_weights_);
     has_previous_ = true;
   }
-  ApplyAdamW(step, unit * clip, result.learning_rate);
+  ApplyAdamW(from, step, unit * clip, result.learning_rate);
   AHA_RETURN_IF_ERROR(current_.policy->Load(*weights_));
   return result;
 }

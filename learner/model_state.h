@@ -6,8 +6,10 @@
 // are fp32 and stay so over the stages of a job; the moments begin anew in
 // every stage, so the number of updates equals the stage's step.
 //
-// Memory, for P parameters: 4P master, 8P moments, 8P gradient sum and the
-// weights; a second copy of the weights only if the stage's lag asks for it.
+// Memory, for P parameters: 8P moments, 8P gradient sum, 4P weights and master
+// together; a second copy of the weights only if the stage's lag asks for it.
+// fp32 weights are the master themselves; of bf16 ones only what rounding
+// dropped is kept beside them (ops/halves.h).
 // A version's policy holds packed copies of small weights and borrows large
 // ones, so the buffer of a version stays where it is while its policy lives.
 //
@@ -47,7 +49,12 @@ struct SavedState {
   std::optional<Parameters> weights;
   std::optional<Parameters> previous;   // Absent if not needed.
   std::optional<Parameters> reference;  // Likewise.
-  std::vector<float> master, m, v;
+  std::vector<float> m, v;
+  std::vector<uint16_t> low;  // Of the master; filled by TakeMaster.
+
+  // Master weights begin, begin + 1, ...; every piece once.  DATA_LOSS if they
+  // do not round to the weights.  REQUIRES: weights, m and v are there.
+  absl::Status TakeMaster(int64_t begin, absl::Span<const float> master);
 };
 
 struct UpdateResult {
@@ -93,9 +100,10 @@ class ModelState {
   const Parameters* reference_weights() const {
     return reference_weights_ ? &*reference_weights_ : nullptr;
   }
-  absl::Span<const float> master() const { return master_; }
-  absl::Span<const float> m() const { return m_; }
-  absl::Span<const float> v() const { return v_; }
+  // Numbers begin, begin + 1, ... of the flat fp32 state.
+  void CopyMaster(int64_t begin, absl::Span<float> out) const;
+  void CopyM(int64_t begin, absl::Span<float> out) const;
+  void CopyV(int64_t begin, absl::Span<float> out) const;
 
  private:
   struct Version {
@@ -107,7 +115,9 @@ class ModelState {
       : config_(config), dtype_(dtype), pool_(*pool) {}
   absl::StatusOr<Version> NewVersion(const Parameters& weights) const;
   absl::Status SetUpReference(uint64_t first_step);
-  void ApplyAdamW(uint64_t step, double gradient_scale, double learning_rate);
+  // Makes the weights out of those at `from`, which may be the same.
+  void ApplyAdamW(const void* from, uint64_t step, double gradient_scale,
+                  double learning_rate);
   Parameters CopyOfWeights() const;
 
   const ModelConfig config_;
@@ -117,7 +127,8 @@ class ModelState {
   LearningRateSchedule schedule_;
 
   std::optional<Parameters> weights_;
-  std::vector<float> master_, m_, v_;
+  std::vector<float> m_, v_;   // v's sign: ops::AdamWArgs.
+  std::vector<uint16_t> low_;  // Empty if the weights are fp32.
   std::unique_ptr<GradientSum> sums_;
   Version current_;
   // Both copies exist once the stage needs them; they are the version before

@@ -16,14 +16,20 @@ namespace aha::ops {
 struct AdamWArgs {
   const int64_t* sums;    // [count], GradientSum's fixed-point numbers
   double gradient_scale;  // Fixed point, loss denominator and clipping in one
-  float* master;          // [count], fp32 parameters
-  float* m;               // [count]
-  float* v;               // [count]
-  void* weights;          // [count], dtype: master rounded
+  // [count], fp32 parameters; may be the weights if those are fp32.  Null: they
+  // stand in halves (halves.h): in `rounded`, `low` and, for ties, the sign of
+  // v, which has none of its own.
+  float* master;
+  float* m;       // [count]
+  float* v;       // [count]
+  void* weights;  // [count], dtype: the new parameters rounded
   int64_t count;
   DType dtype;
   double learning_rate, beta1, beta2, epsilon, weight_decay;
   int64_t t;  // Update number, from 1
+  // Only if master is null; then dtype is bf16.
+  const Bf16* rounded = nullptr;  // [count], before; may be the weights
+  uint16_t* low = nullptr;        // [count]
 };
 void AdamW(const CpuContext& context, const AdamWArgs& args);
 void AdamW(const RefContext&, const AdamWArgs& args);

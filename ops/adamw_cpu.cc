@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "ops/adamw.h"
+#include "ops/scratch.h"
 #include "ops/simd_table.h"
 
 namespace aha::ops {
@@ -35,9 +36,19 @@ void AdamW(const CpuContext& context, const AdamWArgs& a) {
   const int64_t size = static_cast<int64_t>(SizeOf(a.dtype));
   context.pool->For((a.count + kBlock - 1) / kBlock, [&](int64_t i) {
     const int64_t at = i * kBlock;
-    Simd().adamw(factors, a.sums + at, a.master + at, a.m + at, a.v + at,
-                 static_cast<char*>(a.weights) + at * size,
-                 std::min(kBlock, a.count - at), a.dtype);
+    const int64_t n = std::min(kBlock, a.count - at);
+    void* weights = static_cast<char*>(a.weights) + at * size;
+    float* master =
+        a.master == nullptr ? ThreadScratch(0, kBlock) : a.master + at;
+    if (a.master == nullptr) {
+      Simd().join(a.rounded + at, a.low + at, a.v + at, master, n);
+    }
+    Simd().adamw(factors, a.sums + at, master, a.m + at, a.v + at, weights, n,
+                 a.dtype);
+    if (a.master == nullptr) {
+      Simd().split(master, static_cast<Bf16*>(weights), a.low + at, a.v + at,
+                   n);
+    }
   });
 }
 

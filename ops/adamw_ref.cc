@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "ops/adamw.h"
+#include "ops/halves.h"
 #include "ops/ref.h"
 
 namespace aha::ops {
@@ -9,17 +10,29 @@ void AdamW(const RefContext&, const AdamWArgs& a) {
   const double correction1 = 1 - std::pow(a.beta1, a.t);
   const double correction2 = 1 - std::pow(a.beta2, a.t);
   for (int64_t i = 0; i < a.count; ++i) {
+    const float before =
+        a.master != nullptr
+            ? a.master[i]
+            : Join({a.rounded[i], a.low[i], std::signbit(a.v[i])});
+    a.v[i] = std::fabs(a.v[i]);
     const double g = static_cast<double>(a.sums[i]) * a.gradient_scale;
     const double m = a.beta1 * a.m[i] + (1 - a.beta1) * g;
     const double v = a.beta2 * a.v[i] + (1 - a.beta2) * g * g;
     const double update =
         m / correction1 / (std::sqrt(v / correction2) + a.epsilon);
     const double p =
-        a.master[i] - a.learning_rate * (update + a.weight_decay * a.master[i]);
+        before - a.learning_rate * (update + a.weight_decay * before);
     a.m[i] = static_cast<float>(m);
     a.v[i] = static_cast<float>(v);
-    a.master[i] = static_cast<float>(p);
-    RefStore(a.weights, i, a.master[i], a.dtype);
+    const float after = static_cast<float>(p);
+    RefStore(a.weights, i, after, a.dtype);
+    if (a.master != nullptr) {
+      a.master[i] = after;
+      continue;
+    }
+    const Halves halves = Split(after);
+    a.low[i] = halves.low;
+    if (halves.up) a.v[i] = -a.v[i];
   }
 }
 

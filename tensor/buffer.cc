@@ -1,5 +1,6 @@
 #include "tensor/buffer.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <cstdlib>
@@ -10,16 +11,21 @@ namespace aha {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
+// Blocks from here on are mappings of their own: freed, they are gone.
+constexpr int kMapped = 1 << 20;
 
 }  // namespace
 
 void* Allocate(size_t bytes) {
   if (bytes == 0) return nullptr;
+  // By itself the threshold grows up to 32 MiB, and what is below comes from
+  // the heap: its holes stay, and they are huge pages.
+  static const int fixed = ::mallopt(M_MMAP_THRESHOLD, kMapped);
+  (void)fixed;
+  void* memory = nullptr;
   const size_t alignment = bytes >= kHugePage ? kHugePage : 64;
-  const size_t size = (bytes + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, size);
-  if (memory == nullptr) throw std::bad_alloc();
-  AdviseHugePages(memory, size);
+  if (::posix_memalign(&memory, alignment, bytes) != 0) throw std::bad_alloc();
+  AdviseHugePages(memory, bytes);
   return memory;
 }
 

@@ -104,6 +104,27 @@ INSTANTIATE_TEST_SUITE_P(LagAndBeta, ResumeTest,
                          testing::Values(std::tuple(0, 0.0), std::tuple(1, 0.0),
                                          std::tuple(1, 0.05)));
 
+TEST(SavedStateTest, RefusesAMasterThatDoesNotRoundToTheWeights) {
+  const Rank rank(TinyJob());
+  for (const DType dtype : {DType::kF32, DType::kBf16}) {
+    SavedState saved;
+    saved.weights = RandomParameters(rank.setup.config, 5, dtype);
+    const size_t count = static_cast<size_t>(saved.weights->layout().count());
+    saved.m.resize(count);
+    saved.v.resize(count);
+    std::vector<float> master(count);
+    for (size_t i = 0; i < count; ++i) {
+      master[i] =
+          LoadElement(saved.weights->data(), static_cast<int64_t>(i), dtype);
+    }
+    EXPECT_TRUE(saved.TakeMaster(0, master).ok());
+    master[7] += 1;
+    const absl::Status status = saved.TakeMaster(0, master);
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("at 7"));
+  }
+}
+
 class CheckpointTest : public testing::Test {
  protected:
   void SetUp() override {

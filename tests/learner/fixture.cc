@@ -165,12 +165,18 @@ bool SameBytes(const Parameters& a, const Parameters& b) {
 }
 
 bool SameState(const ModelState& a, const ModelState& b) {
-  const auto same = [](absl::Span<const float> x, absl::Span<const float> y) {
-    return x.size() == y.size() &&
-           std::memcmp(x.data(), y.data(), x.size() * sizeof(float)) == 0;
-  };
-  return SameBytes(a.weights(), b.weights()) && same(a.master(), b.master()) &&
-         same(a.m(), b.m()) && same(a.v(), b.v());
+  if (!SameBytes(a.weights(), b.weights())) return false;
+  const size_t count = static_cast<size_t>(a.weights().layout().count());
+  std::vector<float> x(count), y(count);
+  for (const auto copy :
+       {&ModelState::CopyMaster, &ModelState::CopyM, &ModelState::CopyV}) {
+    (a.*copy)(0, absl::MakeSpan(x));
+    (b.*copy)(0, absl::MakeSpan(y));
+    if (std::memcmp(x.data(), y.data(), count * sizeof(float)) != 0) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace aha::learner

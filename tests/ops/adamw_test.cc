@@ -1,8 +1,11 @@
 #include "ops/adamw.h"
 
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
+#include "ops/halves.h"
 #include "tests/ops/testing.h"
 
 namespace aha::ops {
@@ -87,6 +90,65 @@ TEST_P(AdamWTest, BitsDependNeitherOnThreadsNorOnTheRangesCut) {
   EXPECT_EQ(DifferingBits(whole.master.data(), parts.master.data(), kCount), 0);
   EXPECT_EQ(DifferingBits(whole.m.data(), parts.m.data(), kCount), 0);
   EXPECT_EQ(DifferingBits(whole.v.data(), parts.v.data(), kCount), 0);
+}
+
+TEST(HalvesTest, EveryNumberComesBack) {
+  int64_t ups = 0;
+  for (uint32_t high = 0; high < 0x10000; ++high) {
+    for (const uint32_t low : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
+      const float x = std::bit_cast<float>(high << 16 | low);
+      if (std::isnan(x)) continue;
+      const Halves halves = Split(x);
+      ASSERT_EQ(halves.rounded.bits, ToBf16(x).bits);
+      ASSERT_EQ(std::bit_cast<uint32_t>(Join(halves)), high << 16 | low);
+      ups += halves.up;
+    }
+  }
+  EXPECT_GT(ups, 30000);  // Half of the ties: the bit is needed.
+}
+
+// Also where a number lies half-way between two bf16 ones, before the update
+// or after it.
+TEST(AdamWHalvesTest, HaveTheBitsOfAMaster) {
+  constexpr int64_t kCount = 20005;
+  State whole(kCount, DType::kBf16);
+  for (size_t i = 0; i < whole.master.size(); i += 3) {
+    const uint32_t bits = std::bit_cast<uint32_t>(whole.master[i]);
+    whole.master[i] = std::bit_cast<float>((bits & 0xffff0000) | 0x8000);
+    if (i % 2 == 0) whole.sums[i] = 0;  // Stays, but for the decay.
+  }
+  std::vector<Bf16> rounded(kCount), weights(kCount);
+  std::vector<uint16_t> low(kCount);
+  std::vector<float> m = whole.m, v = whole.v;
+  for (int64_t i = 0; i < kCount; ++i) {
+    const Halves halves = Split(whole.master[i]);
+    rounded[i] = halves.rounded;
+    low[i] = halves.low;
+    if (halves.up) v[i] = -v[i];
+  }
+  Cpu cpu(2);
+  for (const double decay : {0.0, 0.1}) {
+    AdamWArgs args = whole.Args(DType::kBf16);
+    args.weight_decay = decay;
+    args.learning_rate = decay;  // First only the ties' own way there and back.
+    AdamW(cpu, args);
+    args.master = nullptr;
+    args.rounded = rounded.data();
+    args.low = low.data();
+    args.m = m.data();
+    args.v = v.data();
+    args.weights = weights.data();
+    AdamW(cpu, args);
+    for (int64_t i = 0; i < kCount; ++i) {
+      const float joined = Join({weights[i], low[i], std::signbit(v[i])});
+      ASSERT_EQ(DifferingBits(&joined, &whole.master[i], 1), 0) << i;
+      const float second = std::fabs(v[i]);
+      ASSERT_EQ(DifferingBits(&second, &whole.v[i], 1), 0) << i;
+    }
+    EXPECT_EQ(DifferingBits(m.data(), whole.m.data(), kCount), 0);
+    EXPECT_EQ(std::memcmp(weights.data(), whole.weights.data(), 2 * kCount), 0);
+    rounded = weights;
+  }
 }
 
 TEST(SumOfSquaresTest, IsAccurateAndIndependentOfThreads) {
