@@ -36,24 +36,23 @@ ExitDecision RestartPolicy::OnExit(absl::string_view name, ProcessRole role,
     return {ExitAction::kStopAll, absl::ZeroDuration(),
             "it refused to start; a restart would not help"};
   }
-  if (role == ProcessRole::kCoordinator || role == ProcessRole::kLearner) {
-    // In order, they leave only when the job is over.
+  if (role == ProcessRole::kCoordinator) {
     if (exit.Clean()) return {};
     return {ExitAction::kStopAll, absl::ZeroDuration(),
-            absl::StrCat("the job cannot go on without the ", RoleName(role))};
+            "the job cannot go on without the coordinator"};
   }
   auto found = deaths_.find(name);
   if (found == deaths_.end()) found = deaths_.emplace(name, 0).first;
   const int deaths = ++found->second;
   if (deaths > options_.limit) {
-    return {ExitAction::kStopAll, absl::ZeroDuration(),
-            absl::StrCat("it ended ", deaths, " times without a step between")};
+    return {
+        ExitAction::kStopAll, absl::ZeroDuration(),
+        absl::StrCat("it ended ", deaths, " times without a new step between")};
   }
-  const absl::Duration delay =
-      exit.Clean() ? options_.clean_delay
-                   : std::min(options_.longest_delay,
-                              options_.first_delay *
-                                  (int64_t{1} << std::min(deaths - 1, 20)));
+  absl::Duration delay =
+      std::min(options_.longest_delay,
+               options_.first_delay * (int64_t{1} << std::min(deaths - 1, 20)));
+  if (exit.signal == 0) delay = std::max(delay, options_.exit_delay);
   return {ExitAction::kRestart, delay,
           absl::StrCat("restart ", deaths, " of ", options_.limit, " in ",
                        absl::FormatDuration(delay))};

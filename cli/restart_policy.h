@@ -1,11 +1,12 @@
 // What the supervisor does when a process of a local cluster ends.
 //
-// An actor or a reward replica is restarted, later each time, until it ended
-// `limit` times with no step in between: also after exit code 0, which somebody
-// else's SIGTERM makes, if the job goes on (who was told to leave is the
-// supervisor's to know).  Without the coordinator or a learner
-// the job cannot go on.  Exit code 78 means that a restart would only repeat
-// the refusal.
+// An actor, a reward replica or a learner rank is restarted, later each time,
+// until it ended `limit` times with no new step in between: also after exit
+// code 0, which somebody else's SIGTERM makes, if the job goes on (who was told
+// to leave is the supervisor's to know).  The coordinator sends a learner group
+// that lost a rank back to its last checkpoint.  Without the coordinator the
+// job cannot go on; its exit code 0 means that the job is over or was stopped.
+// Exit code 78 means that a restart would only repeat the refusal.
 //
 // Owned by one thread.  Time comes with each call.
 #pragma once
@@ -37,8 +38,9 @@ inline constexpr int kExitRefused = 78;
 struct RestartOptions {
   absl::Duration first_delay = absl::Milliseconds(100);
   absl::Duration longest_delay = absl::Seconds(5);
-  // After exit code 0.  Members leave before the end of the job is seen here.
-  absl::Duration clean_delay = absl::Seconds(1);
+  // At least, after an exit code: members end, with 0 or after they reported
+  // what is fatal, before the end of the job is seen here.
+  absl::Duration exit_delay = absl::Seconds(1);
   // About 20 s of trying, which rides out what passes by itself.
   int limit = 8;
 };

@@ -105,6 +105,7 @@ class Session {
   void ReadSignals();
   void BeginStop(const std::string& why);
   void Look();
+  void TellOfStop();
   void Show();
   void Wait();
   int Finish();
@@ -127,6 +128,7 @@ class Session {
   absl::Time next_frame_ = absl::InfinitePast();
   absl::Time started_wall_ = absl::Now();
   bool told_up_ = false;
+  bool told_stopping_ = false;
 };
 
 void Session::Say(const std::string& line) {
@@ -161,8 +163,8 @@ absl::StatusOr<std::string> Session::OnControl(const std::string& request) {
   options.address = supervisor_.endpoint()->address;
   options.deadline = absl::Seconds(3);
   AHA_ASSIGN_OR_RETURN(const auto client, AdminClient::New(options));
-  AHA_RETURN_IF_ERROR(supervisor_.ExpectLeave(name));
-  AHA_RETURN_IF_ERROR(client->DrainMember(name));
+  AHA_RETURN_IF_ERROR(
+      supervisor_.RemoveActor(name, [&] { return client->DrainMember(name); }));
   return name;
 }
 
@@ -191,6 +193,15 @@ void Session::ReadSignals() {
   }
 }
 
+// A stop that did not begin here.
+void Session::TellOfStop() {
+  if (job_->state != JobState::kStopping || stop_ || told_stopping_) return;
+  told_stopping_ = true;
+  Say(absl::StrCat(
+      job_->problem.empty() ? "somebody stops the job" : OneLine(job_->problem),
+      ": the running step ends and a checkpoint is written"));
+}
+
 void Session::Look() {
   if (!watcher_ && supervisor_.endpoint()) {
     AdminOptions options;
@@ -206,9 +217,13 @@ void Session::Look() {
       job_ = std::move(latest);
       job_->run_directory = run_.path();
       progress_.Observe(clock_(), *job_);
-      if (job_->StepsDone() != steps_seen_) supervisor_.OnProgress();
-      steps_seen_ = job_->StepsDone();
+      // After a rollback, steps that are done again are no progress.
+      if (job_->StepsDone() > steps_seen_) {
+        steps_seen_ = job_->StepsDone();
+        supervisor_.OnProgress();
+      }
       if (IsEndState(job_->state)) supervisor_.OnJobEnded();
+      TellOfStop();
     }
   }
   const bool too_long = clock_() > stop_deadline_;
@@ -305,9 +320,11 @@ int Session::Finish() {
   }
   if (supervisor_.failure() && interrupts_ == 0) return kExitError;
   if (!options_.quiet) {
-    std::printf("job %s %s; go on with: %s\n", options_.job_name.c_str(),
+    const std::string why =
+        problem.empty() ? "" : absl::StrCat(" (", OneLine(problem), ")");
+    std::printf("job %s %s%s; go on with: %s\n", options_.job_name.c_str(),
                 state == JobState::kStopped ? "stopped" : "ended early",
-                options_.resume_command.c_str());
+                why.c_str(), options_.resume_command.c_str());
   }
   if (interrupts_ > 0 || state == JobState::kStopped) return kExitInterrupted;
   return kExitError;

@@ -245,6 +245,7 @@ void Supervisor::OnExit(Process* process, const ProcessExit& exit) {
       return;
     case ExitAction::kRestart:
       process->restart_at = clock_() + decision.delay;
+      process->ended = exit.Describe();
       // Most often it is the end of the job, which is soon known.
       if (exit.Clean()) return;
       on_event_("died", process->name,
@@ -281,7 +282,9 @@ void Supervisor::RestartDue() {
       continue;
     }
     ++restarts_;
-    on_event_("restarted", process->name, absl::StrCat("pid ", process->pid));
+    on_event_("restarted", process->name,
+              absl::StrCat("it had ended (", process->ended,
+                           ") while the job goes on; pid ", process->pid));
   }
 }
 
@@ -340,14 +343,23 @@ absl::StatusOr<std::string> Supervisor::AddActor() {
   return name;
 }
 
-absl::Status Supervisor::ExpectLeave(const std::string& name) {
-  for (const auto& process : processes_) {
-    if (process->name != name || process->role != ProcessRole::kActor) continue;
-    process->leaving = true;
-    return absl::OkStatus();
+absl::Status Supervisor::RemoveActor(
+    const std::string& name, const std::function<absl::Status()>& drain) {
+  const auto found = std::find_if(
+      processes_.begin(), processes_.end(), [&](const auto& process) {
+        return process->name == name && process->role == ProcessRole::kActor;
+      });
+  if (found == processes_.end()) {
+    return absl::NotFoundError(
+        absl::StrCat("no actor \"", name, "\" in this cluster"));
   }
-  return absl::NotFoundError(
-      absl::StrCat("no actor \"", name, "\" in this cluster"));
+  Process& actor = **found;
+  const absl::Status drained = drain();
+  // One that waits for its restart needs no drain: it just stays away.
+  if (!drained.ok() && actor.pid != 0) return drained;
+  actor.leaving = true;
+  actor.restart_at = absl::InfiniteFuture();
+  return absl::OkStatus();
 }
 
 std::vector<ProcessEntry> Supervisor::Processes() const {

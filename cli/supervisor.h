@@ -78,8 +78,10 @@ class Supervisor {
 
   // The new actor's name.  kFailedPrecondition unless running.
   absl::StatusOr<std::string> AddActor();
-  // The actor will leave: its end is no death.  kNotFound if it is none.
-  absl::Status ExpectLeave(const std::string& name);
+  // Once `drain` has asked the actor to leave its end is no death; if asking
+  // fails it stays as it was, with that error.  kNotFound if it is none.
+  absl::Status RemoveActor(const std::string& name,
+                           const std::function<absl::Status()>& drain);
 
   Phase phase() const { return phase_; }
   const std::optional<Endpoint>& endpoint() const { return endpoint_; }
@@ -96,6 +98,7 @@ class Supervisor {
     int index;
     pid_t pid = 0;  // 0: waits for its restart.
     absl::Time restart_at;
+    std::string ended;  // How, the last time.
     bool leaving = false;
   };
 

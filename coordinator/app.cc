@@ -26,6 +26,9 @@ namespace aha::coordinator {
 namespace {
 
 constexpr absl::Duration kLeaveTime = absl::Seconds(5);
+// For the running step and its checkpoint.  With kLeaveTime it is within the
+// 30 s between SIGTERM and SIGKILL that Kubernetes and Slurm allow by default.
+constexpr absl::Duration kStopTime = absl::Seconds(20);
 constexpr char kDatabase[] = "coordinator.db";
 
 // Makes the directory this job's, or refuses.  The new epoch.
@@ -84,6 +87,7 @@ struct App::State {
   Mutex mutex;
   CondVar wake;
   bool interrupted ABSL_GUARDED_BY(mutex) = false;
+  absl::Time stop_by ABSL_GUARDED_BY(mutex) = absl::InfiniteFuture();
 
   absl::Status Open(const AppOptions& options);
   absl::Status Serve(const rpc::ServiceFlags& flags);
@@ -157,6 +161,14 @@ App::~App() {
 
 const std::string& App::address() const { return state_->server->address(); }
 
+void App::Stop(const std::string& why) {
+  // FAILED_PRECONDITION: it has ended already, all the better.
+  state_->controller->Stop(why).IgnoreError();
+  MutexLock lock(state_->mutex);
+  state_->stop_by = std::min(state_->stop_by, MonotonicClock()() + kStopTime);
+  state_->wake.NotifyAll();
+}
+
 void App::Interrupt() {
   MutexLock lock(state_->mutex);
   state_->interrupted = true;
@@ -176,6 +188,12 @@ void App::Wait() {
     }
     MutexLock lock(state_->mutex);
     if (state_->interrupted) return;
+    if (!ended.has_value() && clock() > state_->stop_by) {
+      AHA_LOG(kError) << "no checkpoint came within "
+                      << absl::FormatDuration(kStopTime)
+                      << " of the stop; the run can go on from the one before";
+      return;
+    }
     state_->wake.WaitFor(state_->mutex, absl::Milliseconds(100));
     if (state_->interrupted) return;
   }

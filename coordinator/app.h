@@ -33,9 +33,12 @@ class App {
   const std::string& address() const;
 
   // Returns when the job has ended and its members have left (waiting 5 s for
-  // them), or at Interrupt.
+  // them), 20 s after Stop, or at Interrupt.
   void Wait();
-  // Ends Wait; the job can be resumed later.
+  // Stops the job with a checkpoint; it can be resumed later.  `why` is kept
+  // as the reason.
+  void Stop(const std::string& why);
+  // Ends Wait at once.
   void Interrupt();
 
  private:

@@ -355,7 +355,7 @@ absl::Status Controller::Resume() {
   return absl::OkStatus();
 }
 
-absl::Status Controller::Stop() {
+absl::Status Controller::Stop(const std::string& why) {
   const Change change(*this);
   MutexLock lock(mutex_);
   if (state_ == v1::JOB_STATE_STOPPED || state_ == v1::JOB_STATE_STOPPING) {
@@ -365,6 +365,8 @@ absl::Status Controller::Stop() {
     return absl::FailedPreconditionError(
         absl::StrCat("the job has ", StateName(state_), " already"));
   }
+  if (!why.empty()) Note("stop", why);
+  problem_ = why;
   // A learner that trains must save first; else there is nothing to save.
   const bool training =
       plan().trains() && start_visible_ && MissingLearners().empty();

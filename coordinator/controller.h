@@ -112,7 +112,8 @@ class Controller {
   std::vector<v1::Member> Members();
   absl::Status Pause();
   absl::Status Resume();
-  absl::Status Stop();
+  // `why`, if not empty, is shown as the reason of the end.
+  absl::Status Stop(const std::string& why = "");
   absl::Status Drain(const std::string& name);
 
   bool Ended();

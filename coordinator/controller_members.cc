@@ -123,7 +123,11 @@ void Controller::Lost(const MemberInfo& member, const std::string& how) {
   if (member.role != v1::ROLE_LEARNER || over()) return;
   if (told_.erase(member.rank) == 0) return;  // It had not begun anything.
   memory_lost_ = true;
-  if (state_ == v1::JOB_STATE_STOPPING) return End(v1::JOB_STATE_STOPPED);
+  if (state_ == v1::JOB_STATE_STOPPING) {
+    // Rank 0 can save without the others; nobody can without rank 0.
+    if (member.rank == 0) End(v1::JOB_STATE_STOPPED);
+    return;
+  }
   if (!plan().trains() && (start_visible_ || member.rank != 0)) {
     NewGroup();  // The eval stage itself needs no learner any more.
     return;

@@ -1,6 +1,10 @@
 // aha-coordinator: the job's authority.  See controller.h.
-#include <CLI/CLI.hpp>
+#include <string.h>
 
+#include <CLI/CLI.hpp>
+#include <atomic>
+
+#include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "coordinator/app.h"
@@ -12,8 +16,22 @@
 namespace aha::coordinator {
 namespace {
 
+// The first SIGTERM or SIGINT stops the job with a checkpoint, a second one
+// ends the process at once.
+struct Interruption {
+  std::atomic<int> signal{0};
+  rpc::Cancellation stop;
+  rpc::Cancellation at_once;
+
+  void OnSignal(int number) {
+    if (stop.cancelled()) return at_once.Cancel();
+    signal = number;
+    stop.Cancel();
+  }
+};
+
 absl::Status Run(AppOptions options, std::string job_path,
-                 rpc::Cancellation& stop) {
+                 Interruption& interruption) {
   if (job_path.empty()) job_path = options.run_directory + "/job.yaml";
   absl::StatusOr<v1::Job> job = LoadJob(job_path);
   if (!job.ok()) {
@@ -29,15 +47,20 @@ absl::Status Run(AppOptions options, std::string job_path,
     }
   }
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<App> app, App::Start(options));
-  const rpc::Cancellation::Registration interrupt(&stop,
-                                                  [&] { app->Interrupt(); });
+  const rpc::Cancellation::Registration stop(&interruption.stop, [&] {
+    app->Stop(absl::StrCat("the coordinator got SIG",
+                           sigabbrev_np(interruption.signal)));
+  });
+  const rpc::Cancellation::Registration at_once(&interruption.at_once,
+                                                [&] { app->Interrupt(); });
   app->Wait();
   return absl::OkStatus();
 }
 
 int Main(int argc, char** argv) {
-  rpc::Cancellation stop;
-  const rpc::SignalWatcher signals([&stop](int) { stop.Cancel(); });
+  Interruption interruption;
+  const rpc::SignalWatcher signals(
+      [&](int number) { interruption.OnSignal(number); });
   AppOptions options;
   std::string job_path;
   CLI::App app("The coordinator of one Aha job.", "aha-coordinator");
@@ -53,7 +76,7 @@ int Main(int argc, char** argv) {
           rpc::ParseServiceFlags(app, argc, argv, options.flags)) {
     return *code;
   }
-  return rpc::Exit(Run(std::move(options), std::move(job_path), stop));
+  return rpc::Exit(Run(std::move(options), std::move(job_path), interruption));
 }
 
 }  // namespace

@@ -38,6 +38,25 @@ RpcCluster::RpcCluster(rpc::Member* member, std::unique_ptr<rpc::Client> bulk,
       wait_(absl::Seconds(member->job().cluster().wait_seconds())),
       session_(member->identity()) {}
 
+RpcCluster::~RpcCluster() {
+  over_.Cancel();
+  std::thread last_words;
+  {
+    MutexLock lock(mutex_);
+    last_words = std::move(last_words_);
+  }
+  if (last_words.joinable()) last_words.join();
+}
+
+void RpcCluster::Stop() {
+  stopping_.Cancel();
+  MutexLock lock(mutex_);
+  if (last_words_.joinable()) return;
+  last_words_ = std::thread([this] {
+    if (!over_.SleepFor(kLastWords)) giving_up_.Cancel();
+  });
+}
+
 rpc::MemberIdentity RpcCluster::Session() const {
   MutexLock lock(mutex_);
   return session_;
@@ -172,7 +191,7 @@ absl::Status RpcCluster::Publish(uint32_t stage, uint64_t version,
     AHA_ASSIGN_OR_RETURN(
         const std::unique_ptr<rpc::Stream> stream,
         bulk_->Open("aha.v1.Weights.Publish",
-                    {.deadline = wait_, .cancel = &stopping_}));
+                    {.deadline = wait_, .cancel = &giving_up_}));
     absl::Status status =
         StreamWeights(*stream, stage, version, weights, checksum);
     if (status.ok()) status = stream->WritesDone();

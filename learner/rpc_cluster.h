@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
@@ -43,9 +44,10 @@ class RpcCluster : public Cluster {
 
   // For heartbeats.
   std::string waiting_for() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Ends polls (NextStage, BeginStep) and transfers; what is being committed
+  ~RpcCluster() override;
+  // Ends polls (NextStage, BeginStep); what is being published or committed
   // gets a few seconds more.
-  void Stop() { stopping_.Cancel(); }
+  void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   RpcCluster(rpc::Member* member, std::unique_ptr<rpc::Client> bulk,
@@ -70,9 +72,12 @@ class RpcCluster : public Cluster {
   const uint32_t rank_;
   const absl::Duration wait_;  // cluster.wait_seconds
   rpc::Cancellation stopping_;
+  rpc::Cancellation giving_up_;  // Some seconds later.
+  rpc::Cancellation over_;       // Nobody calls any more.
   mutable Mutex mutex_;
   rpc::MemberIdentity session_ ABSL_GUARDED_BY(mutex_);
   std::string waiting_for_ ABSL_GUARDED_BY(mutex_);
+  std::thread last_words_ ABSL_GUARDED_BY(mutex_);  // Cancels giving_up_.
 };
 
 }  // namespace aha::learner

@@ -100,6 +100,7 @@ int ExitCode(const absl::Status& status) {
     case absl::StatusCode::kAlreadyExists:
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnimplemented:
       return kExitRefused;
     default:
       return 1;

@@ -37,9 +37,9 @@ std::optional<int> ParseServiceFlags(CLI::App& app, int argc, char** argv,
                                      const ServiceFlags& flags);
 
 // 0: clean stop.  78: refused, do not restart (INVALID_ARGUMENT,
-// FAILED_PRECONDITION, ALREADY_EXISTS, UNAUTHENTICATED, PERMISSION_DENIED:
-// flags, configuration, certificate, version, port in use).  1: anything else,
-// restart.
+// FAILED_PRECONDITION, ALREADY_EXISTS, UNAUTHENTICATED, PERMISSION_DENIED,
+// UNIMPLEMENTED: flags, configuration, certificate, version, port in use, the
+// peer is no coordinator).  1: anything else, restart.
 constexpr int kExitRefused = 78;
 int ExitCode(const absl::Status& status);
 

@@ -2,12 +2,15 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <thread>
 #include <utility>
+
+#include "base/log.h"
 
 namespace aha::rpc {
 
@@ -24,7 +27,10 @@ struct SignalWatcher::State {
       if (ready[1].revents != 0) return;
       signalfd_siginfo info;
       if (read(signals, &info, sizeof(info)) == sizeof(info)) {
-        on_signal(static_cast<int>(info.ssi_signo));
+        const int number = static_cast<int>(info.ssi_signo);
+        AHA_LOG(kInfo) << "got SIG" << sigabbrev_np(number) << " from pid "
+                       << info.ssi_pid;
+        on_signal(number);
       }
     }
   }

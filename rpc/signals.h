@@ -1,4 +1,4 @@
-// SIGTERM and SIGINT as a call on an ordinary thread.
+// SIGTERM and SIGINT as a call on an ordinary thread, with a line in the log.
 //
 // Construct first thing in main, before any thread: the signals are blocked in
 // the whole process and read by one thread.  SIGPIPE is ignored.

@@ -13,7 +13,7 @@ constexpr ProcessExit kKilled{.code = 0, .signal = 9};
 RestartPolicy NewPolicy() {
   return RestartPolicy({.first_delay = absl::Seconds(1),
                         .longest_delay = absl::Seconds(5),
-                        .clean_delay = absl::Seconds(3),
+                        .exit_delay = absl::Seconds(3),
                         .limit = 4});
 }
 
@@ -52,15 +52,12 @@ TEST(RestartPolicyTest, ProcessesAreCountedApart) {
             absl::Seconds(1));
 }
 
-TEST(RestartPolicyTest, TheJobEndsWithItsCoordinatorOrALearner) {
+TEST(RestartPolicyTest, TheJobEndsWithItsCoordinator) {
   RestartPolicy policy = NewPolicy();
-  for (ProcessRole role : {ProcessRole::kCoordinator, ProcessRole::kLearner}) {
-    EXPECT_EQ(policy.OnExit("x", role, kKilled).action, ExitAction::kStopAll);
-    EXPECT_EQ(policy.OnExit("x", role, {.code = 1}).action,
-              ExitAction::kStopAll);
-    EXPECT_EQ(policy.OnExit("x", role, {.code = 0}).action,
-              ExitAction::kForget);
-  }
+  const ProcessRole role = ProcessRole::kCoordinator;
+  EXPECT_EQ(policy.OnExit("x", role, kKilled).action, ExitAction::kStopAll);
+  EXPECT_EQ(policy.OnExit("x", role, {.code = 1}).action, ExitAction::kStopAll);
+  EXPECT_EQ(policy.OnExit("x", role, {.code = 0}).action, ExitAction::kForget);
 }
 
 TEST(RestartPolicyTest, ARefusalIsNotRetried) {
@@ -69,12 +66,17 @@ TEST(RestartPolicyTest, ARefusalIsNotRetried) {
             ExitAction::kStopAll);
 }
 
-TEST(RestartPolicyTest, OneThatLeftWhileTheJobRunsIsRestartedNotAtOnce) {
-  RestartPolicy policy = NewPolicy();
-  for (ProcessRole role : {ProcessRole::kActor, ProcessRole::kReward}) {
-    const ExitDecision decision = policy.OnExit("x", role, {.code = 0});
-    EXPECT_EQ(decision.action, ExitAction::kRestart);
-    EXPECT_EQ(decision.delay, absl::Seconds(3));
+TEST(RestartPolicyTest, OneThatEndedByItselfIsRestartedNotAtOnce) {
+  for (ProcessRole role :
+       {ProcessRole::kActor, ProcessRole::kReward, ProcessRole::kLearner}) {
+    for (const int code : {0, 1}) {
+      RestartPolicy policy = NewPolicy();
+      for (int seconds : {3, 3, 4}) {
+        const ExitDecision decision = policy.OnExit("x", role, {.code = code});
+        EXPECT_EQ(decision.action, ExitAction::kRestart);
+        EXPECT_EQ(decision.delay, absl::Seconds(seconds));
+      }
+    }
   }
 }
 

@@ -25,8 +25,9 @@ class SupervisorTest : public ::testing::Test {
     options.job_path = "job.yaml";
     options.cpus = {{0}, actors, 1, 0, 0};
     options.with_metrics = false;
-    options.restart.first_delay = absl::ZeroDuration();
-    options.restart.longest_delay = absl::ZeroDuration();
+    options.restart.first_delay = restart_delay_;
+    options.restart.longest_delay = restart_delay_;
+    options.restart.exit_delay = absl::ZeroDuration();
     options.restart.limit = 2;
     options.leave_grace = absl::Seconds(5);
     options.stop_grace = stop_grace_;
@@ -69,6 +70,7 @@ class SupervisorTest : public ::testing::Test {
 
   FakeServices services_;
   absl::Duration stop_grace_ = absl::Seconds(5);
+  absl::Duration restart_delay_ = absl::ZeroDuration();
   std::unique_ptr<Supervisor> supervisor_;
   std::vector<std::string> events_;
 };
@@ -115,14 +117,32 @@ TEST_F(SupervisorTest, AnActorThatKeepsDyingEndsTheRunUnlessStepsAreDone) {
   EXPECT_EQ(supervisor_->restarts(), 2);
 }
 
-TEST_F(SupervisorTest, TheDeathOfALearnerStopsAll) {
+TEST_F(SupervisorTest, ALearnerComesBackHoweverItEnded) {
   Start();
   ASSERT_TRUE(TickUntilUp(3));
-  const pid_t actor = PidOf("actor-0");
-  ::kill(PidOf("learner-0"), SIGKILL);
+  int restarts = 0;
+  for (const int signal : {SIGKILL, SIGTERM}) {
+    const pid_t before = PidOf("learner-0");
+    ::kill(before, signal);
+    ++restarts;
+    ASSERT_TRUE(TickUntil([&] {
+      return services_.PidOf("learner-0") != before &&
+             supervisor_->restarts() == restarts;
+    }));
+  }
+  EXPECT_THAT(events_,
+              Contains(HasSubstr("learner-0 restarted: it had ended (signal 15 "
+                                 "(Terminated)) while the job goes on")));
+  EXPECT_FALSE(supervisor_->failure().has_value());
+}
+
+TEST_F(SupervisorTest, ALearnerThatKeepsDyingEndsTheRun) {
+  services_.Install("aha-learner", "#!/bin/sh\nkill -KILL $$\n");
+  Start();
   ASSERT_TRUE(TickUntilDone());
   EXPECT_EQ(supervisor_->failure()->process, "learner-0");
-  EXPECT_FALSE(ProcessIsAlive(actor));
+  EXPECT_THAT(supervisor_->failure()->reason, HasSubstr("3 times"));
+  EXPECT_EQ(supervisor_->restarts(), 2);
 }
 
 TEST_F(SupervisorTest, ARefusalStopsAllAndShowsItsLine) {
@@ -152,14 +172,44 @@ TEST_F(SupervisorTest, ActorsAreAddedAndLeaveInOrder) {
             absl::StatusCode::kFailedPrecondition);
   ASSERT_TRUE(TickUntilUp(3));
   EXPECT_EQ(supervisor_->AddActor().value(), "actor-1");
-  EXPECT_EQ(supervisor_->ExpectLeave("learner-0").code(),
+  const auto drain = [this] {
+    ::kill(PidOf("actor-0"), SIGTERM);  // Stands for it.
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(supervisor_->RemoveActor("learner-0", drain).code(),
             absl::StatusCode::kNotFound);
-  ASSERT_TRUE(supervisor_->ExpectLeave("actor-0").ok());
-  ::kill(PidOf("actor-0"), SIGTERM);  // Stands for the drain.
+  ASSERT_TRUE(supervisor_->RemoveActor("actor-0", drain).ok());
   ASSERT_TRUE(TickUntilUp(3));
   EXPECT_EQ(WrittenNames().count("actor-0"), 0u);
   EXPECT_EQ(WrittenNames().count("actor-1"), 1u);
   EXPECT_EQ(supervisor_->restarts(), 0);
+}
+
+TEST_F(SupervisorTest, AnActorThatCouldNotBeAskedToLeaveIsStillLookedAfter) {
+  Start();
+  ASSERT_TRUE(TickUntilUp(3));
+  const absl::Status away = absl::UnavailableError("no answer");
+  EXPECT_EQ(supervisor_->RemoveActor("actor-0", [&] { return away; }), away);
+  const pid_t before = PidOf("actor-0");
+  ::kill(before, SIGKILL);
+  EXPECT_TRUE(TickUntil([&] { return services_.PidOf("actor-0") != before; }));
+  EXPECT_EQ(supervisor_->restarts(), 1);
+}
+
+TEST_F(SupervisorTest, AnActorThatWaitsForItsRestartCanBeRemoved) {
+  restart_delay_ = absl::Hours(1);
+  Start();
+  ASSERT_TRUE(TickUntilUp(3));
+  ::kill(PidOf("actor-0"), SIGKILL);
+  ASSERT_TRUE(TickUntilUp(2));
+  EXPECT_TRUE(
+      supervisor_
+          ->RemoveActor("actor-0", [] { return absl::NotFoundError("gone"); })
+          .ok());
+  supervisor_->Tick();
+  EXPECT_EQ(supervisor_->RemoveActor("actor-0", [] { return absl::OkStatus(); })
+                .code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST_F(SupervisorTest, AMissingProgramIsNamed) {

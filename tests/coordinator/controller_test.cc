@@ -459,6 +459,23 @@ TEST_F(TwoRanksTest, AGroupThatBrokeGetsANewNameAndGoesBack) {
   EXPECT_TRUE(Step(0, 0).ok());
 }
 
+TEST_F(TwoRanksTest, WhileStoppingRankZeroSavesWithoutTheOthers) {
+  JoinAll();
+  EnterBoth();
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(controller_->Stop("somebody").ok());
+  v1::LeaveRequest leave;
+  leave.set_member_id(learners_[1]);
+  leave.set_epoch(epoch_);
+  ASSERT_TRUE(controller_->Leave(leave).ok());
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPING);
+  EXPECT_EQ(*BeginStep(0, 1), "STOP_AFTER_CHECKPOINT");
+  ASSERT_TRUE(Checkpoint(0, 1).ok());
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
+  EXPECT_EQ(Problem(), "somebody");
+}
+
 TEST_F(TwoRanksTest, NoGroupIsPutTogetherWithARankThatDoesNotAsk) {
   JoinAll();
   EnterBoth();

@@ -123,8 +123,20 @@ Service::Service(const std::vector<std::string>& argv,
     : pid_(Spawn(argv, output)) {}
 
 Service::~Service() {
+  if (pid_ <= 0) return;
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
+}
+
+void Service::Signal(int signal) const { kill(pid_, signal); }
+
+int Service::Wait(absl::Duration limit) {
+  int status = 0;
+  const bool ended = Eventually(
+      [&] { return waitpid(pid_, &status, WNOHANG) == pid_; }, limit);
+  if (!ended) return -1000;
+  pid_ = 0;
+  return Decode(status);
 }
 
 std::string AwaitEndpoint(const std::string& directory) {

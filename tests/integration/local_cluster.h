@@ -78,8 +78,12 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
+  void Signal(int signal) const;
+  // As LocalCluster::Wait.
+  int Wait(absl::Duration limit);
+
  private:
-  const pid_t pid_;
+  pid_t pid_;
 };
 
 // Where the coordinator of the run directory serves; "" if it does not within

@@ -17,80 +17,14 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/local_cluster.h"
+#include "tests/integration/outcome.h"
 
 namespace aha::testing {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr absl::Duration kLimit = absl::Minutes(4);
 const std::vector<std::string> kPlain = {};
-
-struct Outcome {
-  int exit_code = 0;
-  std::string checksum;
-  std::string weights;
-  nlohmann::json summary;
-  std::string output;
-};
-
-Outcome Finish(LocalCluster& cluster) {
-  Outcome outcome;
-  outcome.exit_code = cluster.Wait(kLimit);
-  outcome.summary = cluster.Summary();
-  outcome.output = cluster.Output();
-  if (outcome.summary.is_object()) {
-    outcome.checksum = outcome.summary.value("checksum", "");
-    outcome.weights = outcome.summary.value("weights_checksum", "");
-  }
-  return outcome;
-}
-
-Outcome RunTiny(const std::vector<std::string>& arguments) {
-  TempDir scratch;
-  LocalCluster cluster(Recipe("tiny.yaml"), scratch.path() + "/run", arguments);
-  return Finish(cluster);
-}
-
-// The undisturbed run, once a process.
-const Outcome& Reference() {
-  static const Outcome& outcome = *new Outcome(RunTiny(kPlain));
-  return outcome;
-}
-
-void ExpectSucceeded(const Outcome& outcome) {
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  ASSERT_EQ(outcome.summary.value("state", ""), "succeeded") << outcome.output;
-  ASSERT_EQ(outcome.checksum.size(), 32u);
-  // Every log-probability an actor recorded is the learner's, bit for bit.
-  const nlohmann::json& exact = outcome.summary["exact"];
-  EXPECT_GT(exact.value("tokens_compared", 0), 0);
-  EXPECT_EQ(exact.value("tokens_differing", -1), 0);
-}
-
-void ExpectSameAsReference(const Outcome& outcome) {
-  ExpectSucceeded(Reference());
-  ExpectSucceeded(outcome);
-  EXPECT_EQ(outcome.checksum, Reference().checksum) << outcome.output;
-  EXPECT_EQ(outcome.weights, Reference().weights);
-  EXPECT_EQ(outcome.summary["exact"]["tokens_compared"],
-            Reference().summary["exact"]["tokens_compared"]);
-}
-
-pid_t PidOf(const LocalCluster& cluster, const std::string& role) {
-  for (const Process& process : cluster.Processes()) {
-    if (process.role == role) return process.pid;
-  }
-  return 0;
-}
-
-// A moment of the run: after `step` steps, plus a little that the key decides.
-void WaitForMoment(const LocalCluster& cluster, int64_t step,
-                   const RandomKey& key) {
-  cluster.WaitForSteps(step, absl::Minutes(1));
-  const absl::Time end = absl::Now() + absl::Milliseconds(key.Below(step, 150));
-  Eventually([&] { return absl::Now() > end; }, absl::Seconds(1));
-}
 
 TEST(PromiseTest, TrainsOnRewardsThatDiffer) {
   // The negative control of all tests here: a job that learned nothing would
@@ -193,17 +127,6 @@ TEST(PromiseTest, AnActorAddedAndOneRemovedHalfWayChangeNothing) {
       {Binary("ahactl"), "actor", "remove", "actor-0", "--dir", run});
   EXPECT_EQ(removed.exit_code, 0) << removed.output;
   ExpectSameAsReference(Finish(cluster));
-}
-
-// Kills every process of the cluster at once, ahactl last.
-void KillEverything(LocalCluster& cluster) {
-  for (const Process& process : cluster.Processes()) {
-    if (process.pid > 0 && process.pid != cluster.supervisor()) {
-      kill(process.pid, SIGKILL);
-    }
-  }
-  cluster.Signal(SIGKILL);
-  cluster.Wait(absl::Seconds(10));
 }
 
 TEST(PromiseTest, EverythingKilledAndResumedChangesNothing) {

@@ -49,6 +49,7 @@ TEST(ServiceFlagsTest, HelpAndVersionAreNoErrors) {
 TEST(ExitCodeTest, RefusalsAreNotRestartedAndFailuresAre) {
   EXPECT_EQ(ExitCode(absl::OkStatus()), 0);
   EXPECT_EQ(ExitCode(absl::FailedPreconditionError("certificate")), 78);
+  EXPECT_EQ(ExitCode(absl::UnimplementedError("no coordinator")), 78);
   EXPECT_EQ(ExitCode(absl::UnavailableError("coordinator away")), 1);
 }
 
