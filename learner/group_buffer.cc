@@ -14,7 +14,7 @@ namespace aha::learner {
 namespace {
 
 // A wait for groups looks so often whether they are still wanted.
-constexpr absl::Duration kAskEvery = absl::Seconds(5);
+constexpr absl::Duration kAskEvery = absl::Seconds(1);
 
 std::string NameOf(const v1::GroupKey& key) {
   return absl::StrCat("group (stage ", key.stage(), ", step ", key.step(),
@@ -238,6 +238,7 @@ absl::Status GroupBuffer::Deliver(v1::ScoredGroup group) {
                      "): two actors computed different things"));
   }
   held->second.group = std::move(group);
+  if (key.step() == step_) last_delivery_ = clock_();
   changed_.NotifyAll();
   return absl::OkStatus();
 }
@@ -254,10 +255,11 @@ std::vector<uint32_t> GroupBuffer::MissingSlots() const {
 
 absl::StatusOr<std::vector<const v1::ScoredGroup*>> GroupBuffer::Await(
     absl::Duration timeout, const std::function<absl::Status()>& still_wanted) {
-  const absl::Time deadline = clock_() + timeout;
+  const absl::Time began = clock_();
   while (true) {
     {
       MutexLock lock(mutex_);
+      const absl::Time deadline = std::max(began, last_delivery_) + timeout;
       const absl::Time pause =
           still_wanted ? std::min(deadline, clock_() + kAskEvery) : deadline;
       absl::Duration left = pause - clock_();
@@ -267,7 +269,7 @@ absl::StatusOr<std::vector<const v1::ScoredGroup*>> GroupBuffer::Await(
       }
       if (!open_) return absl::AbortedError("the group buffer was closed");
       if (MissingSlots().empty()) return Current();
-      if (clock_() >= deadline) {
+      if (clock_() >= std::max(began, last_delivery_) + timeout) {
         return absl::DeadlineExceededError(absl::StrCat(
             "step ", step_, ": rank ", rules_.rank, " waited ",
             absl::FormatDuration(timeout), " for the groups of slots ",

@@ -68,9 +68,9 @@ class GroupBuffer {
   absl::Status Deliver(v1::ScoredGroup group) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Waits for all of this rank's groups of the current step; they stay here
-  // until Advance.  DEADLINE_EXCEEDED names the slots that did not come and
-  // the time; ABORTED: closed meanwhile.  `still_wanted` is asked every few
-  // seconds; its error ends the wait.
+  // until Advance.  DEADLINE_EXCEEDED names the slots that did not come within
+  // `timeout` of the latest that did; ABORTED: closed meanwhile. `still_wanted`
+  // is asked every few seconds; its error ends the wait.
   absl::StatusOr<std::vector<const v1::ScoredGroup*>> Await(
       absl::Duration timeout,
       const std::function<absl::Status()>& still_wanted = nullptr)
@@ -100,6 +100,7 @@ class GroupBuffer {
   bool open_ ABSL_GUARDED_BY(mutex_) = false;
   GroupRules rules_ ABSL_GUARDED_BY(mutex_);  // Of the last Open.
   uint64_t step_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Time last_delivery_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::map<std::pair<uint64_t, uint32_t>, Held> held_ ABSL_GUARDED_BY(mutex_);
 };
 

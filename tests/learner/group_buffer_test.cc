@@ -205,5 +205,20 @@ TEST_F(GroupBufferTest, MalformedGroupsAreRefusedWithFieldRuleAndValue) {
   EXPECT_EQ(buffer_.size(), 0u);
 }
 
+TEST_F(GroupBufferTest, EveryGroupThatComesBuysTheOthersTime) {
+  // A second passes at each look at it; three a round of Await.
+  absl::Time now = absl::UnixEpoch();
+  GroupBuffer buffer([&now] { return now += absl::Seconds(1); });
+  buffer.Open(Rules(), 1);
+  int round = 0;
+  const auto groups = buffer.Await(absl::Seconds(10), [&] {
+    ++round;
+    if (round == 1) return buffer.Deliver(Group(1, 1));
+    return round == 4 ? buffer.Deliver(Group(1, 3)) : absl::OkStatus();
+  });
+  ASSERT_TRUE(groups.ok()) << groups.status();
+  EXPECT_EQ(groups->size(), 2u);
+}
+
 }  // namespace
 }  // namespace aha::learner

@@ -1,0 +1,134 @@
+// How a learner comes to the state that a stage begins with, and keeps it.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "learner/learner.h"
+
+namespace aha::learner {
+namespace {
+
+std::string Absolute(const std::string& run_directory,
+                     const std::string& path) {
+  return path[0] == '/' ? path : absl::StrCat(run_directory, "/", path);
+}
+
+}  // namespace
+
+bool Learner::StateFits(const v1::NextStageResponse& next,
+                        const Hash128& chain) const {
+  if (!position_ || position_->chain != chain) return false;
+  return position_->stage == next.stage()
+             ? position_->next_step == next.first_step()
+             : position_->stage < next.stage() && next.first_step() == 0;
+}
+
+absl::Status Learner::LoadState(const v1::NextStageResponse& next,
+                                const Hash128& chain) {
+  const std::string path = Absolute(options_.run_directory, next.checkpoint());
+  AHA_LOG(kInfo) << "loading " << path;
+  AHA_ASSIGN_OR_RETURN(LoadedCheckpoint loaded,
+                       LoadCheckpoint(path, options_.job, setup_));
+  const Manifest& manifest = loaded.manifest;
+  // A checkpoint that was asked for during an eval stage has no steps to do.
+  const auto complete = [&] {
+    return manifest.stage_done || IsEval(options_.job, manifest.stage);
+  };
+  const bool fits = manifest.stage == next.stage()
+                        ? manifest.next_step == next.first_step()
+                        : manifest.stage < next.stage() && complete() &&
+                              next.first_step() == 0;
+  if (!fits || manifest.chain != chain) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " must lead to stage ", next.stage(), ", step ",
+                     next.first_step(), " of this job's history, holds stage ",
+                     manifest.stage, ", step ", manifest.next_step, ", chain ",
+                     manifest.chain.Hex()));
+  }
+  AHA_RETURN_IF_ERROR(state_->Restore(std::move(loaded.state)));
+  position_ = Position{.stage = manifest.stage,
+                       .next_step = manifest.next_step,
+                       .stage_done = manifest.stage_done,
+                       .chain = manifest.chain,
+                       .weights_checksum = manifest.weights_checksum,
+                       .num_tokens = manifest.num_tokens};
+  saved_ = position_;
+  return absl::OkStatus();
+}
+
+absl::Status Learner::BringState(const v1::NextStageResponse& next) {
+  Hash128 chain;
+  if (!next.chain().empty()) {
+    AHA_ASSIGN_OR_RETURN(chain, Hash128::FromBytes(next.chain()));
+  }
+  if (!state_) {
+    AHA_ASSIGN_OR_RETURN(
+        state_, ModelState::Create(setup_.config, setup_.dtype, &pool_));
+  }
+  if (!StateFits(next, chain)) {
+    position_.reset();
+    if (!next.checkpoint().empty()) {
+      AHA_RETURN_IF_ERROR(LoadState(next, chain));
+    } else {
+      if (next.first_step() != 0 || chain != Hash128{}) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "stage ", next.stage(), " goes on from step ", next.first_step(),
+            " but the coordinator names no checkpoint"));
+      }
+      AHA_ASSIGN_OR_RETURN(Parameters weights,
+                           StartingWeights(options_.job, setup_));
+      AHA_RETURN_IF_ERROR(state_->Reset(std::move(weights)));
+      position_.emplace();
+      saved_.reset();  // What was saved may be what is refused now.
+      position_->weights_checksum = WeightsChecksum(state_->weights());
+    }
+  }
+  if (position_->stage != next.stage()) {
+    position_->stage = next.stage();
+    position_->next_step = 0;
+    position_->stage_done = false;
+  }
+  return absl::OkStatus();
+}
+
+void Learner::SaveCheckpoint() {
+  // An equal chain is an equal state, if perhaps named by the stage before.
+  if (!saved_ || saved_->chain != position_->chain) {
+    const absl::Time start = options_.clock();
+    const absl::StatusOr<std::string> directory = WriteCheckpoint(
+        options_.run_directory, options_.job, setup_, *state_, *position_,
+        comm_ ? static_cast<uint32_t>(comm_->size()) : 1);
+    if (gauges_.checkpoint) gauges_.checkpoint(directory.ok());
+    if (!directory.ok()) {
+      const std::string text =
+          absl::StrCat("no checkpoint at step ", position_->next_step, ": ",
+                       directory.status().message(),
+                       "; training goes on, the checkpoint before stays");
+      AHA_LOG(kError) << text;
+      cluster_.Report(false, text);
+      return;
+    }
+    AHA_LOG(kInfo) << "wrote " << *directory << " in "
+                   << absl::FormatDuration(options_.clock() - start);
+    saved_ = position_;
+  }
+  v1::CommitCheckpointRequest request;
+  request.set_stage(saved_->stage);
+  request.set_next_step(saved_->next_step);
+  request.set_directory(CheckpointPath(options_.job, *saved_));
+  request.set_weights_checksum(saved_->weights_checksum.ToBytes());
+  request.set_chain(saved_->chain.ToBytes());
+  request.set_stage_done(saved_->stage_done);
+  absl::Status status = cluster_.CommitCheckpoint(std::move(request));
+  // Not before the coordinator knows of the new one.
+  if (status.ok()) {
+    status = RemoveOldCheckpoints(options_.run_directory,
+                                  options_.job.checkpoint().keep(), *saved_);
+  }
+  if (!status.ok()) {
+    AHA_LOG(kWarning) << "after a checkpoint: " << status;
+  }
+}
+
+}  // namespace aha::learner

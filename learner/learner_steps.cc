@@ -1,0 +1,173 @@
+// How a learner trains the steps of a stage with its group.
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "base/file_io.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "learner/learner_internal.h"
+
+namespace aha::learner {
+namespace {
+
+using Go = v1::BeginStepResponse;
+// Rank 0's other word to its group: ask the coordinator for a stage anew.
+constexpr char kAskAgain = 'A';
+
+}  // namespace
+
+absl::Status Learner::PublishStart(const Stage& stage, uint64_t first_step) {
+  // With lag 1 step n is sampled with version n - 1.
+  if (const Parameters* previous = state_->previous_weights();
+      previous != nullptr && first_step > 0 && stage.lag() > 0) {
+    AHA_RETURN_IF_ERROR(cluster_.Publish(
+        stage.index(), first_step - 1, *previous, WeightsChecksum(*previous)));
+  }
+  return cluster_.Publish(stage.index(), first_step, state_->weights(),
+                          position_->weights_checksum);
+}
+
+absl::StatusOr<v1::BeginStepResponse::Go> Learner::AgreeOnStep(uint32_t stage,
+                                                               uint64_t step) {
+  {
+    MutexLock lock(mutex_);
+    idle_ = comm_.get();
+  }
+  const absl::Cleanup busy = [&] {
+    MutexLock lock(mutex_);
+    idle_ = nullptr;
+  };
+  while (!stopping_ || options_.rank == 0) {
+    absl::StatusOr<Go::Go> answer = VoidStep();
+    if (options_.rank == 0 && !stopping_) {
+      answer = cluster_.BeginStep(stage, step);
+    }
+    const std::string word(
+        1, answer.ok() ? static_cast<char>(*answer) : kAskAgain);
+    AHA_ASSIGN_OR_RETURN(const std::string said,
+                         comm_->Broadcast("begin step", 0, word));
+    if (options_.rank == 0 && !answer.ok()) return answer;
+    if (said.size() != 1 || said[0] == kAskAgain) return VoidStep();
+    if (said[0] != static_cast<char>(Go::WAIT)) {
+      return static_cast<Go::Go>(said[0]);
+    }
+  }
+  return VoidStep();
+}
+
+absl::Status Learner::RunSteps(Stage& stage, uint64_t first_step) {
+  const uint64_t every =
+      static_cast<uint64_t>(options_.job.checkpoint().every_steps());
+  for (uint64_t step = first_step; step < stage.steps(); ++step) {
+    AHA_ASSIGN_OR_RETURN(
+        const Go::Go go,
+        Waiting("begin_step", absl::StrCat("permission for step ", step),
+                [&] { return AgreeOnStep(stage.index(), step); }));
+    if (go == Go::STOP_AFTER_CHECKPOINT) {
+      if (options_.rank == 0) SaveCheckpoint();
+      return absl::OkStatus();
+    }
+    AHA_RETURN_IF_ERROR(DoStep(stage, step));
+    const bool due = (step + 1) % every == 0 || step + 1 == stage.steps();
+    if (due && options_.rank == 0) SaveCheckpoint();
+    if (stopping_) return VoidStep();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Learner::CheckExactness(const StepResult& result) {
+  if (result.tokens_differing == 0) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      result.tokens_differing, " of ", result.tokens_compared,
+      " log-probabilities differ between actor and learner; first: ",
+      result.first_difference));
+}
+
+absl::Status Learner::DoStep(Stage& stage, uint64_t step) {
+  const absl::Time start = options_.clock();
+  std::vector<const v1::ScoredGroup*> groups;
+  if (stage.is_grpo()) {
+    const absl::Duration limit =
+        absl::Seconds(options_.job.cluster().wait_seconds());
+    // If another rank was lost, the job went back and no groups come.
+    const auto still_wanted = [&] {
+      return cluster_.BeginStep(stage.index(), step).status();
+    };
+    AHA_ASSIGN_OR_RETURN(
+        groups, Waiting("groups", absl::StrCat("groups of step ", step),
+                        [&] { return buffer_.Await(limit, still_wanted); }));
+  }
+  const absl::Time begin = options_.clock();
+  const Position before = *position_;
+  const absl::Duration collectives = comm_->time_spent();
+  position_.reset();  // Until the step is whole, the state is no version.
+  AHA_ASSIGN_OR_RETURN(StepResult result,
+                       stage.Step(step, groups, before.chain, *comm_));
+  AHA_RETURN_IF_ERROR(CheckExactness(result));
+  position_ = Position{
+      .stage = stage.index(),
+      .next_step = step + 1,
+      .stage_done = step + 1 == stage.steps(),
+      .chain = result.chain,
+      .weights_checksum = result.weights_checksum,
+      .num_tokens = before.num_tokens + static_cast<uint64_t>(result.tokens)};
+  if (stage.is_grpo()) buffer_.Advance(step + 1);
+  if (gauges_.collectives) {
+    gauges_.collectives(comm_->time_spent() - collectives);
+  }
+  result.metrics["num_tokens"] = static_cast<double>(position_->num_tokens);
+  result.metrics["time/wait_for_groups"] = absl::ToDoubleSeconds(begin - start);
+  result.metrics["time/train"] =
+      absl::ToDoubleSeconds(options_.clock() - begin);
+  if (options_.rank == 0) {
+    AHA_RETURN_IF_ERROR(Commit(stage, step, start, result));
+  }
+  if (gauges_.step_done) gauges_.step_done(result);
+  if (gauges_.version) gauges_.version(step + 1);
+  return absl::OkStatus();
+}
+
+absl::Status Learner::Commit(const Stage& stage, uint64_t step,
+                             absl::Time start, StepResult& result) {
+  const absl::Time begin = options_.clock();
+  if (stage.is_grpo()) {
+    WriteRollouts(stage, step, result.rollouts);
+    AHA_RETURN_IF_ERROR(cluster_.Publish(
+        stage.index(), step + 1, state_->weights(), result.weights_checksum));
+  }
+  const absl::Time now = options_.clock();
+  result.metrics["time/publish"] = absl::ToDoubleSeconds(now - begin);
+  result.metrics["step_time"] = absl::ToDoubleSeconds(now - start);
+  v1::CommitStepRequest request;
+  request.set_stage(stage.index());
+  request.set_step(step);
+  request.set_weights_checksum(result.weights_checksum.ToBytes());
+  request.set_chain(result.chain.ToBytes());
+  request.mutable_metrics()->insert(result.metrics.begin(),
+                                    result.metrics.end());
+  request.mutable_slots()->Assign(result.slots.begin(), result.slots.end());
+  request.set_stage_done(step + 1 == stage.steps());
+  request.set_tokens_compared(result.tokens_compared);
+  request.set_tokens_differing(result.tokens_differing);
+  return cluster_.CommitStep(std::move(request));
+}
+
+void Learner::WriteRollouts(const Stage& stage, uint64_t step,
+                            const std::string& lines) {
+  const std::string directory = options_.run_directory + "/rollouts";
+  std::error_code ignored;
+  std::filesystem::create_directories(directory, ignored);
+  const std::string path = absl::StrCat(
+      directory, "/", StepName(options_.job, stage.index(), step), ".jsonl");
+  const absl::Status status = ReplaceFile(path, lines);
+  if (status.ok()) return;
+  AHA_LOG(kWarning) << status << "; training goes on";
+  cluster_.Report(false, absl::StrCat(status.message(),
+                                      "; training goes on without the "
+                                      "rollouts of this step"));
+}
+
+}  // namespace aha::learner
