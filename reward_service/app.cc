@@ -22,8 +22,6 @@
 namespace aha::reward {
 namespace {
 
-// Until the job, which has its own limit, is known.
-constexpr absl::Duration kJoinTimeout = absl::Minutes(5);
 // Rules are short and linear in the text; the cores belong to the model.
 constexpr int kWorkers = 2;
 
@@ -145,7 +143,7 @@ absl::Status App::Join() {
   AHA_ASSIGN_OR_RETURN(member_, rpc::Member::New(std::move(options)));
   const rpc::Cancellation::Registration leave(&stop_,
                                               [this] { member_->Interrupt(); });
-  AHA_RETURN_IF_ERROR(member_->Join(kJoinTimeout));
+  AHA_RETURN_IF_ERROR(member_->Join(rpc::kJoinTimeout));
   AHA_ASSIGN_OR_RETURN(Scorer scorer, MakeRuleScorer(member_->job()));
   forwarder_->SetPatience(
       absl::Seconds(member_->job().cluster().wait_seconds()));

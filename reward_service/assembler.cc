@@ -170,8 +170,7 @@ std::vector<GroupId> Assembler::Overdue(absl::Time now,
                                         absl::Duration ttl) const {
   std::vector<GroupId> overdue;
   for (const auto& [id, group] : groups_) {
-    if (group.whole == nullptr && group.streams.empty() &&
-        now - group.touched > ttl) {
+    if (group.whole == nullptr && now - group.touched > ttl) {
       overdue.push_back(id);
     }
   }

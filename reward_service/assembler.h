@@ -87,10 +87,11 @@ class Assembler {
   std::vector<StreamId> Forget(const GroupId& id);
   void Disconnect(StreamId stream);
 
-  // Which groups to give up: partial ones that no stream has served for `ttl`,
-  // and beyond `max_bytes` the oldest partial ones without a stream, then the
-  // newest partial ones with one (the oldest is nearest to being whole, so
-  // one always stays and the table cannot jam).
+  // Which groups to give up: partial ones that nothing came for in `ttl`, also
+  // those of a stream that lives (its actor has lost the lease, or will open
+  // the group again), and beyond `max_bytes` the oldest partial ones without a
+  // stream, then the newest partial ones with one (the oldest is nearest to
+  // being whole, so one always stays and the table cannot jam).
   std::vector<GroupId> Overdue(absl::Time now, absl::Duration ttl) const;
   std::vector<GroupId> Excess(uint64_t max_bytes) const;
   std::vector<GroupId> OlderThanEpoch(uint64_t epoch) const;

@@ -53,107 +53,137 @@ struct ConsumerForwarder::Impl {
 
   explicit Impl(Options o) : options(std::move(o)) {}
 
-  // The next item whose turn has come; false when stopping.
-  bool Next(Lane& lane, Item* item) {
-    MutexLock lock(lane.mutex);
-    for (;;) {
-      if (lane.stopping) return false;
-      if (lane.items.empty()) {
-        lane.changed.Wait(lane.mutex);
-        continue;
-      }
-      const absl::Duration left = lane.items.begin()->first - clock();
-      if (left > absl::ZeroDuration()) {
-        lane.changed.WaitFor(lane.mutex, left);
-        continue;
-      }
-      *item = std::move(lane.items.begin()->second);
-      lane.items.erase(lane.items.begin());
-      return true;
-    }
-  }
-
-  absl::Status Attempt(Lane& lane, const Item& item) {
-    if (lane.client == nullptr) {
-      auto client = rpc::Client::New({.address = lane.address,
-                                      .kind = rpc::ChannelKind::kBulk,
-                                      .security = options.security});
-      if (!client.ok()) return client.status();
-      lane.client = *std::move(client);
-    }
-    v1::DeliverResponse response;
-    return lane.client->Call("aha.v1.GroupSink.Deliver", *item.message,
-                             &response,
-                             {.attempt = options.attempt,
-                              .total = absl::ZeroDuration(),
-                              .cancel = &cancel});
-  }
-
-  void Serve(Lane& lane) {
-    Item item;
-    while (Next(lane, &item)) {
-      if (!item.wanted()) {
-        item.done(absl::CancelledError("given up"));
-        continue;
-      }
-      const absl::Status status = Attempt(lane, item);
-      const absl::Time now = clock();
-      if (IsFinal(status)) {
-        if (options.waited) options.waited(now - item.came);
-        item.done(status);
-      } else if (cancel.cancelled()) {
-        item.done(absl::CancelledError("shutting down"));
-      } else if (now + item.back_off > item.deadline) {
-        item.done(absl::UnavailableError(absl::StrCat(
-            "consumer ", lane.address, " did not take the group for ",
-            absl::FormatDuration(
-                absl::Trunc(now - item.came, absl::Seconds(1))),
-            "; last answer: ", status.ToString())));
-      } else {
-        StepBack(lane, std::move(item), now, status);
-      }
-    }
-    std::multimap<absl::Time, Item> left;
-    {
-      MutexLock lock(lane.mutex);
-      left.swap(lane.items);
-    }
-    for (auto& [turn, dropped] : left) {
-      dropped.done(absl::CancelledError("shutting down"));
-    }
-  }
-
+  enum class Turn { kItem, kIdle, kStop };
+  // Waits for the next item whose turn has come.
+  Turn Next(Lane& lane, Item* item);
+  // Ends the lane unless an item came meanwhile.
+  bool Retire(Lane& lane);
+  absl::Status Attempt(Lane& lane, const Item& item);
+  void Serve(Lane& lane);
+  void Handle(Lane& lane, Item item);
   void StepBack(Lane& lane, Item item, absl::Time now,
-                const absl::Status& status) {
-    if (item.back_off == options.first_back_off) {
-      AHA_LOG(kInfo) << "consumer " << lane.address
-                     << " does not take a group yet: " << status.ToString();
-    }
-    const absl::Time turn = now + item.back_off;
-    item.back_off = std::min(item.back_off * 2, options.longest_back_off);
-    MutexLock lock(lane.mutex);
-    lane.items.emplace(turn, std::move(item));
-  }
-
-  Lane* Find(const std::string& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    std::unique_ptr<Lane>& lane = lanes[address];
-    if (lane == nullptr) {
-      lane = std::make_unique<Lane>();
-      lane->address = address;
-      lane->thread = std::thread([this, l = lane.get()] { Serve(*l); });
-    }
-    return lane.get();
-  }
+                const absl::Status& status);
+  // Null if there are too many.
+  Lane* Find(const std::string& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
   const Options options;
   const Clock clock = MonotonicClock();
   rpc::Cancellation cancel;
-  Mutex mutex;
+  Mutex mutex;  // Before a lane's.
   bool stopped ABSL_GUARDED_BY(mutex) = false;
   absl::Duration patience ABSL_GUARDED_BY(mutex) = absl::Seconds(300);
   absl::flat_hash_map<std::string, std::unique_ptr<Lane>> lanes
       ABSL_GUARDED_BY(mutex);
+  // Their threads have ended, or are about to.
+  std::vector<std::unique_ptr<Lane>> retired ABSL_GUARDED_BY(mutex);
 };
+
+ConsumerForwarder::Impl::Turn ConsumerForwarder::Impl::Next(Lane& lane,
+                                                            Item* item) {
+  const absl::Time idle_at = clock() + options.idle;
+  MutexLock lock(lane.mutex);
+  for (;;) {
+    if (lane.stopping) return Turn::kStop;
+    const absl::Time now = clock();
+    const absl::Time turn =
+        lane.items.empty() ? idle_at : lane.items.begin()->first;
+    if (turn > now) {
+      lane.changed.WaitFor(lane.mutex, turn - now);
+      continue;
+    }
+    if (lane.items.empty()) return Turn::kIdle;
+    *item = std::move(lane.items.begin()->second);
+    lane.items.erase(lane.items.begin());
+    return Turn::kItem;
+  }
+}
+
+bool ConsumerForwarder::Impl::Retire(Lane& lane) {
+  MutexLock lock(mutex);
+  MutexLock lane_lock(lane.mutex);
+  if (lane.stopping || !lane.items.empty()) return false;
+  const auto it = lanes.find(lane.address);
+  retired.push_back(std::move(it->second));
+  lanes.erase(it);
+  return true;
+}
+
+absl::Status ConsumerForwarder::Impl::Attempt(Lane& lane, const Item& item) {
+  if (lane.client == nullptr) {
+    auto client = rpc::Client::New({.address = lane.address,
+                                    .kind = rpc::ChannelKind::kBulk,
+                                    .security = options.security});
+    if (!client.ok()) return client.status();
+    lane.client = *std::move(client);
+  }
+  v1::DeliverResponse response;
+  return lane.client->Call("aha.v1.GroupSink.Deliver", *item.message, &response,
+                           {.attempt = options.attempt,
+                            .total = absl::ZeroDuration(),
+                            .cancel = &cancel});
+}
+
+void ConsumerForwarder::Impl::Serve(Lane& lane) {
+  for (;;) {
+    Item item;
+    const Turn turn = Next(lane, &item);
+    if (turn == Turn::kItem) Handle(lane, std::move(item));
+    if (turn == Turn::kIdle && Retire(lane)) return;
+    if (turn == Turn::kStop) break;
+  }
+  std::multimap<absl::Time, Item> left;
+  {
+    MutexLock lock(lane.mutex);
+    left.swap(lane.items);
+  }
+  for (auto& [turn, dropped] : left) {
+    dropped.done(absl::CancelledError("shutting down"));
+  }
+}
+
+void ConsumerForwarder::Impl::Handle(Lane& lane, Item item) {
+  if (!item.wanted()) return item.done(absl::CancelledError("given up"));
+  const absl::Status status = Attempt(lane, item);
+  const absl::Time now = clock();
+  if (IsFinal(status)) {
+    if (options.waited) options.waited(now - item.came);
+    item.done(status);
+  } else if (cancel.cancelled()) {
+    item.done(absl::CancelledError("shutting down"));
+  } else if (now + item.back_off > item.deadline) {
+    item.done(absl::UnavailableError(absl::StrCat(
+        "consumer ", lane.address, " did not take the group for ",
+        absl::FormatDuration(absl::Trunc(now - item.came, absl::Seconds(1))),
+        "; last answer: ", status.ToString())));
+  } else {
+    StepBack(lane, std::move(item), now, status);
+  }
+}
+
+void ConsumerForwarder::Impl::StepBack(Lane& lane, Item item, absl::Time now,
+                                       const absl::Status& status) {
+  if (item.back_off == options.first_back_off) {
+    AHA_LOG(kInfo) << "consumer " << lane.address
+                   << " does not take a group yet: " << status.ToString();
+  }
+  const absl::Time turn = now + item.back_off;
+  item.back_off = std::min(item.back_off * 2, options.longest_back_off);
+  MutexLock lock(lane.mutex);
+  lane.items.emplace(turn, std::move(item));
+}
+
+ConsumerForwarder::Impl::Lane* ConsumerForwarder::Impl::Find(
+    const std::string& address) {
+  if (const auto it = lanes.find(address); it != lanes.end()) {
+    return it->second.get();
+  }
+  if (lanes.size() >= options.max_lanes) return nullptr;
+  std::unique_ptr<Lane>& lane = lanes[address];
+  lane = std::make_unique<Lane>();
+  lane->address = address;
+  lane->thread = std::thread([this, l = lane.get()] { Serve(*l); });
+  return lane.get();
+}
 
 ConsumerForwarder::ConsumerForwarder(Options options)
     : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -165,20 +195,40 @@ void ConsumerForwarder::SetPatience(absl::Duration patience) {
   impl_->patience = patience;
 }
 
+size_t ConsumerForwarder::lanes() const {
+  MutexLock lock(impl_->mutex);
+  return impl_->lanes.size();
+}
+
 void ConsumerForwarder::Deliver(
     std::shared_ptr<const v1::DeliverRequest> message,
     std::function<bool()> wanted, std::function<void(absl::Status)> done) {
   const std::string address = message->group().context().consumer();
   const absl::Time now = impl_->clock();
-  MutexLock lock(impl_->mutex);
-  // Who stops has no use for the answer any more.
-  if (impl_->stopped) return;
-  Impl::Lane* lane = impl_->Find(address);
-  MutexLock lane_lock(lane->mutex);
-  lane->items.emplace(
-      now, Item{std::move(message), std::move(wanted), std::move(done), now,
-                now + impl_->patience, impl_->options.first_back_off});
-  lane->changed.NotifyAll();
+  // Their threads hold no lock but may be waiting for ours.
+  std::vector<std::unique_ptr<Impl::Lane>> retired;
+  bool full = false;
+  {
+    MutexLock lock(impl_->mutex);
+    // Who stops has no use for the answer any more.
+    if (impl_->stopped) return;
+    retired.swap(impl_->retired);
+    Impl::Lane* const lane = impl_->Find(address);
+    full = lane == nullptr;
+    if (!full) {
+      MutexLock lane_lock(lane->mutex);
+      lane->items.emplace(
+          now, Item{std::move(message), std::move(wanted), std::move(done), now,
+                    now + impl_->patience, impl_->options.first_back_off});
+      lane->changed.NotifyAll();
+    }
+  }
+  for (const auto& lane : retired) lane->thread.join();
+  if (full) {
+    done(absl::UnavailableError(
+        absl::StrCat("no lane for consumer ", address, ": there are ",
+                     impl_->options.max_lanes, " already")));
+  }
 }
 
 void ConsumerForwarder::Stop() {
@@ -187,6 +237,7 @@ void ConsumerForwarder::Stop() {
     MutexLock lock(impl_->mutex);
     impl_->stopped = true;
     for (auto& [address, lane] : impl_->lanes) lanes.push_back(lane.get());
+    for (auto& lane : impl_->retired) lanes.push_back(lane.get());
   }
   impl_->cancel.Cancel();
   for (Impl::Lane* lane : lanes) {

@@ -3,6 +3,8 @@
 // One lane (thread, connection) an address, so a consumer that is away holds
 // up nobody else's groups; within a lane a group that was answered UNAVAILABLE
 // steps back, so a group that is wanted later does not block one wanted now.
+// A lane ends when nothing was delivered on it for a while, as happens to the
+// address of a learner that was restarted.
 //
 // Thread-safe.  Stop cancels what is under way; its groups are done with
 // CANCELLED.
@@ -25,6 +27,9 @@ class ConsumerForwarder final : public Forwarder {
     absl::Duration attempt = absl::Seconds(20);
     absl::Duration first_back_off = absl::Milliseconds(20);
     absl::Duration longest_back_off = absl::Seconds(2);
+    absl::Duration idle = absl::Minutes(1);  // Then a lane ends.
+    // Of them; a group for one more is UNAVAILABLE.  Far more than learners.
+    size_t max_lanes = 256;
     // Time that groups spent waiting for consumers, for metrics.
     std::function<void(absl::Duration)> waited = {};
   };
@@ -38,6 +43,8 @@ class ConsumerForwarder final : public Forwarder {
                std::function<bool()> wanted,
                std::function<void(absl::Status)> done) override;
   void Stop();
+
+  size_t lanes() const;
 
  private:
   struct Impl;

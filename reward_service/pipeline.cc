@@ -301,7 +301,12 @@ void Pipeline::Tick() {
          assembler_.Overdue(parts_.clock(), options_.partial_ttl)) {
       AHA_LOG(kInfo) << "forgot a partial group nobody completed: "
                      << id.ToString();
-      GiveUp(id, absl::DeadlineExceededError("nobody completed it"), effects);
+      GiveUp(
+          id,
+          absl::UnavailableError(absl::StrCat(
+              "nothing came for ", absl::FormatDuration(options_.partial_ttl),
+              "; open it again")),
+          effects);
     }
     Settle(effects);
   }

@@ -42,8 +42,8 @@ class Forwarder {
  public:
   virtual ~Forwarder() = default;
   // Tries, while `wanted` is true and the forwarder's patience lasts, until
-  // the consumer answers; then calls `done` from any thread but not before
-  // Deliver returned.  Must not block.
+  // the consumer answers; then calls `done` once, from any thread, perhaps
+  // before Deliver returns.  Must not block.
   virtual void Deliver(std::shared_ptr<const v1::DeliverRequest> message,
                        std::function<bool()> wanted,
                        std::function<void(absl::Status)> done) = 0;

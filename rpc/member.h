@@ -31,6 +31,10 @@
 
 namespace aha::rpc {
 
+// How long a process waits for a coordinator that is not there yet; later the
+// job's cluster.wait_seconds holds.
+inline constexpr absl::Duration kJoinTimeout = absl::Minutes(5);
+
 struct MemberOptions {
   v1::Role role = v1::ROLE_UNSPECIFIED;
   std::string name = {};     // "actor-0": unique among the living of a role.

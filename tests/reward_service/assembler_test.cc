@@ -122,13 +122,22 @@ TEST_F(AssemblerTest, AScoreOfAForgottenGroupIsIgnored) {
   EXPECT_FALSE(assembler_.SetScore(ticket, {}).has_value());
 }
 
-TEST_F(AssemblerTest, PartialGroupsWithoutAStreamExpire) {
+TEST_F(AssemblerTest, PartialGroupsThatNothingComesForExpire) {
+  constexpr absl::Duration kTtl = absl::Seconds(60);
   Open(1, 0, 2);
-  Open(2, 1, 2);
+  Open(1, 1, 2);
+  Open(2, 2, 2);
+  Open(2, 3, 1);
+  ASSERT_TRUE(assembler_.SetScore(Add(2, 3, 0), {}).has_value());
   assembler_.Disconnect(1);
-  EXPECT_THAT(assembler_.Overdue(now_, absl::Seconds(60)), IsEmpty());
-  now_ += absl::Seconds(61);
-  EXPECT_THAT(assembler_.Overdue(now_, absl::Seconds(60)), ElementsAre(Id(0)));
+  EXPECT_THAT(assembler_.Overdue(now_, kTtl), IsEmpty());
+  now_ += absl::Seconds(31);
+  Open(2, 1, 2);
+  Add(2, 1, 0);
+  now_ += absl::Seconds(30);
+  // Of a stream that is gone, and of one that lives; never a whole one.
+  EXPECT_THAT(assembler_.Overdue(now_, kTtl),
+              UnorderedElementsAre(Id(0), Id(2)));
 }
 
 TEST_F(AssemblerTest, ExcessGivesUpOrphansFirstAndKeepsTheOldestServed) {

@@ -248,6 +248,22 @@ TEST_F(PipelineTest, PartialGroupsNobodyCompletesAreForgotten) {
   EXPECT_EQ(pipeline_->pending_bytes(), 0u);
 }
 
+TEST_F(PipelineTest, AStalePartialOfALivingStreamIsGivenBackToItsActor) {
+  Make({.partial_ttl = absl::Seconds(60)});
+  Open(1, Context(0, 2));
+  Submit(1, 0, TrajectoryOf(0));
+  now_ += absl::Seconds(61);
+  pipeline_->Tick();
+  EXPECT_EQ(pipeline_->pending_bytes(), 0u);
+  EXPECT_EQ(LastCode(1), static_cast<int>(absl::StatusCode::kUnavailable));
+  // A straggler is no offence, and a second try succeeds.
+  Submit(1, 0, TrajectoryOf(1));
+  EXPECT_EQ(inbox_.acks[1].size(), 1u);
+  Open(1, Context(0, 2));
+  for (uint32_t i = 0; i < 2; ++i) Submit(1, 0, TrajectoryOf(i));
+  EXPECT_EQ(forwarder_.items.size(), 1u);
+}
+
 TEST_F(PipelineTest, ARestartedConsumersGroupIsDeliveredToItsNewAddress) {
   Open(1, Context(0, 1, "old:1"));
   Submit(1, 0, TrajectoryOf(0));

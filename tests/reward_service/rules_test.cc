@@ -243,6 +243,12 @@ TEST(HostileCompletionTest, AMegabyteOfAnythingIsScoredInLinearTime) {
       EXPECT_TRUE(ScoreRule(rule, {text, "7", false}).ok());
     }
   }
+  // The worst for a search: all but the last character agrees, everywhere.
+  // Both lengths are the longest that enter (validate.h, CheckReference).
+  const std::string needle = std::string(1023, 'a') + 'b';
+  EXPECT_EQ(*ScoreRule(RewardRule::kContains,
+                       {std::string(4 << 20, 'a'), needle, false}),
+            0);
   // About a second without optimisation; quadratic would be hours.
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::minutes(1));
 }

@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rpc/client.h"
@@ -93,6 +95,57 @@ TEST_F(RewardServiceTest, AConsumerThatStaysAwayMakesTheGroupUnavailable) {
   const v1::GroupAck ack = ReadAck(*stream);
   EXPECT_EQ(ack.code(), static_cast<int>(absl::StatusCode::kUnavailable));
   EXPECT_EQ(replica_->pipeline().pending_bytes(), 0u);
+}
+
+// A learner that was restarted serves at another address.
+TEST(ConsumerForwarderTest, ALaneThatIsIdleEndsAndComesBackWhenNeeded) {
+  FakeSink sink;
+  const auto server = *rpc::Server::Start({}, {&sink});
+  ConsumerForwarder forwarder({.idle = absl::ZeroDuration()});
+  Mutex mutex;
+  CondVar changed;
+  std::vector<absl::Status> done;
+  for (size_t i = 1; i <= 20; ++i) {
+    auto message = std::make_shared<v1::DeliverRequest>();
+    *message->mutable_group()->mutable_context() =
+        Context(0, 1, server->address());
+    forwarder.Deliver(
+        message, [] { return true; },
+        [&](absl::Status status) {
+          MutexLock lock(mutex);
+          done.push_back(std::move(status));
+          changed.NotifyAll();
+        });
+    MutexLock lock(mutex);
+    while (done.size() < i) changed.Wait(mutex);
+    EXPECT_TRUE(done.back().ok()) << done.back();
+  }
+  EXPECT_EQ(sink.calls(), 20);
+  while (forwarder.lanes() > 0) absl::SleepFor(absl::Milliseconds(1));
+}
+
+TEST(ConsumerForwarderTest, LanesAreBounded) {
+  FakeSink sink;
+  sink.Hold(true);
+  const auto server = *rpc::Server::Start({}, {&sink});
+  ConsumerForwarder forwarder({.max_lanes = 2});
+  int refused = 0;
+  for (const std::string& address :
+       {server->address(), std::string("127.0.0.1:1"),
+        std::string("127.0.0.1:2"), server->address()}) {
+    auto message = std::make_shared<v1::DeliverRequest>();
+    *message->mutable_group()->mutable_context() = Context(0, 1, address);
+    forwarder.Deliver(
+        message, [] { return true; },
+        [&refused, address](const absl::Status& status) {
+          if (address != "127.0.0.1:2") return;
+          EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+          ++refused;
+        });
+  }
+  EXPECT_EQ(forwarder.lanes(), 2u);
+  EXPECT_EQ(refused, 1);
+  sink.Hold(false);
 }
 
 TEST_F(RewardServiceTest, ABrokenStreamsGroupIsCompletedOnAnotherStream) {
