@@ -1,6 +1,7 @@
 #include "actor/actor.h"
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +15,10 @@
 
 namespace aha::actor {
 namespace {
+
+// Sampling is exact: what was refused as malformed will be again.  More than
+// once only for what a network or a restart might have garbled.
+constexpr int kMaxRefusals = 3;
 
 int64_t LargestGroup(const v1::Job& job) {
   int64_t largest = 1;
@@ -191,21 +196,49 @@ void Actor::Impl::OnAck(const std::string& replica, const v1::GroupAck& ack) {
       Forget(*lease);
       return Fail(absl::DataLossError(
           absl::StrCat("group of ", group.ToString(), ": ", status.message())));
-    default: {
-      const absl::Duration delay =
-          absl::Milliseconds(100) * (1 << std::min(book.attempts(group), 5));
-      AHA_LOG(kWarning) << "group of " << group.ToString()
-                        << " is sent again: " << status.ToString();
-      return book.ResendLater(group, replica, replica, delay);
-    }
+    default:
+      return NotTaken(*lease, group, replica, status);
   }
+}
+
+// Something that passes by itself, but not for ever.
+void Actor::Impl::NotTaken(uint64_t lease, const GroupId& group,
+                           const std::string& replica,
+                           const absl::Status& why) {
+  const LeaseBook::Attempts before = book.attempts(group);
+  if (before.since > patience) {
+    Forget(lease);
+    return Fail(absl::DeadlineExceededError(absl::StrCat(
+        "group of ", group.ToString(), " was sent ", before.count + 1,
+        " times in ",
+        absl::FormatDuration(absl::Trunc(before.since, absl::Seconds(1))),
+        " and not taken (cluster.wait_seconds); reward replica ", replica,
+        " says: ", why.ToString())));
+  }
+  // Powers of two: loud, but not for each try.
+  if (std::has_single_bit(static_cast<unsigned>(before.count + 1))) {
+    AHA_LOG(kWarning) << "group of " << group.ToString()
+                      << " is sent again: " << why.ToString();
+  }
+  book.ResendLater(group, replica, replica,
+                   absl::Milliseconds(100) * (1 << std::min(before.count, 5)));
 }
 
 void Actor::Impl::Refused(uint64_t lease, const GroupId& group,
                           const absl::Status& why) {
   Forget(lease);
-  const std::string text = absl::StrCat("group of ", group.ToString(),
-                                        " was refused: ", why.message());
+  int times = 0;
+  {
+    MutexLock lock(mutex);
+    // Steps that are over are not refused again; with lag there are two.
+    const GroupId oldest{group.stage, group.step - (group.step > 0), 0};
+    refusals.erase(refusals.begin(), refusals.lower_bound(oldest));
+    times = ++refusals[group];
+  }
+  const std::string text =
+      absl::StrCat("group of ", group.ToString(), " was refused (", times,
+                   " of ", kMaxRefusals, " times): ", why.message());
+  if (times >= kMaxRefusals) return Fail(absl::InvalidArgumentError(text));
   AHA_LOG(kError) << text;
   if (!member.Report(/*fatal=*/false, text).ok()) {
     AHA_LOG(kError) << "and the coordinator could not be told";
@@ -236,6 +269,7 @@ void Actor::Impl::OnRejoined() {
   engine.Reset();
   MutexLock lock(mutex);
   completions.clear();
+  refusals.clear();
   changed.NotifyAll();
 }
 

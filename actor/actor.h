@@ -7,7 +7,9 @@
 //
 // Invariants: a lease is renewed until its consumer has the group, and given
 // back (by Leave, or by not renewing it) otherwise.  After a change of the
-// coordinator's epoch nothing of the old one is sent or sampled on.
+// coordinator's epoch nothing of the old one is sent or sampled on.  A group
+// that is refused as malformed three times, or not taken for
+// cluster.wait_seconds, fails the job with the refuser's reason.
 //
 // Run is called once; the destructor ends all threads.
 #pragma once

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -49,6 +50,8 @@ struct Actor::Impl {
   void OnSample(const Sample& sample);
   void OnAck(const std::string& replica, const v1::GroupAck& ack);
   void Refused(uint64_t lease, const GroupId& group, const absl::Status& why);
+  void NotTaken(uint64_t lease, const GroupId& group,
+                const std::string& replica, const absl::Status& why);
   void OnDirective(v1::Directive directive);
   void OnRejoined();
   std::vector<std::string> Replicas() const;
@@ -77,6 +80,8 @@ struct Actor::Impl {
   bool draining ABSL_GUARDED_BY(mutex) = false;
   absl::Status failure ABSL_GUARDED_BY(mutex);
   std::deque<std::pair<uint64_t, GroupId>> completions ABSL_GUARDED_BY(mutex);
+  // How often a group of the latest steps was refused as malformed.
+  std::map<GroupId, int> refusals ABSL_GUARDED_BY(mutex);
   // Cut short when draining begins.
   rpc::Cancellation lease_calls;
 

@@ -1,8 +1,5 @@
 #include "actor/app.h"
 
-#include <sched.h>
-
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,29 +11,12 @@
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "job/model_setup.h"
+#include "job/threads.h"
 #include "rpc/member.h"
 #include "rpc/metrics.h"
 
 namespace aha::actor {
 namespace {
-
-// Until the job, which has its own limit, is known.
-constexpr absl::Duration kJoinTimeout = absl::Minutes(5);
-
-int UsableCores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
-}
-
-// `ahactl run` gives --threads; this is for actors started by hand, which are
-// assumed to have the machine to themselves.
-int Threads(const AppOptions& options, const v1::Job& job) {
-  if (options.threads > 0) return options.threads;
-  if (job.cluster().threads() > 0) return job.cluster().threads();
-  return UsableCores();
-}
 
 // FAILED_PRECONDITION (exit code 78) names the kernel that is not invariant.
 absl::StatusOr<v1::Certificate> MakeCertificate(const ModelSetup& setup,
@@ -53,7 +33,7 @@ absl::Status RunJoined(rpc::Member& member, const AppOptions& options,
                        ModelSetup setup, rpc::Metrics& metrics,
                        rpc::Cancellation& stop) {
   const v1::Job& job = member.job();
-  ThreadPool pool(Threads(options, job));
+  ThreadPool pool(ComputeThreads(options.threads, job));
   AHA_ASSIGN_OR_RETURN(
       const std::unique_ptr<PolicySampler> sampler,
       PolicySampler::New(setup.config, setup.dtype, &pool,
@@ -92,11 +72,12 @@ absl::Status Run(const AppOptions& options, rpc::Cancellation& stop) {
       &stop, [&member] { member->Interrupt(); });
   ModelSetup setup;
   absl::Status status = member->Join(
-      kJoinTimeout,
+      rpc::kJoinTimeout,
       [&](const v1::RegisterResponse& response)
           -> absl::StatusOr<v1::Certificate> {
         AHA_ASSIGN_OR_RETURN(setup, SetUpModel(response.job().model()));
-        return MakeCertificate(setup, Threads(options, response.job()));
+        return MakeCertificate(setup,
+                               ComputeThreads(options.threads, response.job()));
       });
   if (status.ok()) {
     status = RunJoined(*member, options, std::move(setup), metrics, stop);

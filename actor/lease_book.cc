@@ -227,14 +227,15 @@ void LeaseBook::ResendLater(const GroupId& group, const std::string& from,
   it->second.sent = 0;
   it->second.replica = to;
   it->second.not_before = clock_() + delay;
-  ++it->second.attempts;
+  if (it->second.attempts++ == 0) it->second.first_attempt = clock_();
   changed_.NotifyAll();
 }
 
-int LeaseBook::attempts(const GroupId& group) const {
+LeaseBook::Attempts LeaseBook::attempts(const GroupId& group) const {
   MutexLock lock(mutex_);
   const auto it = groups_.find(group);
-  return it == groups_.end() ? 0 : it->second.attempts;
+  if (it == groups_.end() || it->second.attempts == 0) return {};
+  return {it->second.attempts, clock_() - it->second.first_attempt};
 }
 
 }  // namespace aha::actor

@@ -45,7 +45,6 @@ class LeaseBook {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::vector<uint64_t> leases() const ABSL_LOCKS_EXCLUDED(mutex_);
-  std::optional<GroupId> Find(uint64_t lease) const ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<uint64_t> LeaseOf(const GroupId& group) const
       ABSL_LOCKS_EXCLUDED(mutex_);
   // The consumer has it; its trajectories are not needed any more.
@@ -83,8 +82,12 @@ class LeaseBook {
   void ResendLater(const GroupId& group, const std::string& from,
                    const std::string& to, absl::Duration delay)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Times that this group was sent again by ResendLater.
-  int attempts(const GroupId& group) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // How often this group was sent again by ResendLater, and since when.
+  struct Attempts {
+    int count = 0;
+    absl::Duration since;  // The first.
+  };
+  Attempts attempts(const GroupId& group) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Held {
@@ -99,6 +102,7 @@ class LeaseBook {
     uint64_t bytes = 0;
     absl::Time not_before;
     int attempts = 0;
+    absl::Time first_attempt;
   };
 
   static bool HasWork(const Held& held) {

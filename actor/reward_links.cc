@@ -21,6 +21,8 @@ constexpr absl::Duration kFirstBackOff = absl::Milliseconds(50);
 constexpr absl::Duration kLongestBackOff = absl::Milliseconds(500);
 // A link without work looks this often whether its replica still lives.
 constexpr absl::Duration kIdle = absl::Minutes(1);
+// A wait for credit is told of, and its replica looked after, this often.
+constexpr absl::Duration kCreditNews = absl::Seconds(30);
 
 // What one open stream may still send.
 class Credit {
@@ -39,14 +41,21 @@ class Credit {
     broken_ = true;
     changed_.NotifyAll();
   }
-  // Until something may be sent; false if the stream broke.
-  bool Wait() {
+  enum class State { kReady, kBroken, kNone };
+  // Until something may be sent, `limit` at most.
+  State Wait(absl::Duration limit) {
+    const absl::Time end = clock_() + limit;
     MutexLock lock(mutex_);
-    while (bytes_ <= 0 && !broken_) changed_.Wait(mutex_);
-    return !broken_;
+    while (bytes_ <= 0 && !broken_) {
+      const absl::Duration left = end - clock_();
+      if (left <= absl::ZeroDuration()) return State::kNone;
+      changed_.WaitFor(mutex_, left);
+    }
+    return broken_ ? State::kBroken : State::kReady;
   }
 
  private:
+  const Clock clock_ = MonotonicClock();
   mutable Mutex mutex_;
   CondVar changed_;
   int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -71,6 +80,9 @@ struct RewardLinks::Impl {
             bool* answered);
   void Ensure(const std::string& address) ABSL_LOCKS_EXCLUDED(mutex);
   bool Retire(const std::string& address) ABSL_LOCKS_EXCLUDED(mutex);
+  bool Lives(const std::string& address) const;
+  // Says who holds a sender back; an error once the replica is no member.
+  absl::Status AwaitCredit(const std::string& address, Credit& credit);
 
   LeaseBook* const book;
   const rpc::Security security;
@@ -94,9 +106,13 @@ void RewardLinks::Impl::Ensure(const std::string& address) {
   link.thread = std::thread([this, address] { Serve(address); });
 }
 
+bool RewardLinks::Impl::Lives(const std::string& address) const {
+  return absl::c_linear_search(events.living(), address);
+}
+
 // The thread of a dead replica's link may end, unless work came meanwhile.
 bool RewardLinks::Impl::Retire(const std::string& address) {
-  if (absl::c_linear_search(events.living(), address)) return false;
+  if (Lives(address)) return false;
   MutexLock lock(mutex);
   if (book->HasWork(address)) return false;
   links[address].done = true;
@@ -133,6 +149,27 @@ void RewardLinks::Impl::Serve(const std::string& address) {
   }
 }
 
+absl::Status RewardLinks::Impl::AwaitCredit(const std::string& address,
+                                            Credit& credit) {
+  const absl::Time began = clock();
+  for (;;) {
+    const Credit::State state = credit.Wait(kCreditNews);
+    const absl::Duration waited = clock() - began;
+    events.waited(std::min(waited, kCreditNews));
+    if (state == Credit::State::kReady) return absl::OkStatus();
+    if (state == Credit::State::kBroken) {
+      return absl::UnavailableError("the stream broke");
+    }
+    if (!book->HasWork(address)) continue;
+    const std::string text = absl::StrCat(
+        "reward replica ", address, " gave no credit for ",
+        absl::FormatDuration(absl::Trunc(waited, absl::Seconds(1))),
+        ": its consumers take nothing");
+    if (!Lives(address)) return absl::UnavailableError(text);
+    AHA_LOG(kWarning) << text;
+  }
+}
+
 absl::Status RewardLinks::Impl::Send(rpc::Client& client,
                                      const std::string& address,
                                      bool* answered) {
@@ -145,9 +182,9 @@ absl::Status RewardLinks::Impl::Send(rpc::Client& client,
   absl::Status status;
   while (status.ok()) {
     const uint64_t wakes = book->wakes();
-    const absl::Time began = clock();
-    if (stop.cancelled() || !credit.Wait()) break;
-    events.waited(clock() - began);
+    if (stop.cancelled()) break;
+    status = AwaitCredit(address, credit);
+    if (!status.ok()) break;
     const std::optional<v1::SubmitRequest> request =
         book->Next(address, kIdle, wakes);
     if (!request.has_value()) continue;

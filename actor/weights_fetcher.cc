@@ -45,7 +45,7 @@ void WeightsFetcher::Run() {
 }
 
 absl::Status WeightsFetcher::Fetch(const PolicyId& id) {
-  const absl::Time began = clock_();
+  absl::Time began = clock_();  // Of the wait for the next byte.
   std::optional<WeightAssembler> assembler;
   uint64_t epoch = 0;
   absl::Duration back_off = absl::Milliseconds(50);
@@ -67,7 +67,10 @@ absl::Status WeightsFetcher::Fetch(const PolicyId& id) {
     if (absl::IsDataLoss(status)) events_.mismatched();
     AHA_LOG(kWarning) << "weights of " << id.ToString() << " at byte "
                       << assembler->offset() << ": " << status.ToString();
-    if (assembler->offset() > before) back_off = absl::Milliseconds(50);
+    if (assembler->offset() > before) {
+      back_off = absl::Milliseconds(50);
+      began = clock_();
+    }
     if (clock_() - began + back_off > patience_) {
       return absl::DeadlineExceededError(absl::StrCat(
           "weights of ", id.ToString(),

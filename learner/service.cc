@@ -1,6 +1,5 @@
 #include "learner/service.h"
 
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +8,7 @@
 #include "base/status.h"
 #include "comm/gloo.h"
 #include "grpcpp/impl/service_type.h"
+#include "job/threads.h"
 #include "learner/figures.h"
 #include "learner/group_buffer.h"
 #include "learner/group_sink_service.h"
@@ -20,14 +20,7 @@
 namespace aha::learner {
 namespace {
 
-constexpr absl::Duration kJoinLimit = absl::Seconds(60);
 constexpr absl::Duration kGrace = absl::Seconds(2);
-
-int ChooseThreads(int flag, const v1::Job& job) {
-  if (flag > 0) return flag;
-  if (job.cluster().threads() > 0) return job.cluster().threads();
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
 
 }  // namespace
 
@@ -101,7 +94,7 @@ absl::Status Service::State::StartServers() {
 absl::StatusOr<v1::Certificate> Service::State::Certify(
     const v1::RegisterResponse& joined) {
   AHA_ASSIGN_OR_RETURN(setup, SetUpModel(joined.job().model()));
-  const int threads = ChooseThreads(options.threads, joined.job());
+  const int threads = ComputeThreads(options.threads, joined.job());
   pool = std::make_unique<ThreadPool>(threads);
   AHA_ASSIGN_OR_RETURN(const KernelCertificate kernels,
                        aha::Certify(setup.config, setup.dtype, threads));
@@ -130,7 +123,7 @@ absl::Status Service::State::Join() {
     if (stopped) return absl::CancelledError("stopping");
     joining = member.get();
   }
-  return member->Join(kJoinLimit, [this](const v1::RegisterResponse& joined) {
+  return member->Join(rpc::kJoinTimeout, [this](const v1::RegisterResponse& joined) {
     return Certify(joined);
   });
 }

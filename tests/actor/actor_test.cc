@@ -18,6 +18,7 @@
 namespace aha::actor {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using World = FakeCoordinator::World;
@@ -236,6 +237,47 @@ TEST_F(ActorTest, AGroupThatNobodyWantsIsDroppedAndNotCompleted) {
   EXPECT_EQ(coordinator_.Get().completed[0].lease_id(), 2u);
   coordinator_.Await(
       [](const World& w) { return w.heartbeats.back().lease_ids().empty(); });
+}
+
+TEST_F(ActorTest, AGroupThatIsAlwaysRefusedEndsTheJobWithTheReason) {
+  for (int i = 0; i < 3; ++i) {
+    sink_.Answer(absl::InvalidArgumentError("slot 0 is rank 1's"));
+  }
+  StartActor();
+  // The coordinator leases it again each time its lease has ended.
+  for (uint64_t id = 1; id <= 3; ++id) {
+    Lease(MakeLease(id, 0));
+    coordinator_.Await(
+        [id](const World& w) { return w.problems.size() >= id; });
+  }
+  EXPECT_TRUE(absl::IsInvalidArgument(AwaitEnd()));
+  const World world = coordinator_.Get();
+  ASSERT_EQ(world.problems.size(), 3u);
+  EXPECT_FALSE(world.problems[1].fatal());
+  EXPECT_TRUE(world.problems[2].fatal());
+  EXPECT_THAT(world.problems[2].message(),
+              AllOf(HasSubstr("step 3 slot 0"), HasSubstr("3 of 3 times"),
+                    HasSubstr("slot 0 is rank 1's")));
+}
+
+TEST_F(ActorTest, AGroupThatNobodyTakesIsNotSentForEver) {
+  coordinator_.Change(
+      [](World& world) { world.job.mutable_cluster()->set_wait_seconds(0.3); });
+  for (const auto& replica : replicas_) {
+    replica->forwarder().SetPatience(absl::ZeroDuration());
+  }
+  for (int i = 0; i < 1000; ++i) {
+    sink_.Answer(absl::UnavailableError("a later step"));
+  }
+  StartActor();
+  Lease(MakeLease(1, 0));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(AwaitEnd()));
+  const World world = coordinator_.Get();
+  ASSERT_EQ(world.problems.size(), 1u);
+  EXPECT_TRUE(world.problems[0].fatal());
+  EXPECT_THAT(world.problems[0].message(),
+              AllOf(HasSubstr("step 3 slot 0"), HasSubstr("not taken"),
+                    HasSubstr("a later step")));
 }
 
 TEST_F(ActorTest, ContradictionsAreFatalAndNameTheGroup) {

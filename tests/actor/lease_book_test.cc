@@ -84,7 +84,9 @@ TEST_F(LeaseBookTest, AGroupThatCouldNotBeTakenIsSentAgainLater) {
   Drain();
   book_.ResendLater(Id(0), "a:1", "a:1", absl::Seconds(2));
   EXPECT_THAT(Drain(), IsEmpty());
-  EXPECT_EQ(book_.attempts(Id(0)), 1);
+  EXPECT_EQ(book_.attempts(Id(0)).count, 1);
+  now_ += absl::Seconds(7);
+  EXPECT_EQ(book_.attempts(Id(0)).since, absl::Seconds(7));
   now_ += absl::Seconds(3);
   EXPECT_THAT(Drain(), ElementsAre("open 0"));
 }
