@@ -41,9 +41,25 @@ void Learner::Interrupt() {
   if (idle_ != nullptr) idle_->Abort(VoidStep());
 }
 
+void Learner::OnLivingLearners(const std::map<uint32_t, std::string>& living) {
+  {
+    MutexLock lock(mutex_);
+    bool missing = false;
+    for (uint32_t rank = 0; rank < group_addresses_.size(); ++rank) {
+      const auto it = living.find(rank);
+      missing |= it == living.end() || it->second != group_addresses_[rank];
+    }
+    times_missing_ = missing ? times_missing_ + 1 : 0;
+    if (times_missing_ < 2) return;
+  }
+  Interrupt();
+}
+
 void Learner::LeaveGroup() {
   comm_.reset();
   group_.reset();
+  MutexLock lock(mutex_);
+  group_addresses_.clear();
 }
 
 absl::StatusOr<v1::NextStageResponse> Learner::AwaitStage() {
@@ -129,6 +145,10 @@ absl::Status Learner::JoinGroup(const v1::NextStageResponse& next) {
   AHA_RETURN_IF_ERROR(joined.status());
   comm_ = *std::move(joined);
   group_ = name;
+  MutexLock lock(mutex_);
+  group_addresses_.assign(next.learner_addresses().begin(),
+                          next.learner_addresses().end());
+  times_missing_ = 0;
   return absl::OkStatus();
 }
 

@@ -15,9 +15,11 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -74,6 +76,11 @@ class Learner {
   void Stop();
   // This process joined the cluster anew: whatever it waits for is void.
   void Interrupt();
+  // Addresses of the learners that the coordinator takes for living, by rank;
+  // told again and again.  A rank of this group that is twice not among them
+  // was lost: what this rank waits for is void.  (Once may be older news than
+  // the group.)
+  void OnLivingLearners(const std::map<uint32_t, std::string>& living);
 
  private:
   absl::StatusOr<v1::NextStageResponse> AwaitStage();
@@ -122,6 +129,9 @@ class Learner {
 
   std::atomic<bool> stopping_{false};
   Mutex mutex_;
+  std::vector<std::string> group_addresses_
+      ABSL_GUARDED_BY(mutex_);  // By rank.
+  int times_missing_ ABSL_GUARDED_BY(mutex_) = 0;
   // Set while this rank waits for rank 0's word and may be woken.
   comm::Communicator* idle_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };

@@ -1,5 +1,6 @@
 #include "learner/service.h"
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -123,9 +124,9 @@ absl::Status Service::State::Join() {
     if (stopped) return absl::CancelledError("stopping");
     joining = member.get();
   }
-  return member->Join(rpc::kJoinTimeout, [this](const v1::RegisterResponse& joined) {
-    return Certify(joined);
-  });
+  return member->Join(
+      rpc::kJoinTimeout,
+      [this](const v1::RegisterResponse& joined) { return Certify(joined); });
 }
 
 absl::StatusOr<std::unique_ptr<comm::Communicator>> Service::State::Connect(
@@ -148,6 +149,12 @@ absl::StatusOr<std::unique_ptr<comm::Communicator>> Service::State::Connect(
 rpc::MemberEvents Service::State::Events() {
   return {.state =
               [this] {
+                std::map<uint32_t, std::string> living;
+                for (const v1::Peer& peer : member->peers()) {
+                  if (peer.role() != v1::ROLE_LEARNER) continue;
+                  living[peer.rank()] = peer.address();
+                }
+                learner->OnLivingLearners(living);
                 return rpc::MemberState{
                     .lease_ids = {},
                     .waiting_for = cluster->waiting_for(),

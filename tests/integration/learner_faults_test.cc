@@ -109,6 +109,23 @@ TEST(LearnerFaultsTest, AKilledRankOfTwoChangesNothing) {
   ExpectRestarts(outcome, killed);
 }
 
+// Its connections stay open, so only the coordinator can tell the other rank.
+TEST(LearnerFaultsTest, ARankThatHangsIsNotWaitedForByTheOther) {
+  TempDir scratch;
+  const std::string run = scratch.path() + "/run";
+  LocalCluster cluster(Recipe("tiny.yaml"), run,
+                       {"--learners", "2", "--set", "cluster.lease_seconds=4"});
+  ASSERT_TRUE(cluster.WaitForSteps(4, absl::Minutes(1)));
+  ASSERT_TRUE(Hit(cluster, "learner-0", SIGSTOP));
+  const std::string log = run + "/logs/learner-1.log";
+  EXPECT_TRUE(Eventually(
+      [&] { return LinesWith(ReadFileOrEmpty(log), "asking for a stage") > 0; },
+      absl::Minutes(1)))
+      << ReadFileOrEmpty(log);
+  ASSERT_TRUE(Hit(cluster, "learner-0", SIGKILL));
+  ExpectSameAsReference(Finish(cluster));
+}
+
 TEST(LearnerFaultsTest, AKilledLearnerWithLagOneChangesNothing) {
   const std::vector<std::string> lag = {"--set", "stages[0].grpo.lag=1"};
   const Outcome reference = RunTiny(lag);
