@@ -56,6 +56,9 @@ class FileReader {
   absl::Status Read(void* data, size_t size);
   // The same from byte `offset` on; Read goes on where it was.
   absl::Status ReadAt(uint64_t offset, void* data, size_t size) const;
+  // What is left; more than `limit` bytes are INVALID_ARGUMENT.  Right for
+  // files that grow and for those of /proc, whose size() is 0.
+  absl::StatusOr<std::string> ReadToEnd(uint64_t limit);
 
  private:
   FileReader(int fd, std::string path, uint64_t size)
@@ -74,9 +77,10 @@ absl::Status WriteFileDurably(const std::string& path,
 // The same of pieces that stand in several places, one after the other.
 absl::Status WriteFileDurably(const std::string& path,
                               absl::Span<const absl::string_view> pieces);
-// At most `limit` bytes; a larger file is an error.
+// At most `limit` bytes; more are INVALID_ARGUMENT, as is what is no regular
+// file.
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
-                                          uint64_t limit);
+                                          uint64_t limit = uint64_t{1} << 30);
 // The same, but empty if there is no such file.
 absl::StatusOr<std::string> ReadFileIfThere(const std::string& path,
                                             uint64_t limit);

@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "base/file_io.h"
 #include "base/status.h"
 
 namespace aha::cli {
@@ -87,6 +88,24 @@ std::string TopLevelName(absl::string_view yaml) {
   return "";
 }
 
+// Adds to the stages of a summary what the metrics and the evals tell of each.
+void AddOutcomes(const std::vector<StepMetrics>& rows,
+                 const RunSummary& summary, JobView* job) {
+  for (StageView& stage : job->stages) {
+    for (const StepMetrics& row : rows) {
+      const auto named = row.texts.find("stage");
+      if (named != row.texts.end() && named->second == stage.name) {
+        stage.metrics = row.numbers;
+      }
+    }
+    for (const auto& eval : {summary.before, summary.after}) {
+      if (!eval || eval->stage != stage.name) continue;
+      stage.metrics["pass_at_1"] = eval->pass_at_1;
+      stage.metrics["mean_completion_length"] = eval->mean_completion_length;
+    }
+  }
+}
+
 // Adds what the metrics tell to a job that left no summary.
 void AddMetrics(const std::vector<StepMetrics>& rows, JobView* job) {
   for (const StepMetrics& row : rows) {
@@ -121,7 +140,8 @@ bool RunDirectory::HoldsRun() const {
 }
 
 std::string RunDirectory::JobName() const {
-  const absl::StatusOr<std::string> yaml = ReadFile(File("job.yaml"), 1 << 24);
+  const absl::StatusOr<std::string> yaml =
+      ReadWholeFile(File("job.yaml"), 1 << 24);
   return yaml.ok() ? TopLevelName(*yaml) : "";
 }
 
@@ -202,7 +222,8 @@ std::vector<Json> ParseJsonLines(absl::string_view text, int* broken) {
 
 absl::StatusOr<std::vector<StepMetrics>> RunDirectory::ReadMetrics(
     int* broken) const {
-  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(File("metrics.jsonl")));
+  AHA_ASSIGN_OR_RETURN(const std::string text,
+                       ReadWholeFile(File("metrics.jsonl")));
   std::vector<StepMetrics> rows;
   for (const Json& json : ParseJsonLines(text, broken)) {
     StepMetrics& row = rows.emplace_back();
@@ -233,7 +254,8 @@ StageCurves RunDirectory::ReadCurves() const {
 }
 
 absl::StatusOr<std::vector<Json>> RunDirectory::ReadEvents() const {
-  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(File("events.jsonl")));
+  AHA_ASSIGN_OR_RETURN(const std::string text,
+                       ReadWholeFile(File("events.jsonl")));
   return ParseJsonLines(text, nullptr);
 }
 
@@ -272,12 +294,17 @@ bool RunDirectory::StartedAfterSummary() const {
 
 JobView RunDirectory::ViewFromFiles() const {
   absl::StatusOr<RunSummary> summary = ReadSummary();
-  if (summary.ok() && !StartedAfterSummary()) return std::move(summary->job);
+  const absl::StatusOr<std::vector<StepMetrics>> rows = ReadMetrics();
+  if (summary.ok() && !StartedAfterSummary()) {
+    JobView ended = summary->job;
+    AddOutcomes(rows.ok() ? *rows : std::vector<StepMetrics>(), *summary,
+                &ended);
+    return ended;
+  }
   JobView job;
   job.name = JobName();
   job.state = JobState::kInterrupted;
   job.run_directory = path_;
-  const absl::StatusOr<std::vector<StepMetrics>> rows = ReadMetrics();
   if (rows.ok()) AddMetrics(*rows, &job);
   return job;
 }
@@ -306,7 +333,7 @@ bool ProcessIsAlive(pid_t pid) {
   if (::kill(pid, 0) != 0 && errno != EPERM) return false;
   // A zombie holds no resource any more; only its parent can remove it.
   const absl::StatusOr<std::string> stat =
-      ReadFile(absl::StrCat("/proc/", pid, "/stat"));
+      ReadWholeFile(absl::StrCat("/proc/", pid, "/stat"));
   if (!stat.ok()) return false;
   const size_t name_end = stat->rfind(')');
   return name_end == std::string::npos || name_end + 2 >= stat->size() ||
