@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
+#include "job/identity.h"
 #include "job/model_setup.h"
 #include "rpc/member.h"
 #include "rpc/metrics.h"
@@ -39,13 +40,18 @@ int Threads(const AppOptions& options, const v1::Job& job) {
 }
 
 // FAILED_PRECONDITION (exit code 78) names the kernel that is not invariant.
-absl::StatusOr<v1::Certificate> MakeCertificate(const ModelSetup& setup,
+absl::StatusOr<v1::Certificate> MakeCertificate(const v1::Job& job,
+                                                const ModelSetup& setup,
                                                 int threads) {
   AHA_ASSIGN_OR_RETURN(const KernelCertificate kernels,
                        Certify(setup.config, setup.dtype, threads));
   v1::Certificate certificate;
   certificate.set_digest(kernels.digest);
   certificate.set_numeric_class(kernels.numeric_class);
+  // The weights come from the learner.
+  AHA_ASSIGN_OR_RETURN(const InputFiles model,
+                       MeasureModel(job.model(), WithWeights::kNo));
+  certificate.mutable_inputs()->insert(model.begin(), model.end());
   return certificate;
 }
 
@@ -96,7 +102,8 @@ absl::Status Run(const AppOptions& options, rpc::Cancellation& stop) {
       [&](const v1::RegisterResponse& response)
           -> absl::StatusOr<v1::Certificate> {
         AHA_ASSIGN_OR_RETURN(setup, SetUpModel(response.job().model()));
-        return MakeCertificate(setup, Threads(options, response.job()));
+        return MakeCertificate(response.job(), setup,
+                               Threads(options, response.job()));
       });
   if (status.ok()) {
     status = RunJoined(*member, options, std::move(setup), metrics, stop);

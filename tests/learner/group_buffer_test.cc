@@ -123,7 +123,24 @@ TEST_F(GroupBufferTest, MissingSlotsAreNamedWhenPatienceEnds) {
   const auto groups = buffer_.Await(absl::ZeroDuration());
   EXPECT_TRUE(absl::IsDeadlineExceeded(groups.status()));
   EXPECT_THAT(std::string(groups.status().message()),
-              HasSubstr("step 1: rank 1 waited 0 for the groups of slots 3"));
+              HasSubstr("for the groups of slots 3; nothing moved for 0"));
+}
+
+// Time passes with every look at the clock, so nothing here waits for real.
+TEST_F(GroupBufferTest, PatienceBeginsAnewWhileTheClusterGetsOn) {
+  absl::Time now = absl::UnixEpoch();
+  const auto ticking = [&now] { return now += absl::Milliseconds(1); };
+  GroupBuffer buffer(ticking, /*ask_every=*/absl::Milliseconds(2));
+  buffer.Open(Rules(), 1);
+  uint64_t asked = 0;
+  const auto progress = [&asked]() -> absl::StatusOr<uint64_t> {
+    return std::min<uint64_t>(++asked, 100);
+  };
+  const absl::Status status =
+      buffer.Await(absl::Milliseconds(50), progress).status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+  EXPECT_GT(asked, 100u) << "as long as the number grew";
+  EXPECT_LT(asked, 150u) << "and not for ever";
 }
 
 TEST_F(GroupBufferTest, CloseWakesWhoWaits) {
