@@ -63,6 +63,7 @@ EngineEvents Actor::Impl::MakeEngineEvents() {
       .stepped =
           [this](int64_t tokens, absl::Duration took) {
             rate.Add(static_cast<double>(tokens), took);
+            sampled_tokens += static_cast<uint64_t>(tokens);
             metrics.Stepped(tokens, engine.live());
           },
       .waited = [this](const std::string& what,
@@ -91,7 +92,8 @@ rpc::MemberEvents Actor::Impl::MakeMemberEvents() {
               [this] {
                 return rpc::MemberState{.lease_ids = book.leases(),
                                         .waiting_for = WaitingFor(),
-                                        .tokens_per_second = rate.PerSecond()};
+                                        .tokens_per_second = rate.PerSecond(),
+                                        .progress = sampled_tokens};
               },
           .directive = [this](v1::Directive d) { OnDirective(d); },
           .lost_leases =

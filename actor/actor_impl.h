@@ -2,6 +2,7 @@
 // actor_leases.cc (the two threads that deal with leases).
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -69,6 +70,7 @@ struct Actor::Impl {
   const Clock clock = MonotonicClock();
   RolloutMetrics metrics;
   RateMeter rate{clock};
+  std::atomic<uint64_t> sampled_tokens{0};
   WeightStore store;
   LeaseBook book{clock};
   RolloutEngine engine;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
+#include "job/identity.h"
 #include "job/model_setup.h"
 #include "job/threads.h"
 #include "rpc/member.h"
@@ -19,13 +20,18 @@ namespace aha::actor {
 namespace {
 
 // FAILED_PRECONDITION (exit code 78) names the kernel that is not invariant.
-absl::StatusOr<v1::Certificate> MakeCertificate(const ModelSetup& setup,
+absl::StatusOr<v1::Certificate> MakeCertificate(const v1::Job& job,
+                                                const ModelSetup& setup,
                                                 int threads) {
   AHA_ASSIGN_OR_RETURN(const KernelCertificate kernels,
                        Certify(setup.config, setup.dtype, threads));
   v1::Certificate certificate;
   certificate.set_digest(kernels.digest);
   certificate.set_numeric_class(kernels.numeric_class);
+  // The weights come from the learner.
+  AHA_ASSIGN_OR_RETURN(const InputFiles model,
+                       MeasureModel(job.model(), WithWeights::kNo));
+  certificate.mutable_inputs()->insert(model.begin(), model.end());
   return certificate;
 }
 
@@ -76,7 +82,7 @@ absl::Status Run(const AppOptions& options, rpc::Cancellation& stop) {
       [&](const v1::RegisterResponse& response)
           -> absl::StatusOr<v1::Certificate> {
         AHA_ASSIGN_OR_RETURN(setup, SetUpModel(response.job().model()));
-        return MakeCertificate(setup,
+        return MakeCertificate(response.job(), setup,
                                ComputeThreads(options.threads, response.job()));
       });
   if (status.ok()) {

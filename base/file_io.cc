@@ -210,6 +210,19 @@ absl::Status WriteFileDurably(const std::string& path,
   return SyncPath(directory.empty() ? "." : directory);
 }
 
+absl::Status AppendLine(const std::string& path, absl::string_view line) {
+  const int fd =
+      ::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) return FileError("cannot open", path, errno);
+  FileWriter file(fd, path);
+  char last = '\n';
+  const off_t end = ::lseek(fd, 0, SEEK_END);
+  if (end > 0 && ::pread(fd, &last, 1, end - 1) != 1) last = '\n';
+  const std::string text = absl::StrCat(last == '\n' ? "" : "\n", line, "\n");
+  AHA_RETURN_IF_ERROR(file.Write(text.data(), text.size()));
+  return file.Close();
+}
+
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
                                           uint64_t limit) {
   AHA_ASSIGN_OR_RETURN(FileReader file, FileReader::Open(path));

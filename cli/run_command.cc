@@ -25,6 +25,7 @@
 #include "cli/report.h"
 #include "cli/run_session.h"
 #include "coordinator/state_store.h"
+#include "job/identity.h"
 #include "job/inputs.h"
 #include "job/job.h"
 
@@ -165,8 +166,10 @@ absl::StatusOr<Start> ExamineDirectory(const RunDirectory& run,
                      "\" (", StateName(view.state),
                      "); continue it with --resume, or choose another --dir"));
   }
-  return view.state == JobState::kSucceeded ? Start::kAlreadyDone
-                                            : Start::kResume;
+  // With a problem, its last steps are in no checkpoint.
+  return view.state == JobState::kSucceeded && view.problem.empty()
+             ? Start::kAlreadyDone
+             : Start::kResume;
 }
 
 absl::Status Prepare(const RunDirectory& run, const v1::Job& job) {

@@ -1,6 +1,5 @@
 #include "cli/run_directory.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -314,18 +313,9 @@ absl::Status RunDirectory::AppendEvent(absl::string_view event,
   const double now = absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch());
   Json line = {{"time", now}, {"event", std::string(event)}};
   for (const auto& [key, value] : fields.items()) line[key] = value;
-  const std::string text =
-      line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  const std::string path = File("events.jsonl");
-  const int fd =
-      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return absl::ErrnoToStatus(errno, "cannot append to " + path);
-  // One write: the coordinator appends to the same file.
-  const bool whole = ::write(fd, text.data(), text.size()) ==
-                     static_cast<ssize_t>(text.size());
-  ::close(fd);
-  if (!whole) return absl::UnavailableError("cannot append to " + path);
-  return absl::OkStatus();
+  // The coordinator appends to the same file.
+  return AppendLine(File("events.jsonl"),
+                    line.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 bool ProcessIsAlive(pid_t pid) {

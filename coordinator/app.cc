@@ -18,6 +18,7 @@
 #include "coordinator/prompts.h"
 #include "coordinator/services.h"
 #include "coordinator/state_store.h"
+#include "job/identity.h"
 #include "job/job.h"
 #include "rpc/metrics.h"
 #include "rpc/server.h"
@@ -30,6 +31,24 @@ constexpr absl::Duration kLeaveTime = absl::Seconds(5);
 // 30 s between SIGTERM and SIGKILL that Kubernetes and Slurm allow by default.
 constexpr absl::Duration kStopTime = absl::Seconds(20);
 constexpr char kDatabase[] = "coordinator.db";
+
+// The files that the job names and this process reads must be those that the
+// run began with; the members answer for theirs (Certificate).
+absl::Status ClaimInputs(const v1::Job& job, bool begun, StateStore& store) {
+  AHA_ASSIGN_OR_RETURN(const InputFiles files, MeasurePrompts(job));
+  for (const auto& [key, content] : files) {
+    const std::string name = absl::StrCat("input ", key);
+    AHA_ASSIGN_OR_RETURN(const auto held, store.Get(name));
+    if (begun && held.has_value() && *held != content) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          key, ": this run began with a file of ", *held, ", now it has ",
+          content,
+          "; put the same file back, or choose another run directory"));
+    }
+    AHA_RETURN_IF_ERROR(store.Set({{name, content}}));
+  }
+  return absl::OkStatus();
+}
 
 // Makes the directory this job's, or refuses.  The new epoch.
 absl::StatusOr<uint64_t> Claim(const AppOptions& options,
@@ -65,6 +84,7 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
                    << "\" never did a step here; its directory is taken over";
     AHA_RETURN_IF_ERROR(store.Clear());
   }
+  AHA_RETURN_IF_ERROR(ClaimInputs(options.job, begun, store));
   AHA_RETURN_IF_ERROR(store.Set({{"fingerprint", fingerprint},
                                  {"name", options.job.name()},
                                  {"epoch", absl::StrCat(epoch)}}));
@@ -210,7 +230,10 @@ absl::StatusOr<bool> HasSucceeded(const std::string& run_directory) {
   }
   AHA_ASSIGN_OR_RETURN(const auto store, StateStore::Open(path));
   AHA_ASSIGN_OR_RETURN(const auto state, store->Get("state"));
-  return state == StateName(v1::JOB_STATE_SUCCEEDED);
+  AHA_ASSIGN_OR_RETURN(const auto problem, store->Get("problem"));
+  // With a problem its last steps are in no checkpoint.
+  return state == StateName(v1::JOB_STATE_SUCCEEDED) &&
+         problem.value_or("").empty();
 }
 
 }  // namespace aha::coordinator

@@ -47,8 +47,8 @@ class App {
   std::unique_ptr<State> state_;
 };
 
-// Whether the run in `run_directory` has succeeded already and its summary is
-// there, so that there is nothing to resume.
+// Whether the run in `run_directory` has succeeded already and its summary and
+// last checkpoint are there, so that there is nothing to resume.
 absl::StatusOr<bool> HasSucceeded(const std::string& run_directory);
 
 }  // namespace aha::coordinator

@@ -10,7 +10,10 @@
 // CommitStep.  An eval stage needs no learner after that: its groups come back
 // to this process (Deliver).  A learner that is lost, or asks for a stage in
 // the middle of it, sends the whole group back to the latest checkpoint; what
-// is computed again must come out as before (History).
+// is computed again must come out as before (History).  Which checkpoint that
+// is takes time (all of it is hashed), so Recover does it without the lock, and
+// nobody is told of a stage meanwhile.  A group that breaks again and again
+// without a new step fails the job.
 //
 // Try... functions never wait: false means "not yet", and the caller asks again
 // when `changed` was called.  Thread-safe.  No gRPC here; time, prompts and
@@ -65,6 +68,10 @@ struct Parts {
 struct ControllerOptions {
   uint64_t epoch = 1;
   absl::Duration heartbeat = absl::Seconds(1);
+  // Learner groups that broke without a new step between; then the job fails.
+  int most_broken_groups = 5;
+  // Leases of one group that came to nothing; then the job fails.
+  int most_lost_leases = 20;
 };
 
 class Controller {
@@ -79,12 +86,19 @@ class Controller {
   void SetListener(std::function<void()> changed);
   // To be called a few times a second: silence, expiry, waits that last.
   void Tick();
+  // Ends a rollback that has begun: finds the checkpoint.  To be called often
+  // too, by one thread that may be busy with it for long.
+  void Recover();
 
   // Members.
   absl::StatusOr<v1::RegisterResponse> Register(
       const v1::RegisterRequest& request);
   absl::StatusOr<v1::HeartbeatResponse> Heartbeat(
       const v1::HeartbeatRequest& request);
+  // A stream that lives as long as the member: its number.
+  absl::StatusOr<uint64_t> Attend(const v1::AttendRequest& request);
+  // That stream broke, which the coordinator did not want.
+  void Gone(uint64_t member_id, uint64_t attendance);
   absl::Status Leave(const v1::LeaveRequest& request);
   absl::Status ReportProblem(const v1::ReportProblemRequest& request);
 
@@ -138,13 +152,14 @@ class Controller {
   void EnterStage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LeaveStage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Back to the latest checkpoint, with a new learner group.
-  void RollBack(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ReturnToCheckpoint() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReturnTo(const CheckpointChoice& choice)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fail(const std::string& problem) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetState(State state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End(State state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteSummary() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // All lines of metrics.jsonl anew.
+  void WriteMetrics() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   double StageSeconds(uint32_t stage) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Note(const std::string& event, const std::string& text)
@@ -157,11 +172,6 @@ class Controller {
   void StoreCertificate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lost(const MemberInfo& member, const std::string& how)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What the job cannot go on without, right now: key of Series::waits, text.
-  std::vector<std::pair<std::string, std::string>> Missing() const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void CheckWaits(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void UpdateGauges() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   v1::Directive DirectiveFor(const MemberInfo& member) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FillLease(const LeasedGroup& group, const std::string& consumer,
@@ -169,10 +179,23 @@ class Controller {
   std::string ConsumerOf(uint32_t slot) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // --- controller_learners.cc
-  absl::StatusOr<const MemberInfo*> TouchLearner(uint64_t id, uint64_t epoch)
+  // --- controller_waits.cc
+  // Passes on what the store said.  A store that takes nothing (full disk) is
+  // waited for; callers try again, and nothing is recorded meanwhile.
+  absl::Status Stored(absl::Status status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status TouchRankZero(uint64_t id, uint64_t epoch)
+  // What the job cannot go on without, right now: key of Series::waits, text.
+  std::vector<std::pair<std::string, std::string>> Missing() const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CheckWaits(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void UpdateGauges() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // --- controller_learners.cc
+  // Begins a rollback: the group is no more; Recover does the rest.
+  void RollBack(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Counts a broken group; one too many fails the job.
+  void GroupBroke(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<const MemberInfo*> TouchLearner(uint64_t id, uint64_t epoch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string MissingLearners() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NewGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -180,6 +203,10 @@ class Controller {
   // not works on what a rollback has made void.
   bool InGroup(uint32_t rank) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FillStage(uint32_t rank, v1::NextStageResponse* response)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // --- controller_commits.cc
+  absl::Status TouchRankZero(uint64_t id, uint64_t epoch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<CommitRecord> CheckCommit(const v1::CommitStepRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -208,8 +235,15 @@ class Controller {
   // all ranks agree.
   std::optional<uint64_t> begun_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_lease_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  // Grows while actors and reward replicas get on.
+  uint64_t progress_ ABSL_GUARDED_BY(mutex_) = 0;
 
   // The learner group.
+  // Why it goes back to a checkpoint, while that is looked for.
+  std::optional<std::string> going_back_ ABSL_GUARDED_BY(mutex_);
+  int broken_groups_ ABSL_GUARDED_BY(mutex_) = 0;  // Since the last new step.
+  // What a learner reported last, to be told with a failure.
+  std::string learner_report_ ABSL_GUARDED_BY(mutex_);
   uint64_t group_epoch_ ABSL_GUARDED_BY(mutex_) = 1;
   // A learner was lost, and with it what no checkpoint holds, perhaps.
   bool memory_lost_ ABSL_GUARDED_BY(mutex_) = false;
@@ -220,6 +254,11 @@ class Controller {
   // What each rank was told last: (group epoch, stage).
   std::map<uint32_t, std::pair<uint64_t, uint32_t>> told_
       ABSL_GUARDED_BY(mutex_);
+
+  // What the store said when it took nothing; "" once it does again.
+  std::string disk_problem_ ABSL_GUARDED_BY(mutex_);
+  // metrics.jsonl lacks a line that could not be written.
+  bool metrics_lack_ ABSL_GUARDED_BY(mutex_) = false;
 
   // Times.
   const absl::Time started_;

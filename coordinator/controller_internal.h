@@ -3,6 +3,8 @@
 
 #include <functional>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "coordinator/controller.h"
 
 namespace aha::coordinator {
@@ -24,5 +26,11 @@ class Controller::Change {
  private:
   Controller& controller_;
 };
+
+inline absl::Status AnotherGroup(uint32_t rank) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("rank: the learner group of rank ", rank,
+                   " is no more (a rank was lost); ask NextStage"));
+}
 
 }  // namespace aha::coordinator

@@ -1,91 +1,13 @@
-// What learners ask and commit, and the weights they publish.
-#include <algorithm>
-#include <cmath>
-#include <filesystem>
-#include <nlohmann/json.hpp>
+// The learner group: who is in it, which stage it runs, and when a step begins.
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
-#include "base/log.h"
 #include "base/status.h"
 #include "coordinator/controller.h"
 #include "coordinator/controller_internal.h"
-#include "coordinator/log_status.h"
-#include "job/manifest.h"
-#include "rl/schedule.h"
 
 namespace aha::coordinator {
-namespace {
-
-std::string MetricsLine(const StagePlan& stage, const CommitRecord& commit,
-                        const v1::CommitStepRequest& request) {
-  nlohmann::json line = {{"step", commit.step},
-                         {"stage", stage.name},
-                         {"policy_version", commit.step + 1},
-                         {"weights_checksum", commit.weights.Hex()}};
-  for (const auto& [name, value] : request.metrics()) {
-    if (std::isfinite(value)) {
-      line.emplace(name, value);
-    } else {
-      line.emplace(name, nullptr);  // JSON knows no NaN.
-    }
-  }
-  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-double Metric(const v1::CommitStepRequest& request, const char* name) {
-  const auto it = request.metrics().find(name);
-  return it == request.metrics().end() || !std::isfinite(it->second)
-             ? 0
-             : it->second;
-}
-
-// The steps of a stage are consumed whole, in slot order.
-absl::Status CheckSlots(const v1::CommitStepRequest& request,
-                        const StagePlan& stage) {
-  const auto wanted =
-      stage.type == StageType::kGrpo ? static_cast<int>(stage.groups) : 0;
-  bool right = request.slots_size() == wanted;
-  for (int i = 0; right && i < wanted; ++i) {
-    right = request.slots(i) == static_cast<uint32_t>(i);
-  }
-  if (right) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "slots: must be 0 to ", wanted - 1, " in order for a step of ",
-      stage.name, ", got [",
-      absl::StrJoin(request.slots().begin(),
-                    request.slots().begin() + std::min(request.slots_size(), 8),
-                    " "),
-      "] (", request.slots_size(), " of them)"));
-}
-
-absl::Status CheckDirectory(const std::string& directory) {
-  if (directory.empty() || absl::StartsWith(directory, "/")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("directory: must be relative to the run directory, got '",
-                     directory, "'"));
-  }
-  for (const absl::string_view part : absl::StrSplit(directory, '/')) {
-    if (part == "..") {
-      return absl::InvalidArgumentError(
-          absl::StrCat("directory: must stay inside the run directory, got '",
-                       directory, "'"));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status AnotherGroup(uint32_t rank) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("rank: the learner group of rank ", rank,
-                   " is no more (a rank was lost); ask NextStage"));
-}
-
-}  // namespace
-
 absl::StatusOr<const MemberInfo*> Controller::TouchLearner(uint64_t id,
                                                            uint64_t epoch) {
   AHA_ASSIGN_OR_RETURN(const MemberInfo* const member,
@@ -93,17 +15,6 @@ absl::StatusOr<const MemberInfo*> Controller::TouchLearner(uint64_t id,
   if (member->role == v1::ROLE_LEARNER && member->certified()) return member;
   return absl::FailedPreconditionError(
       absl::StrCat(member->name, " is no learner with a certificate"));
-}
-
-absl::Status Controller::TouchRankZero(uint64_t id, uint64_t epoch) {
-  AHA_ASSIGN_OR_RETURN(const MemberInfo* const member, TouchLearner(id, epoch));
-  if (over()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the job has ", StateName(state_)));
-  }
-  if (member->rank == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "rank: only rank 0 commits, ", member->name, " has rank ", member->rank));
 }
 
 std::string Controller::MissingLearners() const {
@@ -124,6 +35,7 @@ absl::StatusOr<bool> Controller::TryNextStage(
   const uint32_t rank = member->rank;
   response->set_directive(DirectiveFor(*member));
   if (over()) return true;
+  if (going_back_.has_value()) return false;
   const bool done = plan().trains() && history_.position().step == plan().steps;
   if (rank == 0 && state_ == v1::JOB_STATE_STOPPING) {
     // It has nothing to save, or could not.
@@ -140,6 +52,7 @@ absl::StatusOr<bool> Controller::TryNextStage(
   if (!MissingLearners().empty()) return false;
   if (memory_lost_ && !history_.CheckpointFits()) {
     RollBack("a learner was lost and the last checkpoint is older");
+    return over();
   }
   memory_lost_ = false;
   const std::pair now(group_epoch_, history_.position().stage);
@@ -152,17 +65,41 @@ absl::StatusOr<bool> Controller::TryNextStage(
     if (rank != 0) return false;
     if (begun_.has_value()) {
       RollBack("the learner group asked for its stage again");
-    } else if (parts_.plan->learners > 1) {
-      NewGroup();
+      return over();
     }
+    GroupBroke("the learner group asked for its stage before a step began");
+    if (over()) return true;
+    if (parts_.plan->learners > 1) NewGroup();
   }
-  if (over()) return false;
   if (plan().trains()) {
     asking_.insert(rank);
     if (asking_.size() < parts_.plan->learners) return false;
   }
   FillStage(rank, response);
   return true;
+}
+
+void Controller::RollBack(const std::string& why) {
+  if (going_back_.has_value()) return;
+  GroupBroke(why);
+  if (over()) return;
+  LeaveStage();
+  NewGroup();
+  start_visible_ = false;
+  begun_.reset();
+  going_back_ = why;
+  parts_.series.rollbacks.Increment();
+}
+
+void Controller::GroupBroke(const std::string& why) {
+  if (++broken_groups_ < options_.most_broken_groups) return;
+  const Position& position = history_.position();
+  Fail(absl::StrCat(
+      "the learner group broke ", broken_groups_,
+      " times without a new step, at stage ", position.stage, " (", plan().name,
+      ") step ", position.step, "; last: ", why,
+      learner_report_.empty() ? "" : "; last report: ", learner_report_,
+      "; see the learners' logs"));
 }
 
 void Controller::NewGroup() {
@@ -206,6 +143,7 @@ absl::StatusOr<bool> Controller::TryBeginStep(
         position.stage, " step ", position.step, "); ask NextStage"));
   }
   if (!InGroup(member->rank)) return AnotherGroup(member->rank);
+  response->set_progress(progress_);
   response->set_go(v1::BeginStepResponse::GO);
   if (begun_ == position.step) return true;
   if (state_ == v1::JOB_STATE_STOPPING) {
@@ -218,222 +156,6 @@ absl::StatusOr<bool> Controller::TryBeginStep(
   }
   begun_ = position.step;
   return true;
-}
-
-absl::StatusOr<CommitRecord> Controller::CheckCommit(
-    const v1::CommitStepRequest& request) {
-  CommitRecord commit{.stage = request.stage(), .step = request.step()};
-  if (commit.stage >= parts_.plan->stages.size() ||
-      !parts_.plan->stages[commit.stage].trains()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("stage: ", commit.stage, " is no stage that trains"));
-  }
-  const StagePlan& stage = parts_.plan->stages[commit.stage];
-  const auto weights = Hash128::FromBytes(request.weights_checksum());
-  const auto chain = Hash128::FromBytes(request.chain());
-  if (!weights.ok() || !chain.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        weights.ok() ? "chain: " : "weights_checksum: ",
-        weights.ok() ? chain.status().message() : weights.status().message()));
-  }
-  commit.weights = *weights;
-  commit.chain = *chain;
-  AHA_RETURN_IF_ERROR(CheckSlots(request, stage));
-  if (request.stage_done() != (commit.step + 1 == stage.steps)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("stage_done: step ", commit.step, " of ", stage.steps,
-                     ", got ", request.stage_done()));
-  }
-  commit.groups = static_cast<uint64_t>(request.slots_size());
-  commit.tokens_compared = request.tokens_compared();
-  commit.tokens_differing = request.tokens_differing();
-  commit.tokens = static_cast<uint64_t>(
-      std::llround(std::max(0.0, Metric(request, "completions/mean_length")) *
-                   static_cast<double>(commit.groups * stage.num_generations)));
-  commit.metrics_line = MetricsLine(stage, commit, request);
-  return commit;
-}
-
-absl::Status Controller::CommitStep(const v1::CommitStepRequest& request) {
-  const Change change(*this);
-  MutexLock lock(mutex_);
-  AHA_RETURN_IF_ERROR(TouchRankZero(request.member_id(), request.epoch()));
-  AHA_ASSIGN_OR_RETURN(const CommitRecord commit, CheckCommit(request));
-  if (commit.tokens_differing > 0) {
-    Fail(absl::StrCat("exactness lost: ", commit.tokens_differing, " of ",
-                      commit.tokens_compared, " log-probabilities of stage ",
-                      commit.stage, " step ", commit.step,
-                      " differ between actor and learner"));
-    return absl::FailedPreconditionError(problem_);
-  }
-  const Position& position = history_.position();
-  const bool next =
-      commit.stage == position.stage && commit.step == position.step;
-  const VersionId version{.stage = commit.stage, .version = commit.step + 1};
-  if (next && !InGroup(0)) return AnotherGroup(0);
-  if (next && plan().type == StageType::kGrpo) {
-    const auto published = parts_.weights->Find(version);
-    if (!published.has_value()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "step: version ", version.version, " must be published before"));
-    }
-    if (published->checksum != commit.weights) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("weights_checksum: version ", version.version,
-                       " was published as ", published->checksum.Hex(),
-                       ", the commit has ", commit.weights.Hex()));
-    }
-  }
-  bool again = false;
-  const absl::Status committed =
-      history_.Commit(commit, StageSeconds(commit.stage), &again);
-  if (absl::IsDataLoss(committed)) Fail(std::string(committed.message()));
-  AHA_RETURN_IF_ERROR(committed);
-  if (!again) AfterCommit(commit, request);
-  return absl::OkStatus();
-}
-
-void Controller::AfterCommit(const CommitRecord& commit,
-                             const v1::CommitStepRequest& request) {
-  const absl::Status written =
-      parts_.directory->AppendLine("metrics.jsonl", commit.metrics_line);
-  WarnIfError(written);
-  if (ledger_.has_value()) {
-    ledger_->Train(commit.step);
-    // Find() said that it is there.
-    const VersionId version{.stage = commit.stage, .version = commit.step + 1};
-    const absl::Status visible = parts_.weights->Commit(version);
-    WarnIfError(visible);
-    MakeVisible(version.version);
-    parts_.weights->DropBelow(
-        {.stage = commit.stage,
-         .version = SamplingVersion(commit.step + 1, plan().lag)});
-  }
-  // num_tokens counts through the job; the first value after a start of this
-  // process tells nothing of what was done in it.
-  const double tokens = Metric(request, "num_tokens");
-  if (last_num_tokens_.has_value()) {
-    train_tokens_ += std::max(0.0, tokens - *last_num_tokens_);
-    train_seconds_ += Metric(request, "step_time");
-  }
-  last_num_tokens_ = tokens;
-  const Series& series = parts_.series;
-  series.steps.Increment();
-  series.groups_trained.Increment(static_cast<double>(commit.groups));
-  series.tokens.Increment(static_cast<double>(commit.tokens));
-  series.tokens_compared.Increment(static_cast<double>(commit.tokens_compared));
-  if (request.metrics().contains("reward")) {
-    series.reward_mean.Set(Metric(request, "reward"));
-  }
-}
-
-void Controller::MakeVisible(uint64_t version) {
-  if (ledger_.has_value()) ledger_->MakeVisible(version);
-  parts_.series.policy_version.Set(static_cast<double>(version));
-}
-
-absl::Status Controller::CommitCheckpoint(
-    const v1::CommitCheckpointRequest& request) {
-  const Change change(*this);
-  MutexLock lock(mutex_);
-  AHA_RETURN_IF_ERROR(TouchRankZero(request.member_id(), request.epoch()));
-  AHA_RETURN_IF_ERROR(CheckDirectory(request.directory()));
-  AHA_ASSIGN_OR_RETURN(const Hash128 weights,
-                       Hash128::FromBytes(request.weights_checksum()));
-  AHA_ASSIGN_OR_RETURN(const Hash128 chain,
-                       Hash128::FromBytes(request.chain()));
-  const CheckpointRecord record{.stage = request.stage(),
-                                .next_step = request.next_step(),
-                                .directory = request.directory(),
-                                .weights = weights,
-                                .chain = chain,
-                                .stage_done = request.stage_done()};
-  const Position& position = history_.position();
-  if (const auto& last = history_.checkpoint();
-      last.has_value() && last->directory == record.directory &&
-      last->chain == chain && last->stage == record.stage &&
-      last->next_step == record.next_step) {
-    return absl::OkStatus();  // Said again.
-  }
-  if (record.stage != position.stage || record.next_step != position.step ||
-      chain != position.chain) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "next_step: the job is at stage ", position.stage, " step ",
-        position.step, " with chain ", position.chain.Hex(),
-        ", the checkpoint at stage ", record.stage, " step ", record.next_step,
-        " with ", chain.Hex()));
-  }
-  const std::string path = parts_.directory->File(record.directory);
-  const absl::StatusOr<Manifest> manifest = ReadManifest(path);
-  if (absl::IsNotFound(manifest.status())) {
-    // NOT_FOUND would tell the caller that it is no member.
-    return absl::InvalidArgumentError(
-        absl::StrCat("directory: ", manifest.status().message()));
-  }
-  AHA_RETURN_IF_ERROR(manifest.status());
-  if (manifest->chain != chain || manifest->next_step != record.next_step) {
-    return absl::DataLossError(absl::StrCat(
-        path, "/manifest.json is of another step than the commit says"));
-  }
-  AHA_RETURN_IF_ERROR(
-      history_.AddCheckpoint(record, StageSeconds(record.stage)));
-  parts_.series.checkpoints.Increment();
-  Note("checkpoint", absl::StrCat(record.directory, ", stage ", record.stage,
-                                  " step ", record.next_step));
-  if (position.step == plan().steps) {
-    const bool stopping = state_ == v1::JOB_STATE_STOPPING;
-    Advance();
-    if (stopping && !over()) End(v1::JOB_STATE_STOPPED);
-  } else if (state_ == v1::JOB_STATE_STOPPING) {
-    End(v1::JOB_STATE_STOPPED);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Controller::AdmitVersion(VersionId id, uint64_t epoch) {
-  MutexLock lock(mutex_);
-  if (epoch != options_.epoch) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "epoch: is ", options_.epoch, ", the weights have ", epoch));
-  }
-  const Position& position = history_.position();
-  if (over() || id.stage != position.stage) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("id: stage ", id.stage, " is not running (the job is ",
-                     StateName(state_), " at stage ", position.stage, ")"));
-  }
-  const uint64_t lowest = SamplingVersion(first_step_, plan().lag);
-  const uint64_t highest = plan().trains() ? position.step + 1 : 0;
-  if (id.version < lowest || id.version > highest) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("id: version must be ", lowest, " to ", highest,
-                     " now, got ", id.version));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Controller::VersionArrived(VersionId id) {
-  const Change change(*this);
-  MutexLock lock(mutex_);
-  // The stage may have changed during the transfer.
-  const Position& position = history_.position();
-  if (over() || id.stage != position.stage || id.version > first_step_) {
-    return absl::OkStatus();  // Phase two is CommitStep.
-  }
-  const auto info = parts_.weights->Find(id);
-  if (!info.has_value()) return absl::OkStatus();
-  const auto known = history_.KnownWeights(id.stage, id.version);
-  if (known.has_value() && *known != info->checksum) {
-    Fail(absl::StrCat("stage ", id.stage, " version ", id.version,
-                      " was committed with weights ", known->Hex(),
-                      ", published again it has ", info->checksum.Hex()));
-    return absl::DataLossError(problem_);
-  }
-  AHA_RETURN_IF_ERROR(parts_.weights->Commit(id));
-  parts_.weights->DropBelow({.stage = id.stage, .version = 0});
-  MakeVisible(id.version);
-  if (id.version == first_step_) start_visible_ = true;
-  return absl::OkStatus();
 }
 
 }  // namespace aha::coordinator

@@ -1,9 +1,11 @@
-// Members, leases, eval groups and waits.
+// Members, leases and eval groups.
 #include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "coordinator/controller.h"
@@ -16,6 +18,7 @@ namespace {
 constexpr uint32_t kMostGroupsALease = 4096;
 constexpr char kDigest[] = "certificate_digest";
 constexpr char kNumericClass[] = "numeric_class";
+constexpr char kInputs[] = "inputs";  // A line each: key, tab, content.
 
 }  // namespace
 
@@ -28,16 +31,26 @@ absl::Status Controller::LoadCertificate() {
   v1::Certificate certificate;
   certificate.set_digest(digest.value_or(""));
   certificate.set_numeric_class(name.value_or(""));
+  AHA_ASSIGN_OR_RETURN(const auto inputs, parts_.store->Get(kInputs));
+  for (const absl::string_view line :
+       absl::StrSplit(inputs.value_or(""), '\n', absl::SkipEmpty())) {
+    const std::pair<std::string, std::string> input =
+        absl::StrSplit(line, absl::MaxSplits('\t', 1));
+    (*certificate.mutable_inputs())[input.first] = input.second;
+  }
   members_.Require(std::move(certificate));
   return absl::OkStatus();
 }
 
 void Controller::StoreCertificate() {
+  if (!members_.required().digest().empty()) return;
   const v1::Certificate& certificate = members_.Learner(0)->certificate;
   members_.Require(certificate);
   const absl::Status stored =
       parts_.store->Set({{kDigest, certificate.digest()},
-                         {kNumericClass, certificate.numeric_class()}});
+                         {kNumericClass, certificate.numeric_class()},
+                         {kInputs, absl::StrJoin(certificate.inputs(), "\n",
+                                                 absl::PairFormatter("\t"))}});
   if (!stored.ok()) Fail(std::string(stored.message()));
 }
 
@@ -45,18 +58,12 @@ absl::StatusOr<v1::RegisterResponse> Controller::Register(
     const v1::RegisterRequest& request) {
   const Change change(*this);
   MutexLock lock(mutex_);
-  // Copied before it may be replaced.
-  std::vector<MemberInfo> before;
-  for (const MemberInfo* member : members_.All()) before.push_back(*member);
   AHA_ASSIGN_OR_RETURN(const Membership::Joined joined,
                        members_.Register(request));
-  for (const MemberInfo& member : before) {
-    if (member.id == joined.replaced) Lost(member, "replaced by a new process");
+  for (const MemberInfo& member : joined.replaced) {
+    Lost(member, "replaced by a new process");
   }
-  const bool known = std::any_of(
-      before.begin(), before.end(),
-      [&](const MemberInfo& member) { return member.id == joined.id; });
-  if (!known) {
+  if (!joined.known) {
     Note("joined", absl::StrCat(RoleName(request.role()), " ", request.name(),
                                 " ", request.address()));
   }
@@ -86,6 +93,10 @@ absl::StatusOr<v1::HeartbeatResponse> Controller::Heartbeat(
                        members_.Touch(request.member_id(), request.epoch()));
   member->waiting_for = request.waiting_for().substr(0, 1000);
   member->tokens_per_second = std::max(0.0, request.tokens_per_second());
+  if (std::exchange(member->progress, request.progress()) !=
+      request.progress()) {
+    ++progress_;
+  }
   v1::HeartbeatResponse response;
   response.set_directive(DirectiveFor(*member));
   const std::vector<uint64_t> held(request.lease_ids().begin(),
@@ -102,6 +113,16 @@ absl::StatusOr<v1::HeartbeatResponse> Controller::Heartbeat(
     peer.set_rank(other->rank);
   }
   return response;
+}
+
+absl::StatusOr<uint64_t> Controller::Attend(const v1::AttendRequest& request) {
+  MutexLock lock(mutex_);
+  return members_.Attend(request.member_id(), request.epoch());
+}
+
+void Controller::Gone(uint64_t member_id, uint64_t attendance) {
+  MutexLock lock(mutex_);
+  members_.Gone(member_id, attendance);
 }
 
 absl::Status Controller::Leave(const v1::LeaveRequest& request) {
@@ -150,6 +171,7 @@ absl::Status Controller::ReportProblem(
   AHA_LOG(kWarning) << text;
   parts_.series.problems.Increment();
   parts_.directory->Event("problem", text);
+  if (member->role == v1::ROLE_LEARNER) learner_report_ = text;
   return absl::OkStatus();
 }
 
@@ -219,6 +241,17 @@ absl::StatusOr<bool> Controller::TryLease(const v1::LeaseGroupsRequest& request,
     const std::optional<LeasedGroup> group =
         ledger_->Lease(member->id, last_step);
     if (!group.has_value()) break;
+    if (group->times > options_.most_lost_leases) {
+      Fail(absl::StrCat(
+          "the group of stage ", history_.position().stage, " step ",
+          group->step, " slot ", group->slot, " was given to actors ",
+          group->times - 1,
+          " times and never arrived; see the actors' and reward replicas' "
+          "logs"));
+      response->Clear();
+      response->set_directive(v1::DIRECTIVE_STOP);
+      return true;
+    }
     FillLease(*group, ConsumerOf(group->slot), response->add_leases());
     parts_.series.groups_leased.Increment();
   }
@@ -241,7 +274,10 @@ absl::Status Controller::CompleteLease(
   const absl::Status status =
       ledger_->Complete(request.lease_id(), key.step(), key.slot());
   if (absl::IsNotFound(status)) return absl::OkStatus();
-  if (status.ok()) parts_.series.groups_completed.Increment();
+  if (status.ok()) {
+    parts_.series.groups_completed.Increment();
+    ++progress_;
+  }
   return status;
 }
 
@@ -265,80 +301,19 @@ absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
   ledger_->Deliver(0, context.key().slot());
   if (!board_->Complete()) return absl::OkStatus();
   const EvalResult result = board_->Result();
-  AHA_RETURN_IF_ERROR(
+  AHA_RETURN_IF_ERROR(Stored(
       history_.AddEval({.stage = stage,
                         .prompts = result.prompts,
                         .pass_at_1 = result.pass_at_1,
                         .mean_completion_length = result.mean_completion_length,
                         .tokens = result.tokens},
-                       StageSeconds(stage)));
+                       StageSeconds(stage))));
   parts_.series.tokens.Increment(static_cast<double>(result.tokens));
   Note("eval", absl::StrCat(plan().name, ": pass@1 ", result.pass_at_1,
                             " over ", result.prompts, " prompts, mean length ",
                             result.mean_completion_length));
   Advance();
   return absl::OkStatus();
-}
-
-std::vector<std::pair<std::string, std::string>> Controller::Missing() const {
-  std::vector<std::pair<std::string, std::string>> missing;
-  const bool eval_runs = board_.has_value() && start_visible_;
-  const std::string learners = MissingLearners();
-  if (!learners.empty() && !eval_runs)
-    missing.emplace_back("learners", learners);
-  if (ledger_.has_value()) {
-    if (members_.Count(v1::ROLE_REWARD) == 0) {
-      missing.emplace_back("reward_replicas", "a reward replica");
-    }
-    const LedgerCounts counts = ledger_->Counts();
-    if (members_.Count(v1::ROLE_ACTOR) == 0 &&
-        counts.pending + counts.leased > 0) {
-      missing.emplace_back(
-          "actors", absl::StrCat("an actor (", counts.pending + counts.leased,
-                                 " groups to sample)"));
-    }
-  }
-  if (learners.empty() && !start_visible_) {
-    missing.emplace_back(
-        "weights", absl::StrCat("rank 0 to publish the first weights of stage ",
-                                history_.position().stage, " (", plan().name,
-                                ", version ", first_step_, ")"));
-  }
-  return missing;
-}
-
-void Controller::CheckWaits(absl::Time now) {
-  if (state_ == v1::JOB_STATE_PAUSED) return missing_since_.clear();
-  const auto missing = Missing();
-  std::map<std::string, absl::Time> since;
-  for (const auto& [what, text] : missing) {
-    const auto it = missing_since_.find(what);
-    since[what] = it == missing_since_.end() ? now : it->second;
-    if (const auto series = parts_.series.waits.find(what);
-        series != parts_.series.waits.end()) {
-      series->second.Increment(
-          std::max(0.0, absl::ToDoubleSeconds(now - last_tick_)));
-    }
-    if (now - since[what] > parts_.plan->wait) {
-      return Fail(absl::StrCat("waited ",
-                               absl::FormatDuration(parts_.plan->wait), " for ",
-                               text, " (cluster.wait_seconds); see its log"));
-    }
-  }
-  missing_since_ = std::move(since);
-}
-
-void Controller::UpdateGauges() {
-  const Series& series = parts_.series;
-  const auto number = [](uint64_t n) { return static_cast<double>(n); };
-  series.actors.Set(number(members_.Count(v1::ROLE_ACTOR)));
-  series.rewards.Set(number(members_.Count(v1::ROLE_REWARD)));
-  series.learners.Set(number(members_.Count(v1::ROLE_LEARNER)));
-  const LedgerCounts counts =
-      ledger_.has_value() ? ledger_->Counts() : LedgerCounts{};
-  series.groups_pending.Set(static_cast<double>(counts.pending));
-  series.groups_in_flight.Set(static_cast<double>(counts.leased));
-  series.groups_delivered.Set(static_cast<double>(counts.delivered));
 }
 
 }  // namespace aha::coordinator

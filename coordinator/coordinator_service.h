@@ -8,6 +8,7 @@
 #include "aha/v1/coordinator.grpc.pb.h"
 #include "aha/v1/rollout.grpc.pb.h"
 #include "base/status.h"
+#include "coordinator/attendance.h"
 #include "coordinator/controller.h"
 #include "coordinator/poller.h"
 #include "rpc/access.h"
@@ -17,8 +18,9 @@ namespace aha::coordinator {
 
 class CoordinatorService final : public v1::Coordinator::CallbackService {
  public:
-  CoordinatorService(Controller& controller, Poller& poller)
-      : controller_(controller), poller_(poller) {}
+  CoordinatorService(Controller& controller, Poller& poller,
+                     Attendance& attendance)
+      : controller_(controller), poller_(poller), attendance_(attendance) {}
 
   grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context,
                                      const v1::RegisterRequest* request,
@@ -35,6 +37,10 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
     return rpc::Finish(context, [&] {
       return Store(controller_.Heartbeat(*request), response);
     });
+  }
+  grpc::ServerWriteReactor<v1::AttendResponse>* Attend(
+      grpc::CallbackServerContext*, const v1::AttendRequest* request) override {
+    return attendance_.Open(*request);
   }
   grpc::ServerUnaryReactor* Leave(grpc::CallbackServerContext* context,
                                   const v1::LeaveRequest* request,
@@ -129,6 +135,7 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
 
   Controller& controller_;
   Poller& poller_;
+  Attendance& attendance_;
 };
 
 class SinkService final : public v1::GroupSink::CallbackService {

@@ -25,6 +25,25 @@ absl::Status VerifyCheckpoint(const std::string& directory,
 
 }  // namespace
 
+CheckpointChoice ChooseCheckpoint(
+    const std::string& run_directory,
+    const std::vector<CheckpointRecord>& checkpoints) {
+  CheckpointChoice choice;
+  for (auto it = checkpoints.rbegin(); it != checkpoints.rend(); ++it) {
+    const absl::Status status =
+        VerifyCheckpoint(absl::StrCat(run_directory, "/", it->directory), *it);
+    if (status.ok()) {
+      choice.checkpoint = *it;
+      break;
+    }
+    // Old ones are removed on purpose (checkpoint.keep).
+    if (absl::IsNotFound(status) && it != checkpoints.rbegin()) continue;
+    choice.refused.push_back(absl::StrCat("checkpoint ", it->directory,
+                                          " refused: ", status.message()));
+  }
+  return choice;
+}
+
 absl::StatusOr<History> History::Load(const JobPlan* plan, StateStore* store) {
   History history(plan, store);
   AHA_ASSIGN_OR_RETURN(const std::vector<CommitRecord> commits,
@@ -59,25 +78,10 @@ Position History::After(const CheckpointRecord& checkpoint) const {
   return position;
 }
 
-std::vector<std::string> History::GoBack(const std::string& run_directory) {
-  std::vector<std::string> refused;
-  position_ = Position{};
-  checkpoint_.reset();
-  for (auto it = checkpoints_.rbegin(); it != checkpoints_.rend(); ++it) {
-    const absl::Status status =
-        VerifyCheckpoint(absl::StrCat(run_directory, "/", it->directory), *it);
-    if (status.ok()) {
-      checkpoint_ = *it;
-      position_ = After(*it);
-      break;
-    }
-    // Old ones are removed on purpose (checkpoint.keep).
-    if (absl::IsNotFound(status) && it != checkpoints_.rbegin()) continue;
-    refused.push_back(absl::StrCat("checkpoint ", it->directory,
-                                   " refused: ", status.message()));
-  }
+void History::GoBack(const std::optional<CheckpointRecord>& checkpoint) {
+  checkpoint_ = checkpoint;
+  position_ = checkpoint.has_value() ? After(*checkpoint) : Position{};
   SkipFinishedEvals();
-  return refused;
 }
 
 bool History::CheckpointFits() const {
@@ -97,7 +101,7 @@ Totals History::totals() const {
   return totals;
 }
 
-absl::StatusOr<std::string> History::MetricsLines() {
+std::string History::MetricsLines() const {
   std::string lines;
   for (const auto& [key, commit] : commits_) {
     if (key >= std::pair(position_.stage, position_.step)) break;
@@ -123,8 +127,8 @@ std::map<std::string, double> History::latest_metrics(uint32_t stage) const {
   return metrics;
 }
 
-absl::Status History::Commit(const CommitRecord& commit, double stage_seconds,
-                             bool* again) {
+absl::StatusOr<History::Committed> History::Commit(const CommitRecord& commit,
+                                                   double stage_seconds) {
   const std::pair key(commit.stage, commit.step);
   const std::pair next(position_.stage, position_.step);
   const auto known = commits_.find(key);
@@ -136,8 +140,8 @@ absl::Status History::Commit(const CommitRecord& commit, double stage_seconds,
         " and chain ", known->second.chain.Hex(), "; computed again it gave ",
         commit.weights.Hex(), " and ", commit.chain.Hex()));
   }
-  *again = known != commits_.end() && key < next;
-  if (*again) return absl::OkStatus();
+  const bool recorded = known != commits_.end();
+  if (recorded && key < next) return Committed::kAgain;
   if (key != next) {
     return absl::FailedPreconditionError(
         absl::StrCat("stage ", commit.stage, " step ", commit.step,
@@ -149,7 +153,7 @@ absl::Status History::Commit(const CommitRecord& commit, double stage_seconds,
   ++position_.step;
   position_.chain = commit.chain;
   position_.weights = commit.weights;
-  return absl::OkStatus();
+  return recorded ? Committed::kRecomputed : Committed::kNew;
 }
 
 absl::Status History::AddCheckpoint(const CheckpointRecord& checkpoint,

@@ -38,6 +38,17 @@ struct Totals {
   uint64_t tokens_differing = 0;
 };
 
+// The newest of `checkpoints` (oldest first) below `run_directory` whose
+// manifest and parts verify, and a line for each that was refused.
+struct CheckpointChoice {
+  std::optional<CheckpointRecord> checkpoint = {};
+  std::vector<std::string> refused = {};
+};
+// Reads and hashes whole checkpoints: seconds, at the speed of the disk.
+CheckpointChoice ChooseCheckpoint(
+    const std::string& run_directory,
+    const std::vector<CheckpointRecord>& checkpoints);
+
 class History {
  public:
   // Reads the store.  Neither argument is owned.
@@ -47,7 +58,7 @@ class History {
   // Of the commits before the position.
   Totals totals() const;
   // Their lines of metrics.jsonl, in order.
-  absl::StatusOr<std::string> MetricsLines();
+  std::string MetricsLines() const;
   std::map<std::string, double> latest_metrics(uint32_t stage) const;
 
   // The checkpoint that leads to the position, or the newest before it.
@@ -57,16 +68,21 @@ class History {
   // Whether a learner that holds nothing can be brought to the position.
   bool CheckpointFits() const;
 
-  // Moves to the newest checkpoint below `run_directory` whose manifest and
-  // parts verify; without any, to the job's start.  Those that were refused
-  // are in the result, a line each.
-  std::vector<std::string> GoBack(const std::string& run_directory);
+  // For ChooseCheckpoint.
+  const std::vector<CheckpointRecord>& checkpoints() const {
+    return checkpoints_;
+  }
+  // Moves to a checkpoint; without one, to the job's start.
+  void GoBack(const std::optional<CheckpointRecord>& checkpoint);
 
-  // OK and `*again` set: the same commit was recorded already and the position
-  // is beyond it.  DATA_LOSS: other bits than before.  FAILED_PRECONDITION:
-  // not the next step.
-  absl::Status Commit(const CommitRecord& commit, double stage_seconds,
-                      bool* again);
+  enum class Committed {
+    kNew,         // Nothing has ever got this far.
+    kRecomputed,  // The same bits as before the job went back.
+    kAgain,       // Said again: the position is beyond it.
+  };
+  // DATA_LOSS: other bits than before.  FAILED_PRECONDITION: not the next step.
+  absl::StatusOr<Committed> Commit(const CommitRecord& commit,
+                                   double stage_seconds);
   absl::Status AddCheckpoint(const CheckpointRecord& checkpoint,
                              double stage_seconds);
   absl::Status AddEval(const EvalRecord& eval, double stage_seconds);

@@ -26,7 +26,7 @@ Ledger::Ledger(const LedgerOptions& options, Clock clock)
 void Ledger::OpenSteps() {
   for (uint64_t step = next_step_;
        step <= next_step_ + options_.lag && step < options_.steps; ++step) {
-    open_.try_emplace(step, options_.groups, State::kPending);
+    open_.try_emplace(step, options_.groups);
   }
 }
 
@@ -36,7 +36,7 @@ bool Ledger::CanSample(uint64_t step) const {
   return visible_.contains(SamplingVersion(step, options_.lag));
 }
 
-Ledger::State* Ledger::Find(uint64_t step, uint32_t slot) {
+Ledger::Group* Ledger::Find(uint64_t step, uint32_t slot) {
   const auto it = open_.find(step);
   if (it == open_.end() || slot >= it->second.size()) return nullptr;
   return &it->second[slot];
@@ -44,12 +44,14 @@ Ledger::State* Ledger::Find(uint64_t step, uint32_t slot) {
 
 std::optional<LeasedGroup> Ledger::Lease(uint64_t member, uint64_t last_step) {
   Expire();
-  for (auto& [step, states] : open_) {
+  for (auto& [step, groups] : open_) {
     if (step > last_step || !CanSample(step)) continue;
-    const auto it = std::find(states.begin(), states.end(), State::kPending);
-    if (it == states.end()) continue;
-    *it = State::kLeased;
-    const auto slot = static_cast<uint32_t>(it - states.begin());
+    const auto it = std::find_if(
+        groups.begin(), groups.end(),
+        [](const Group& group) { return group.state == State::kPending; });
+    if (it == groups.end()) continue;
+    it->state = State::kLeased;
+    const auto slot = static_cast<uint32_t>(it - groups.begin());
     const uint64_t id = next_lease_id_++;
     const absl::Time now = clock_();
     held_[id] = {.member = member,
@@ -58,7 +60,8 @@ std::optional<LeasedGroup> Ledger::Lease(uint64_t member, uint64_t last_step) {
                  .granted = now,
                  .expires = now + options_.lease};
     given_[id] = {step, slot};
-    return LeasedGroup{.lease_id = id, .step = step, .slot = slot};
+    return LeasedGroup{
+        .lease_id = id, .step = step, .slot = slot, .times = ++it->leases};
   }
   return std::nullopt;
 }
@@ -88,8 +91,10 @@ std::vector<uint64_t> Ledger::Renew(uint64_t member,
 }
 
 Ledger::Holds::iterator Ledger::GiveBack(Holds::iterator held) {
-  State* state = Find(held->second.step, held->second.slot);
-  if (state != nullptr && *state == State::kLeased) *state = State::kPending;
+  Group* group = Find(held->second.step, held->second.slot);
+  if (group != nullptr && group->state == State::kLeased) {
+    group->state = State::kPending;
+  }
   return held_.erase(held);
 }
 
@@ -136,9 +141,9 @@ absl::Status Ledger::Complete(uint64_t lease_id, uint64_t step, uint32_t slot) {
 }
 
 void Ledger::Deliver(uint64_t step, uint32_t slot) {
-  State* state = Find(step, slot);
-  if (state == nullptr) return;
-  *state = State::kDelivered;
+  Group* group = Find(step, slot);
+  if (group == nullptr) return;
+  group->state = State::kDelivered;
   Withdraw(step, slot);
 }
 
@@ -156,11 +161,11 @@ void Ledger::Train(uint64_t step) {
 
 LedgerCounts Ledger::Counts() const {
   LedgerCounts counts;
-  for (const auto& [step, states] : open_) {
-    for (const State state : states) {
-      counts.pending += state == State::kPending && CanSample(step);
-      counts.leased += state == State::kLeased;
-      counts.delivered += state == State::kDelivered;
+  for (const auto& [step, groups] : open_) {
+    for (const Group& group : groups) {
+      counts.pending += group.state == State::kPending && CanSample(step);
+      counts.leased += group.state == State::kLeased;
+      counts.delivered += group.state == State::kDelivered;
     }
   }
   return counts;

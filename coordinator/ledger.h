@@ -42,6 +42,7 @@ struct LeasedGroup {
   uint64_t lease_id = 0;
   uint64_t step = 0;
   uint32_t slot = 0;
+  int times = 1;  // That this ledger gave the group out, this one included.
 };
 
 struct LedgerCounts {
@@ -101,9 +102,14 @@ class Ledger {
   };
   using Holds = std::map<uint64_t, Held>;
 
+  struct Group {
+    State state = State::kPending;
+    int leases = 0;  // Ever.
+  };
+
   void OpenSteps();
   bool CanSample(uint64_t step) const;
-  State* Find(uint64_t step, uint32_t slot);
+  Group* Find(uint64_t step, uint32_t slot);
   Holds::iterator GiveBack(Holds::iterator held);
   // Ends every lease of a group but changes nothing else.
   void Withdraw(uint64_t step, uint32_t slot);
@@ -113,7 +119,7 @@ class Ledger {
   uint64_t next_step_;
   uint64_t next_lease_id_;
   std::set<uint64_t> visible_;
-  std::map<uint64_t, std::vector<State>> open_;
+  std::map<uint64_t, std::vector<Group>> open_;
   Holds held_;
   // Every lease ever given for an open step, for late completions.
   std::map<uint64_t, std::pair<uint64_t, uint32_t>> given_;

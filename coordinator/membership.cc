@@ -1,9 +1,14 @@
 #include "coordinator/membership.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "rpc/security.h"
 
 namespace aha::coordinator {
 
@@ -20,6 +25,25 @@ const char* RoleName(v1::Role role) {
   }
 }
 
+namespace {
+
+// FAILED_PRECONDITION names the file whose content differs.
+absl::Status CompareInputs(const std::string& name,
+                           const v1::Certificate& certificate,
+                           const std::string& other,
+                           const v1::Certificate& others) {
+  for (const auto& [key, content] : certificate.inputs()) {
+    const auto it = others.inputs().find(key);
+    if (it == others.inputs().end() || it->second == content) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        key, ": ", name, " reads a file of ", content, ", ", other, " one of ",
+        it->second, "; put the same file back, or start a new run directory"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 Membership::Membership(const MembershipOptions& options, Clock clock)
     : options_(options), clock_(std::move(clock)) {}
 
@@ -29,9 +53,14 @@ absl::Status Membership::CheckRequest(
     return absl::InvalidArgumentError(absl::StrCat(
         "role: must be actor, reward or learner, got ", request.role()));
   }
-  if (request.name().empty() || request.name().size() > 200) {
+  if (request.name().empty() || request.name().size() > 128) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "name: must have 1 to 200 characters, got ", request.name().size()));
+        "name: must have 1 to 128 characters, got ", request.name().size()));
+  }
+  if (!absl::c_all_of(request.name(), absl::ascii_isgraph)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("name: must be printable ASCII without spaces, got '",
+                     absl::CHexEscape(request.name()), "'"));
   }
   if (request.incarnation().empty()) {
     return absl::InvalidArgumentError("incarnation: must not be empty");
@@ -39,6 +68,13 @@ absl::Status Membership::CheckRequest(
   if (request.role() != v1::ROLE_ACTOR && request.address().empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("address: ", request.name(), " must say where it serves"));
+  }
+  for (const std::string& address :
+       {request.address(), request.metrics_address()}) {
+    const auto parsed = rpc::ParseAddress(address);
+    if (address.empty() || parsed.ok()) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "address: ", request.name(), ": ", parsed.status().message()));
   }
   if (request.role() == v1::ROLE_LEARNER &&
       request.rank() >= options_.learners) {
@@ -66,13 +102,15 @@ absl::Status Membership::CheckCertificate(
         "); resume on a machine of the same class, or start a new run "
         "directory"));
   }
+  AHA_RETURN_IF_ERROR(CompareInputs(request.name(), request.certificate(),
+                                    "this run began with", required_));
   for (const auto& [id, other] : members_) {
     const bool itself =
         other.role == request.role() && other.name == request.name();
-    if (itself || !other.certified() ||
-        other.certificate.digest() == request.certificate().digest()) {
-      continue;
-    }
+    if (itself || !other.certified()) continue;
+    AHA_RETURN_IF_ERROR(CompareInputs(request.name(), request.certificate(),
+                                      other.name, other.certificate));
+    if (other.certificate.digest() == request.certificate().digest()) continue;
     return absl::FailedPreconditionError(
         absl::StrCat("certificate: ", request.name(), " (",
                      request.certificate().numeric_class(),
@@ -89,6 +127,7 @@ absl::StatusOr<Membership::Joined> Membership::Register(
   AHA_RETURN_IF_ERROR(CheckCertificate(request));
   const absl::Time now = clock_();
   Joined joined;
+  std::vector<uint64_t> replaced;
   for (const auto& [id, other] : members_) {
     if (other.role != request.role()) continue;
     const bool same_name = other.name == request.name();
@@ -97,16 +136,23 @@ absl::StatusOr<Membership::Joined> Membership::Register(
     if (!same_name && !same_rank) continue;
     if (same_name && other.incarnation == request.incarnation()) {
       joined.id = id;
-    } else if (now - other.last_seen < options_.takeover) {
+      joined.known = true;
+    } else if (!other.gone && now - other.last_seen < options_.takeover) {
       return absl::AlreadyExistsError(absl::StrCat(
           RoleName(other.role), " ", other.name,
           same_rank ? absl::StrCat(" (rank ", other.rank, ")") : "",
-          " is alive as another process"));
+          " is alive as another process, heard of ",
+          absl::FormatDuration(now - other.last_seen),
+          " ago; it can be replaced when its connection has ended or it was "
+          "silent for ",
+          absl::FormatDuration(options_.takeover)));
     } else {
-      joined.replaced = id;
+      replaced.push_back(id);
     }
   }
-  if (joined.replaced != 0) members_.erase(joined.replaced);
+  for (const uint64_t id : replaced) {
+    joined.replaced.push_back(std::move(members_.extract(id).mapped()));
+  }
   if (joined.id == 0) joined.id = next_id_++;
   MemberInfo& member = members_[joined.id];
   member.id = joined.id;
@@ -120,6 +166,7 @@ absl::StatusOr<Membership::Joined> Membership::Register(
     member.certificate = request.certificate();
   }
   member.last_seen = now;
+  member.gone = false;
   return joined;
 }
 
@@ -136,7 +183,19 @@ absl::StatusOr<MemberInfo*> Membership::Touch(uint64_t id, uint64_t epoch) {
                                             "anew"));
   }
   it->second.last_seen = clock_();
+  it->second.gone = false;
   return &it->second;
+}
+
+absl::StatusOr<uint64_t> Membership::Attend(uint64_t id, uint64_t epoch) {
+  AHA_ASSIGN_OR_RETURN(MemberInfo* const member, Touch(id, epoch));
+  return member->attendance = ++attendances_;
+}
+
+void Membership::Gone(uint64_t id, uint64_t attendance) {
+  const auto it = members_.find(id);
+  if (it == members_.end() || it->second.attendance != attendance) return;
+  it->second.gone = true;
 }
 
 bool Membership::Remove(uint64_t id) { return members_.erase(id) > 0; }
@@ -145,7 +204,11 @@ std::vector<MemberInfo> Membership::Expire() {
   const absl::Time now = clock_();
   std::vector<MemberInfo> dead;
   for (auto it = members_.begin(); it != members_.end();) {
-    if (now - it->second.last_seen < options_.ttl) {
+    const MemberInfo& member = it->second;
+    const bool expendable = member.gone && member.role != v1::ROLE_LEARNER;
+    if (now - member.last_seen <
+        (expendable ? std::min(options_.takeover, options_.ttl)
+                    : options_.ttl)) {
       ++it;
       continue;
     }

@@ -1,13 +1,18 @@
 // Who belongs to the cluster.
 //
 // A member is known by (role, name) and by the incarnation of its process.  It
-// lives while it is heard of: after `ttl` of silence it is dead.  A process
-// that starts under a name whose owner has been silent for `takeover` takes the
-// name over at once, so that a restarted actor need not wait for the whole ttl.
+// lives while it is heard of: after `ttl` of silence it is dead.
+//
+// A process that starts under a name whose owner has been silent for `takeover`
+// takes the name over, so that a restarted actor need not wait for the whole
+// ttl; at once if the owner's connection broke and nothing was heard of it
+// since, which is what the death of a process looks like.  Actors and reward
+// replicas whose connection broke are dead after `takeover`: losing them costs
+// nothing that cannot be computed again, while a learner takes its group along.
 //
 // Actors and learners carry a certificate.  All living ones must agree (equal
-// digests: equal bits), also with what Require names, else the newcomer is
-// refused.
+// digests, equal content of the files that they read), also with what Require
+// names, else the newcomer is refused.
 //
 // Thread-compatible: callers lock.  Time comes from the clock.
 #pragma once
@@ -42,8 +47,11 @@ struct MemberInfo {
   uint32_t rank = 0;
   v1::Certificate certificate;  // Empty until the second Register.
   absl::Time last_seen;
+  uint64_t attendance = 0;  // Its latest stream.
+  bool gone = false;        // That broke, and nothing was heard since.
   std::string waiting_for;
   double tokens_per_second = 0;
+  uint64_t progress = 0;
   bool draining = false;
 
   bool certified() const { return !certificate.digest().empty(); }
@@ -56,11 +64,13 @@ class Membership {
   // Only members with this certificate are taken from now on: the run's steps
   // so far were computed with it.
   void Require(v1::Certificate certificate);
+  const v1::Certificate& required() const { return required_; }
 
   struct Joined {
     uint64_t id = 0;
-    // Another process of this name, now dead; 0 if there was none.
-    uint64_t replaced = 0;
+    bool known = false;  // It was registered before.
+    // Other processes of this name or rank, now dead.
+    std::vector<MemberInfo> replaced = {};
   };
   // INVALID_ARGUMENT: a field is missing or out of range.
   // ALREADY_EXISTS: the name, or the learner's rank, belongs to a living other.
@@ -70,6 +80,11 @@ class Membership {
   // Who calls; hearing of it keeps it alive.  FAILED_PRECONDITION: another
   // epoch.  NOT_FOUND: no living member.
   absl::StatusOr<MemberInfo*> Touch(uint64_t id, uint64_t epoch);
+
+  // It holds a stream open from now on: the stream's number.  Errors as Touch.
+  absl::StatusOr<uint64_t> Attend(uint64_t id, uint64_t epoch);
+  // That stream broke.
+  void Gone(uint64_t id, uint64_t attendance);
 
   // Forgets it; false if it was not there.
   bool Remove(uint64_t id);
@@ -95,6 +110,7 @@ class Membership {
   const Clock clock_;
   v1::Certificate required_;  // Empty: any.
   uint64_t next_id_ = 1;
+  uint64_t attendances_ = 0;
   std::map<uint64_t, MemberInfo> members_;
 };
 

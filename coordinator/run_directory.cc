@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/log.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "coordinator/log_status.h"
 
@@ -19,35 +19,6 @@ namespace aha::coordinator {
 namespace {
 
 constexpr char kLockFile[] = "coordinator.lock";
-
-absl::Status FromErrno(const std::string& what) {
-  return absl::UnavailableError(
-      absl::StrCat(what, ": ", std::generic_category().message(errno)));
-}
-
-absl::Status WriteAll(int fd, absl::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const ssize_t written = write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return FromErrno(absl::StrCat("cannot write ", path));
-    text.remove_prefix(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
-}
-
-// Opens, writes, optionally syncs.
-absl::Status Write(const std::string& path, int flags, absl::string_view text,
-                   bool sync) {
-  const int fd =
-      open(path.c_str(), flags | O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return FromErrno(absl::StrCat("cannot open ", path));
-  absl::Status status = WriteAll(fd, text, path);
-  if (status.ok() && sync && fsync(fd) != 0) {
-    status = FromErrno(absl::StrCat("cannot sync ", path));
-  }
-  close(fd);
-  return status;
-}
 
 }  // namespace
 
@@ -88,19 +59,12 @@ std::string RunDirectory::File(absl::string_view name) const {
 
 absl::Status RunDirectory::WriteWhole(absl::string_view name,
                                       absl::string_view text) {
-  const std::string path = File(name);
-  const std::string temporary = absl::StrCat(path, ".tmp");
-  AHA_RETURN_IF_ERROR(Write(temporary, O_TRUNC, text, /*sync=*/true));
-  if (rename(temporary.c_str(), path.c_str()) != 0) {
-    return FromErrno(absl::StrCat("cannot rename ", temporary));
-  }
-  return absl::OkStatus();
+  return WriteFileDurably(File(name), text);
 }
 
 absl::Status RunDirectory::AppendLine(absl::string_view name,
                                       absl::string_view line) {
-  return Write(File(name), O_APPEND, absl::StrCat(line, "\n"),
-               /*sync=*/false);
+  return aha::AppendLine(File(name), line);
 }
 
 void RunDirectory::Remove(absl::string_view name) {

@@ -1,17 +1,16 @@
 // The files of a run directory that the coordinator writes (DESIGN.md
 // section 10).
 //
-// Whole files are replaced atomically (temporary, rename); lines are appended
-// by one write each, since ahactl appends to events.jsonl too.  A failed write
-// is logged and given back, never fatal by itself: none of these files is read
-// to continue a job (coordinator.db is).
+// Whole files are replaced atomically and durably; lines are appended by one
+// write each, since ahactl appends to events.jsonl too.  A failed write is
+// given back, never fatal by itself: none of these files is read to continue a
+// job (coordinator.db is).
 //
 // Thread-compatible: callers lock.
 #pragma once
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"

@@ -48,8 +48,8 @@ Series::Series(rpc::Metrics& m) {
   rewards = m.AddGauge("aha_members", members_help, {{"role", "reward"}});
   learners = m.AddGauge("aha_members", members_help, {{"role", "learner"}});
   paused = m.AddGauge("aha_job_paused", "1 while the job is paused.");
-  for (const char* what :
-       {"learners", "actors", "reward_replicas", "weights"}) {
+  for (const char* what : {"learners", "actors", "reward_replicas", "weights",
+                           "checkpoint", "disk"}) {
     waits[what] =
         m.AddCounter("aha_wait_seconds_total",
                      "Time the job could not go on, by what was missing.",

@@ -1,6 +1,7 @@
 #include "coordinator/services.h"
 
 #include "coordinator/admin_service.h"
+#include "coordinator/attendance.h"
 #include "coordinator/coordinator_service.h"
 #include "coordinator/poller.h"
 #include "coordinator/weights_service.h"
@@ -21,8 +22,10 @@ struct Services::State {
         admin(c),
         sink(c),
         weights(c, store),
+        attendance(c),
+        recovery(kInterval, [this](bool) { controller.Recover(); }),
         poller(kInterval, [this](bool changed) { Tick(changed); }),
-        coordinator(c, poller) {}
+        coordinator(c, poller, attendance) {}
 
   void Tick(bool changed) {
     controller.Tick();
@@ -34,14 +37,19 @@ struct Services::State {
   AdminService admin;
   SinkService sink;
   WeightsService weights;
+  Attendance attendance;
   int quiet = 0;
+  Poller recovery;  // A thread that may be busy for long.
   Poller poller;
   CoordinatorService coordinator;
 };
 
 Services::Services(Controller& controller, WeightsStore& weights)
     : state_(std::make_unique<State>(controller, weights)) {
-  controller.SetListener([poller = &state_->poller] { poller->Kick(); });
+  controller.SetListener([state = state_.get()] {
+    state->poller.Kick();
+    state->recovery.Kick();
+  });
 }
 
 Services::~Services() { Stop(); }
@@ -55,6 +63,8 @@ void Services::Stop() {
   state_->controller.SetListener(nullptr);
   state_->poller.Stop();
   state_->admin.Stop();
+  state_->attendance.Stop();
+  state_->recovery.Stop();
 }
 
 }  // namespace aha::coordinator

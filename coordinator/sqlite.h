@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <system_error>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -16,8 +17,10 @@ namespace aha::coordinator {
 
 // UNAVAILABLE where trying again may help (disk full, busy).
 inline absl::Status FromSqlite(sqlite3* db, int code, const std::string& what) {
-  const std::string text =
-      absl::StrCat("coordinator.db: ", what, ": ", sqlite3_errmsg(db));
+  const int error = sqlite3_system_errno(db);
+  const std::string text = absl::StrCat(
+      "coordinator.db: ", what, ": ", sqlite3_errmsg(db),
+      error == 0 ? "" : " (" + std::generic_category().message(error) + ")");
   switch (code & 0xff) {
     case SQLITE_FULL:
     case SQLITE_BUSY:

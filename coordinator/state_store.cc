@@ -60,6 +60,26 @@ absl::Status PutSeconds(sqlite3* db, uint32_t stage, double seconds) {
   return put.Bind(stage).Bind(seconds).Run();
 }
 
+// All of what `body` does, or nothing.
+template <class Body>
+absl::Status InTransaction(sqlite3* db, Body body) {
+  Transaction transaction(db);
+  AHA_RETURN_IF_ERROR(transaction.Begin());
+  AHA_RETURN_IF_ERROR(body());
+  return transaction.Commit();
+}
+
+// A record of a stage and the time spent in it; `bind` fills in `sql`.
+template <class Bind>
+absl::Status PutRecord(sqlite3* db, const char* sql, uint32_t stage,
+                       double stage_seconds, Bind bind) {
+  return InTransaction(db, [&]() -> absl::Status {
+    AHA_ASSIGN_OR_RETURN(Statement put, Statement::Prepare(db, sql));
+    AHA_RETURN_IF_ERROR(bind(put).Run());
+    return PutSeconds(db, stage, stage_seconds);
+  });
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StateStore>> StateStore::Open(
@@ -90,64 +110,51 @@ absl::StatusOr<std::optional<std::string>> StateStore::Get(
 
 absl::Status StateStore::Set(const std::map<std::string, std::string>& values) {
   MutexLock lock(mutex_);
-  Transaction transaction(db_);
-  AHA_RETURN_IF_ERROR(transaction.Begin());
-  for (const auto& [key, value] : values) {
-    AHA_ASSIGN_OR_RETURN(
-        Statement put,
-        Statement::Prepare(db_, "INSERT OR REPLACE INTO meta VALUES (?, ?)"));
-    AHA_RETURN_IF_ERROR(put.Bind(key).Bind(value).Run());
-  }
-  return transaction.Commit();
+  return InTransaction(db_, [&, db = db_]() -> absl::Status {
+    for (const auto& [key, value] : values) {
+      AHA_ASSIGN_OR_RETURN(
+          Statement put,
+          Statement::Prepare(db, "INSERT OR REPLACE INTO meta VALUES (?, ?)"));
+      AHA_RETURN_IF_ERROR(put.Bind(key).Bind(value).Run());
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::Status StateStore::PutCommit(const CommitRecord& commit,
                                    double stage_seconds) {
   MutexLock lock(mutex_);
-  Transaction transaction(db_);
-  AHA_RETURN_IF_ERROR(transaction.Begin());
-  AHA_ASSIGN_OR_RETURN(
-      Statement put, Statement::Prepare(db_,
-                                        "INSERT OR REPLACE INTO commits VALUES "
-                                        "(?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-  put.Bind(commit.stage).Bind(commit.step).Bind(commit.weights.Hex());
-  put.Bind(commit.chain.Hex()).Bind(commit.groups).Bind(commit.tokens);
-  put.Bind(commit.tokens_compared).Bind(commit.tokens_differing);
-  AHA_RETURN_IF_ERROR(put.Bind(commit.metrics_line).Run());
-  AHA_RETURN_IF_ERROR(PutSeconds(db_, commit.stage, stage_seconds));
-  return transaction.Commit();
+  return PutRecord(
+      db_, "INSERT OR REPLACE INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      commit.stage, stage_seconds, [&](Statement& put) -> Statement& {
+        put.Bind(commit.stage).Bind(commit.step).Bind(commit.weights.Hex());
+        put.Bind(commit.chain.Hex()).Bind(commit.groups).Bind(commit.tokens);
+        put.Bind(commit.tokens_compared).Bind(commit.tokens_differing);
+        return put.Bind(commit.metrics_line);
+      });
 }
 
 absl::Status StateStore::PutCheckpoint(const CheckpointRecord& checkpoint,
                                        double stage_seconds) {
   MutexLock lock(mutex_);
-  Transaction transaction(db_);
-  AHA_RETURN_IF_ERROR(transaction.Begin());
-  AHA_ASSIGN_OR_RETURN(
-      Statement put,
-      Statement::Prepare(
-          db_, "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)"));
-  put.Bind(checkpoint.stage).Bind(checkpoint.next_step);
-  put.Bind(checkpoint.directory).Bind(checkpoint.weights.Hex());
-  put.Bind(checkpoint.chain.Hex());
-  AHA_RETURN_IF_ERROR(put.Bind(uint64_t{checkpoint.stage_done}).Run());
-  AHA_RETURN_IF_ERROR(PutSeconds(db_, checkpoint.stage, stage_seconds));
-  return transaction.Commit();
+  return PutRecord(
+      db_, "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)",
+      checkpoint.stage, stage_seconds, [&](Statement& put) -> Statement& {
+        put.Bind(checkpoint.stage).Bind(checkpoint.next_step);
+        put.Bind(checkpoint.directory).Bind(checkpoint.weights.Hex());
+        put.Bind(checkpoint.chain.Hex());
+        return put.Bind(uint64_t{checkpoint.stage_done});
+      });
 }
 
 absl::Status StateStore::PutEval(const EvalRecord& eval, double stage_seconds) {
   MutexLock lock(mutex_);
-  Transaction transaction(db_);
-  AHA_RETURN_IF_ERROR(transaction.Begin());
-  AHA_ASSIGN_OR_RETURN(
-      Statement put,
-      Statement::Prepare(
-          db_, "INSERT OR REPLACE INTO evals VALUES (?, ?, ?, ?, ?)"));
-  put.Bind(eval.stage).Bind(eval.prompts).Bind(eval.pass_at_1);
-  put.Bind(eval.mean_completion_length);
-  AHA_RETURN_IF_ERROR(put.Bind(eval.tokens).Run());
-  AHA_RETURN_IF_ERROR(PutSeconds(db_, eval.stage, stage_seconds));
-  return transaction.Commit();
+  return PutRecord(
+      db_, "INSERT OR REPLACE INTO evals VALUES (?, ?, ?, ?, ?)", eval.stage,
+      stage_seconds, [&](Statement& put) -> Statement& {
+        put.Bind(eval.stage).Bind(eval.prompts).Bind(eval.pass_at_1);
+        return put.Bind(eval.mean_completion_length).Bind(eval.tokens);
+      });
 }
 
 absl::Status StateStore::PutStageSeconds(uint32_t stage, double seconds) {
@@ -229,15 +236,15 @@ absl::StatusOr<bool> StateStore::HasResults() {
 
 absl::Status StateStore::Clear() {
   MutexLock lock(mutex_);
-  Transaction transaction(db_);
-  AHA_RETURN_IF_ERROR(transaction.Begin());
-  for (const char* sql :
-       {"DELETE FROM meta", "DELETE FROM stages", "DELETE FROM commits",
-        "DELETE FROM checkpoints", "DELETE FROM evals"}) {
-    AHA_ASSIGN_OR_RETURN(Statement remove, Statement::Prepare(db_, sql));
-    AHA_RETURN_IF_ERROR(remove.Run());
-  }
-  return transaction.Commit();
+  return InTransaction(db_, [db = db_]() -> absl::Status {
+    for (const char* sql :
+         {"DELETE FROM meta", "DELETE FROM stages", "DELETE FROM commits",
+          "DELETE FROM checkpoints", "DELETE FROM evals"}) {
+      AHA_ASSIGN_OR_RETURN(Statement remove, Statement::Prepare(db, sql));
+      AHA_RETURN_IF_ERROR(remove.Run());
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<std::map<uint32_t, double>> StateStore::StageSeconds() {

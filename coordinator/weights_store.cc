@@ -7,20 +7,14 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/file_io.h"
 #include "base/status.h"
 
 namespace aha::coordinator {
 namespace {
-
-absl::Status FromErrno(const std::string& what) {
-  const int error = errno;
-  const std::string text =
-      absl::StrCat(what, ": ", std::generic_category().message(error));
-  return error == ENOSPC || error == EDQUOT ? absl::ResourceExhaustedError(text)
-                                            : absl::InternalError(text);
-}
 
 std::string Name(VersionId id) {
   return absl::StrCat("stage ", id.stage, " version ", id.version);
@@ -32,7 +26,7 @@ absl::Status WriteAll(int fd, absl::string_view data, uint64_t offset,
     const ssize_t written =
         pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return FromErrno(absl::StrCat("cannot write ", path));
+    if (written < 0) return FileError("cannot write", path, errno);
     data.remove_prefix(static_cast<size_t>(written));
     offset += static_cast<uint64_t>(written);
   }
@@ -86,8 +80,9 @@ absl::Status VersionReader::Read(uint64_t offset, std::string* data) const {
     const ssize_t got = pread(fd_, data->data() + filled, data->size() - filled,
                               static_cast<off_t>(offset + filled));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return FromErrno("cannot read weights");
-    if (got == 0) return absl::DataLossError("a weights file was cut short");
+    if (got < 0) return FileError("cannot read", path_, errno);
+    if (got == 0)
+      return absl::DataLossError(absl::StrCat(path_, " was cut short"));
     filled += static_cast<size_t>(got);
   }
   return absl::OkStatus();
@@ -101,8 +96,18 @@ absl::StatusOr<std::unique_ptr<WeightsStore>> WeightsStore::Open(
     return absl::InternalError(
         absl::StrCat("cannot make ", directory, ": ", error.message()));
   }
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    std::filesystem::remove(entry.path(), error);
+  std::vector<std::filesystem::path> old;
+  for (auto it = std::filesystem::directory_iterator(directory, error);
+       !error && it != std::filesystem::directory_iterator();
+       it.increment(error)) {
+    old.push_back(it->path());
+  }
+  for (const std::filesystem::path& path : old) {
+    if (!error) std::filesystem::remove(path, error);
+  }
+  if (error) {
+    return absl::InternalError(
+        absl::StrCat("cannot empty ", directory, ": ", error.message()));
   }
   return std::unique_ptr<WeightsStore>(new WeightsStore(directory));
 }
@@ -122,7 +127,7 @@ absl::StatusOr<std::unique_ptr<IncomingVersion>> WeightsStore::Begin(
   std::string path = absl::StrCat(Path(id), ".", number, ".tmp");
   const int fd =
       open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (fd < 0) return FromErrno(absl::StrCat("cannot create ", path));
+  if (fd < 0) return FileError("cannot create", path, errno);
   return std::unique_ptr<IncomingVersion>(
       new IncomingVersion(id, info, std::move(path), fd));
 }
@@ -148,7 +153,7 @@ absl::Status WeightsStore::Finish(std::unique_ptr<IncomingVersion> incoming) {
         it->second.info.checksum.Hex(), ", now with ", info.checksum.Hex()));
   }
   if (rename(incoming->path_.c_str(), Path(id).c_str()) != 0) {
-    return FromErrno(absl::StrCat("cannot rename ", incoming->path_));
+    return FileError("cannot rename", incoming->path_, errno);
   }
   close(incoming->fd_);
   incoming->fd_ = -1;
@@ -187,8 +192,9 @@ absl::StatusOr<std::unique_ptr<VersionReader>> WeightsStore::Read(
     return absl::NotFoundError(absl::StrCat(Name(id), " is not held"));
   }
   const int fd = open(Path(id).c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return FromErrno(absl::StrCat("cannot open ", Path(id)));
-  return std::unique_ptr<VersionReader>(new VersionReader(it->second.info, fd));
+  if (fd < 0) return FileError("cannot open", Path(id), errno);
+  return std::unique_ptr<VersionReader>(
+      new VersionReader(it->second.info, Path(id), fd));
 }
 
 void WeightsStore::DropBelow(VersionId oldest) {

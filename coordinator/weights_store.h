@@ -82,9 +82,11 @@ class VersionReader {
 
  private:
   friend class WeightsStore;
-  VersionReader(VersionInfo info, int fd) : info_(info), fd_(fd) {}
+  VersionReader(VersionInfo info, std::string path, int fd)
+      : info_(info), path_(std::move(path)), fd_(fd) {}
 
   const VersionInfo info_;
+  const std::string path_;  // For errors.
   const int fd_;
 };
 

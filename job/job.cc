@@ -62,15 +62,4 @@ absl::StatusOr<v1::Job> ResolveJob(const v1::Job& job) {
   return resolved;
 }
 
-Hash128 ResultFingerprint(const v1::Job& job) {
-  v1::Job decisive = job;
-  decisive.clear_name();
-  decisive.clear_cluster();
-  decisive.clear_checkpoint();
-  Hasher hasher;
-  hasher.String("aha.job.1");
-  hasher.String(JobToYaml(decisive));
-  return hasher.Finish();
-}
-
 }  // namespace aha

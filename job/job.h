@@ -18,7 +18,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "aha/v1/job.pb.h"
-#include "base/hash.h"
 
 namespace aha {
 
@@ -39,9 +38,5 @@ absl::StatusOr<v1::Job> ResolveJob(const v1::Job& job);
 // into the same job.
 std::string JobToYaml(const v1::Job& job);
 std::string JobToJson(const v1::Job& job);
-
-// Of everything that decides the result: all but name, cluster and checkpoint.
-// A run directory belongs to one fingerprint.
-Hash128 ResultFingerprint(const v1::Job& job);
 
 }  // namespace aha

@@ -16,9 +16,8 @@
 #include "base/file_io.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/text_format.h"
+#include "job/identity.h"
 #include "nlohmann/json.hpp"
 
 namespace aha::learner {
@@ -219,22 +218,6 @@ std::string JobText(const v1::Job& job) {
 
 }  // namespace
 
-Hash128 JobFingerprint(const v1::Job& job) {
-  // As ResultFingerprint: what the coordinator resumes must load here.
-  v1::Job copy = job;
-  copy.clear_name();
-  copy.clear_cluster();
-  copy.clear_checkpoint();
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    copy.SerializeToCodedStream(&coded);
-  }
-  return HashBytes(bytes.data(), bytes.size());
-}
-
 std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step) {
   const auto is_grpo = [](const v1::Stage& s) { return s.type() == "grpo"; };
   const int index = static_cast<int>(stage);
@@ -264,7 +247,7 @@ absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
       absl::StrCat(run_directory, "/checkpoints/", kPartialPrefix, name);
   Manifest manifest{
       .job = job.name(),
-      .job_fingerprint = JobFingerprint(job),
+      .job_fingerprint = ResultFingerprint(job),
       .stage = position.stage,
       .stage_name = job.stages(static_cast<int>(position.stage)).name(),
       .next_step = position.next_step,
@@ -298,7 +281,7 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& directory,
   LoadedCheckpoint loaded;
   AHA_ASSIGN_OR_RETURN(loaded.manifest, ReadManifest(directory));
   const Manifest& manifest = loaded.manifest;
-  const Hash128 fingerprint = JobFingerprint(job);
+  const Hash128 fingerprint = ResultFingerprint(job);
   if (manifest.job_fingerprint != fingerprint) {
     return absl::FailedPreconditionError(absl::StrCat(
         directory, " is a checkpoint of another job: fingerprint ",

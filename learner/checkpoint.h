@@ -27,10 +27,6 @@
 
 namespace aha::learner {
 
-// Hash of everything in the job that decides the result: all but its cluster
-// and checkpoint sections.
-Hash128 JobFingerprint(const v1::Job& job);
-
 // "step-000030" for the job's only grpo stage, "<stage>-step-000030" for other
 // stages.  Also names rollout files.
 std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step);

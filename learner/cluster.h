@@ -28,6 +28,9 @@ class Cluster {
   virtual absl::StatusOr<v1::NextStageResponse> NextStage() = 0;
   virtual absl::StatusOr<v1::BeginStepResponse::Go> BeginStep(
       uint32_t stage, uint64_t step) = 0;
+  // Whether that step's groups still come: a number that grows while somebody
+  // gets on with them.
+  virtual absl::StatusOr<uint64_t> Progress(uint32_t stage, uint64_t step) = 0;
   virtual absl::Status CommitStep(v1::CommitStepRequest request) = 0;
   virtual absl::Status CommitCheckpoint(
       v1::CommitCheckpointRequest request) = 0;

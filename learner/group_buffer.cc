@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -14,7 +15,6 @@ namespace aha::learner {
 namespace {
 
 // A wait for groups looks so often whether they are still wanted.
-constexpr absl::Duration kAskEvery = absl::Seconds(1);
 
 std::string NameOf(const v1::GroupKey& key) {
   return absl::StrCat("group (stage ", key.stage(), ", step ", key.step(),
@@ -238,7 +238,6 @@ absl::Status GroupBuffer::Deliver(v1::ScoredGroup group) {
                      "): two actors computed different things"));
   }
   held->second.group = std::move(group);
-  if (key.step() == step_) last_delivery_ = clock_();
   changed_.NotifyAll();
   return absl::OkStatus();
 }
@@ -254,14 +253,17 @@ std::vector<uint32_t> GroupBuffer::MissingSlots() const {
 }
 
 absl::StatusOr<std::vector<const v1::ScoredGroup*>> GroupBuffer::Await(
-    absl::Duration timeout, const std::function<absl::Status()>& still_wanted) {
-  const absl::Time began = clock_();
+    absl::Duration timeout,
+    const std::function<absl::StatusOr<uint64_t>()>& progress) {
+  const absl::Time start = clock_();
+  absl::Time moved = start;
+  std::pair<size_t, uint64_t> before;  // Missing groups, the cluster's number.
   while (true) {
     {
       MutexLock lock(mutex_);
-      const absl::Time deadline = std::max(began, last_delivery_) + timeout;
+      const absl::Time deadline = moved + timeout;
       const absl::Time pause =
-          still_wanted ? std::min(deadline, clock_() + kAskEvery) : deadline;
+          progress ? std::min(deadline, clock_() + ask_every_) : deadline;
       absl::Duration left = pause - clock_();
       while (open_ && !MissingSlots().empty() && left > absl::ZeroDuration()) {
         changed_.WaitFor(mutex_, left);
@@ -269,14 +271,21 @@ absl::StatusOr<std::vector<const v1::ScoredGroup*>> GroupBuffer::Await(
       }
       if (!open_) return absl::AbortedError("the group buffer was closed");
       if (MissingSlots().empty()) return Current();
-      if (clock_() >= std::max(began, last_delivery_) + timeout) {
+      if (clock_() >= deadline) {
         return absl::DeadlineExceededError(absl::StrCat(
             "step ", step_, ": rank ", rules_.rank, " waited ",
-            absl::FormatDuration(timeout), " for the groups of slots ",
-            absl::StrJoin(MissingSlots(), ", ")));
+            absl::FormatDuration(clock_() - start), " for the groups of slots ",
+            absl::StrJoin(MissingSlots(), ", "), "; nothing moved for ",
+            absl::FormatDuration(timeout)));
       }
     }
-    if (still_wanted) AHA_RETURN_IF_ERROR(still_wanted());
+    std::pair<size_t, uint64_t> now = before;
+    if (progress) {
+      AHA_ASSIGN_OR_RETURN(now.second, progress());
+    }
+    MutexLock lock(mutex_);
+    now.first = MissingSlots().size();
+    if (std::exchange(before, now) != now) moved = clock_();
   }
 }
 

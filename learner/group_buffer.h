@@ -54,7 +54,8 @@ absl::Status CheckGroup(const GroupRules& rules, const v1::ScoredGroup& group);
 
 class GroupBuffer {
  public:
-  explicit GroupBuffer(Clock clock) : clock_(std::move(clock)) {}
+  explicit GroupBuffer(Clock clock, absl::Duration ask_every = absl::Seconds(5))
+      : clock_(std::move(clock)), ask_every_(ask_every) {}
 
   // Takes groups from `step` on.  What is held stays if the rules are those
   // of the last Open: content is a function of the key, whatever the epoch.
@@ -68,12 +69,13 @@ class GroupBuffer {
   absl::Status Deliver(v1::ScoredGroup group) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Waits for all of this rank's groups of the current step; they stay here
-  // until Advance.  DEADLINE_EXCEEDED names the slots that did not come within
-  // `timeout` of the latest that did; ABORTED: closed meanwhile. `still_wanted`
-  // is asked every few seconds; its error ends the wait.
+  // until Advance.  `progress` is asked every few seconds: while its number
+  // changes or groups come, the wait goes on; its error ends it.
+  // DEADLINE_EXCEEDED: nothing moved for `timeout`; names the slots that did
+  // not come, and the times.  ABORTED: closed meanwhile.
   absl::StatusOr<std::vector<const v1::ScoredGroup*>> Await(
       absl::Duration timeout,
-      const std::function<absl::Status()>& still_wanted = nullptr)
+      const std::function<absl::StatusOr<uint64_t>()>& progress = nullptr)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // "slots 3, 7 of step 5", or "" if nothing is missing: for heartbeats.
@@ -95,12 +97,12 @@ class GroupBuffer {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Clock clock_;
+  const absl::Duration ask_every_;
   mutable Mutex mutex_;
   CondVar changed_;
   bool open_ ABSL_GUARDED_BY(mutex_) = false;
   GroupRules rules_ ABSL_GUARDED_BY(mutex_);  // Of the last Open.
   uint64_t step_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Time last_delivery_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::map<std::pair<uint64_t, uint32_t>, Held> held_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -93,12 +93,12 @@ absl::Status Learner::DoStep(Stage& stage, uint64_t step) {
     const absl::Duration limit =
         absl::Seconds(options_.job.cluster().wait_seconds());
     // If another rank was lost, the job went back and no groups come.
-    const auto still_wanted = [&] {
-      return cluster_.BeginStep(stage.index(), step).status();
+    const auto progress = [&] {
+      return cluster_.Progress(stage.index(), step);
     };
     AHA_ASSIGN_OR_RETURN(
         groups, Waiting("groups", absl::StrCat("groups of step ", step),
-                        [&] { return buffer_.Await(limit, still_wanted); }));
+                        [&] { return buffer_.Await(limit, progress); }));
   }
   const absl::Time begin = options_.clock();
   const Position before = *position_;

@@ -127,8 +127,8 @@ absl::StatusOr<v1::NextStageResponse> RpcCluster::NextStage() {
   return response;
 }
 
-absl::StatusOr<v1::BeginStepResponse::Go> RpcCluster::BeginStep(uint32_t stage,
-                                                                uint64_t step) {
+absl::StatusOr<v1::BeginStepResponse> RpcCluster::AskStep(uint32_t stage,
+                                                          uint64_t step) {
   v1::BeginStepRequest request;
   request.set_stage(stage);
   request.set_step(step);
@@ -137,7 +137,20 @@ absl::StatusOr<v1::BeginStepResponse::Go> RpcCluster::BeginStep(uint32_t stage,
   AHA_RETURN_IF_ERROR(Call(
       "aha.v1.Coordinator.BeginStep", request, &response,
       {.attempt = kPoll + kPollSlack, .total = wait_, .cancel = &stopping_}));
+  return response;
+}
+
+absl::StatusOr<v1::BeginStepResponse::Go> RpcCluster::BeginStep(uint32_t stage,
+                                                                uint64_t step) {
+  AHA_ASSIGN_OR_RETURN(const v1::BeginStepResponse response,
+                       AskStep(stage, step));
   return response.go();
+}
+
+absl::StatusOr<uint64_t> RpcCluster::Progress(uint32_t stage, uint64_t step) {
+  AHA_ASSIGN_OR_RETURN(const v1::BeginStepResponse response,
+                       AskStep(stage, step));
+  return response.progress();
 }
 
 absl::Status RpcCluster::CommitStep(v1::CommitStepRequest request) {

@@ -32,6 +32,7 @@ class RpcCluster : public Cluster {
   absl::StatusOr<v1::NextStageResponse> NextStage() override;
   absl::StatusOr<v1::BeginStepResponse::Go> BeginStep(uint32_t stage,
                                                       uint64_t step) override;
+  absl::StatusOr<uint64_t> Progress(uint32_t stage, uint64_t step) override;
   absl::Status CommitStep(v1::CommitStepRequest request) override;
   absl::Status CommitCheckpoint(v1::CommitCheckpointRequest request) override;
   absl::Status Publish(uint32_t stage, uint64_t version,
@@ -50,6 +51,7 @@ class RpcCluster : public Cluster {
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  absl::StatusOr<v1::BeginStepResponse> AskStep(uint32_t stage, uint64_t step);
   RpcCluster(rpc::Member* member, std::unique_ptr<rpc::Client> bulk,
              uint32_t rank);
   rpc::MemberIdentity Session() const ABSL_LOCKS_EXCLUDED(mutex_);

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "comm/gloo.h"
 #include "grpcpp/impl/service_type.h"
+#include "job/identity.h"
 #include "job/threads.h"
 #include "learner/figures.h"
 #include "learner/group_buffer.h"
@@ -104,6 +105,12 @@ absl::StatusOr<v1::Certificate> Service::State::Certify(
   v1::Certificate certificate;
   certificate.set_digest(kernels.digest);
   certificate.set_numeric_class(kernels.numeric_class);
+  AHA_ASSIGN_OR_RETURN(const InputFiles model,
+                       MeasureModel(joined.job().model(), WithWeights::kYes));
+  AHA_ASSIGN_OR_RETURN(const InputFiles documents,
+                       MeasureDocuments(joined.job()));
+  certificate.mutable_inputs()->insert(model.begin(), model.end());
+  certificate.mutable_inputs()->insert(documents.begin(), documents.end());
   return certificate;
 }
 

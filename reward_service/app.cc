@@ -1,6 +1,7 @@
 #include "reward_service/app.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -43,6 +44,7 @@ class App {
   const rpc::ServiceFlags& flags_;
   rpc::Cancellation& stop_;
   rpc::Metrics metrics_;
+  std::atomic<uint64_t> scored_{0};  // Trajectories, for heartbeats.
   std::unique_ptr<rpc::MetricsServer> metrics_server_;
   std::unique_ptr<ConsumerForwarder> forwarder_;
   RewardService service_;
@@ -75,6 +77,7 @@ PipelineStats App::Stats() {
   stats.scored = [this, trajectories, seconds](const Score& score,
                                                absl::Duration took) {
     trajectories.Increment();
+    ++scored_;
     seconds.Observe(absl::ToDoubleSeconds(took));
     for (const v1::RewardPart& part : score.parts) {
       const rpc::Labels labels = {{"component", part.name()}};
@@ -150,22 +153,24 @@ absl::Status App::Join() {
   pipeline_->SetScorer(std::move(scorer));
   pipeline_->SetEpoch(member_->identity().epoch);
   pipeline_->SetOnNewerEpoch([this] { member_->Rejoin(member_->identity()); });
-  member_->Serve({.directive =
-                      [this](v1::Directive directive) {
-                        if (directive == v1::DIRECTIVE_RUN) return;
-                        AHA_LOG(kInfo) << "told to stop";
-                        stop_.Cancel();
-                      },
-                  .rejoined =
-                      [this](const v1::RegisterResponse& response) {
-                        pipeline_->SetEpoch(response.epoch());
-                      },
-                  .failed =
-                      [this](const absl::Status& status) {
-                        MutexLock lock(mutex_);
-                        failure_.Update(status);
-                        stop_.Cancel();
-                      }});
+  member_->Serve(
+      {.state = [this] { return rpc::MemberState{.progress = scored_}; },
+       .directive =
+           [this](v1::Directive directive) {
+             if (directive == v1::DIRECTIVE_RUN) return;
+             AHA_LOG(kInfo) << "told to stop";
+             stop_.Cancel();
+           },
+       .rejoined =
+           [this](const v1::RegisterResponse& response) {
+             pipeline_->SetEpoch(response.epoch());
+           },
+       .failed =
+           [this](const absl::Status& status) {
+             MutexLock lock(mutex_);
+             failure_.Update(status);
+             stop_.Cancel();
+           }});
   return absl::OkStatus();
 }
 

@@ -53,6 +53,7 @@ struct MemberState {
   std::vector<uint64_t> lease_ids = {};  // Renewed.
   std::string waiting_for = {};          // "" if it works.
   double tokens_per_second = 0;
+  uint64_t progress = 0;  // Grows while it gets on: who waits for it waits on.
 };
 
 // What a request to the coordinator carries.

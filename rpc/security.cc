@@ -1,13 +1,11 @@
 #include "rpc/security.h"
 
-#include <fstream>
-#include <sstream>
 #include <string>
-#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/security/server_credentials.h"
@@ -16,19 +14,20 @@
 namespace aha::rpc {
 namespace {
 
+constexpr uint64_t kMostPemBytes = 1 << 20;
+
 absl::StatusOr<std::string> ReadPem(const std::string& path,
                                     absl::string_view flag) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
+  const absl::StatusOr<std::string> text = ReadWholeFile(path, kMostPemBytes);
+  if (!text.ok()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(flag, ": cannot read '", path, "'"));
+        absl::StrCat(flag, ": ", text.status().message()));
   }
-  if (!absl::StrContains(text.str(), "-----BEGIN ")) {
+  if (!absl::StrContains(*text, "-----BEGIN ")) {
     return absl::InvalidArgumentError(
         absl::StrCat(flag, ": '", path, "' is not a PEM file"));
   }
-  return text.str();
+  return *text;
 }
 
 struct Pems {

@@ -1,5 +1,7 @@
 #include "base/file_io.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cstring>
@@ -115,6 +117,27 @@ TEST_F(FileIoTest, ErrorsHaveTheCodeOfTheirReason) {
             absl::StatusCode::kInternal);
   EXPECT_THAT(std::string(FileError("cannot read", "/a/b", EIO).message()),
               HasSubstr("cannot read /a/b: Input/output error"));
+}
+
+TEST_F(FileIoTest, LinesFollowOneAnother) {
+  ASSERT_TRUE(AppendLine(Path("x"), "one").ok());
+  ASSERT_TRUE(AppendLine(Path("x"), "two").ok());
+  EXPECT_EQ(*ReadWholeFile(Path("x"), 100), "one\ntwo\n");
+}
+
+// A file-size limit tears the line as a full disk would.
+TEST_F(FileIoTest, ALineThatTheDiskToreDoesNotSwallowTheNext) {
+  signal(SIGXFSZ, SIG_IGN);
+  ASSERT_TRUE(AppendLine(Path("x"), "whole").ok());
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit full{.rlim_cur = 10, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+  const absl::Status torn = AppendLine(Path("x"), "does not fit");
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_TRUE(absl::IsResourceExhausted(torn)) << torn;
+  ASSERT_TRUE(AppendLine(Path("x"), "next").ok());
+  EXPECT_EQ(*ReadWholeFile(Path("x"), 100), "whole\ndoes\nnext\n");
 }
 
 }  // namespace

@@ -123,6 +123,11 @@ class FakeCluster {
 
   // "wait", "stop", or "stage/first_step@checkpoint".
   std::string NextStage(uint32_t rank = 0) {
+    controller_->Recover();
+    return AskStage(rank);
+  }
+  // While nobody looks for a checkpoint.
+  std::string AskStage(uint32_t rank = 0) {
     v1::NextStageRequest request;
     request.set_member_id(learners_[rank]);
     request.set_epoch(epoch_);

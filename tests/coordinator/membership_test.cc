@@ -63,8 +63,51 @@ TEST_F(MembershipTest, ASilentNameIsTakenOverLongBeforeItExpires) {
   now_ += absl::Seconds(3);
   const auto fresh = members_.Register(Actor("actor-0", "y"));
   ASSERT_TRUE(fresh.ok()) << fresh.status();
-  EXPECT_EQ(fresh->replaced, old->id);
+  ASSERT_THAT(fresh->replaced, SizeIs(1));
+  EXPECT_EQ(fresh->replaced[0].id, old->id);
   EXPECT_TRUE(absl::IsNotFound(members_.Touch(old->id, 5).status()));
+}
+
+TEST_F(MembershipTest, ANameWhoseConnectionBrokeIsTakenOverAtOnce) {
+  const auto old = members_.Register(Actor("actor-0", "x"));
+  const auto stream = members_.Attend(old->id, 5);
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  members_.Gone(old->id, *stream);
+  const auto fresh = members_.Register(Actor("actor-0", "y"));
+  ASSERT_TRUE(fresh.ok()) << fresh.status();
+  EXPECT_THAT(fresh->replaced, SizeIs(1));
+}
+
+TEST_F(MembershipTest, OneThatIsHeardOfAfterItsConnectionBrokeKeepsItsName) {
+  const auto old = members_.Register(Actor("actor-0", "x"));
+  const auto stream = members_.Attend(old->id, 5);
+  members_.Gone(old->id, *stream);
+  ASSERT_TRUE(members_.Touch(old->id, 5).ok());
+  const absl::Status refused =
+      members_.Register(Actor("actor-0", "y")).status();
+  EXPECT_TRUE(absl::IsAlreadyExists(refused));
+  EXPECT_THAT(std::string(refused.message()),
+              AllOf(HasSubstr("its connection has ended"), HasSubstr("3s")));
+}
+
+TEST_F(MembershipTest, TheEndOfAnEarlierConnectionSaysNothingOfTheLatest) {
+  const auto member = members_.Register(Actor("actor-0", "x"));
+  const auto first = members_.Attend(member->id, 5);
+  ASSERT_TRUE(members_.Attend(member->id, 5).ok());
+  members_.Gone(member->id, *first);
+  EXPECT_TRUE(
+      absl::IsAlreadyExists(members_.Register(Actor("actor-0", "y")).status()));
+}
+
+TEST_F(MembershipTest, ABrokenConnectionEndsAnActorSoonAndALearnerNot) {
+  const auto actor = members_.Register(Actor("actor-0", "x"));
+  const auto learner = members_.Register(Learner(0));
+  members_.Gone(actor->id, *members_.Attend(actor->id, 5));
+  members_.Gone(learner->id, *members_.Attend(learner->id, 5));
+  now_ += absl::Seconds(3);
+  const auto dead = members_.Expire();
+  ASSERT_THAT(dead, SizeIs(1));
+  EXPECT_EQ(dead[0].id, actor->id);
 }
 
 TEST_F(MembershipTest, SilenceIsDeathAndTouchingIsLife) {
@@ -93,11 +136,45 @@ TEST_F(MembershipTest, AnotherNumericClassIsRefusedNamingBoth) {
   EXPECT_TRUE(members_.Register(Certified(Actor("actor-0", "x"), "a")).ok());
 }
 
+TEST_F(MembershipTest, AFileWithOtherContentIsRefusedNamingItAndBothSides) {
+  const auto reading = [](v1::RegisterRequest request,
+                          const std::string& content) {
+    (*request.mutable_certificate()->mutable_inputs())["model.path/a.json"] =
+        content;
+    return request;
+  };
+  ASSERT_TRUE(
+      members_.Register(reading(Certified(Learner(0), "a"), "1 bytes")).ok());
+  const absl::Status odd =
+      members_
+          .Register(reading(Certified(Actor("actor-0", "x"), "a"), "2 bytes"))
+          .status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(odd));
+  EXPECT_THAT(std::string(odd.message()),
+              AllOf(HasSubstr("model.path/a.json"), HasSubstr("learner-0"),
+                    HasSubstr("1 bytes"), HasSubstr("2 bytes")));
+  // Who does not read it has nothing to compare.
+  EXPECT_TRUE(members_.Register(Certified(Actor("actor-0", "x"), "a")).ok());
+}
+
 TEST_F(MembershipTest, TwoLearnersCannotHaveOneRank) {
   ASSERT_TRUE(members_.Register(Learner(0)).ok());
   v1::RegisterRequest other = Learner(0);
   other.set_name("learner-x");
   EXPECT_TRUE(absl::IsAlreadyExists(members_.Register(other).status()));
+}
+
+TEST_F(MembershipTest, ALearnerReplacesBothTheDeadOfItsNameAndOfItsRank) {
+  ASSERT_TRUE(members_.Register(Learner(0)).ok());
+  ASSERT_TRUE(members_.Register(Learner(1)).ok());
+  now_ += absl::Seconds(3);
+  v1::RegisterRequest moved = Learner(1);
+  moved.set_name("learner-0");
+  moved.set_incarnation("new");
+  const auto joined = members_.Register(moved);
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_THAT(joined->replaced, SizeIs(2));
+  EXPECT_THAT(members_.All(), SizeIs(1));
 }
 
 TEST_F(MembershipTest, ALearnerCountsOnceItHasACertificate) {
@@ -115,11 +192,14 @@ TEST_F(MembershipTest, MalformedRegistrationsNameTheField) {
   };
   EXPECT_THAT(error({}), HasSubstr("role"));
   EXPECT_THAT(error(Actor("", "x")), HasSubstr("name"));
+  EXPECT_THAT(error(Actor("two\nlines", "x")), HasSubstr("name"));
   EXPECT_THAT(error(Actor("a", "")), HasSubstr("incarnation"));
   EXPECT_THAT(error(Learner(2)), HasSubstr("rank"));
   v1::RegisterRequest nowhere = Learner(0);
   nowhere.clear_address();
   EXPECT_THAT(error(nowhere), HasSubstr("address"));
+  nowhere.set_address("no port");
+  EXPECT_THAT(error(nowhere), HasSubstr("host:port"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 if(AHA_SERVICES)
-  aha_fuzzer(job_fuzz SRCS job_fuzz.cc DEPS aha::job)
+  aha_fuzzer(job_fuzz SRCS job_fuzz.cc DEPS aha::job aha::job_identity)
   aha_fuzzer(json_fuzz
     SRCS json_fuzz.cc DEPS aha::data aha::manifest aha::model)
 endif()

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "absl/strings/string_view.h"
+#include "job/identity.h"
 #include "job/job.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

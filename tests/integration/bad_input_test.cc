@@ -330,6 +330,29 @@ TEST_F(BadInputTest, ADirectoryWhereNoStepWasDoneTakesAnotherJob) {
   EXPECT_THAT(ReadFileOrEmpty(Path("run/job.yaml")), HasSubstr("seed: 8"));
 }
 
+TEST_F(BadInputTest, WeightsThatWereReplacedAreRefusedOnResumeByName) {
+  const std::string weights = WriteModel() + "/model.safetensors";
+  const std::string job = Write(
+      "job.yaml",
+      absl::StrReplaceAll(kSmallJob, {{kSmallModel, "path: " + Path("model")},
+                                      {"steps: 3", "steps: 24"}}));
+  {
+    LocalCluster cluster(job, Path("run"), {});
+    ASSERT_TRUE(cluster.WaitForSteps(1, kLimit));
+  }  // Killed.
+  std::string bytes = ReadFileOrEmpty(weights);
+  bytes.back() ^= 1;
+  Write("model/model.safetensors", bytes);
+  const CommandResult edited = Ahactl(job, {"--resume"});
+  EXPECT_NE(edited.exit_code, 0);
+  EXPECT_THAT(edited.output,
+              HasSubstr("model.path/model.safetensors: learner"));
+  bytes.back() ^= 1;
+  Write("model/model.safetensors", bytes);
+  const CommandResult same = Ahactl(job, {"--resume"});
+  EXPECT_EQ(same.exit_code, 0) << same.output;
+}
+
 TEST_F(BadInputTest, AFullDiskLosesACheckpointNotTheJob) {
   const std::string job = Write(
       "job.yaml",
@@ -355,6 +378,8 @@ TEST_F(BadInputTest, AFullDiskLosesACheckpointNotTheJob) {
   }
   EXPECT_GE(kept, 1);
   EXPECT_FALSE(fs::exists(Path("run/checkpoints/step-000012")));
+  EXPECT_THAT(cluster.Output(),
+              HasSubstr("the last steps are in no checkpoint"));
 }
 
 TEST_F(BadInputTest, AMemberThatIsAskedToEndWhileTheJobRunsComesBack) {

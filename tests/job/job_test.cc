@@ -173,22 +173,6 @@ TEST(JobTest, ADuplicateKeyIsAnError) {
               HasSubstr("job.yaml:21: name: the key is given twice"));
 }
 
-TEST(JobTest, TheFingerprintIgnoresWhatDoesNotDecideTheResult) {
-  const Hash128 base = ResultFingerprint(Minimal());
-  const auto with = [](const std::string& assignment) {
-    const auto job = ParseJob(kMinimalJob, "job.yaml", {assignment});
-    EXPECT_TRUE(job.ok()) << job.status();
-    return ResultFingerprint(*job);
-  };
-  EXPECT_EQ(with("name=other"), base);
-  EXPECT_EQ(with("cluster.actors=3"), base);
-  EXPECT_EQ(with("checkpoint.keep=9"), base);
-  EXPECT_EQ(with("seed=1"), base);
-  EXPECT_NE(with("seed=2"), base);
-  EXPECT_NE(with("stages[0].sft.documents_per_micro_batch=16"), base);
-  EXPECT_NE(with("stages[1].grpo.epsilon=0.3"), base);
-}
-
 TEST(JobTest, TheSchemaUsesOnlyTypesThatTheReaderKnows) {
   for (const SchemaKey& key : SchemaKeys(*v1::Job::descriptor())) {
     const auto type = key.field->cpp_type();

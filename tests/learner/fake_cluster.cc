@@ -28,6 +28,10 @@ class FakeCluster::RankView : public Cluster {
                                                       uint64_t step) override {
     return cluster_.BeginStep({stage, step});
   }
+  absl::StatusOr<uint64_t> Progress(uint32_t stage, uint64_t step) override {
+    const absl::Status status = cluster_.BeginStep({stage, step}).status();
+    return status.ok() ? absl::StatusOr<uint64_t>(0) : status;
+  }
   absl::Status CommitStep(v1::CommitStepRequest request) override {
     return cluster_.CommitStep(request);
   }

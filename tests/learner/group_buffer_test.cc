@@ -3,6 +3,7 @@
 #include <limits>
 #include <thread>
 
+#include "base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "learner/stage.h"
@@ -123,7 +124,24 @@ TEST_F(GroupBufferTest, MissingSlotsAreNamedWhenPatienceEnds) {
   const auto groups = buffer_.Await(absl::ZeroDuration());
   EXPECT_TRUE(absl::IsDeadlineExceeded(groups.status()));
   EXPECT_THAT(std::string(groups.status().message()),
-              HasSubstr("step 1: rank 1 waited 0 for the groups of slots 3"));
+              HasSubstr("for the groups of slots 3; nothing moved for 0"));
+}
+
+// Time passes with every look at the clock, so nothing here waits for real.
+TEST_F(GroupBufferTest, PatienceBeginsAnewWhileTheClusterGetsOn) {
+  absl::Time now = absl::UnixEpoch();
+  const auto ticking = [&now] { return now += absl::Milliseconds(1); };
+  GroupBuffer buffer(ticking, /*ask_every=*/absl::Milliseconds(2));
+  buffer.Open(Rules(), 1);
+  uint64_t asked = 0;
+  const auto progress = [&asked]() -> absl::StatusOr<uint64_t> {
+    return std::min<uint64_t>(++asked, 100);
+  };
+  const absl::Status status =
+      buffer.Await(absl::Milliseconds(50), progress).status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+  EXPECT_GT(asked, 100u) << "as long as the number grew";
+  EXPECT_LT(asked, 150u) << "and not for ever";
 }
 
 TEST_F(GroupBufferTest, CloseWakesWhoWaits) {
@@ -208,14 +226,17 @@ TEST_F(GroupBufferTest, MalformedGroupsAreRefusedWithFieldRuleAndValue) {
 TEST_F(GroupBufferTest, EveryGroupThatComesBuysTheOthersTime) {
   // A second passes at each look at it; three a round of Await.
   absl::Time now = absl::UnixEpoch();
-  GroupBuffer buffer([&now] { return now += absl::Seconds(1); });
+  GroupBuffer buffer([&now] { return now += absl::Seconds(1); },
+                     /*ask_every=*/absl::Seconds(1));
   buffer.Open(Rules(), 1);
   int round = 0;
-  const auto groups = buffer.Await(absl::Seconds(10), [&] {
+  const auto progress = [&]() -> absl::StatusOr<uint64_t> {
     ++round;
-    if (round == 1) return buffer.Deliver(Group(1, 1));
-    return round == 4 ? buffer.Deliver(Group(1, 3)) : absl::OkStatus();
-  });
+    if (round == 1) AHA_RETURN_IF_ERROR(buffer.Deliver(Group(1, 1)));
+    if (round == 4) AHA_RETURN_IF_ERROR(buffer.Deliver(Group(1, 3)));
+    return 0;
+  };
+  const auto groups = buffer.Await(absl::Seconds(10), progress);
   ASSERT_TRUE(groups.ok()) << groups.status();
   EXPECT_EQ(groups->size(), 2u);
 }

@@ -54,7 +54,7 @@ TEST(SecurityTest, AnUnreadableFileIsNamedWithItsFlag) {
       .tls_cert = "/nonexistent.pem", .tls_key = "k", .tls_ca = "c"};
   const auto credentials = ClientCredentials("host:1", security);
   EXPECT_THAT(std::string(credentials.status().message()),
-              HasSubstr("--tls-cert: cannot read '/nonexistent.pem'"));
+              HasSubstr("--tls-cert: cannot open /nonexistent.pem"));
 }
 
 class Admin : public v1::Admin::CallbackService {

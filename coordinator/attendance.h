@@ -1,0 +1,33 @@
+// The members' Attend streams: one each, open as long as its process lives.
+// Internal to services.cc.
+//
+// Thread-safe.
+#pragma once
+
+#include <set>
+
+#include "aha/v1/coordinator.grpc.pb.h"
+#include "base/mutex.h"
+#include "coordinator/controller.h"
+
+namespace aha::coordinator {
+
+class Attendance {
+ public:
+  explicit Attendance(Controller& controller) : controller_(controller) {}
+
+  grpc::ServerWriteReactor<v1::AttendResponse>* Open(
+      const v1::AttendRequest& request);
+  // Ends every stream; nobody is gone for that.
+  void Stop();
+
+ private:
+  class Stream;
+
+  Controller& controller_;
+  Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::set<Stream*> streams_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace aha::coordinator

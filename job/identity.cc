@@ -1,0 +1,94 @@
+#include "job/identity.h"
+
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "job/manifest.h"
+
+namespace aha {
+namespace {
+
+namespace fs = std::filesystem;
+
+absl::Status Measure(const std::string& key, const fs::path& path,
+                     InputFiles* files) {
+  const absl::StatusOr<ManifestPart> part = MeasurePart(
+      path.parent_path().empty() ? "." : path.parent_path(), path.filename());
+  if (!part.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(key, ": ", part.status().message()));
+  }
+  (*files)[key] =
+      absl::StrCat(part->bytes, " bytes, checksum ", part->checksum.Hex());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Hash128 ResultFingerprint(const v1::Job& job) {
+  v1::Job decisive = job;
+  decisive.clear_name();
+  decisive.clear_cluster();
+  decisive.clear_checkpoint();
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    decisive.SerializeToCodedStream(&coded);
+  }
+  return HashBytes(bytes.data(), bytes.size());
+}
+
+absl::StatusOr<InputFiles> MeasurePrompts(const v1::Job& job) {
+  InputFiles files;
+  if (job.prompts().has_file()) {
+    AHA_RETURN_IF_ERROR(Measure("prompts.file", job.prompts().file(), &files));
+  }
+  return files;
+}
+
+absl::StatusOr<InputFiles> MeasureDocuments(const v1::Job& job) {
+  InputFiles files;
+  for (int i = 0; i < job.stages_size(); ++i) {
+    const v1::Sft& sft = job.stages(i).sft();
+    if (!sft.has_file()) continue;
+    AHA_RETURN_IF_ERROR(
+        Measure(absl::StrCat("stages[", i, "].sft.file"), sft.file(), &files));
+  }
+  return files;
+}
+
+absl::StatusOr<InputFiles> MeasureModel(const v1::Model& model,
+                                        WithWeights weights) {
+  InputFiles files;
+  if (model.path().empty()) return files;
+  std::error_code error;
+  std::vector<fs::path> paths;
+  for (auto it = fs::directory_iterator(model.path(), error);
+       !error && it != fs::directory_iterator(); it.increment(error)) {
+    const std::string extension = it->path().extension();
+    const bool text = extension == ".json" || extension == ".jinja";
+    const bool tensors = extension == ".safetensors";
+    if (text || (tensors && weights == WithWeights::kYes)) {
+      paths.push_back(it->path());
+    }
+  }
+  if (error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.path \"", model.path(), "\": ", error.message()));
+  }
+  for (const fs::path& path : paths) {
+    AHA_RETURN_IF_ERROR(Measure(
+        absl::StrCat("model.path/", path.filename().string()), path, &files));
+  }
+  return files;
+}
+
+}  // namespace aha

@@ -1,0 +1,320 @@
+// Members that die, checkpoints, resumes, and learner groups that break.
+#include "absl/strings/str_cat.h"
+#include "coordinator/controller.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/coordinator/controller_fixture.h"
+
+namespace aha::coordinator {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST_F(ControllerTest, ASilentActorsGroupsGoToAnother) {
+  EnterGrpo();
+  ASSERT_EQ(Lease().leases_size(), 2);
+  const uint64_t silent = actor_;
+  actor_ = Join(v1::ROLE_ACTOR, 1);
+  for (int i = 0; i < 31; ++i) {
+    now_ += absl::Seconds(1);
+    const uint64_t living = actor_;
+    Heartbeats();
+    actor_ = living;
+    controller_->Tick();
+  }
+  EXPECT_EQ(Lease().leases_size(), 2);
+  v1::HeartbeatRequest request;
+  request.set_member_id(silent);
+  request.set_epoch(epoch_);
+  EXPECT_TRUE(absl::IsNotFound(controller_->Heartbeat(request).status()));
+}
+
+TEST_F(ControllerTest, ARestartedActorsGroupsReturnWhenItRegisters) {
+  EnterGrpo();
+  ASSERT_EQ(Lease().leases_size(), 2);
+  now_ += absl::Seconds(3);
+  actor_ = Join(v1::ROLE_ACTOR, 0, "second life");
+  EXPECT_EQ(Lease().leases_size(), 2);
+}
+
+TEST_F(ControllerTest, ALearnerThatIsLostSendsTheJobBackToTheCheckpoint) {
+  EnterGrpo();
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(Checkpoint(0, 1).ok());
+  ASSERT_TRUE(Step(0, 1).ok());
+  const uint64_t group = next_.group_epoch();
+  now_ += absl::Seconds(3);
+  learners_[0] = Join(v1::ROLE_LEARNER, 0, "second life");
+  EXPECT_EQ(NextStage(), "0/1@" + CheckpointName(0, 1));
+  EXPECT_GT(next_.group_epoch(), group);
+  EXPECT_EQ(next_.chain(), ChainAfter(0, 0).ToBytes());
+  ASSERT_TRUE(Publish({0, 1}).ok());
+  EXPECT_EQ(Lease().leases(0).group().key().step(), 1u);
+  EXPECT_TRUE(Step(0, 1).ok()) << "the same bits again";
+}
+
+TEST_F(ControllerTest, RecomputedStepsMustGiveTheSameBits) {
+  EnterGrpo();
+  ASSERT_TRUE(Step(0, 0).ok());
+  Start();  // Everything was killed before a checkpoint.
+  EnterGrpo();
+  EXPECT_TRUE(absl::IsDataLoss(Step(0, 0, "other")));
+  EXPECT_EQ(State(), v1::JOB_STATE_FAILED);
+}
+
+TEST_F(ControllerTest, AResumedJobGoesOnFromItsNewestCheckpoint) {
+  EnterGrpo();
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(Checkpoint(0, 1).ok());
+  ASSERT_TRUE(Step(0, 1).ok());
+  Start();
+  EXPECT_EQ(controller_->epoch(), 2u);
+  EXPECT_EQ(controller_->Status().checksum(), ChainAfter(0, 0).Hex());
+  // The line of the step that comes again is gone until then.
+  EXPECT_EQ(File("metrics.jsonl").find("\"step\":1"), std::string::npos);
+  JoinAll();
+  EXPECT_EQ(NextStage(), "0/1@" + CheckpointName(0, 1));
+  EXPECT_TRUE(absl::IsDataLoss(Publish({0, 1}, "other")));
+}
+
+TEST_F(ControllerTest, AResumedJobRefusesAMachineThatComputesOtherBits) {
+  v1::RegisterRequest other;
+  other.set_role(v1::ROLE_LEARNER);
+  other.set_name("learner-0");
+  other.set_incarnation("elsewhere");
+  other.set_address("learner:0");
+  other.mutable_certificate()->set_digest("other");
+  other.mutable_certificate()->set_numeric_class("class B");
+  Start();
+  EXPECT_TRUE(controller_->Register(other).ok()) << "nothing was computed yet";
+  Start();
+  EnterGrpo();
+  Lease();
+  ASSERT_TRUE(Step(0, 0).ok());
+  Start();
+  const absl::Status status = controller_->Register(other).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status));
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("class B"), HasSubstr("class A"),
+                    HasSubstr("resume on a machine of the same class, or start "
+                              "a new run directory")));
+  JoinAll();
+  EXPECT_EQ(State(), v1::JOB_STATE_RUNNING);
+}
+
+TEST_F(ControllerTest, AResumedJobRefusesFilesThatWereEditedSince) {
+  v1::RegisterRequest learner;
+  learner.set_role(v1::ROLE_LEARNER);
+  learner.set_name("learner-0");
+  learner.set_incarnation("i");
+  learner.set_address("learner:0");
+  learner.mutable_certificate()->set_digest("same");
+  auto& inputs = *learner.mutable_certificate()->mutable_inputs();
+  inputs["model.path/model.safetensors"] = "8 bytes, checksum a";
+  inputs["model.path/config.json"] = "2 bytes, checksum b";
+  ASSERT_TRUE(controller_->Register(learner).ok());
+  EnterGrpo();
+  ASSERT_TRUE(Step(0, 0).ok());
+  Start();
+  inputs["model.path/model.safetensors"] = "8 bytes, checksum c";
+  const absl::Status edited = controller_->Register(learner).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(edited));
+  EXPECT_THAT(std::string(edited.message()),
+              AllOf(HasSubstr("model.path/model.safetensors: learner-0"),
+                    HasSubstr("this run began with"), HasSubstr("checksum a")));
+  inputs["model.path/model.safetensors"] = "8 bytes, checksum a";
+  EXPECT_TRUE(controller_->Register(learner).ok());
+}
+
+TEST_F(ControllerTest, AFlippedByteRefusesACheckpointAndTheOneBeforeIsUsed) {
+  EnterGrpo();
+  for (uint64_t step = 0; step < 2; ++step) {
+    ASSERT_TRUE(Step(0, step).ok());
+    ASSERT_TRUE(Checkpoint(0, step + 1).ok());
+  }
+  std::ofstream(CheckpointPath(0, 2) + "/model/model.safetensors")
+      << WeightsOf({9, 9});
+  Start();
+  JoinAll();
+  EXPECT_EQ(NextStage(), "0/1@" + CheckpointName(0, 1));
+  EXPECT_THAT(File("events.jsonl"), HasSubstr("checkpoint_refused"));
+}
+
+TEST_F(ControllerTest, ATruncatedManifestIsNoCheckpoint) {
+  EnterGrpo();
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(Checkpoint(0, 1).ok());
+  const std::string manifest = CheckpointPath(0, 1) + "/manifest.json";
+  std::filesystem::resize_file(manifest,
+                               std::filesystem::file_size(manifest) / 2);
+  Start();
+  JoinAll();
+  EXPECT_EQ(NextStage(), "0/0@");
+}
+
+TEST_F(ControllerTest, AnEvalStageThatEndedIsNotRunAgain) {
+  EnterGrpo();
+  for (uint64_t step = 0; step < 3; ++step) ASSERT_TRUE(Step(0, step).ok());
+  ASSERT_TRUE(Checkpoint(0, 3).ok());
+  NextStage();
+  ASSERT_TRUE(Publish({1, 0}).ok());
+  Evaluate();
+  Start();
+  EXPECT_EQ(State(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(ControllerTest, AStageMayEndWithoutACheckpoint) {
+  EnterGrpo();
+  for (uint64_t step = 0; step < 3; ++step) ASSERT_TRUE(Step(0, step).ok());
+  // The disk was full; the learner holds the state and goes on.
+  EXPECT_EQ(NextStage(), "1/0@");
+  EXPECT_EQ(next_.chain(), ChainAfter(0, 2).ToBytes());
+}
+
+TEST_F(ControllerTest, WhileACheckpointIsLookedForOnlyTheStageWaits) {
+  EnterGrpo();
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(Checkpoint(0, 1).ok());
+  ASSERT_EQ(*BeginStep(0, 1), "GO");
+  now_ += absl::Seconds(3);
+  learners_[0] = Join(v1::ROLE_LEARNER, 0, "second life");
+  EXPECT_EQ(AskStage(), "wait");
+  Heartbeats();
+  EXPECT_THAT(controller_->Status().waits(),
+              ::testing::Contains(HasSubstr("checkpoint")));
+  EXPECT_EQ(Lease().leases_size(), 0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(Publish({0, 1})));
+  EXPECT_TRUE(absl::IsFailedPrecondition(BeginStep(0, 1).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Checkpoint(0, 1)));
+  controller_->Recover();
+  EXPECT_EQ(AskStage(), "0/1@" + CheckpointName(0, 1));
+}
+
+TEST_F(ControllerTest, AGroupThatBreaksAgainAndAgainFailsTheJobNamingTheStep) {
+  EnterGrpo();
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(Checkpoint(0, 1).ok());
+  ASSERT_TRUE(Step(0, 1).ok());
+  for (int death = 1; death <= 5; ++death) {
+    ASSERT_EQ(State(), v1::JOB_STATE_RUNNING) << death;
+    now_ += absl::Seconds(3);
+    learners_[0] =
+        Join(v1::ROLE_LEARNER, 0, absl::StrCat("after death ", death));
+    if (death == 5) break;
+    ASSERT_EQ(NextStage(), "0/1@" + CheckpointName(0, 1));
+    ASSERT_TRUE(Publish({0, 1}).ok());
+    ASSERT_TRUE(Step(0, 1).ok()) << "what is done again is no progress";
+  }
+  EXPECT_EQ(State(), v1::JOB_STATE_FAILED);
+  EXPECT_THAT(Problem(),
+              AllOf(HasSubstr("5 times without a new step"),
+                    HasSubstr("stage 0 (grpo) step 2"),
+                    HasSubstr("learner rank 0 replaced by a new process")));
+}
+
+TEST_F(ControllerTest, ANewStepForgivesTheGroupsThatBrokeBefore) {
+  EnterGrpo();
+  for (int death = 1; death <= 8; ++death) {
+    now_ += absl::Seconds(3);
+    learners_[0] =
+        Join(v1::ROLE_LEARNER, 0, absl::StrCat("after death ", death));
+    ASSERT_EQ(NextStage(), "0/0@");
+    ASSERT_TRUE(Publish({0, 0}).ok());
+    if (death == 4) {
+      ASSERT_TRUE(Step(0, 0).ok());
+    }
+  }
+  EXPECT_EQ(State(), v1::JOB_STATE_RUNNING);
+}
+
+class TwoRanksTest : public ControllerTest {
+ protected:
+  TwoRanksTest() { plan_.learners = 2; }
+  void EnterBoth() {
+    ASSERT_EQ(NextStage(0), "wait");
+    ASSERT_EQ(NextStage(1), "0/0@");
+    ASSERT_EQ(NextStage(0), "0/0@");
+  }
+};
+
+TEST_F(TwoRanksTest, AStageBeginsWhenAllRanksAreThere) {
+  learners_[0] = Join(v1::ROLE_LEARNER, 0);
+  EXPECT_EQ(NextStage(0), "wait");
+  learners_[1] = Join(v1::ROLE_LEARNER, 1);
+  EXPECT_EQ(NextStage(0), "wait") << "rank 1 has not asked";
+  EXPECT_EQ(NextStage(1), "0/0@");
+  EXPECT_EQ(NextStage(0), "0/0@");
+  EXPECT_EQ(next_.learner_addresses_size(), 2);
+  reward_ = Join(v1::ROLE_REWARD, 0);
+  actor_ = Join(v1::ROLE_ACTOR, 0);
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  const v1::LeaseGroupsResponse leased = Lease();
+  ASSERT_EQ(leased.leases_size(), 2);
+  EXPECT_EQ(leased.leases(1).group().consumer(), "learner:1");
+}
+
+TEST_F(TwoRanksTest, ARankThatIsAheadWaitsAndOneThatIsLostEndsTheGroup) {
+  JoinAll();
+  EnterBoth();
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  for (uint64_t step = 0; step < 2; ++step) ASSERT_TRUE(Step(0, step).ok());
+  ASSERT_EQ(*BeginStep(0, 2), "GO");
+  // Rank 1 has done the last step, rank 0 is about to commit it.
+  EXPECT_EQ(NextStage(1), "wait");
+  ASSERT_TRUE(Publish({0, 3}).ok());
+  ASSERT_TRUE(controller_->CommitStep(CommitRequest(0, 2)).ok());
+  EXPECT_EQ(NextStage(1), "wait");
+  ASSERT_TRUE(Checkpoint(0, 3).ok());
+  EXPECT_EQ(NextStage(0), "1/0@" + CheckpointName(0, 3));
+}
+
+TEST_F(TwoRanksTest, AGroupThatBrokeGetsANewNameAndGoesBack) {
+  JoinAll();
+  EnterBoth();
+  const uint64_t group = next_.group_epoch();
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  ASSERT_TRUE(Step(0, 0).ok());
+  EXPECT_EQ(NextStage(1), "wait");
+  EXPECT_EQ(NextStage(0), "wait") << "the checkpoint is looked for";
+  EXPECT_EQ(NextStage(0), "wait");
+  EXPECT_EQ(NextStage(1), "0/0@");
+  EXPECT_GT(next_.group_epoch(), group);
+  EXPECT_EQ(NextStage(0), "0/0@");
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  EXPECT_TRUE(Step(0, 0).ok());
+}
+
+TEST_F(TwoRanksTest, WhileStoppingRankZeroSavesWithoutTheOthers) {
+  JoinAll();
+  EnterBoth();
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(controller_->Stop("somebody").ok());
+  v1::LeaveRequest leave;
+  leave.set_member_id(learners_[1]);
+  leave.set_epoch(epoch_);
+  ASSERT_TRUE(controller_->Leave(leave).ok());
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPING);
+  EXPECT_EQ(*BeginStep(0, 1), "STOP_AFTER_CHECKPOINT");
+  ASSERT_TRUE(Checkpoint(0, 1).ok());
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
+  EXPECT_EQ(Problem(), "somebody");
+}
+
+TEST_F(TwoRanksTest, NoGroupIsPutTogetherWithARankThatDoesNotAsk) {
+  JoinAll();
+  EnterBoth();
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  ASSERT_TRUE(Step(0, 0).ok());
+  // Rank 1 was killed; rank 0 notices before the coordinator does.
+  EXPECT_EQ(NextStage(0), "wait");
+  now_ += absl::Seconds(3);
+  learners_[1] = Join(v1::ROLE_LEARNER, 1, "second life");
+  EXPECT_EQ(NextStage(0), "wait");
+  EXPECT_EQ(NextStage(1), "0/0@");
+  EXPECT_EQ(NextStage(0), "0/0@");
+}
+
+}  // namespace
+}  // namespace aha::coordinator

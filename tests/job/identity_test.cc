@@ -1,0 +1,102 @@
+#include "job/identity.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "job/job.h"
+
+namespace aha {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Key;
+using ::testing::UnorderedElementsAre;
+
+constexpr char kJob[] = R"(
+name: tiny
+model:
+  architecture: {}
+rewards:
+  - type: accuracy
+stages:
+  - name: sft
+    type: sft
+    sft: {steps: 3}
+  - name: grpo
+    type: grpo
+    grpo: {steps: 3}
+)";
+
+TEST(IdentityTest, TheFingerprintIgnoresWhatDoesNotDecideTheResult) {
+  const Hash128 base = ResultFingerprint(*ParseJob(kJob, "job.yaml"));
+  const auto with = [](const std::string& assignment) {
+    const auto job = ParseJob(kJob, "job.yaml", {assignment});
+    EXPECT_TRUE(job.ok()) << job.status();
+    return ResultFingerprint(*job);
+  };
+  EXPECT_EQ(with("name=other"), base);
+  EXPECT_EQ(with("cluster.actors=3"), base);
+  EXPECT_EQ(with("checkpoint.keep=9"), base);
+  EXPECT_EQ(with("seed=1"), base);
+  EXPECT_NE(with("seed=2"), base);
+  EXPECT_NE(with("stages[0].sft.documents_per_micro_batch=16"), base);
+  EXPECT_NE(with("stages[1].grpo.epsilon=0.3"), base);
+}
+
+class InputFilesTest : public ::testing::Test {
+ protected:
+  InputFilesTest() { directory_ = mkdtemp(template_); }
+  ~InputFilesTest() override { std::filesystem::remove_all(directory_); }
+  std::string Write(const std::string& name, const std::string& text) const {
+    std::ofstream(directory_ + "/" + name) << text;
+    return directory_ + "/" + name;
+  }
+
+  char template_[32] = "/tmp/aha_identity_XXXXXX";
+  std::string directory_;
+};
+
+TEST_F(InputFilesTest, OneEditedByteIsAnotherContent) {
+  v1::Job job;
+  EXPECT_TRUE(MeasurePrompts(job)->empty());
+  job.mutable_prompts()->set_file(Write("p.jsonl", "one"));
+  const InputFiles before = *MeasurePrompts(job);
+  EXPECT_THAT(before.at("prompts.file"), HasSubstr("3 bytes, checksum "));
+  EXPECT_EQ(*MeasurePrompts(job), before);
+  Write("p.jsonl", "onf");
+  EXPECT_NE(*MeasurePrompts(job), before);
+}
+
+TEST_F(InputFilesTest, AModelIsItsTextFilesAndForALearnerItsWeights) {
+  v1::Model model;
+  model.set_path(directory_);
+  Write("config.json", "{}");
+  Write("tokenizer.json", "{}");
+  Write("model.safetensors", "w");
+  Write("README.md", "not read");
+  EXPECT_THAT(*MeasureModel(model, WithWeights::kNo),
+              UnorderedElementsAre(Key("model.path/config.json"),
+                                   Key("model.path/tokenizer.json")));
+  EXPECT_THAT(*MeasureModel(model, WithWeights::kYes),
+              UnorderedElementsAre(Key("model.path/config.json"),
+                                   Key("model.path/model.safetensors"),
+                                   Key("model.path/tokenizer.json")));
+}
+
+TEST_F(InputFilesTest, AFileThatIsNotThereIsNamedWithItsKey) {
+  v1::Job job;
+  job.add_stages();
+  job.add_stages()->mutable_sft()->set_file(directory_ + "/none.jsonl");
+  const absl::Status status = MeasureDocuments(job).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("stages[1].sft.file"), HasSubstr("none.jsonl")));
+}
+
+}  // namespace
+}  // namespace aha
