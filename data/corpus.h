@@ -6,8 +6,8 @@
 //   corrected    <think>3+5=8;8+9=5 wait 8+9=7</think><answer>7</answer>
 //
 // Facts are problems of one or two operations, half of them answered at once
-// and half worked: the base learns what a step is on problems that need none.  Whatever has as many
-// operations as a real problem is of the training split.
+// and half worked: the base learns what a step is on problems that need none.
+// Whatever has as many operations as a real problem is of the training split.
 //
 // All functions are pure.
 #pragma once

@@ -14,8 +14,6 @@
 namespace aha::learner {
 namespace {
 
-// A wait for groups looks so often whether they are still wanted.
-
 std::string NameOf(const v1::GroupKey& key) {
   return absl::StrCat("group (stage ", key.stage(), ", step ", key.step(),
                       ", slot ", key.slot(), ")");

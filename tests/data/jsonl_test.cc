@@ -101,17 +101,17 @@ TEST(JsonlTest, SurvivesMutatedInput) {
   EXPECT_GT(refused, 2900);  // Else the ids happen to differ.
 }
 
-class FileTest : public ::testing::Test {
+class JsonlFileTest : public ::testing::Test {
  protected:
-  FileTest() {
+  JsonlFileTest() {
     std::string pattern = ::testing::TempDir() + "/aha_jsonl_XXXXXX";
     directory_ = ::mkdtemp(pattern.data());
   }
-  ~FileTest() override { std::filesystem::remove_all(directory_); }
+  ~JsonlFileTest() override { std::filesystem::remove_all(directory_); }
   std::string directory_;
 };
 
-TEST_F(FileTest, LoadsFilesAndNamesThemInErrors) {
+TEST_F(JsonlFileTest, LoadsFilesAndNamesThemInErrors) {
   const std::string path = directory_ + "/p.jsonl";
   std::ofstream(path) << "{\"prompt\":\"a\",\"answer\":\"b\"}\n{";
   EXPECT_THAT(LoadPrompts(path).status().ToString(),

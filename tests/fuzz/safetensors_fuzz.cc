@@ -1,16 +1,13 @@
-// The safetensors header and config.json: parsers of files from outside.
-
+// The header of a safetensors file.
 #include <cstddef>
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
-#include "model/config.h"
 #include "model/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const absl::string_view text(reinterpret_cast<const char*>(data), size);
-  (void)aha::ModelConfig::Parse(text);
   if (size < 8) return 0;
+  const absl::string_view text(reinterpret_cast<const char*>(data), size);
   const auto length = aha::SafetensorsHeaderLength(data, size);
   // Also as if the length were right, so that the JSON is reached at once.
   const uint64_t header = length.ok() ? *length : size - 8;

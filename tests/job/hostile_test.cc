@@ -100,17 +100,17 @@ TEST(HostileTest, MutatedFilesAreReadOrRefused) {
   EXPECT_GT(refused, 1000);
 }
 
-class FileTest : public ::testing::Test {
+class JobFileTest : public ::testing::Test {
  protected:
-  FileTest() {
+  JobFileTest() {
     std::string pattern = ::testing::TempDir() + "/aha_job_XXXXXX";
     directory_ = ::mkdtemp(pattern.data());
   }
-  ~FileTest() override { std::filesystem::remove_all(directory_); }
+  ~JobFileTest() override { std::filesystem::remove_all(directory_); }
   std::string directory_;
 };
 
-TEST_F(FileTest, LoadsAFileAndNamesItInErrors) {
+TEST_F(JobFileTest, LoadsAFileAndNamesItInErrors) {
   const std::string path = directory_ + "/x.yaml";
   std::ofstream(path) << kMinimalJob;
   ASSERT_TRUE(LoadJob(path).ok());
@@ -120,7 +120,7 @@ TEST_F(FileTest, LoadsAFileAndNamesItInErrors) {
             path + ":21: sed: unknown key; did you mean seed?");
 }
 
-TEST_F(FileTest, MissingFilesAndDirectoriesSaySo) {
+TEST_F(JobFileTest, MissingFilesAndDirectoriesSaySo) {
   const absl::Status missing = LoadJob(directory_ + "/none").status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(missing.ToString(), HasSubstr("/none: No such file"));

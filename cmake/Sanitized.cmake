@@ -1,0 +1,69 @@
+# A program of chosen sources and tests under a sanitizer, in the same build
+# tree, so that one `ctest` runs everything and CI needs no second build.
+#
+#   aha_sanitized_test(<name> SANITIZER asan|tsan SRCS ... [FUZZERS ...]
+#                      DEPS ... [SHARDS n])
+#
+# SRCS are paths from the root, patterns allowed: what is compiled under the
+# sanitizer.  DEPS are the ordinary libraries, for what is not: an object file
+# wins over the same one in an archive, so nothing is there twice.  What happens
+# inside DEPS, generated code and the distribution's libraries goes unseen.
+#
+# FUZZERS run once over their committed corpora, tests/fuzz/corpus/NAME: what
+# was found once stays found.
+#
+# Built under AHA_SANITIZED_TESTS, by the target `sanitized`; run by ctest as
+# <name>.shardN, labelled with the sanitizer.
+
+# Left out of UBSan: what doubles the time to compile and ASan finds as well
+# (null, object-size), and what x86 allows.  `make asan` has them.
+set(AHA_FLAGS_asan -fsanitize=address,undefined -fno-sanitize-recover=undefined
+    -fno-sanitize=null,alignment,object-size,vptr)
+set(AHA_FLAGS_tsan -fsanitize=thread)
+set(AHA_ENVIRONMENT_asan
+    "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
+    "UBSAN_OPTIONS=print_stacktrace=1")
+set(AHA_ENVIRONMENT_tsan "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+
+function(aha_sanitized_test name)
+  cmake_parse_arguments(ARG "" "SANITIZER;SHARDS" "SRCS;FUZZERS;DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS LIST_DIRECTORIES false
+       RELATIVE ${PROJECT_SOURCE_DIR} ${ARG_SRCS})
+  if(ARG_FUZZERS)
+    list(APPEND sources tests/fuzz/replay_test.cc)
+  endif()
+  foreach(fuzzer ${ARG_FUZZERS})
+    list(APPEND sources tests/fuzz/${fuzzer}.cc)
+    # All in one program: each under its own name.
+    set_source_files_properties(tests/fuzz/${fuzzer}.cc PROPERTIES
+      COMPILE_DEFINITIONS LLVMFuzzerTestOneInput=${fuzzer})
+    list(APPEND table "X(${fuzzer})")
+  endforeach()
+  if(NOT TARGET sanitized)
+    add_custom_target(sanitized)
+  endif()
+  add_executable(${name} EXCLUDE_FROM_ALL ${sources})
+  add_dependencies(sanitized ${name})
+  list(JOIN table " " table)
+  target_compile_definitions(${name} PRIVATE "AHA_FUZZERS=${table}"
+    AHA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" AHA_BIN_DIR="${PROJECT_BINARY_DIR}/bin")
+  # -O0 compiles in half the time.
+  target_compile_options(${name} PRIVATE ${AHA_WARNINGS}
+    ${AHA_FLAGS_${ARG_SANITIZER}} -O0 -g1 -UNDEBUG -D_GLIBCXX_ASSERTIONS
+    -fno-omit-frame-pointer)
+  target_precompile_headers(${name} PRIVATE
+    <algorithm> <filesystem> <functional> <map> <memory> <optional> <string>
+    <thread> <vector> <absl/status/statusor.h> <absl/strings/str_cat.h>
+    <absl/time/time.h> <gmock/gmock.h> <gtest/gtest.h>)
+  target_link_options(${name} PRIVATE ${AHA_FLAGS_${ARG_SANITIZER}})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                                           ${PROJECT_BINARY_DIR}/tests)
+  math(EXPR last "${ARG_SHARDS} - 1")
+  foreach(shard RANGE ${last})
+    add_test(NAME ${name}.shard${shard} COMMAND ${name} --gtest_brief=1)
+    set_tests_properties(${name}.shard${shard} PROPERTIES
+      LABELS ${ARG_SANITIZER} TIMEOUT 300
+      ENVIRONMENT "${AHA_ENVIRONMENT_${ARG_SANITIZER}};GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${shard}")
+  endforeach()
+endfunction()

@@ -1,0 +1,49 @@
+# What `make test` runs under sanitizers besides (cmake/Sanitized.cmake): what
+# reads foreign bytes and the services' domains, which need no gRPC; then what
+# threads share.  `make asan` and `make tsan` run all that they can.
+aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
+  SRCS base/*.cc tensor/*.cc data/*.cc rl/*.cc job/*.cc
+       comm/communicator.cc comm/local.cc
+       model/chat_template.cc model/config.cc model/gguf*.cc
+       model/safetensors_*.cc model/tokenizer*.cc
+       reward_service/assembler.cc reward_service/number_text.cc
+       reward_service/rules.cc reward_service/validate.cc
+       coordinator/controller*.cc coordinator/eval_board.cc
+       coordinator/history.cc coordinator/ledger.cc coordinator/membership.cc
+       coordinator/plan.cc coordinator/run_directory.cc
+       coordinator/state_store.cc coordinator/summary.cc
+       coordinator/weights_store.cc
+       actor/lease_book.cc actor/trajectory.cc actor/weight_assembler.cc
+       actor/weight_buffer.cc actor/weight_store.cc
+       learner/group_buffer.cc learner/trajectory.cc
+       tests/base/*.cc tests/tensor/*.cc tests/data/*.cc tests/rl/*.cc
+       tests/job/*.cc tests/model/config_test.cc tests/model/gguf_test.cc
+       tests/model/safetensors_test.cc tests/model/tokenizer*.cc
+       tests/model/chat_template_test.cc
+       tests/reward_service/assembler_test.cc
+       tests/reward_service/rules_test.cc tests/reward_service/validate_test.cc
+       tests/coordinator/controller*_test.cc tests/coordinator/ledger_test.cc
+       tests/coordinator/membership_test.cc
+       tests/coordinator/weights_store_test.cc
+       tests/actor/lease_book_test.cc tests/actor/trajectory_test.cc
+       tests/actor/weight_*_test.cc
+  FUZZERS actor_wire_fuzz chat_template_fuzz config_fuzz coordinator_wire_fuzz
+          gguf_fuzz job_fuzz jsonl_fuzz learner_wire_fuzz manifest_fuzz
+          reward_wire_fuzz safetensors_fuzz state_store_fuzz tokenizer_fuzz
+  DEPS aha::job aha::learner aha::actor_core aha::reward_service
+       aha::coordinator_domain)
+
+aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 2
+  SRCS base/*.cc comm/*.cc
+       actor/lease_book.cc actor/rollout_engine.cc actor/weight_store.cc
+       actor/weight_buffer.cc
+       reward_service/assembler.cc reward_service/pipeline.cc
+       reward_service/worker_pool.cc
+       coordinator/weights_store.cc
+       tests/base/thread_pool_test.cc tests/comm/*.cc
+       tests/actor/lease_book_test.cc tests/actor/rollout_engine_test.cc
+       tests/actor/weight_store_test.cc
+       tests/reward_service/pipeline_test.cc
+       tests/reward_service/worker_pool_test.cc
+       tests/coordinator/weights_store_test.cc
+  DEPS aha::actor_core aha::reward_service aha::coordinator_domain)
