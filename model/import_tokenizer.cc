@@ -6,22 +6,15 @@
 #include "base/status.h"
 #include "model/import.h"
 #include "model/tokenizer_bytes.h"
-#include "nlohmann/json.hpp"
+#include "model/tokenizer_write.h"
 
 namespace aha {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = OrderedJson;
 
 // tokenizer.ggml.token_type, as llama.cpp numbers them.
 enum GgufTokenType { kControl = 3, kUserDefined = 4 };
-
-Json ByteLevel(bool use_regex) {
-  return {{"type", "ByteLevel"},
-          {"add_prefix_space", false},
-          {"trim_offsets", true},
-          {"use_regex", use_regex}};
-}
 
 Json Sequence(const Json& first, const Json& second) {
   Json steps = Json::array({first, second});
@@ -38,32 +31,22 @@ Json SplitBy(const char* regex) {
 // The pre-tokenizers that llama.cpp knows by name, as their models' own
 // tokenizer.json have them.
 absl::StatusOr<Json> PreTokenizerOf(const std::string& name) {
-  if (name == "gpt-2") return ByteLevel(true);
+  if (name == "gpt-2") return ByteLevelJson({.use_regex = true});
   if (name == "smollm" || name == "starcoder" || name == "refact") {
     const Json digits = {{"type", "Digits"}, {"individual_digits", true}};
-    return Sequence(digits, ByteLevel(true));
+    return Sequence(digits, ByteLevelJson({.use_regex = true}));
   }
   if (name == "llama-bpe") {
     return Sequence(
         SplitBy("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
                 "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|"
                 "\\s+(?!\\S)|\\s+"),
-        ByteLevel(false));
+        ByteLevelJson({}));
   }
   return absl::UnimplementedError(absl::StrCat(
       "tokenizer.ggml.pre must be gpt-2, smollm, starcoder, refact or "
       "llama-bpe, got ",
       Quote(name)));
-}
-
-Json AddedToken(int64_t id, const std::string& content, int64_t type) {
-  return {{"id", id},
-          {"content", content},
-          {"single_word", false},
-          {"lstrip", false},
-          {"rstrip", false},
-          {"normalized", false},
-          {"special", type == kControl}};
 }
 
 struct Vocabulary {
@@ -98,8 +81,9 @@ absl::StatusOr<Vocabulary> ReadVocabulary(
     // Looking keys up in an ordered object is linear in its size.
     vocabulary.ids.emplace_back(token, id);
     if ((*types)[id] == kControl || (*types)[id] == kUserDefined) {
-      vocabulary.added.push_back(
-          AddedToken(static_cast<int64_t>(id), token, (*types)[id]));
+      vocabulary.added.push_back(AddedTokenJson(
+          static_cast<int64_t>(id), token,
+          (*types)[id] == kControl ? TokenKind::kSpecial : TokenKind::kText));
     }
   }
   return vocabulary;
@@ -176,25 +160,13 @@ absl::StatusOr<GgufTokenizerFiles> TokenizerOfGguf(const GgufFile& file) {
   AHA_ASSIGN_OR_RETURN(const Vocabulary vocabulary,
                        ReadVocabulary(*tokens, file));
   AHA_ASSIGN_OR_RETURN(const Json config, ConfigJson(*tokens, file));
-  const Json tokenizer = {{"version", "1.0"},
-                          {"truncation", nullptr},
-                          {"padding", nullptr},
-                          {"added_tokens", vocabulary.added},
-                          {"normalizer", nullptr},
-                          {"pre_tokenizer", pre_tokenizer},
-                          {"post_processor", nullptr},
-                          {"decoder", ByteLevel(true)},
-                          {"model",
-                           {{"type", "BPE"},
-                            {"dropout", nullptr},
-                            {"unk_token", nullptr},
-                            {"continuing_subword_prefix", nullptr},
-                            {"end_of_word_suffix", nullptr},
-                            {"fuse_unk", false},
-                            {"byte_fallback", false},
-                            {"ignore_merges", pre == "llama-bpe"},
-                            {"vocab", vocabulary.ids},
-                            {"merges", *merges}}}};
+  const Json tokenizer =
+      BpeTokenizerJson({.added_tokens = vocabulary.added,
+                        .pre_tokenizer = pre_tokenizer,
+                        .decoder = ByteLevelJson({.use_regex = true}),
+                        .ignore_merges = pre == "llama-bpe",
+                        .vocabulary = vocabulary.ids,
+                        .merges = *merges});
   return GgufTokenizerFiles{tokenizer.dump(1) + "\n", config.dump(2) + "\n"};
 }
 

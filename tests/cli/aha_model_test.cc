@@ -223,6 +223,26 @@ TEST_F(AhaModelTest, ScoresAreTheSamplersLogProbabilities) {
   }
 }
 
+// Whatever pieces it is read in; also the last, which has no end.
+TEST_F(AhaModelTest, LinesOfAnyLengthAreWhole) {
+  std::string input;
+  for (const size_t length : {1, 65500, 65534, 65535, 65536, 65537, 200000}) {
+    Json line = {{"token_ids", {1, 2}}, {"note", ""}};
+    const size_t rest = line.dump().size();
+    line["note"] = std::string(length - std::min(length, rest), 'x');
+    absl::StrAppend(&input, input.empty() ? "" : "\n", line.dump());
+  }
+  const Outcome outcome =
+      Run("score " + model_ + " --input " + File("in.jsonl", input));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::string notes;
+  for (const Json& line : outcome.lines()) {
+    Json back = {{"token_ids", line["token_ids"]}, {"note", line["note"]}};
+    absl::StrAppend(&notes, notes.empty() ? "" : "\n", back.dump());
+  }
+  EXPECT_EQ(notes, input);
+}
+
 TEST_F(AhaModelTest, BrokenInputLinesAreNamed) {
   const struct {
     const char* text;

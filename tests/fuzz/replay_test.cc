@@ -23,9 +23,9 @@ struct Fuzzer {
   int (*run)(const uint8_t*, size_t);
 };
 
-class CorpusTest : public ::testing::TestWithParam<Fuzzer> {};
+class ReplayTest : public ::testing::TestWithParam<Fuzzer> {};
 
-TEST_P(CorpusTest, EveryInputIsTakenOrRefused) {
+TEST_P(ReplayTest, EveryInputIsTakenOrRefused) {
   int inputs = 0;
   for (const auto& entry : std::filesystem::directory_iterator(
            std::string(AHA_SOURCE_DIR "/tests/fuzz/corpus/") +
@@ -44,7 +44,7 @@ TEST_P(CorpusTest, EveryInputIsTakenOrRefused) {
 }
 
 #define X(name) Fuzzer{#name, &name},
-INSTANTIATE_TEST_SUITE_P(Parsers, CorpusTest,
+INSTANTIATE_TEST_SUITE_P(Parsers, ReplayTest,
                          ::testing::ValuesIn(std::vector<Fuzzer>{AHA_FUZZERS}),
                          [](const auto& test) { return test.param.name; });
 #undef X

@@ -1,0 +1,70 @@
+// Parts of a tokenizer.json for byte-level BPE, for those that write one.
+//
+// Pure functions.  Internal to model/.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "nlohmann/json.hpp"
+
+namespace aha {
+
+// Keeps the order of keys: files are compared by their bytes.
+using OrderedJson = nlohmann::ordered_json;
+
+struct ByteLevelOptions {
+  bool add_prefix_space = false;
+  bool use_regex = false;
+};
+inline OrderedJson ByteLevelJson(const ByteLevelOptions& options) {
+  return {{"type", "ByteLevel"},
+          {"add_prefix_space", options.add_prefix_space},
+          {"trim_offsets", true},
+          {"use_regex", options.use_regex}};
+}
+
+enum class TokenKind { kText, kSpecial };
+inline OrderedJson AddedTokenJson(int64_t id, const std::string& content,
+                                  TokenKind kind) {
+  return {{"id", id},
+          {"content", content},
+          {"single_word", false},
+          {"lstrip", false},
+          {"rstrip", false},
+          {"normalized", false},
+          {"special", kind == TokenKind::kSpecial}};
+}
+
+struct BpeTokenizerParts {
+  OrderedJson added_tokens;
+  OrderedJson pre_tokenizer;
+  OrderedJson decoder;
+  bool ignore_merges = false;
+  OrderedJson vocabulary;  // Token -> id.
+  OrderedJson merges;
+};
+inline OrderedJson BpeTokenizerJson(BpeTokenizerParts parts) {
+  return {{"version", "1.0"},
+          {"truncation", nullptr},
+          {"padding", nullptr},
+          {"added_tokens", std::move(parts.added_tokens)},
+          {"normalizer", nullptr},
+          {"pre_tokenizer", std::move(parts.pre_tokenizer)},
+          {"post_processor", nullptr},
+          {"decoder", std::move(parts.decoder)},
+          {"model",
+           {{"type", "BPE"},
+            {"dropout", nullptr},
+            {"unk_token", nullptr},
+            {"continuing_subword_prefix", nullptr},
+            {"end_of_word_suffix", nullptr},
+            {"fuse_unk", false},
+            {"byte_fallback", false},
+            {"ignore_merges", parts.ignore_merges},
+            {"vocab", std::move(parts.vocabulary)},
+            {"merges", std::move(parts.merges)}}}};
+}
+
+}  // namespace aha
