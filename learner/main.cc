@@ -1,5 +1,7 @@
 // aha-learner: a learner rank.
 #include <CLI/CLI.hpp>
+#include <map>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "learner/service.h"
@@ -13,6 +15,16 @@ int main(int argc, char** argv) {
   aha::rpc::AddServiceFlags(app, aha::rpc::DialsCoordinator::kYes,
                             options.flags);
   app.add_option("--rank", options.rank, "This process's rank in the group")
+      ->capture_default_str();
+  app.add_option("--collectives", options.collectives,
+                 "What sums gradients between ranks: gloo (TCP) or nccl (GPUs; "
+                 "libnccl.so.2 and the CUDA runtime must be installed)")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, aha::learner::Collectives>{
+              {"gloo", aha::learner::Collectives::kGloo},
+              {"nccl", aha::learner::Collectives::kNccl}}));
+  app.add_option("--device", options.device, "This rank's GPU, for nccl")
+      ->check(CLI::Range(0, 1023))
       ->capture_default_str();
   app.add_option("--threads", options.threads,
                  "Compute threads; 0: the job's cluster.threads, or all cores")

@@ -8,6 +8,7 @@
 #include "base/mutex.h"
 #include "base/status.h"
 #include "comm/gloo.h"
+#include "comm/nccl.h"
 #include "grpcpp/impl/service_type.h"
 #include "job/identity.h"
 #include "job/threads.h"
@@ -142,15 +143,19 @@ absl::StatusOr<std::unique_ptr<comm::Communicator>> Service::State::Connect(
                        rpc::ParseAddress(server->address()));
   const std::shared_ptr<const v1::RegisterResponse> joined =
       member->registration();
-  return comm::ConnectGloo(
-      {.group = {.rank = static_cast<int>(options.rank),
-                 .size = next.learner_addresses_size(),
-                 .timeout =
-                     absl::Seconds(joined->job().cluster().wait_seconds())},
-       .rendezvous_directory =
-           absl::StrCat(joined->run_directory(), "/rendezvous/",
-                        joined->epoch(), "-", next.group_epoch()),
-       .hostname = mine.host});
+  const comm::GlooOptions gloo = {
+      .group = {.rank = static_cast<int>(options.rank),
+                .size = next.learner_addresses_size(),
+                .timeout =
+                    absl::Seconds(joined->job().cluster().wait_seconds())},
+      .rendezvous_directory =
+          absl::StrCat(joined->run_directory(), "/rendezvous/", joined->epoch(),
+                       "-", next.group_epoch()),
+      .hostname = mine.host};
+  if (options.collectives == Collectives::kGloo) {
+    return comm::ConnectGloo(gloo);
+  }
+  return comm::ConnectNccl({.gloo = gloo, .device = options.device});
 }
 
 rpc::MemberEvents Service::State::Events() {
@@ -219,6 +224,10 @@ void Service::Stop() { state_->Stop(absl::OkStatus()); }
 
 absl::Status Service::Run() {
   State& state = *state_;
+  if (state.options.collectives == Collectives::kNccl) {
+    // Before anybody waits for this rank.
+    AHA_RETURN_IF_ERROR(comm::LoadNccl({}).status());
+  }
   AHA_RETURN_IF_ERROR(state.StartServers());
   absl::Status status = state.Join();
   if (status.ok()) status = state.Train();

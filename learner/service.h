@@ -9,9 +9,14 @@
 
 namespace aha::learner {
 
+// What carries the sums of gradients between ranks (comm/).
+enum class Collectives { kGloo, kNccl };
+
 struct ServiceOptions {
   rpc::ServiceFlags flags;
   uint32_t rank = 0;
+  Collectives collectives = Collectives::kGloo;
+  int device = 0;   // This rank's GPU, for NCCL.
   int threads = 0;  // 0: the job's cluster.threads, or every core.
 };
 

@@ -1,0 +1,262 @@
+#include "comm/nccl.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status.h"
+
+namespace aha::comm {
+namespace {
+
+// A sum takes milliseconds; a look costs about a microsecond.
+constexpr absl::Duration kPoll = absl::Microseconds(50);
+
+// What an unfinished thing said when it was asked.
+using Ask = std::function<absl::StatusOr<bool>()>;
+
+// All ranks learn who cannot use NCCL, instead of waiting for it.
+absl::Status AgreeThatAllCan(absl::string_view what, const absl::Status& mine,
+                             Communicator& control) {
+  AHA_ASSIGN_OR_RETURN(const std::vector<std::string> states,
+                       control.AllGatherBytes(what, mine.message()));
+  for (size_t rank = 0; rank < states.size(); ++rank) {
+    if (states[rank].empty()) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("rank ", rank, ": ", states[rank]));
+  }
+  return mine;
+}
+
+class Nccl : public Communicator {
+ public:
+  Nccl(const CommunicatorOptions& options, const NcclApi& api, int device,
+       std::unique_ptr<Communicator> control,
+       std::unique_ptr<Communicator> inquest)
+      : Communicator(options),
+        api_(api),
+        device_(device),
+        control_(std::move(control)),
+        inquest_(std::move(inquest)) {}
+
+  ~Nccl() override {
+    // Neither waits for other ranks.
+    if (comm_ != nullptr) api_.comm_abort(comm_);
+    if (stream_ != nullptr) api_.stream_destroy(stream_);
+    if (buffer_ != nullptr) api_.free(buffer_);
+  }
+
+  // With all ranks at once.
+  absl::Status Init();
+
+ private:
+  absl::Status DoAllReduceSum(const Call& call,
+                              absl::Span<int64_t> values) override;
+  absl::StatusOr<std::vector<std::string>> DoAllGather(
+      const Call& call, absl::string_view mine) override {
+    return control_->AllGatherBytes(call.name, mine);
+  }
+  absl::Status DoBarrier(const Call& call) override {
+    return control_->Barrier(call.name);
+  }
+  void DoAbort() override {
+    control_->Abort(Communicator::status());
+    inquest_->Abort(Communicator::status());
+  }
+
+  absl::Status Cuda(int error, const char* call) const;
+  absl::Status Result(int result, const char* call) const;
+  // CUDA's current device is the thread's.
+  absl::Status UseDevice() const {
+    return Cuda(api_.set_device(device_), "cudaSetDevice");
+  }
+  absl::Status Reserve(size_t bytes);
+  absl::Status Prepare(NcclUniqueId* id);
+  absl::Status Start(const NcclUniqueId& id);
+  // What the communicator's own threads ran into; true: nothing is under way.
+  absl::StatusOr<bool> Settled() const;
+  // All that was put on the stream is done.
+  absl::StatusOr<bool> Drained() const;
+  // Polls until `ask` is true.
+  absl::Status Await(const Ask& ask, absl::Time deadline) const;
+  absl::Status Sum(absl::Span<int64_t> values, absl::Time deadline);
+  // Ends NCCL's part, and finds out who is still there.
+  absl::Status BreakOff(const std::string& what, const absl::Status& why);
+
+  const NcclApi api_;
+  const int device_;
+  const std::unique_ptr<Communicator> control_;  // While all is well.
+  const std::unique_ptr<Communicator> inquest_;  // Once it is not.
+  NcclApi::Comm comm_ = nullptr;
+  NcclApi::Stream stream_ = nullptr;
+  void* buffer_ = nullptr;  // Of the device, `bytes_` large.
+  size_t bytes_ = 0;
+};
+
+absl::Status Nccl::Cuda(int error, const char* call) const {
+  if (error == kCudaSuccess) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat(call, ": ", api_.cuda_error_string(error)));
+}
+
+absl::Status Nccl::Result(int result, const char* call) const {
+  if (result == kNcclSuccess || result == kNcclInProgress) {
+    return absl::OkStatus();
+  }
+  const char* detail = api_.last_error(comm_);
+  return absl::UnavailableError(absl::StrCat(
+      call, ": ", api_.error_string(result),
+      detail == nullptr || *detail == '\0' ? "" : ": ", detail ? detail : ""));
+}
+
+absl::StatusOr<bool> Nccl::Settled() const {
+  int state = kNcclSuccess;
+  AHA_RETURN_IF_ERROR(
+      Result(api_.async_error(comm_, &state), "ncclCommGetAsyncError"));
+  AHA_RETURN_IF_ERROR(Result(state, "NCCL"));
+  return state == kNcclSuccess;
+}
+
+absl::StatusOr<bool> Nccl::Drained() const {
+  AHA_RETURN_IF_ERROR(Settled().status());
+  const int state = api_.stream_query(stream_);
+  if (state == kCudaErrorNotReady) return false;
+  AHA_RETURN_IF_ERROR(Cuda(state, "cudaStreamQuery"));
+  return true;
+}
+
+absl::Status Nccl::Await(const Ask& ask, absl::Time deadline) const {
+  const Clock clock = MonotonicClock();
+  while (true) {
+    AHA_ASSIGN_OR_RETURN(const bool done, ask());
+    if (done) return absl::OkStatus();
+    AHA_RETURN_IF_ERROR(Communicator::status());
+    if (clock() >= deadline) {
+      return absl::DeadlineExceededError("NCCL did not finish");
+    }
+    absl::SleepFor(kPoll);
+  }
+}
+
+absl::Status Nccl::BreakOff(const std::string& what, const absl::Status& why) {
+  if (comm_ != nullptr) api_.comm_abort(std::exchange(comm_, nullptr));
+  // Asked to stop: nobody needs to be found.
+  AHA_RETURN_IF_ERROR(Communicator::status());
+  const absl::Status answers =
+      inquest_->AllGatherBytes(what.substr(0, 30), "").status();
+  return absl::Status(
+      why.code(),
+      absl::StrCat(what, ": ", why.message(),
+                   answers.ok() ? "; every rank answers"
+                                : absl::StrCat("; ", answers.message())));
+}
+
+absl::Status Nccl::Prepare(NcclUniqueId* id) {
+  AHA_RETURN_IF_ERROR(UseDevice());
+  AHA_RETURN_IF_ERROR(Cuda(api_.stream_create(&stream_, kCudaStreamNonBlocking),
+                           "cudaStreamCreateWithFlags"));
+  if (rank() != 0) return absl::OkStatus();
+  return Result(api_.get_unique_id(id), "ncclGetUniqueId");
+}
+
+absl::Status Nccl::Start(const NcclUniqueId& id) {
+  const absl::Time deadline = MonotonicClock()() + options().timeout;
+  NcclConfig config;
+  AHA_RETURN_IF_ERROR(
+      Result(api_.comm_init(&comm_, size(), id, rank(), &config),
+             "ncclCommInitRankConfig"));
+  return Await([this] { return Settled(); }, deadline);
+}
+
+absl::Status Nccl::Init() {
+  NcclUniqueId id{};
+  // Whoever cannot begin says so before the others wait for it in NCCL.
+  AHA_RETURN_IF_ERROR(AgreeThatAllCan("nccl device", Prepare(&id), *control_));
+  AHA_ASSIGN_OR_RETURN(
+      const std::string name,
+      control_->Broadcast("nccl id", 0,
+                          absl::string_view(id.bytes, sizeof(id.bytes))));
+  std::memcpy(id.bytes, name.data(), std::min(name.size(), sizeof(id.bytes)));
+  const absl::Status started = Start(id);
+  return started.ok() ? started : BreakOff("NCCL's start", started);
+}
+
+absl::Status Nccl::Reserve(size_t bytes) {
+  if (bytes <= bytes_) return absl::OkStatus();
+  if (buffer_ != nullptr) {
+    AHA_RETURN_IF_ERROR(
+        Cuda(api_.free(std::exchange(buffer_, nullptr)), "cudaFree"));
+    bytes_ = 0;
+  }
+  AHA_RETURN_IF_ERROR(Cuda(api_.allocate(&buffer_, bytes), "cudaMalloc"));
+  bytes_ = bytes;
+  return absl::OkStatus();
+}
+
+absl::Status Nccl::Sum(absl::Span<int64_t> values, absl::Time deadline) {
+  const size_t bytes = values.size() * sizeof(int64_t);
+  AHA_RETURN_IF_ERROR(UseDevice());
+  AHA_RETURN_IF_ERROR(Reserve(bytes));
+  AHA_RETURN_IF_ERROR(Cuda(api_.copy(buffer_, values.data(), bytes,
+                                     kCudaMemcpyHostToDevice, stream_),
+                           "cudaMemcpyAsync"));
+  AHA_RETURN_IF_ERROR(
+      Result(api_.all_reduce(buffer_, buffer_, values.size(), kNcclInt64,
+                             kNcclSum, comm_, stream_),
+             "ncclAllReduce"));
+  // A non-blocking communicator may still be setting up connections.
+  AHA_RETURN_IF_ERROR(Await([this] { return Settled(); }, deadline));
+  const Ask drained = [this] { return Drained(); };
+  // Not before the sum is there: a sum that hangs must leave nothing behind
+  // that writes to `values` later.
+  AHA_RETURN_IF_ERROR(Await(drained, deadline));
+  AHA_RETURN_IF_ERROR(Cuda(api_.copy(values.data(), buffer_, bytes,
+                                     kCudaMemcpyDeviceToHost, stream_),
+                           "cudaMemcpyAsync"));
+  return Await(drained, deadline);
+}
+
+absl::Status Nccl::DoAllReduceSum(const Call& call,
+                                  absl::Span<int64_t> values) {
+  const absl::Time deadline = MonotonicClock()() + Left(call);
+  AHA_ASSIGN_OR_RETURN(
+      const std::vector<std::string> counts,
+      control_->AllGatherBytes(call.name, absl::StrCat(values.size())));
+  for (size_t rank = 0; rank < counts.size(); ++rank) {
+    if (counts[rank] == absl::StrCat(values.size())) continue;
+    return absl::InternalError(absl::StrCat(
+        Describe(call), ": ranks disagree: this one has ", values.size(),
+        " values, rank ", rank, " has ", counts[rank]));
+  }
+  if (values.empty()) return absl::OkStatus();
+  const absl::Status status = Sum(values, deadline);
+  return status.ok() ? status : BreakOff(Describe(call), status);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Communicator>> ConnectNccl(
+    const NcclOptions& options) {
+  AHA_RETURN_IF_ERROR(options.gloo.group.Validate());
+  if (options.gloo.group.size == 1) return NewSingle();
+  AHA_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> control,
+                       ConnectGloo(options.gloo));
+  GlooOptions last = options.gloo;
+  last.group.timeout = std::min(options.inquest, last.group.timeout);
+  absl::StrAppend(&last.rendezvous_directory, "-inquest");
+  AHA_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> inquest,
+                       ConnectGloo(last));
+  const absl::StatusOr<NcclApi> api = LoadNccl(options.libraries);
+  AHA_RETURN_IF_ERROR(
+      AgreeThatAllCan("nccl libraries", api.status(), *control));
+  auto nccl = std::make_unique<Nccl>(options.gloo.group, *api, options.device,
+                                     std::move(control), std::move(inquest));
+  AHA_RETURN_IF_ERROR(nccl->Init());
+  return nccl;
+}
+
+}  // namespace aha::comm

@@ -1,0 +1,187 @@
+// libnccl and libcudart in one file, with ranks as threads of a process and
+// host memory for a device.  Work on a stream is done when the stream is asked.
+// What goes wrong is said through FakeNccl... (found with dlsym).
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr int kInProgress = 7, kRemoteError = 6, kNotReady = 600;
+
+struct Sum {
+  std::vector<int64_t> total;
+  int given = 0;
+};
+
+struct Group {
+  int ranks = 0;
+  int inits = 0;
+  std::map<uint64_t, Sum> sums;  // By number.
+};
+
+struct Comm {
+  std::shared_ptr<Group> group;
+  int rank = 0;
+  uint64_t sums = 0;
+  int error = 0;
+};
+
+struct Stream {
+  std::deque<std::function<bool()>> work;  // True: done.
+};
+
+std::mutex mutex;
+std::map<std::string, std::shared_ptr<Group>> groups;
+int live_comms = 0;
+int ids = 0;
+int version = 22700;
+std::string fault;  // "init hangs", "sum hangs", "sum fails", "no device"
+int faulty_rank = -1;
+
+bool Faulty(const Comm& comm, const char* what) {
+  return fault == what && comm.rank == faulty_rank;
+}
+
+}  // namespace
+
+extern "C" {
+
+void FakeNcclFault(const char* what, int rank) {
+  const std::lock_guard lock(mutex);
+  fault = what;
+  faulty_rank = rank;
+}
+void FakeNcclVersion(int number) { version = number; }
+int FakeNcclLiveComms() {
+  const std::lock_guard lock(mutex);
+  return live_comms;
+}
+
+struct ncclUniqueId {
+  char bytes[128];
+};
+
+int ncclGetVersion(int* number) {
+  *number = version;
+  return 0;
+}
+const char* ncclGetErrorString(int result) {
+  return result == kRemoteError ? "remote process exited" : "fake error";
+}
+const char* ncclGetLastError(void*) { return ""; }
+
+int ncclGetUniqueId(ncclUniqueId* id) {
+  const std::lock_guard lock(mutex);
+  std::memset(id->bytes, 0, sizeof(id->bytes));
+  std::strcpy(id->bytes, std::to_string(++ids).c_str());
+  return 0;
+}
+
+int ncclCommInitRankConfig(void** comm, int ranks, ncclUniqueId id, int rank,
+                           void*) {
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<Group>& group = groups[id.bytes];
+  if (group == nullptr) group = std::make_shared<Group>();
+  group->ranks = ranks;
+  auto* made = new Comm{.group = group, .rank = rank};
+  if (!Faulty(*made, "init hangs")) ++group->inits;
+  ++live_comms;
+  *comm = made;
+  return kInProgress;
+}
+
+int ncclCommGetAsyncError(void* raw, int* result) {
+  const std::lock_guard lock(mutex);
+  const Comm& comm = *static_cast<Comm*>(raw);
+  *result = comm.error;
+  if (comm.error == 0 && comm.group->inits < comm.group->ranks) {
+    *result = kInProgress;
+  }
+  return 0;
+}
+
+int ncclCommAbort(void* raw) {
+  const std::lock_guard lock(mutex);
+  delete static_cast<Comm*>(raw);
+  --live_comms;
+  return 0;
+}
+
+int ncclAllReduce(const void* from, void* to, size_t count, int, int, void* raw,
+                  void* stream) {
+  const std::lock_guard lock(mutex);
+  Comm& comm = *static_cast<Comm*>(raw);
+  if (Faulty(comm, "sum fails")) comm.error = kRemoteError;
+  const bool hangs = Faulty(comm, "sum hangs") || comm.error != 0;
+  const uint64_t number = ++comm.sums;
+  static_cast<Stream*>(stream)->work.push_back([=, group = comm.group,
+                                                given = false]() mutable {
+    Sum& sum = group->sums[number];
+    if (hangs) return false;
+    if (!given) {
+      const auto* values = static_cast<const int64_t*>(from);
+      sum.total.resize(count);
+      for (size_t i = 0; i < count; ++i) {
+        sum.total[i] =
+            static_cast<int64_t>(static_cast<uint64_t>(sum.total[i]) +
+                                 static_cast<uint64_t>(values[i]));
+      }
+      ++sum.given;
+      given = true;
+    }
+    if (sum.given < group->ranks) return false;
+    std::copy(sum.total.begin(), sum.total.end(), static_cast<int64_t*>(to));
+    return true;
+  });
+  return 0;
+}
+
+const char* cudaGetErrorString(int error) {
+  return error == 100 ? "no CUDA-capable device is detected" : "fake error";
+}
+int cudaSetDevice(int device) {
+  const std::lock_guard lock(mutex);
+  return fault == "no device" && device == faulty_rank ? 100 : 0;
+}
+int cudaMalloc(void** memory, size_t bytes) {
+  *memory = std::malloc(bytes);
+  return 0;
+}
+int cudaFree(void* memory) {
+  std::free(memory);
+  return 0;
+}
+int cudaMemcpyAsync(void* to, const void* from, size_t bytes, int,
+                    void* stream) {
+  const std::lock_guard lock(mutex);
+  static_cast<Stream*>(stream)->work.push_back([=] {
+    std::memcpy(to, from, bytes);
+    return true;
+  });
+  return 0;
+}
+int cudaStreamCreateWithFlags(void** stream, unsigned) {
+  *stream = new Stream;
+  return 0;
+}
+int cudaStreamQuery(void* raw) {
+  const std::lock_guard lock(mutex);
+  auto& work = static_cast<Stream*>(raw)->work;
+  while (!work.empty() && work.front()()) work.pop_front();
+  return work.empty() ? 0 : kNotReady;
+}
+int cudaStreamDestroy(void* stream) {
+  delete static_cast<Stream*>(stream);
+  return 0;
+}
+}
