@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -126,6 +127,23 @@ absl::Status FileReader::ReadAt(uint64_t offset, void* data,
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::string> FileReader::ReadToEnd(uint64_t limit) {
+  std::string text;
+  char buffer[1 << 16];
+  while (true) {
+    const ssize_t got = ::read(fd_, buffer, sizeof(buffer));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return FileError("cannot read", path_, errno);
+    if (got == 0) return text;
+    text.append(buffer, static_cast<size_t>(got));
+    if (text.size() > limit) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path_, " must have at most ", limit, " bytes, has ",
+                       std::max<uint64_t>(size_, text.size())));
+    }
+  }
+}
+
 absl::Status SyncPath(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return FileError("cannot open", path, errno);
@@ -195,13 +213,7 @@ absl::Status WriteFileDurably(const std::string& path,
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
                                           uint64_t limit) {
   AHA_ASSIGN_OR_RETURN(FileReader file, FileReader::Open(path));
-  if (file.size() > limit) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, " must be at most ", limit, " bytes long, is ", file.size()));
-  }
-  std::string text(file.size(), '\0');
-  AHA_RETURN_IF_ERROR(file.Read(text.data(), text.size()));
-  return text;
+  return file.ReadToEnd(limit);
 }
 
 absl::StatusOr<std::string> ReadFileIfThere(const std::string& path,

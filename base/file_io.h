@@ -56,6 +56,9 @@ class FileReader {
   absl::Status Read(void* data, size_t size);
   // The same from byte `offset` on; Read goes on where it was.
   absl::Status ReadAt(uint64_t offset, void* data, size_t size) const;
+  // What is left; more than `limit` bytes are INVALID_ARGUMENT.  Right for
+  // files that grow and for those of /proc, whose size() is 0.
+  absl::StatusOr<std::string> ReadToEnd(uint64_t limit);
 
  private:
   FileReader(int fd, std::string path, uint64_t size)
@@ -80,6 +83,10 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
 // The same, but empty if there is no such file.
 absl::StatusOr<std::string> ReadFileIfThere(const std::string& path,
                                             uint64_t limit);
+// At most `limit` bytes; more are INVALID_ARGUMENT, as is what is no regular
+// file.
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
+                                          uint64_t limit = uint64_t{1} << 30);
 // fsync of a file or directory that somebody else wrote.
 absl::Status SyncPath(const std::string& path);
 // Of several at once, so that the file system may commit them together.

@@ -32,36 +32,36 @@ int List(const ActorFlags& flags, Output output) {
   for (const MemberView& member : *members) {
     if (flags.all || member.role == "actor") shown.push_back(member);
   }
-  if (output == Output::kTable) {
-    std::fputs(MemberTable(shown).c_str(), stdout);
-    return kExitDone;
-  }
   Json list = Json::array();
   for (const MemberView& member : shown) list.push_back(ToJson(member));
-  PrintJson(list, output);
+  Print(list, MemberTable(shown), output);
+  return kExitDone;
+}
+
+int Say(const std::string& actor, const char* state, Output output) {
+  Print({{"actor", actor}, {"state", state}},
+        absl::StrCat("actor/", OneLine(actor), " ", state, "\n"), output);
   return kExitDone;
 }
 
 int AskLocal(const ActorFlags& flags, const std::string& request,
-             const char* verbed) {
+             const char* state, Output output) {
   const absl::StatusOr<RunDirectory> run = flags.target.Run();
   if (!run.ok()) return Report(run.status());
   const absl::StatusOr<std::string> answer =
       AskSupervisor(run->path(), request, kSupervisorDeadline);
   if (!answer.ok()) return Report(answer.status());
-  std::printf("actor/%s %s\n", answer->c_str(), verbed);
-  return kExitDone;
+  return Say(*answer, state, output);
 }
 
-int Drain(const ActorFlags& flags) {
+int Drain(const ActorFlags& flags, Output output) {
   // The supervisor of a local cluster would start it again.
   if (flags.target.admin.address.empty()) {
     const absl::StatusOr<RunDirectory> run = flags.target.Run();
     if (run.ok() && AskSupervisor(run->path(), "actor remove " + flags.actor,
                                   kSupervisorDeadline)
                         .ok()) {
-      std::printf("actor/%s draining\n", flags.actor.c_str());
-      return kExitDone;
+      return Say(flags.actor, "draining", output);
     }
   }
   const absl::StatusOr<std::unique_ptr<AdminClient>> client =
@@ -69,8 +69,7 @@ int Drain(const ActorFlags& flags) {
   if (!client.ok()) return Report(client.status());
   const absl::Status drained = (*client)->DrainMember(flags.actor);
   if (!drained.ok()) return Report(drained);
-  std::printf("actor/%s draining\n", flags.actor.c_str());
-  return kExitDone;
+  return Say(flags.actor, "draining", output);
 }
 
 }  // namespace
@@ -84,35 +83,54 @@ void AddActorCommands(CLI::App& app, Context& context) {
       "  ahactl actor add --dir runs/quickstart\n"
       "  ahactl actor remove actor-1 --dir runs/quickstart");
   actor->require_subcommand(1);
-  const auto add = [&](const char* name, const char* help, bool names_actor,
-                       const std::function<int(const ActorFlags&)>& act) {
+  const auto add = [&](const char* name, const char* help, const char* footer,
+                       int (*act)(const ActorFlags&, Output)) {
     const auto flags = std::make_shared<ActorFlags>();
     CLI::App* command = actor->add_subcommand(name, help);
-    if (names_actor) {
-      command->add_option("ACTOR", flags->actor, "Its name, e.g. actor-1")
-          ->required();
-    }
-    AddTargetOptions(*command, flags->target, NameArgument::kNone);
+    command->footer(footer);
+    AddTargetOptions(*command, flags->target, Selects::kJob);
     command->add_option("--job", flags->target.name, "Job, instead of --dir")
         ->type_name("JOB");
     AddOutputOption(*command, context);
     command->callback([flags, act, &context] {
-      context.action = [flags, act] { return act(*flags); };
+      context.action = [flags, act, &context] {
+        return act(*flags, context.Format());
+      };
     });
     return std::make_pair(command, flags);
   };
-  auto [list, flags] = add(
-      "list", "The actors of a live job", false,
-      [&context](const ActorFlags& f) { return List(f, context.Format()); });
+  auto [list, flags] = add("list", "The actors of a live job",
+                           "Examples:\n"
+                           "  ahactl actor list --job quickstart\n"
+                           "  ahactl actor list --job quickstart --all -o json",
+                           List);
   list->add_flag("-A,--all", flags->all, "Learners and reward replicas too");
-  add("add", "Start one more actor in a local cluster", false,
-      [](const ActorFlags& f) { return AskLocal(f, "actor add", "added"); });
-  add("remove", "Drain an actor of a local cluster and end it", true,
-      [](const ActorFlags& f) {
-        return AskLocal(f, "actor remove " + f.actor, "draining");
+  add("add", "Start one more actor in a local cluster",
+      "Examples:\n"
+      "  ahactl actor add --job quickstart",
+      [](const ActorFlags& f, Output output) {
+        return AskLocal(f, "actor add", "added", output);
       });
-  add("drain", "Ask an actor anywhere to finish what it holds and leave", true,
-      Drain);
+  const auto add_named = [&](const char* name, const char* help,
+                             const char* footer,
+                             int (*act)(const ActorFlags&, Output)) {
+    auto [command, named] = add(name, help, footer, act);
+    command->add_option("ACTOR", named->actor, "Its name, e.g. actor-1")
+        ->required();
+  };
+  add_named("remove", "Drain an actor of a local cluster and end it",
+            "What it holds is sampled by others.\n\n"
+            "Examples:\n"
+            "  ahactl actor remove actor-1 --job quickstart",
+            [](const ActorFlags& f, Output output) {
+              return AskLocal(f, "actor remove " + f.actor, "draining", output);
+            });
+  add_named("drain", "Ask an actor anywhere to finish what it holds and leave",
+            "Examples:\n"
+            "  ahactl actor drain actor-1 --job quickstart\n"
+            "  ahactl actor drain gpu-node-7 --address coordinator:7000 "
+            "--insecure",
+            Drain);
 }
 
 }  // namespace aha::cli

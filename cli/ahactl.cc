@@ -1,8 +1,12 @@
 // ahactl: the admin command line.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
@@ -10,48 +14,102 @@
 
 namespace {
 
+using aha::cli::EditDistance;
+
 constexpr char kFooter[] =
     "Start here:\n"
     "  ahactl doctor                          is this machine fit?\n"
     "  ahactl run recipes/quickstart.yaml     train a small model, 5 minutes\n"
     "  ahactl rollout show quickstart         read what it wrote\n"
     "  ahactl job list                        what ran here\n\n"
+    "Every command has --help with examples, and -o table|json|yaml.\n"
     "Exit codes: 0 done, 1 error, 2 usage, 3 unchanged, 4 not found, "
     "5 conflict,\n6 denied, 7 unavailable, 8 the job failed, 130 interrupted.";
 
-// What an unknown command is most likely meant to be.
-std::string Unknown(const CLI::App& app, int argc, char** argv) {
-  const CLI::App* group = &app;
+std::string Nearest(const std::string& word,
+                    const std::vector<std::string>& candidates) {
+  std::string nearest;
+  size_t distance = 3;  // Farther ones are no misspelling.
+  for (const std::string& candidate : candidates) {
+    const size_t d = EditDistance(candidate, word);
+    if (d < distance) {
+      distance = d;
+      nearest = candidate;
+    }
+  }
+  return nearest.empty() ? ""
+                         : absl::StrCat("; did you mean \"", nearest, "\"?");
+}
+
+// The command that the words name, and how it is called.
+struct Named {
+  const CLI::App* command = nullptr;
   std::string path = "ahactl";
+  std::string unknown;  // The first word that names none of its commands.
+};
+
+Named Resolve(const CLI::App& app, int argc, char** argv) {
+  Named named;
+  named.command = &app;
   for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
     const CLI::App* next = nullptr;
-    std::string nearest;
-    size_t distance = 3;  // Farther ones are no misspelling.
-    for (const CLI::App* child : group->get_subcommands({})) {
+    for (const CLI::App* child : named.command->get_subcommands({})) {
       if (child->get_name() == argv[i]) next = child;
-      const size_t d = aha::cli::EditDistance(child->get_name(), argv[i]);
-      if (d < distance) {
-        distance = d;
-        nearest = child->get_name();
-      }
     }
     if (next == nullptr) {
-      if (group->get_subcommands({}).empty()) return "";
-      return "unknown command \"" + std::string(argv[i]) + "\"" +
-             (nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?") +
-             "; see `" + path + " --help`";
+      if (!named.command->get_subcommands({}).empty()) named.unknown = argv[i];
+      break;
     }
-    group = next;
-    path += std::string(" ") + argv[i];
+    named.command = next;
+    absl::StrAppend(&named.path, " ", argv[i]);
   }
-  return "";
+  return named;
+}
+
+// An argument that nothing takes, and what it is most likely meant to be.
+std::string Extra(const std::string& word, const CLI::App& command) {
+  if (!absl::StartsWith(word, "-")) {
+    return absl::StrCat("unexpected argument \"", word, "\"");
+  }
+  std::vector<std::string> options;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      options.push_back("--" + name);
+    }
+  }
+  const std::string name = word.substr(0, word.find('='));
+  return absl::StrCat("unknown option \"", name, "\"", Nearest(name, options));
+}
+
+// What is wrong with the command line, in one line.
+std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
+                    char** argv) {
+  const Named named = Resolve(app, argc, argv);
+  std::string text = error.what();
+  if (!named.unknown.empty()) {
+    std::vector<std::string> names;
+    for (const CLI::App* child : named.command->get_subcommands({})) {
+      names.push_back(child->get_name());
+    }
+    text = absl::StrCat("unknown command \"", named.unknown, "\"",
+                        Nearest(named.unknown, names));
+  } else if (const std::vector<std::string> extras = app.remaining(true);
+             dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr &&
+             !extras.empty()) {
+    // A misspelt option explains the argument behind it.
+    const auto option = std::find_if(
+        extras.begin(), extras.end(),
+        [](const std::string& word) { return absl::StartsWith(word, "-"); });
+    text = Extra(option == extras.end() ? extras.front() : *option,
+                 *named.command);
+  }
+  return absl::StrCat(text, "; see `", named.path, " --help`");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("Train reasoning models by reinforcement learning", "ahactl");
-  app.footer(kFooter);
   app.set_version_flag("--version", std::string("ahactl ") + aha::Version());
   app.require_subcommand(1);
   app.get_formatter()->column_width(30);
@@ -62,6 +120,7 @@ int main(int argc, char** argv) {
   aha::cli::AddActorCommands(app, context);
   aha::cli::AddConfigCommands(app, context);
   aha::cli::AddToolCommands(app, context);
+  app.footer(kFooter);  // Last: subcommands inherit what is there before.
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -69,11 +128,8 @@ int main(int argc, char** argv) {
     if (argc == 1) {
       std::fputs(app.help().c_str(), stderr);
     } else {
-      std::string text = Unknown(app, argc, argv);
-      if (text.empty()) {
-        text = std::string(error.what()) + "; see `ahactl --help`";
-      }
-      std::fprintf(stderr, "ahactl: %s\n", aha::cli::OneLine(text).c_str());
+      std::fprintf(stderr, "ahactl: %s\n",
+                   aha::cli::OneLine(Explain(app, error, argc, argv)).c_str());
     }
     return aha::cli::kExitUsage;
   }

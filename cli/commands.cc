@@ -47,11 +47,6 @@ OptionNode Describe(const CLI::Option& option) {
 
 }  // namespace
 
-Output Context::Format() const {
-  if (output == "json") return Output::kJson;
-  return output == "yaml" ? Output::kYaml : Output::kTable;
-}
-
 absl::StatusOr<RunDirectory> Target::Run() const {
   return ResolveRun(name, dir, runs);
 }
@@ -99,14 +94,16 @@ void AddOutputOption(CLI::App& command, Context& context) {
       ->capture_default_str();
 }
 
-void AddTargetOptions(CLI::App& command, Target& target, NameArgument name) {
-  if (name == NameArgument::kJob) {
+void AddTargetOptions(CLI::App& command, Target& target, Selects selects) {
+  if (selects == Selects::kNamedJob) {
     command
         .add_option("NAME", target.name,
                     "Job, or its run directory; the latest if left out")
         ->type_name("JOB");
   }
-  command.add_option("--dir", target.dir, "Run directory")->type_name("DIR");
+  if (selects != Selects::kAllJobs) {
+    command.add_option("--dir", target.dir, "Run directory")->type_name("DIR");
+  }
   command
       .add_option("--runs", target.runs, "Where run directories are looked for")
       ->type_name("DIR")
@@ -123,6 +120,15 @@ void AddTargetOptions(CLI::App& command, Target& target, NameArgument name) {
       ->type_name("FILE");
   command.add_flag("--insecure", target.admin.insecure,
                    "Allow plain text beyond this machine");
+}
+
+void AddSetOption(CLI::App& command, std::vector<std::string>& overrides) {
+  command
+      .add_option("--set", overrides,
+                  "Override a key: seed=7, stages[0].sft.steps=50; repeatable")
+      ->type_name("KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 CommandNode DescribeCommands(const CLI::App& app) {
@@ -153,12 +159,6 @@ std::string ProgramDirectory() {
   const std::filesystem::path self =
       std::filesystem::read_symlink("/proc/self/exe", error);
   return error ? "." : self.parent_path().string();
-}
-
-void PrintJson(const Json& value, Output output) {
-  const std::string text =
-      output == Output::kYaml ? ToYamlText(value) : ToJsonText(value);
-  std::fputs(text.c_str(), stdout);
 }
 
 }  // namespace aha::cli

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "cli/admin_client.h"
 #include "cli/completion.h"
+#include "cli/output.h"
 #include "cli/run_directory.h"
 
 namespace CLI {
@@ -19,14 +21,12 @@ class Option;
 
 namespace aha::cli {
 
-enum class Output { kTable, kJson, kYaml };
-
 struct Context {
   // What to do; its value is the exit code.
   std::function<int()> action;
   std::string output = "table";
 
-  Output Format() const;
+  Output Format() const { return ParseOutput(output); }
 };
 
 // Which job a command is about.
@@ -44,11 +44,16 @@ struct Target {
   absl::StatusOr<JobView> View() const;
 };
 
-enum class NameArgument { kNone, kJob };
+// What a command may be about: one job by NAME or --dir, one by --dir alone
+// (the argument is something else), or all below --runs.
+enum class Selects { kNamedJob, kJob, kAllJobs };
 
-// -o; NAME, --dir, --runs; --address and TLS.
+// -o.
 void AddOutputOption(CLI::App& command, Context& context);
-void AddTargetOptions(CLI::App& command, Target& target, NameArgument name);
+// NAME, --dir, --runs as `selects` says; --address and TLS.
+void AddTargetOptions(CLI::App& command, Target& target, Selects selects);
+// --set.
+void AddSetOption(CLI::App& command, std::vector<std::string>& overrides);
 
 void AddRunCommand(CLI::App& app, Context& context);
 void AddJobCommands(CLI::App& app, Context& context);
@@ -62,7 +67,5 @@ CommandNode DescribeCommands(const CLI::App& app);
 
 // Beside ahactl itself, or $AHA_BIN_DIR.
 std::string ProgramDirectory();
-
-void PrintJson(const Json& value, Output output);
 
 }  // namespace aha::cli

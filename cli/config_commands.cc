@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "job/explain.h"
+#include "job/inputs.h"
 #include "job/job.h"
 
 namespace aha::cli {
@@ -16,13 +17,19 @@ struct ConfigFlags {
   std::string file;
   std::vector<std::string> set;
   std::string key;
+  bool skip_files = false;
 };
 
 int Validate(const ConfigFlags& flags, Output output) {
   const absl::StatusOr<v1::Job> job = LoadJob(flags.file, flags.set);
   if (!job.ok()) {
     Report(job.status());
-    return absl::IsNotFound(job.status()) ? kExitNotFound : kExitUsage;
+    return kExitUsage;  // A wrong path is a wrong argument, as for run.
+  }
+  if (!flags.skip_files) {
+    if (const absl::Status inputs = CheckInputs(*job); !inputs.ok()) {
+      return Report(inputs);
+    }
   }
   if (output == Output::kJson) {
     std::printf("%s\n", JobToJson(*job).c_str());
@@ -30,24 +37,17 @@ int Validate(const ConfigFlags& flags, Output output) {
     std::fputs(JobToYaml(*job).c_str(), stdout);
   } else {
     std::printf(
-        "%s is valid: job %s, %d stage%s; -o yaml shows every default\n",
+        "%s is valid: job %s, %d stage%s%s; -o yaml shows every default\n",
         flags.file.c_str(), job->name().c_str(), job->stages_size(),
-        job->stages_size() == 1 ? "" : "s");
+        job->stages_size() == 1 ? "" : "s",
+        flags.skip_files ? " (files that it names were not looked at)" : "");
   }
   return kExitDone;
 }
 
-int ExplainKey(const ConfigFlags& flags, Output output) {
-  if (output == Output::kTable) {
-    const absl::StatusOr<std::string> text = Explain(flags.key);
-    if (!text.ok()) return Report(text.status());
-    std::fputs(text->c_str(), stdout);
-    return kExitDone;
-  }
-  const absl::StatusOr<std::vector<KeyInfo>> keys = ExplainKeys(flags.key);
-  if (!keys.ok()) return Report(keys.status());
+Json ToJson(const std::vector<KeyInfo>& keys) {
   Json list = Json::array();
-  for (const KeyInfo& key : *keys) {
+  for (const KeyInfo& key : keys) {
     list.push_back({{"key", key.path},
                     {"type", key.type},
                     {"required", key.required},
@@ -57,7 +57,22 @@ int ExplainKey(const ConfigFlags& flags, Output output) {
                     {"help", key.help},
                     {"also", key.also}});
   }
-  PrintJson(list, output);
+  return list;
+}
+
+int ExplainKey(const ConfigFlags& flags, Output output) {
+  const absl::StatusOr<std::vector<KeyInfo>> keys = ExplainKeys(flags.key);
+  if (!keys.ok()) return Report(keys.status());
+  const absl::StatusOr<std::string> text = Explain(flags.key);
+  if (!text.ok()) return Report(text.status());
+  Print(ToJson(*keys), *text, output);
+  return kExitDone;
+}
+
+int PrintReference(const ConfigFlags&, Output output) {
+  const absl::StatusOr<std::vector<KeyInfo>> keys = ExplainKeys("");
+  if (!keys.ok()) return Report(keys.status());
+  Print(ToJson(*keys), JobFileReference(), output);
   return kExitDone;
 }
 
@@ -69,44 +84,51 @@ void AddConfigCommands(CLI::App& app, Context& context) {
   config->footer(
       "Examples:\n"
       "  ahactl config validate recipes/quickstart.yaml --set seed=7\n"
-      "  ahactl config validate recipes/tiny.yaml -o yaml   all defaults\n"
-      "  ahactl config explain stages.grpo\n"
-      "  ahactl config explain num_generations");
+      "  ahactl config explain stages.grpo");
   config->require_subcommand(1);
-  const auto flags = std::make_shared<ConfigFlags>();
-  CLI::App* validate = config->add_subcommand(
-      "validate", "Check a job file; exit 2 if it is bad");
-  validate->add_option("FILE", flags->file, "Job file (YAML)")
+  const auto add = [&](const char* name, const char* help, const char* footer,
+                       int (*act)(const ConfigFlags&, Output)) {
+    const auto flags = std::make_shared<ConfigFlags>();
+    CLI::App* command = config->add_subcommand(name, help);
+    command->footer(footer);
+    AddOutputOption(*command, context);
+    command->callback([flags, act, &context] {
+      context.action = [flags, act, &context] {
+        return act(*flags, context.Format());
+      };
+    });
+    return std::make_pair(command, flags);
+  };
+  auto [validate, checked] = add(
+      "validate", "Check a job file; exit 2 if it is bad",
+      "Checks all that `ahactl run` checks before it starts anything: the\n"
+      "file, and the model, prompt and document files that it names.\n\n"
+      "Examples:\n"
+      "  ahactl config validate recipes/quickstart.yaml --set seed=7\n"
+      "  ahactl config validate recipes/tiny.yaml -o yaml   all defaults\n"
+      "  ahactl config validate recipes/smollm2-arithmetic.yaml --skip-files",
+      Validate);
+  validate->add_option("FILE", checked->file, "Job file (YAML)")
       ->type_name("FILE")
       ->required();
-  validate->add_option("--set", flags->set, "Override a key first")
-      ->type_name("KEY=VALUE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  AddOutputOption(*validate, context);
-  validate->callback([flags, &context] {
-    context.action = [flags, &context] {
-      return Validate(*flags, context.Format());
-    };
-  });
-  CLI::App* explain = config->add_subcommand(
-      "explain", "What a key means, its default and its limits");
-  explain->add_option("KEY", flags->key,
-                      "A key or a part of it; everything if left out");
-  AddOutputOption(*explain, context);
-  explain->callback([flags, &context] {
-    context.action = [flags, &context] {
-      return ExplainKey(*flags, context.Format());
-    };
-  });
-  CLI::App* reference =
-      config->add_subcommand("reference", "docs/job-file.md, from the schema");
-  reference->callback([&context] {
-    context.action = [] {
-      std::fputs(JobFileReference().c_str(), stdout);
-      return kExitDone;
-    };
-  });
+  AddSetOption(*validate, checked->set);
+  validate->add_flag("--skip-files", checked->skip_files,
+                     "Do not look at the files that the job names: they are on "
+                     "another machine");
+  auto [explain, explained] =
+      add("explain", "What a key means, its default and its limits",
+          "Examples:\n"
+          "  ahactl config explain stages.grpo\n"
+          "  ahactl config explain num_generations -o json",
+          ExplainKey);
+  explain
+      ->add_option("KEY", explained->key,
+                   "A key or a part of it; everything if left out")
+      ->type_name("KEY");
+  add("reference", "docs/job-file.md, from the schema",
+      "Examples:\n"
+      "  ahactl config reference > job-file.md",
+      PrintReference);
 }
 
 }  // namespace aha::cli

@@ -7,6 +7,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "base/file_io.h"
 #include "cli/json.h"
 
 namespace aha::cli {
@@ -71,7 +72,7 @@ std::vector<int> UsableCpus() {
   }
   if (cpus.empty()) cpus.push_back(0);
   const absl::StatusOr<std::string> quota =
-      ReadFile("/sys/fs/cgroup/cpu.max", 1 << 12);
+      ReadWholeFile("/sys/fs/cgroup/cpu.max", 1 << 12);
   if (!quota.ok()) return cpus;
   const std::vector<std::string> parts =
       absl::StrSplit(*quota, absl::ByAnyChar(" \n"), absl::SkipEmpty());

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+
 namespace aha::cli {
 
 enum class Verdict { kOk, kWarn, kFail };
@@ -18,8 +20,9 @@ struct Finding {
 };
 
 struct DoctorOptions {
-  std::string directory = ".";  // Where runs/ would be.
+  std::string directory = ".";  // Where runs/ would be; may be missing yet.
   std::string bin_dir;          // Holds the services' programs.
+  std::string libraries;        // Names and versions.
 };
 
 std::vector<Finding> Examine(const DoctorOptions& options);
@@ -28,7 +31,11 @@ std::vector<Finding> Examine(const DoctorOptions& options);
 Finding CheckCores(int usable);
 Finding CheckMemory(unsigned long long available_bytes);
 Finding CheckDisk(unsigned long long free_bytes);
-Finding CheckIsa(const std::string& cpu_flags);
+// `cpu_flags` as in /proc/cpuinfo; `asked` is AHA_CPU_ISA, empty if unset.
+// ops/isa.h decides for the services, which link the kernels.
+Finding CheckIsa(const std::string& cpu_flags, const std::string& asked);
+// `skew`: how far a file's time stamp is ahead of the clock.
+Finding CheckClock(absl::Time now, absl::Duration skew);
 
 const char* VerdictName(Verdict verdict);
 

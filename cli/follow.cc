@@ -54,11 +54,8 @@ std::vector<std::string> NewLines(Tail* tail) {
 }  // namespace
 
 int PrintTails(const std::vector<FollowedFile>& files, int lines, bool follow,
-               const std::function<std::string(absl::string_view)>& format) {
+               const PrintLine& print) {
   std::vector<Tail> tails;
-  const auto print = [&format](const Tail& tail, const std::string& line) {
-    std::printf("%s%s\n", tail.file.prefix.c_str(), format(line).c_str());
-  };
   for (const FollowedFile& file : files) {
     Tail& tail = tails.emplace_back();
     tail.file = file;
@@ -66,14 +63,14 @@ int PrintTails(const std::vector<FollowedFile>& files, int lines, bool follow,
     if (!follow && !tail.partial.empty()) all.push_back(tail.partial);
     const size_t skip =
         all.size() - std::min(all.size(), static_cast<size_t>(lines));
-    for (size_t i = skip; i < all.size(); ++i) print(tail, all[i]);
+    for (size_t i = skip; i < all.size(); ++i) print(tail.file, all[i]);
   }
   while (follow) {
     std::fflush(stdout);
     if (std::ferror(stdout) != 0) break;
     absl::SleepFor(kPollInterval);
     for (Tail& tail : tails) {
-      for (const std::string& line : NewLines(&tail)) print(tail, line);
+      for (const std::string& line : NewLines(&tail)) print(tail.file, line);
     }
   }
   return kExitDone;

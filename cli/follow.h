@@ -11,13 +11,15 @@ namespace aha::cli {
 
 struct FollowedFile {
   std::string path;
-  std::string prefix;  // Of each line.
+  std::string name;
 };
 
-// Prints the last `lines` of each file through `format`, then, with `follow`,
-// what comes, until the process is interrupted.  The exit code.
+using PrintLine = std::function<void(const FollowedFile&, absl::string_view)>;
+
+// Gives the last `lines` of each file to `print`, then, with `follow`, what
+// comes, until the process is interrupted or stdout is closed.  The exit code.
 int PrintTails(const std::vector<FollowedFile>& files, int lines, bool follow,
-               const std::function<std::string(absl::string_view)>& format);
+               const PrintLine& print);
 
 // A line of events.jsonl for people: time, event, the rest.  A line that is
 // not JSON stays as it is.

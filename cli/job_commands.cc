@@ -1,71 +1,62 @@
 // ahactl job: what ran, what runs, and how to steer it.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
-#include <map>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
-#include "base/clock.h"
 #include "base/status.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/exit_code.h"
-#include "cli/follow.h"
+#include "cli/job_follow.h"
+#include "cli/option_checks.h"
+#include "cli/report.h"
 #include "cli/screen.h"
-#include "cli/table.h"
 
 namespace aha::cli {
 namespace {
 
-constexpr absl::Duration kPollInterval = absl::Milliseconds(250);
-
 struct JobFlags {
   Target target;
   std::vector<std::string> processes;
-  int lines = 20;
-  bool follow = false;
+  TailFlags tail;
   double timeout = 0;  // Seconds; 0: none.
 };
 
+Json ToJson(const std::vector<JobView>& jobs) {
+  Json list = Json::array();
+  for (const JobView& job : jobs) list.push_back(ToJson(job));
+  return list;
+}
+
 int List(const Target& target, Output output) {
   std::vector<JobView> jobs;
-  for (const RunDirectory& run : FindRuns(target.runs)) {
-    Target one = target;
-    one.dir = run.path();
-    absl::StatusOr<JobView> view = one.View();
-    if (view.ok()) jobs.push_back(*std::move(view));
+  if (!target.admin.address.empty()) {
+    absl::StatusOr<JobView> only = target.View();
+    if (!only.ok()) return Report(only.status());
+    jobs.push_back(*std::move(only));
+  } else {
+    for (const RunDirectory& run : FindRuns(target.runs)) {
+      Target one = target;
+      one.dir = run.path();
+      absl::StatusOr<JobView> view = one.View();
+      if (view.ok()) jobs.push_back(*std::move(view));
+    }
   }
-  if (output != Output::kTable) {
-    Json list = Json::array();
-    for (const JobView& job : jobs) list.push_back(ToJson(job));
-    PrintJson(list, output);
-    return kExitDone;
-  }
-  if (jobs.empty()) {
-    std::printf("no runs below %s/; start one with `ahactl run JOB.yaml`\n",
-                target.runs.c_str());
-    return kExitDone;
-  }
-  std::fputs(JobTable(jobs).c_str(), stdout);
+  const std::string text =
+      jobs.empty() ? absl::StrCat("no runs below ", target.runs,
+                                  "/; start one with `ahactl run JOB.yaml`\n")
+                   : JobTable(jobs);
+  Print(ToJson(jobs), text, output);
   return kExitDone;
 }
 
 int Get(const Target& target, Output output) {
   const absl::StatusOr<JobView> view = target.View();
   if (!view.ok()) return Report(view.status());
-  if (output == Output::kTable) {
-    std::fputs(JobTable({*view}).c_str(), stdout);
-  } else {
-    PrintJson(ToJson(*view), output);
-  }
+  Print(ToJson(*view), JobTable({*view}), output);
   return kExitDone;
 }
 
@@ -83,7 +74,7 @@ int Describe(const Target& target, Output output) {
   const RunDirectory run(target.admin.address.empty() ? target.Run()->path()
                                                       : view->run_directory);
   if (output != Output::kTable) {
-    PrintJson(DescribeJson(*view, members, run), output);
+    Print(DescribeJson(*view, members, run), "", output);
     return kExitDone;
   }
   for (const std::string& line :
@@ -93,139 +84,167 @@ int Describe(const Target& target, Output output) {
   return kExitDone;
 }
 
-int ExitOf(const JobView& job) {
-  if (job.state == JobState::kFailed) {
-    std::fprintf(stderr, "ahactl: job %s failed: %s\n", job.name.c_str(),
-                 job.problem.empty() ? "no reason was given"
-                                     : OneLine(job.problem).c_str());
-    return kExitJobFailed;
-  }
+// What pause, resume and stop have in common.
+struct Steering {
+  const char* doing;  // As answered: "stopping".
+  const char* done;   // "stopped".
+  JobState already;   // In which nothing changes.
+  absl::StatusOr<JobView> (AdminClient::*call)();
+};
+
+int Unchanged(const JobView& job, Output output) {
+  Print(ToJson(job),
+        absl::StrCat("job/", job.name, " unchanged (", StateName(job.state),
+                     ")\n"),
+        output);
+  return kExitUnchanged;
+}
+
+// A job whose end is known from its files: nobody is left to be asked.
+int SteerEnded(const JobView& job, const Steering& steering, Output output) {
+  if (job.state == steering.already) return Unchanged(job, output);
   if (job.state == JobState::kInterrupted) {
     return Report(absl::UnavailableError(absl::StrCat(
-        "the processes of job ", job.name, " are gone before its end; go on ",
-        "with `ahactl run --resume --dir ", job.run_directory, "`")));
+        "the processes of job ", job.name, " are gone; go on with `ahactl run ",
+        "--resume --dir ", ShellQuote(job.run_directory), "`")));
   }
-  return kExitDone;
+  const bool resumable = job.state != JobState::kSucceeded;
+  return Report(absl::FailedPreconditionError(absl::StrCat(
+      "job ", job.name, " has ended (", StateName(job.state),
+      "), so it cannot be ", steering.done,
+      resumable ? absl::StrCat("; start it again with `ahactl run --resume ",
+                               "--dir ", ShellQuote(job.run_directory), "`")
+                : "")));
 }
 
-int Watch(const Target& target) {
-  Screen screen(STDOUT_FILENO);
-  Progress progress;
-  const Clock clock = MonotonicClock();
-  if (target.admin.address.empty()) {
-    if (const auto run = target.Run(); run.ok()) {
-      progress.Seed(run->ReadCurves());
-    }
-  }
-  while (true) {
-    const absl::StatusOr<JobView> view = target.View();
-    if (!view.ok()) return Report(view.status());
-    const absl::Time now = clock();
-    progress.Observe(now, *view);
-    if (screen.terminal()) {
-      screen.Draw(progress.RenderBlock(now, screen.style()));
-    } else {
-      for (const std::string& line :
-           progress.RenderLines(now, absl::Seconds(2))) {
-        screen.Print(line);
-      }
-    }
-    if (IsEndState(view->state)) return ExitOf(*view);
-    absl::SleepFor(kPollInterval);
-  }
-}
-
-int Wait(const JobFlags& flags) {
-  const absl::Time deadline = flags.timeout > 0
-                                  ? absl::Now() + absl::Seconds(flags.timeout)
-                                  : absl::InfiniteFuture();
-  while (true) {
-    const absl::StatusOr<JobView> view = flags.target.View();
-    if (!view.ok()) return Report(view.status());
-    if (IsEndState(view->state)) {
-      const int code = ExitOf(*view);
-      if (code == kExitDone) {
-        std::printf("job/%s %s\n", view->name.c_str(),
-                    std::string(StateName(view->state)).c_str());
-      }
-      return code;
-    }
-    if (absl::Now() > deadline) {
-      return Report(absl::DeadlineExceededError(
-          absl::StrCat("job ", view->name, " is still ", StateName(view->state),
-                       " after ", FormatSeconds(flags.timeout))));
-    }
-    absl::SleepFor(kPollInterval);
-  }
-}
-
-// `already`: the state in which nothing changes.
-int Steer(const Target& target, JobState already, const char* verbed,
-          absl::StatusOr<JobView> (AdminClient::*call)()) {
+int Steer(const Target& target, const Steering& steering, Output output) {
   if (target.admin.address.empty()) {
     const absl::StatusOr<JobView> view = target.View();
     if (!view.ok()) return Report(view.status());
-    if (IsEndState(view->state)) {
-      if (view->state == already) {
-        std::printf("job/%s unchanged\n", view->name.c_str());
-        return kExitUnchanged;
-      }
-      // Processes that are gone cannot be asked; an end cannot be undone.
-      const std::string text =
-          absl::StrCat("job ", view->name, " is ", StateName(view->state));
-      return Report(view->state == JobState::kInterrupted
-                        ? absl::UnavailableError(text)
-                        : absl::FailedPreconditionError(text));
-    }
+    if (IsEndState(view->state)) return SteerEnded(*view, steering, output);
   }
   const absl::StatusOr<std::unique_ptr<AdminClient>> client = target.Connect();
   if (!client.ok()) return Report(client.status());
   const absl::StatusOr<JobView> before = (*client)->GetJob();
   if (!before.ok()) return Report(before.status());
-  if (before->state == already ||
-      (already == JobState::kStopped && before->state == JobState::kStopping)) {
-    std::printf("job/%s unchanged (%s)\n", before->name.c_str(),
-                std::string(StateName(before->state)).c_str());
-    return kExitUnchanged;
+  if (before->state == steering.already ||
+      (steering.already == JobState::kStopped &&
+       before->state == JobState::kStopping)) {
+    return Unchanged(*before, output);
   }
-  const absl::StatusOr<JobView> after = ((**client).*call)();
+  const absl::StatusOr<JobView> after = ((**client).*steering.call)();
   if (!after.ok()) return Report(after.status());
-  std::printf("job/%s %s\n", after->name.c_str(), verbed);
+  Print(ToJson(*after),
+        absl::StrCat("job/", after->name, " ", steering.doing, "\n"), output);
   return kExitDone;
 }
 
-int Logs(const JobFlags& flags) {
-  const absl::StatusOr<RunDirectory> run = flags.target.Run();
-  if (!run.ok()) return Report(run.status());
-  std::vector<std::string> names = flags.processes;
-  const std::vector<std::string> known = run->LogNames();
-  for (const std::string& name : names) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    return Report(absl::NotFoundError(
-        absl::StrCat("no log of process \"", name, "\" in ", run->File("logs/"),
-                     "; there are: ", absl::StrJoin(known, ", "))));
-  }
-  if (names.empty()) names = known;
-  std::vector<FollowedFile> files;
-  for (const std::string& name : names) {
-    files.push_back({run->File(absl::StrCat("logs/", name, ".log")),
-                     names.size() > 1 ? name + " | " : ""});
-  }
-  return PrintTails(files, flags.lines, flags.follow,
-                    [](absl::string_view l) { return Printable(l); });
-}
+constexpr Steering kPause = {"paused", "paused", JobState::kPaused,
+                             &AdminClient::PauseJob};
+constexpr Steering kResume = {"resumed", "resumed", JobState::kRunning,
+                              &AdminClient::ResumeJob};
+constexpr Steering kStop = {"stopping", "stopped", JobState::kStopped,
+                            &AdminClient::StopJob};
 
-int Events(const JobFlags& flags, Output output) {
-  const absl::StatusOr<RunDirectory> run = flags.target.Run();
-  if (!run.ok()) return Report(run.status());
-  if (output != Output::kTable) {
-    const absl::StatusOr<std::vector<Json>> events = run->ReadEvents();
-    if (!events.ok()) return Report(events.status());
-    PrintJson(Json(*events), output);
-    return kExitDone;
+struct JobCommand {
+  const char* name;
+  const char* help;
+  const char* footer;
+  int (*act)(const JobFlags&, Output);
+};
+
+constexpr JobCommand kCommands[] = {
+    {"list", "All runs, live or ended",
+     "Examples:\n"
+     "  ahactl job list\n"
+     "  ahactl job list --runs /data/runs -o json | jq -r '.[].checksum'",
+     [](const JobFlags& f, Output o) { return List(f.target, o); }},
+    {"get", "One job in one row",
+     "Examples:\n"
+     "  ahactl job get quickstart\n"
+     "  ahactl job get quickstart -o json | jq -r .checksum",
+     [](const JobFlags& f, Output o) { return Get(f.target, o); }},
+    {"describe", "Everything known about a job",
+     "Stages, members, processes, checkpoints and the last events.\n\n"
+     "Examples:\n"
+     "  ahactl job describe quickstart\n"
+     "  ahactl job describe --dir runs/seed7 -o yaml",
+     [](const JobFlags& f, Output o) { return Describe(f.target, o); }},
+    {"watch", "Progress until the job ends",
+     "Ctrl-C ends only the watching.  With -o json a line each time something\n"
+     "changed.  Exit codes as for `ahactl job wait`.\n\n"
+     "Examples:\n"
+     "  ahactl job watch quickstart\n"
+     "  ahactl job watch quickstart -o json | jq -c '[.state, .seconds]'",
+     [](const JobFlags& f, Output o) { return WatchJob(f.target, o); }},
+    {"pause", "Pause between two steps",
+     "The running step is finished; `ahactl job resume` goes on.  The result\n"
+     "stays the same.  Exit 3 if the job is paused already.\n\n"
+     "Examples:\n"
+     "  ahactl job pause quickstart",
+     [](const JobFlags& f, Output o) { return Steer(f.target, kPause, o); }},
+    {"resume", "Go on after a pause",
+     "A job that was stopped or killed has no processes that could go on: use\n"
+     "`ahactl run --resume --dir DIR`.  Exit 3 if the job runs already.\n\n"
+     "Examples:\n"
+     "  ahactl job resume quickstart",
+     [](const JobFlags& f, Output o) { return Steer(f.target, kResume, o); }},
+    {"stop", "End cleanly with a checkpoint",
+     "Returns at once; `ahactl job wait` waits for the end (exit 130), and\n"
+     "`ahactl run --resume --dir DIR` goes on later, with the same result.\n\n"
+     "Examples:\n"
+     "  ahactl job stop quickstart; ahactl job wait quickstart",
+     [](const JobFlags& f, Output o) { return Steer(f.target, kStop, o); }},
+    {"wait", "Wait for the end; exit 8 if the job failed",
+     "Exit codes: 0 succeeded, 8 failed, 130 stopped before its end, 7 its\n"
+     "processes are gone or --timeout passed.\n\n"
+     "Examples:\n"
+     "  ahactl job wait --dir runs/seed7 && echo it worked\n"
+     "  ahactl job wait quickstart --timeout 600 -o json",
+     [](const JobFlags& f, Output o) {
+       return WaitForJob(f.target, f.timeout, o);
+     }},
+    {"logs", "Logs of the job's processes",
+     "Examples:\n"
+     "  ahactl job logs quickstart\n"
+     "  ahactl job logs quickstart --process actor-0 --process learner-0 -f\n"
+     "  ahactl job logs quickstart -n 100 -o json",
+     [](const JobFlags& f, Output o) {
+       return PrintLogs(f.target, f.processes, f.tail, o);
+     }},
+    {"events", "What happened, in order",
+     "Members that joined and were lost, leases that expired, checkpoints,\n"
+     "pauses, restarts.\n\n"
+     "Examples:\n"
+     "  ahactl job events quickstart -n 50\n"
+     "  ahactl job events quickstart -f -o json",
+     [](const JobFlags& f, Output o) {
+       return PrintEvents(f.target, f.tail, o);
+     }},
+};
+
+void AddOwnOptions(CLI::App& command, JobFlags& flags) {
+  const std::string& name = command.get_name();
+  if (name == "wait") {
+    command.add_option("--timeout", flags.timeout, "Longest wait (exit 7)")
+        ->type_name("SECONDS")
+        ->check(Duration());
   }
-  return PrintTails({{run->File("events.jsonl"), ""}}, flags.lines,
-                    flags.follow, EventLine);
+  if (name == "logs") {
+    command
+        .add_option("--process", flags.processes,
+                    "Only this process, e.g. actor-0; repeatable")
+        ->type_name("NAME")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  }
+  if (name == "logs" || name == "events") {
+    command.add_option("-n,--lines", flags.tail.lines, "Lines from the end")
+        ->type_name("N")
+        ->check(WholeNumber(0, 1000000))
+        ->capture_default_str();
+    command.add_flag("-f,--follow", flags.tail.follow, "Go on as lines come");
+  }
 }
 
 }  // namespace
@@ -240,61 +259,20 @@ void AddJobCommands(CLI::App& app, Context& context) {
       "  ahactl job logs quickstart --process actor-0 -f\n"
       "  ahactl job wait --dir runs/seed7 && echo it worked");
   job->require_subcommand(1);
-  const auto add = [&](const char* name, const char* help,
-                       const std::function<int(const JobFlags&, Output)>& act) {
+  for (const JobCommand& declared : kCommands) {
     const auto flags = std::make_shared<JobFlags>();
-    CLI::App* command = job->add_subcommand(name, help);
-    const bool list = std::string(name) == "list";
+    CLI::App* command = job->add_subcommand(declared.name, declared.help);
+    command->footer(declared.footer);
     AddTargetOptions(*command, flags->target,
-                     list ? NameArgument::kNone : NameArgument::kJob);
+                     declared.act == kCommands[0].act ? Selects::kAllJobs
+                                                      : Selects::kNamedJob);
     AddOutputOption(*command, context);
-    command->callback([flags, act, &context] {
+    AddOwnOptions(*command, *flags);
+    command->callback([flags, act = declared.act, &context] {
       context.action = [flags, act, &context] {
         return act(*flags, context.Format());
       };
     });
-    return std::make_pair(command, flags);
-  };
-  add("list", "All runs, live or ended",
-      [](const JobFlags& f, Output output) { return List(f.target, output); });
-  add("get", "One job in one row",
-      [](const JobFlags& f, Output output) { return Get(f.target, output); });
-  add("describe", "Everything known about a job",
-      [](const JobFlags& f, Output output) {
-        return Describe(f.target, output);
-      });
-  add("watch", "Progress until the job ends",
-      [](const JobFlags& f, Output) { return Watch(f.target); });
-  add("pause", "Pause between two steps", [](const JobFlags& f, Output) {
-    return Steer(f.target, JobState::kPaused, "paused", &AdminClient::PauseJob);
-  });
-  add("resume", "Go on after a pause", [](const JobFlags& f, Output) {
-    return Steer(f.target, JobState::kRunning, "resumed",
-                 &AdminClient::ResumeJob);
-  });
-  add("stop", "End cleanly with a checkpoint", [](const JobFlags& f, Output) {
-    return Steer(f.target, JobState::kStopped, "stopping",
-                 &AdminClient::StopJob);
-  });
-  auto [wait, wait_flags] =
-      add("wait", "Wait for the end; exit 8 if the job failed",
-          [](const JobFlags& f, Output) { return Wait(f); });
-  wait->add_option("--timeout", wait_flags->timeout, "Longest wait (exit 7)")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
-  auto [logs, logs_flags] =
-      add("logs", "Logs of the job's processes",
-          [](const JobFlags& f, Output) { return Logs(f); });
-  logs->add_option("--process", logs_flags->processes,
-                   "Only this process, e.g. actor-0; repeatable");
-  auto [events, events_flags] =
-      add("events", "What happened, in order", Events);
-  for (auto [command, flags] : {std::make_pair(logs, logs_flags),
-                                std::make_pair(events, events_flags)}) {
-    command->add_option("-n,--lines", flags->lines, "Lines from the end")
-        ->check(CLI::Range(0, 1000000))
-        ->capture_default_str();
-    command->add_flag("-f,--follow", flags->follow, "Go on as lines come");
   }
 }
 

@@ -1,43 +1,21 @@
 #include "cli/json.h"
 
-#include <fcntl.h>
-#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/file_io.h"
 #include "base/status.h"
 
 namespace aha::cli {
 namespace {
 
 constexpr auto kReplaceInvalid = Json::error_handler_t::replace;
-
-struct CloseFd {
-  int fd = -1;
-  ~CloseFd() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
-absl::Status WriteAll(int fd, absl::string_view content,
-                      const std::string& path) {
-  while (!content.empty()) {
-    const ssize_t written = ::write(fd, content.data(), content.size());
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
-    }
-    content.remove_prefix(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
-}
 
 // Whether `text` without quotes comes back as the same string: "12e4" and
 // "yes" do not.
@@ -82,52 +60,6 @@ void EmitYaml(const Json& value, YAML::Emitter* out) {
 
 }  // namespace
 
-absl::StatusOr<std::string> ReadFile(const std::string& path, size_t limit) {
-  const CloseFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-  }
-  std::string content;
-  char buffer[1 << 16];
-  while (true) {
-    const ssize_t got = ::read(file.fd, buffer, sizeof(buffer));
-    if (got < 0) {
-      if (errno == EINTR) continue;
-      return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-    }
-    if (got == 0) return content;
-    content.append(buffer, static_cast<size_t>(got));
-    if (content.size() > limit) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(path, " is larger than ", limit, " bytes"));
-    }
-  }
-}
-
-absl::Status WriteFileAtomically(const std::string& path,
-                                 absl::string_view content) {
-  const std::string temporary = absl::StrCat(path, ".", ::getpid(), ".tmp");
-  {
-    const CloseFd file{::open(temporary.c_str(),
-                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-    if (file.fd < 0) {
-      return absl::ErrnoToStatus(errno,
-                                 absl::StrCat("cannot create ", temporary));
-    }
-    const absl::Status written = WriteAll(file.fd, content, temporary);
-    if (!written.ok()) {
-      ::unlink(temporary.c_str());
-      return written;
-    }
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    ::unlink(temporary.c_str());
-    return absl::ErrnoToStatus(error, absl::StrCat("cannot replace ", path));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what) {
   Json value = Json::parse(text.begin(), text.end(), nullptr, false);
   if (value.is_discarded()) {
@@ -137,7 +69,7 @@ absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what) {
 }
 
 absl::StatusOr<Json> ReadJsonFile(const std::string& path) {
-  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  AHA_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path));
   return ParseJson(text, path);
 }
 

@@ -1,4 +1,4 @@
-// JSON as the run directory holds it: read leniently, written atomically.
+// JSON as the run directory holds it, read leniently.
 //
 // Nothing here throws: a missing or mistyped field yields the fallback, so a
 // file of another version or a half-written line never ends a command.
@@ -14,13 +14,6 @@
 namespace aha::cli {
 
 using Json = nlohmann::ordered_json;  // Keys stay in the order they were set.
-
-// kNotFound, kPermissionDenied, ... with the path; at most `limit` bytes.
-absl::StatusOr<std::string> ReadFile(const std::string& path,
-                                     size_t limit = size_t{1} << 30);
-// A reader sees the old content or the new, never a part.
-absl::Status WriteFileAtomically(const std::string& path,
-                                 absl::string_view content);
 
 // kDataLoss if the text is not one JSON value.
 absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what);

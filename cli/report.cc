@@ -88,12 +88,35 @@ void AddNext(const ReportInput& input, std::vector<std::string>* lines) {
   const std::string dir = ShellQuote(input.run_dir);
   lines->emplace_back();
   lines->emplace_back("look at next");
-  if (input.last_rollout_step >= 0) {
-    lines->push_back(absl::StrCat("  ahactl rollout show --dir ", dir,
-                                  " --step ", input.last_rollout_step,
-                                  " --slot 0"));
+  // Command and what it shows, in two columns.
+  std::vector<std::pair<std::string, std::string>> commands;
+  const auto show = [&](int64_t step, const char* what) {
+    commands.emplace_back(
+        absl::StrCat("ahactl rollout show --dir ", dir,
+                     input.rollout_stage.empty()
+                         ? ""
+                         : " --stage " + ShellQuote(input.rollout_stage),
+                     " --step ", step),
+        what);
+  };
+  if (input.last_rollout_step >= 0) show(0, "how it answered at first");
+  if (input.last_rollout_step > 0) {
+    show(input.last_rollout_step, "and in the end");
   }
-  lines->push_back(absl::StrCat("  ahactl job describe --dir ", dir));
+  if (input.last_rollout_step >= 0) {
+    commands.emplace_back("ahactl rollout list --dir " + dir,
+                          "reward and length, step by step");
+  }
+  commands.emplace_back("ahactl job describe --dir " + dir,
+                        "stages, checkpoints, events");
+  size_t column = 0;
+  for (const auto& [command, what] : commands) {
+    column = std::max(column, command.size());
+  }
+  for (const auto& [command, what] : commands) {
+    const std::string gap(column - command.size(), ' ');
+    lines->push_back(absl::StrCat("  ", command, gap, "   # ", what));
+  }
   if (!input.last_checkpoint.empty()) {
     const std::string prompt =
         input.example_prompt.empty() ? "..." : input.example_prompt;

@@ -14,8 +14,10 @@ struct ReportInput {
   RunSummary summary;
   std::string run_dir;
   std::string last_checkpoint;  // Directory of the newest; may be empty.
-  int64_t last_rollout_step = -1;
-  std::string example_prompt;  // One that the model knows; may be empty.
+  // Of the newest rollouts; the name is empty if the job has one such stage.
+  std::string rollout_stage;
+  int64_t last_rollout_step = -1;  // None.
+  std::string example_prompt;      // One that the model knows; may be empty.
   int restarts = 0;
 };
 

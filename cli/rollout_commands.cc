@@ -9,9 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/option_checks.h"
 #include "cli/rollouts.h"
 #include "cli/screen.h"
 #include "cli/table.h"
@@ -23,7 +25,7 @@ struct RolloutFlags {
   Target target;
   std::string stage;
   std::optional<int64_t> step;
-  int64_t slot = 0;
+  std::optional<int64_t> slot;
   std::optional<int64_t> sample;
 };
 
@@ -45,13 +47,49 @@ Json ToJson(const StepSummary& step) {
           {"frac_reward_zero_std", step.degenerate_ratio}};
 }
 
+std::vector<std::string> Cells(const RolloutRef& ref, const StepSummary& step) {
+  return {ref.stage.empty() ? absl::StrCat(ref.step)
+                            : absl::StrCat(ref.stage, "/", ref.step),
+          absl::StrCat(step.policy_version),
+          absl::StrCat(step.groups),
+          absl::StrCat(step.trajectories),
+          absl::StrFormat("%.3f", step.reward_mean),
+          absl::StrFormat("%.3f", step.reward_std),
+          absl::StrFormat("%.1f", step.mean_length),
+          FormatPercent(step.clipped_ratio),
+          FormatPercent(step.degenerate_ratio)};
+}
+
+absl::Status NoRollouts(const RunDirectory& run, const RolloutFlags& flags,
+                        const std::vector<RolloutRef>& refs) {
+  if (refs.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("no rollouts in ", run.File("rollouts/"),
+                     " yet; steps of type grpo write them"));
+  }
+  std::vector<std::string> there;
+  for (const RolloutRef& ref : refs) {
+    const bool listed = !there.empty() && there.back() == ref.stage;
+    if (!ref.stage.empty() && !listed) there.push_back(ref.stage);
+  }
+  return absl::NotFoundError(absl::StrCat(
+      "no rollouts of ",
+      flags.step ? absl::StrCat("step ", *flags.step) : "any step",
+      flags.stage.empty() ? "" : absl::StrCat(" of stage ", flags.stage),
+      there.empty() ? ""
+                    : absl::StrCat("; stages: ", absl::StrJoin(there, ", ")),
+      "; the last are of step ", refs.back().step,
+      ", `ahactl rollout list` shows all"));
+}
+
 int List(const RolloutFlags& flags, Output output) {
   const absl::StatusOr<RunDirectory> run = flags.target.Run();
   if (!run.ok()) return Report(run.status());
   Json list = Json::array();
   Table table({"STEP", "VERSION", "GROUPS", "COMPLETIONS", "REWARD", "STD",
                "LENGTH", "CUT_OFF", "NO_SIGNAL"});
-  for (const RolloutRef& ref : ListRollouts(run->File("rollouts"))) {
+  const std::vector<RolloutRef> refs = ListRollouts(run->File("rollouts"));
+  for (const RolloutRef& ref : refs) {
     if (!flags.stage.empty() && ref.stage != flags.stage) continue;
     const absl::StatusOr<RolloutFile> file = ReadRollouts(ref.path);
     if (!file.ok()) {
@@ -63,21 +101,10 @@ int List(const RolloutFlags& flags, Output output) {
     step.step = ref.step;
     list.push_back(ToJson(step));
     if (!ref.stage.empty()) list.back()["stage"] = ref.stage;
-    table.Row({ref.stage.empty() ? absl::StrCat(ref.step)
-                                 : absl::StrCat(ref.stage, "/", ref.step),
-               absl::StrCat(step.policy_version), absl::StrCat(step.groups),
-               absl::StrCat(step.trajectories),
-               absl::StrFormat("%.3f", step.reward_mean),
-               absl::StrFormat("%.3f", step.reward_std),
-               absl::StrFormat("%.1f", step.mean_length),
-               FormatPercent(step.clipped_ratio),
-               FormatPercent(step.degenerate_ratio)});
+    table.Row(Cells(ref, step));
   }
-  if (output == Output::kTable) {
-    std::fputs(table.Text().c_str(), stdout);
-  } else {
-    PrintJson(list, output);
-  }
+  if (list.empty()) return Report(NoRollouts(*run, flags, refs));
+  Print(list, table.Text(), output);
   return kExitDone;
 }
 
@@ -85,21 +112,24 @@ int List(const RolloutFlags& flags, Output output) {
 absl::StatusOr<RolloutFile> ReadStep(const RunDirectory& run,
                                      const RolloutFlags& flags) {
   const std::vector<RolloutRef> refs = ListRollouts(run.File("rollouts"));
-  if (refs.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("no rollouts in ", run.File("rollouts/")));
-  }
   for (auto ref = refs.rbegin(); ref != refs.rend(); ++ref) {
     if (flags.step && ref->step != *flags.step) continue;
     if (!flags.stage.empty() && ref->stage != flags.stage) continue;
     return ReadRollouts(ref->path);
   }
-  return absl::NotFoundError(absl::StrCat(
-      "no rollouts of ",
-      flags.step ? absl::StrCat("step ", *flags.step) : "any step",
-      flags.stage.empty() ? "" : absl::StrCat(" of stage ", flags.stage),
-      "; the last are of step ", refs.back().step,
-      ", `ahactl rollout list` shows all"));
+  return NoRollouts(run, flags, refs);
+}
+
+absl::Status NoGroup(const RolloutFlags& flags, const RolloutFile& file,
+                     int64_t slot) {
+  int64_t last = -1;
+  for (const Rollout& rollout : file.rollouts) {
+    last = std::max(last, rollout.slot);
+  }
+  return absl::NotFoundError(
+      absl::StrCat("no trajectory of slot ", slot,
+                   flags.sample ? absl::StrCat(", sample ", *flags.sample) : "",
+                   " in ", file.path, "; its slots go up to ", last));
 }
 
 int Show(const RolloutFlags& flags, Output output) {
@@ -108,34 +138,20 @@ int Show(const RolloutFlags& flags, Output output) {
   const absl::StatusOr<RolloutFile> file = ReadStep(*run, flags);
   if (!file.ok()) return Report(file.status());
   WarnBroken(*file);
+  const int64_t slot = flags.slot.value_or(MostInstructiveSlot(*file));
   std::vector<Rollout> group;
   Json raw = Json::array();
-  int64_t last_slot = -1;
   for (size_t i = 0; i < file->rollouts.size(); ++i) {
     const Rollout& rollout = file->rollouts[i];
-    last_slot = std::max(last_slot, rollout.slot);
-    if (rollout.slot != flags.slot) continue;
+    if (rollout.slot != slot) continue;
     if (flags.sample && rollout.sample != *flags.sample) continue;
     group.push_back(rollout);
     raw.push_back(file->lines[i]);
   }
-  if (group.empty()) {
-    return Report(absl::NotFoundError(absl::StrCat(
-        "no trajectory of slot ", flags.slot,
-        flags.sample ? absl::StrCat(", sample ", *flags.sample) : "", " in ",
-        file->path, "; its slots go up to ", last_slot)));
-  }
-  if (output != Output::kTable) {
-    PrintJson(raw, output);
-    return kExitDone;
-  }
-  std::stable_sort(
-      group.begin(), group.end(),
-      [](const Rollout& a, const Rollout& b) { return a.sample < b.sample; });
-  for (const std::string& line :
-       RenderGroup(group, TerminalStyle(STDOUT_FILENO))) {
-    std::printf("%s\n", line.c_str());
-  }
+  if (group.empty()) return Report(NoGroup(flags, *file, slot));
+  const std::vector<std::string> lines =
+      RenderGroup(std::move(group), TerminalStyle(STDOUT_FILENO));
+  Print(raw, absl::StrCat(absl::StrJoin(lines, "\n"), "\n"), output);
   return kExitDone;
 }
 
@@ -147,31 +163,52 @@ void AddRolloutCommands(CLI::App& app, Context& context) {
   rollout->footer(
       "Examples:\n"
       "  ahactl rollout list quickstart\n"
-      "  ahactl rollout show quickstart --step 40 --slot 3\n"
-      "  ahactl rollout show --dir runs/seed7 -o json");
+      "  ahactl rollout show quickstart --step 0");
   rollout->require_subcommand(1);
-  const auto add = [&](const char* name, const char* help,
+  const auto add = [&](const char* name, const char* help, const char* footer,
                        int (*act)(const RolloutFlags&, Output)) {
     const auto flags = std::make_shared<RolloutFlags>();
     CLI::App* command = rollout->add_subcommand(name, help);
-    AddTargetOptions(*command, flags->target, NameArgument::kJob);
+    command->footer(footer);
+    AddTargetOptions(*command, flags->target, Selects::kNamedJob);
     AddOutputOption(*command, context);
     command->callback([flags, act, &context] {
       context.action = [flags, act, &context] {
         return act(*flags, context.Format());
       };
     });
-    command->add_option("--stage", flags->stage,
-                        "Stage, if the job has several of type grpo");
+    command
+        ->add_option("--stage", flags->stage,
+                     "Stage, if the job has several of type grpo")
+        ->type_name("NAME");
     return std::make_pair(command, flags);
   };
-  add("list", "A row a step: rewards, lengths", List);
-  auto [show, flags] =
-      add("show", "A group: prompt, completions side by side, rewards", Show);
-  show->add_option("--step", flags->step, "Step; the last if left out");
-  show->add_option("--slot", flags->slot, "Position of the group in the step")
-      ->capture_default_str();
-  show->add_option("--sample", flags->sample, "Only this completion");
+  add("list", "A row a step: rewards, lengths",
+      "CUT_OFF: completions that reached max_completion_length.  NO_SIGNAL:\n"
+      "groups whose rewards are all equal, which teach nothing.\n\n"
+      "Examples:\n"
+      "  ahactl rollout list quickstart\n"
+      "  ahactl rollout list quickstart -o json | jq '.[-1].reward'",
+      List);
+  auto [show, flags] = add(
+      "show", "A group: prompt, completions side by side, rewards",
+      "Equal completions are shown once, the best rewarded first.\n\n"
+      "Examples:\n"
+      "  ahactl rollout show quickstart --step 0    how it answered at first\n"
+      "  ahactl rollout show quickstart             and in the end\n"
+      "  ahactl rollout show quickstart --step 40 --slot 3 -o json",
+      Show);
+  const auto number = [](CLI::App* command, const char* name,
+                         std::optional<int64_t>& value, const char* help) {
+    command->add_option(name, value, help)
+        ->type_name("N")
+        ->check(WholeNumber());
+  };
+  number(show, "--step", flags->step, "Step; the last if left out");
+  number(show, "--slot", flags->slot,
+         "Position of the group in the step; if left out, the one whose "
+         "rewards differ most");
+  number(show, "--sample", flags->sample, "Only this completion");
 }
 
 }  // namespace aha::cli

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 #include <system_error>
 #include <tuple>
@@ -13,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "cli/run_directory.h"
 
@@ -41,9 +44,58 @@ std::vector<std::pair<std::string, double>> ParseRewards(const Json& json) {
   return parts;
 }
 
+// Samples of a group that came out alike.
+struct Variant {
+  Rollout rollout;  // The first.
+  std::vector<int64_t> samples;
+};
+
+// Best rewarded first, then by sample.
+std::vector<Variant> VariantsOf(std::vector<Rollout> group) {
+  std::stable_sort(
+      group.begin(), group.end(), [](const Rollout& a, const Rollout& b) {
+        return std::tie(b.reward, a.sample) < std::tie(a.reward, b.sample);
+      });
+  std::vector<Variant> variants;
+  for (Rollout& rollout : group) {
+    const auto same = std::find_if(
+        variants.begin(), variants.end(), [&rollout](const Variant& variant) {
+          const Rollout& other = variant.rollout;
+          return std::tie(other.completion, other.reward, other.rewards,
+                          other.advantage, other.finish_reason) ==
+                 std::tie(rollout.completion, rollout.reward, rollout.rewards,
+                          rollout.advantage, rollout.finish_reason);
+        });
+    if (same != variants.end()) {
+      same->samples.push_back(rollout.sample);
+    } else {
+      variants.push_back({rollout, {rollout.sample}});
+    }
+  }
+  return variants;
+}
+
+// "sample 3" or "6 samples: 0-4, 9".
+std::string SampleText(const std::vector<int64_t>& samples) {
+  if (samples.size() == 1) return absl::StrCat("sample ", samples.front());
+  std::vector<std::string> ranges;
+  for (size_t i = 0; i < samples.size();) {
+    size_t end = i + 1;
+    while (end < samples.size() && samples[end] == samples[end - 1] + 1) ++end;
+    ranges.push_back(end - i == 1
+                         ? absl::StrCat(samples[i])
+                         : absl::StrCat(samples[i], end - i == 2 ? ", " : "-",
+                                        samples[end - 1]));
+    i = end;
+  }
+  return absl::StrCat(samples.size(),
+                      " samples: ", absl::StrJoin(ranges, ", "));
+}
+
 // A column's lines: what is known about the completion, then its text.
-std::vector<std::string> Column(const Rollout& rollout, int width,
+std::vector<std::string> Column(const Variant& variant, int width,
                                 const Style& style) {
+  const Rollout& rollout = variant.rollout;
   std::vector<std::string> parts;
   for (const auto& [name, value] : rollout.rewards) {
     parts.push_back(absl::StrFormat("%s %g", OneLine(name), value));
@@ -52,8 +104,8 @@ std::vector<std::string> Column(const Rollout& rollout, int width,
     parts.push_back(absl::StrFormat("advantage %+.3f", *rollout.advantage));
   }
   const std::string head = absl::StrFormat(
-      "sample %d   reward %.3f\n%s\n%d tokens, ended by %s", rollout.sample,
-      rollout.reward, absl::StrJoin(parts, ", "), rollout.tokens,
+      "reward %.3f   %s\n%s\n%d tokens, ended by %s", rollout.reward,
+      SampleText(variant.samples), absl::StrJoin(parts, ", "), rollout.tokens,
       OneLine(rollout.finish_reason));
   std::vector<std::string> lines = Wrap(head, width);
   std::string rule;
@@ -141,7 +193,7 @@ std::vector<RolloutRef> ListRollouts(const std::string& directory) {
 }
 
 absl::StatusOr<RolloutFile> ReadRollouts(const std::string& path) {
-  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  AHA_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path));
   RolloutFile file;
   file.path = path;
   file.lines = ParseJsonLines(text, &file.broken);
@@ -181,14 +233,41 @@ StepSummary Summarize(const RolloutFile& file) {
   return summary;
 }
 
-std::vector<std::string> RenderGroup(const std::vector<Rollout>& group,
+int64_t MostInstructiveSlot(const RolloutFile& file) {
+  std::map<int64_t, std::vector<double>> rewards_of;
+  for (const Rollout& rollout : file.rollouts) {
+    rewards_of[rollout.slot].push_back(rollout.reward);
+  }
+  int64_t best = rewards_of.empty() ? 0 : rewards_of.begin()->first;
+  double widest = 0;
+  for (const auto& [slot, rewards] : rewards_of) {
+    const double n = static_cast<double>(rewards.size());
+    const double mean =
+        std::accumulate(rewards.begin(), rewards.end(), 0.0) / n;
+    double variance = 0;
+    for (const double reward : rewards) {
+      variance += (reward - mean) * (reward - mean) / n;
+    }
+    if (variance > widest) {
+      widest = variance;
+      best = slot;
+    }
+  }
+  return best;
+}
+
+std::vector<std::string> RenderGroup(std::vector<Rollout> group,
                                      const Style& style) {
-  const Rollout& first = group.front();
+  const size_t completions = group.size();
+  const std::vector<Variant> variants = VariantsOf(std::move(group));
+  const Rollout& first = variants.front().rollout;
   const std::string head = absl::StrCat(
       first.stage.empty() ? "" : absl::StrCat(OneLine(first.stage), "  "),
       "step ", first.step, "  slot ", first.slot, "  policy version ",
-      first.policy_version, "  ", group.size(),
-      group.size() == 1 ? " completion" : " completions");
+      first.policy_version, "  ", completions,
+      completions == 1 ? " completion" : " completions",
+      completions == 1 ? ""
+                       : absl::StrCat(", ", variants.size(), " different"));
   std::vector<std::string> lines = Wrap(head, style.width);
   lines.emplace_back();
   for (const std::string& line :
@@ -196,13 +275,13 @@ std::vector<std::string> RenderGroup(const std::vector<Rollout>& group,
     lines.push_back(absl::StrCat("> ", line));
   }
   const int fit = std::max(1, (style.width + kGap) / (kNarrowestColumn + kGap));
-  const int columns = std::min<int>(fit, static_cast<int>(group.size()));
+  const int columns = std::min<int>(fit, static_cast<int>(variants.size()));
   const int width = (style.width - kGap * (columns - 1)) / columns;
-  for (size_t begin = 0; begin < group.size(); begin += columns) {
-    const size_t end = std::min(group.size(), begin + columns);
+  for (size_t begin = 0; begin < variants.size(); begin += columns) {
+    const size_t end = std::min(variants.size(), begin + columns);
     std::vector<std::vector<std::string>> row;
     for (size_t i = begin; i < end; ++i) {
-      row.push_back(Column(group[i], width, style));
+      row.push_back(Column(variants[i], width, style));
     }
     lines.emplace_back();
     AddSideBySide(row, width, &lines);

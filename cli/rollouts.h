@@ -67,10 +67,15 @@ struct StepSummary {
 
 StepSummary Summarize(const RolloutFile& file);
 
-// One group: its prompt, then its completions side by side in as many columns
-// as fit, each under its reward, components, advantage and finish reason.
+// The slot whose rewards differ most, the first of several; of completions that
+// are all rewarded alike there is nothing to learn.
+int64_t MostInstructiveSlot(const RolloutFile& file);
+
+// One group: its prompt, then its different completions side by side in as
+// many columns as fit, the best rewarded first, each under its samples, reward,
+// components, advantage and finish reason.
 // REQUIRES: group is not empty.
-std::vector<std::string> RenderGroup(const std::vector<Rollout>& group,
+std::vector<std::string> RenderGroup(std::vector<Rollout> group,
                                      const Style& style);
 
 }  // namespace aha::cli

@@ -17,9 +17,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/option_checks.h"
 #include "cli/report.h"
 #include "cli/run_session.h"
 #include "coordinator/state_store.h"
@@ -36,7 +38,9 @@ constexpr char kExamples[] =
     "  ahactl run --resume --dir runs/quickstart    continue after a stop\n"
     "  ahactl run job.yaml --detach                 in the background\n\n"
     "Starts a whole cluster on this machine, supervises it, shows progress.\n"
-    "Ctrl-C stops cleanly with a checkpoint; Ctrl-C again kills at once.";
+    "Ctrl-C stops cleanly with a checkpoint; Ctrl-C again kills at once.\n"
+    "With -o json|yaml stdout gets summary.json alone, progress goes to "
+    "stderr.";
 
 struct RunFlags {
   std::string job_path;
@@ -67,10 +71,15 @@ absl::StatusOr<v1::Job> Load(const RunFlags& flags) {
           "JOB.yaml is missing (only `--resume --dir DIR` goes without)");
     }
     path = flags.dir + "/job.yaml";
+    if (!RunDirectory(flags.dir).HoldsRun()) {
+      return absl::NotFoundError(
+          absl::StrCat("nothing to resume: no run in ", flags.dir,
+                       " (it has no job.yaml); give JOB.yaml to start one"));
+    }
   }
   absl::StatusOr<v1::Job> job = LoadJob(path, overrides);
   // A wrong path is a wrong argument, not an unknown job.
-  if (absl::IsNotFound(job.status())) {
+  if (absl::IsNotFound(job.status()) && !flags.job_path.empty()) {
     return absl::InvalidArgumentError(job.status().message());
   }
   return job;
@@ -170,7 +179,7 @@ absl::Status Prepare(const RunDirectory& run, const v1::Job& job) {
   }
   AHA_RETURN_IF_ERROR(LockRun(run.path()));
   AHA_RETURN_IF_ERROR(WaitForOldProcesses(run));
-  return WriteFileAtomically(run.File("job.yaml"), JobToYaml(job));
+  return ReplaceFile(run.File("job.yaml"), JobToYaml(job));
 }
 
 int LargestLag(const v1::Job& job) {
@@ -202,7 +211,7 @@ SessionOptions MakeSession(const v1::Job& job, const RunDirectory& run,
 }
 
 // In the parent: waits until the child says that the cluster is up, or ends.
-int AwaitDetached(pid_t child, int fd, const std::string& dir) {
+int AwaitDetached(pid_t child, int fd, const std::string& dir, Output output) {
   char said = 0;
   ssize_t got;
   do {
@@ -210,10 +219,12 @@ int AwaitDetached(pid_t child, int fd, const std::string& dir) {
   } while (got < 0 && errno == EINTR);
   if (got == 1) {
     const std::string quoted = ShellQuote(dir);
-    std::printf("job runs in the background (supervisor pid %d)\n", child);
-    std::printf("  ahactl job watch --dir %s\n", quoted.c_str());
-    std::printf("  ahactl job wait --dir %s\n", quoted.c_str());
-    std::printf("  ahactl job stop --dir %s\n", quoted.c_str());
+    std::string text = absl::StrCat(
+        "job runs in the background (supervisor pid ", child, ")\n");
+    for (const char* verb : {"watch", "wait", "stop"}) {
+      absl::StrAppend(&text, "  ahactl job ", verb, " --dir ", quoted, "\n");
+    }
+    Print({{"run_directory", dir}, {"supervisor_pid", child}}, text, output);
     return kExitDone;
   }
   int status = 0;
@@ -238,7 +249,7 @@ int RunDetached(SessionOptions session) {
   if (child < 0) return Report(absl::ErrnoToStatus(errno, "fork"));
   if (child > 0) {
     ::close(ready[1]);
-    return AwaitDetached(child, ready[0], dir);
+    return AwaitDetached(child, ready[0], dir, session.output);
   }
   ::close(ready[0]);
   ::setsid();
@@ -259,7 +270,7 @@ int RunDetached(SessionOptions session) {
   ::_exit(code);
 }
 
-int Run(const RunFlags& flags) {
+int Run(const RunFlags& flags, Output output) {
   const absl::StatusOr<v1::Job> job = Load(flags);
   if (!job.ok()) return Report(job.status());
   const RunDirectory run(flags.dir.empty() ? "runs/" + job->name() : flags.dir);
@@ -268,7 +279,7 @@ int Run(const RunFlags& flags) {
   if (*start == Start::kAlreadyDone) {
     std::fprintf(stderr, "ahactl: job \"%s\" has already succeeded\n",
                  job->name().c_str());
-    PrintReport(run, 0, flags.quiet);
+    PrintReport(run, 0, flags.quiet, output);
     return kExitDone;
   }
   if (const absl::Status inputs = CheckInputs(*job); !inputs.ok()) {
@@ -278,6 +289,7 @@ int Run(const RunFlags& flags) {
   if (!prepared.ok()) return Report(prepared);
   SessionOptions session = MakeSession(*job, run, *start == Start::kResume);
   session.quiet = flags.quiet;
+  session.output = output;
   if (flags.detach) return RunDetached(std::move(session));
   return RunSession(std::move(session));
 }
@@ -289,27 +301,31 @@ void AddRunCommand(CLI::App& app, Context& context) {
   CLI::App* run = app.add_subcommand("run", "Run a job on this machine");
   run->footer(kExamples);
   run->add_option("JOB", flags->job_path, "Job file (YAML)")->type_name("FILE");
-  run->add_option("--actors", flags->actors, "Rollout actors")->type_name("N");
-  run->add_option("--learners", flags->learners, "Learner ranks")
-      ->type_name("N");
-  run->add_option("--reward-replicas", flags->reward_replicas,
-                  "Reward service replicas")
-      ->type_name("N");
-  run->add_option("--threads", flags->threads,
-                  "Compute threads a process; 0: chosen from the cores")
-      ->type_name("N");
+  const auto number = [run](const char* name, std::optional<int>& value,
+                            int min, const char* help) {
+    run->add_option(name, value, help)
+        ->type_name("N")
+        ->check(WholeNumber(min, 1024));
+  };
+  number("--actors", flags->actors, 1, "Rollout actors");
+  number("--learners", flags->learners, 1, "Learner ranks");
+  number("--reward-replicas", flags->reward_replicas, 1,
+         "Reward service replicas");
+  number("--threads", flags->threads, 0,
+         "Compute threads a process; 0: chosen from the cores");
   run->add_option("--dir", flags->dir, "Run directory [runs/<job name>]")
       ->type_name("DIR");
-  run->add_option("--set", flags->set, "Override a key: stages[0].sft.steps=50")
-      ->type_name("KEY=VALUE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  AddSetOption(*run, flags->set);
   run->add_flag("--resume", flags->resume, "Continue from the last checkpoint");
   run->add_flag("--detach", flags->detach,
                 "Return when the cluster is up; it goes on in the background");
   run->add_flag("--quiet", flags->quiet, "Print only errors and the checksum");
-  run->callback(
-      [flags, &context] { context.action = [flags] { return Run(*flags); }; });
+  AddOutputOption(*run, context);
+  run->callback([flags, &context] {
+    context.action = [flags, &context] {
+      return Run(*flags, context.Format());
+    };
+  });
 }
 
 }  // namespace aha::cli

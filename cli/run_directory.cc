@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "base/file_io.h"
 #include "base/status.h"
 
 namespace aha::cli {
@@ -121,7 +122,8 @@ bool RunDirectory::HoldsRun() const {
 }
 
 std::string RunDirectory::JobName() const {
-  const absl::StatusOr<std::string> yaml = ReadFile(File("job.yaml"), 1 << 24);
+  const absl::StatusOr<std::string> yaml =
+      ReadWholeFile(File("job.yaml"), 1 << 24);
   return yaml.ok() ? TopLevelName(*yaml) : "";
 }
 
@@ -202,7 +204,8 @@ std::vector<Json> ParseJsonLines(absl::string_view text, int* broken) {
 
 absl::StatusOr<std::vector<StepMetrics>> RunDirectory::ReadMetrics(
     int* broken) const {
-  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(File("metrics.jsonl")));
+  AHA_ASSIGN_OR_RETURN(const std::string text,
+                       ReadWholeFile(File("metrics.jsonl")));
   std::vector<StepMetrics> rows;
   for (const Json& json : ParseJsonLines(text, broken)) {
     StepMetrics& row = rows.emplace_back();
@@ -233,7 +236,8 @@ StageCurves RunDirectory::ReadCurves() const {
 }
 
 absl::StatusOr<std::vector<Json>> RunDirectory::ReadEvents() const {
-  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(File("events.jsonl")));
+  AHA_ASSIGN_OR_RETURN(const std::string text,
+                       ReadWholeFile(File("events.jsonl")));
   return ParseJsonLines(text, nullptr);
 }
 
@@ -306,7 +310,7 @@ bool ProcessIsAlive(pid_t pid) {
   if (::kill(pid, 0) != 0 && errno != EPERM) return false;
   // A zombie holds no resource any more; only its parent can remove it.
   const absl::StatusOr<std::string> stat =
-      ReadFile(absl::StrCat("/proc/", pid, "/stat"));
+      ReadWholeFile(absl::StrCat("/proc/", pid, "/stat"));
   if (!stat.ok()) return false;
   const size_t name_end = stat->rfind(')');
   return name_end == std::string::npos || name_end + 2 >= stat->size() ||

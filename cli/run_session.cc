@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "cli/admin_client.h"
 #include "cli/control_socket.h"
@@ -80,7 +81,7 @@ absl::Status PatchPeakMemory(const RunDirectory& run, uint64_t bytes) {
   AHA_ASSIGN_OR_RETURN(Json summary, ReadJsonFile(path));
   if (!summary.is_object()) return absl::DataLossError(path);
   summary["peak_rss_bytes"] = bytes;
-  return WriteFileAtomically(path, ToJsonText(summary));
+  return ReplaceFile(path, ToJsonText(summary));
 }
 
 class Session {
@@ -89,7 +90,8 @@ class Session {
       : options_(std::move(options)),
         run_(options_.supervisor.run_dir),
         clock_(MonotonicClock()),
-        screen_(STDOUT_FILENO),
+        screen_(options_.output == Output::kTable ? STDOUT_FILENO
+                                                  : STDERR_FILENO),
         supervisor_(options_.supervisor, clock_,
                     [this](absl::string_view event, absl::string_view process,
                            const std::string& text) {
@@ -301,7 +303,7 @@ int Session::Finish() {
     }
   }
   if (state == JobState::kSucceeded) {
-    PrintReport(run_, supervisor_.restarts(), options_.quiet);
+    PrintReport(run_, supervisor_.restarts(), options_.quiet, options_.output);
     return kExitDone;
   }
   if (supervisor_.failure() && interrupts_ == 0) {
@@ -309,6 +311,9 @@ int Session::Finish() {
          RenderFailure(*supervisor_.failure(), options_.resume_command)) {
       std::fprintf(stderr, "ahactl: %s\n", line.c_str());
     }
+  }
+  if (summarised && options_.output != Output::kTable) {
+    PrintReport(run_, supervisor_.restarts(), true, options_.output);
   }
   if (state == JobState::kFailed) {
     std::fprintf(
@@ -322,9 +327,11 @@ int Session::Finish() {
   if (!options_.quiet) {
     const std::string why =
         problem.empty() ? "" : absl::StrCat(" (", OneLine(problem), ")");
-    std::printf("job %s %s%s; go on with: %s\n", options_.job_name.c_str(),
-                state == JobState::kStopped ? "stopped" : "ended early",
-                why.c_str(), options_.resume_command.c_str());
+    std::fprintf(options_.output == Output::kTable ? stdout : stderr,
+                 "job %s %s%s; go on with: %s
+", options_.job_name.c_str(),
+                 state == JobState::kStopped ? "stopped" : "ended early",
+                 why.c_str(), options_.resume_command.c_str());
   }
   if (interrupts_ > 0 || state == JobState::kStopped) return kExitInterrupted;
   return kExitError;
@@ -340,7 +347,14 @@ std::string ExamplePrompt(const std::string& path) {
 
 }  // namespace
 
-void PrintReport(const RunDirectory& run, int restarts, bool quiet) {
+void PrintReport(const RunDirectory& run, int restarts, bool quiet,
+                 Output output) {
+  if (output != Output::kTable) {
+    const absl::StatusOr<Json> summary = ReadJsonFile(run.File("summary.json"));
+    if (summary.ok()) Print(*summary, "", output);
+    if (!summary.ok()) Report(summary.status());
+    return;
+  }
   ReportInput input;
   absl::StatusOr<RunSummary> summary = run.ReadSummary();
   if (!summary.ok()) {
@@ -354,6 +368,7 @@ void PrintReport(const RunDirectory& run, int restarts, bool quiet) {
   if (!checkpoints.empty()) input.last_checkpoint = checkpoints.back();
   const std::vector<RolloutRef> rollouts = ListRollouts(run.File("rollouts"));
   if (!rollouts.empty()) {
+    input.rollout_stage = rollouts.back().stage;
     input.last_rollout_step = rollouts.back().step;
     input.example_prompt = ExamplePrompt(rollouts.back().path);
   }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <string>
 
+#include "cli/output.h"
 #include "cli/supervisor.h"
 
 namespace aha::cli {
@@ -19,6 +20,8 @@ struct SessionOptions {
   std::string job_name;
   std::string resume_command;
   bool quiet = false;
+  // Not a table: stdout gets the summary alone, progress goes to stderr.
+  Output output = Output::kTable;
   // Told once when the cluster serves; for --detach.
   std::function<void()> on_up;
   // How long a clean stop may take until everybody gets SIGTERM.
@@ -28,8 +31,9 @@ struct SessionOptions {
 // Runs to the end and returns the exit code of DESIGN.md section 10.
 int RunSession(SessionOptions options);
 
-// The report of a run that is over, as `ahactl run` prints it, and the line
-// "checksum <hex>" if stdout is no terminal.
-void PrintReport(const RunDirectory& run, int restarts, bool quiet);
+// What `ahactl run` prints of a run that is over: its report, and the line
+// "checksum <hex>" if stdout is no terminal; or summary.json.
+void PrintReport(const RunDirectory& run, int restarts, bool quiet,
+                 Output output);
 
 }  // namespace aha::cli

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "cli/child_process.h"
 
@@ -40,7 +41,7 @@ const char* ProgramName(ProcessRole role) {
 // Largest resident size so far, from /proc; 0 if it is gone.
 uint64_t PeakResidentBytes(pid_t pid) {
   const absl::StatusOr<std::string> status =
-      ReadFile(absl::StrCat("/proc/", pid, "/status"));
+      ReadWholeFile(absl::StrCat("/proc/", pid, "/status"));
   if (!status.ok()) return 0;
   for (absl::string_view line : absl::StrSplit(*status, '\n')) {
     if (!absl::ConsumePrefix(&line, "VmHWM:")) continue;
@@ -384,8 +385,7 @@ void Supervisor::WriteProcesses() {
         {{"name", entry.name}, {"role", entry.role}, {"pid", entry.pid}});
   }
   // A full disk must not end the run; the next change writes it again.
-  if (WriteFileAtomically(options_.run_dir + "/processes.json",
-                          ToJsonText(json))
+  if (ReplaceFile(options_.run_dir + "/processes.json", ToJsonText(json))
           .ok()) {
     written_ = std::move(entries);
   }

@@ -1,5 +1,8 @@
 // ahactl version, doctor, completion.
+#include <gnu/libc-version.h>
 #include <google/protobuf/stubs/common.h>
+#include <grpcpp/grpcpp.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -8,28 +11,37 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/doctor.h"
 #include "cli/exit_code.h"
 #include "cli/screen.h"
+#include "dnnl.h"
 
 namespace aha::cli {
 namespace {
 
-Json Versions() {
-  return {{"aha", Version()},
+// What runs, which need not be what was compiled against.
+Json Libraries() {
+  const dnnl_version_t* onednn = dnnl_version();
+  return {{"onednn",
+           absl::StrCat(onednn->major, ".", onednn->minor, ".", onednn->patch)},
+          {"grpc", grpc::Version()},
           {"protobuf",
            google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION)},
-          {"compiler", __VERSION__}};
+          {"sqlite", sqlite3_libversion()}};
+}
+
+Json Versions() {
+  Json versions = {{"aha", Version()}, {"compiler", __VERSION__}};
+  versions.update(Libraries());
+  versions["glibc"] = ::gnu_get_libc_version();
+  return versions;
 }
 
 int PrintVersion(Output output) {
-  if (output != Output::kTable) {
-    PrintJson(Versions(), output);
-    return kExitDone;
-  }
-  std::printf("ahactl %s\n", Version());
+  Print(Versions(), absl::StrCat("ahactl ", Version(), "\n"), output);
   return kExitDone;
 }
 
@@ -59,7 +71,7 @@ int Doctor(const DoctorOptions& options, Output output) {
                       {"found", finding.found},
                       {"advice", finding.advice}});
     }
-    PrintJson(list, output);
+    Print(list, "", output);
     return code;
   }
   const bool color = TerminalStyle(STDOUT_FILENO).color;
@@ -78,6 +90,9 @@ int Doctor(const DoctorOptions& options, Output output) {
 
 void AddToolCommands(CLI::App& app, Context& context) {
   CLI::App* version = app.add_subcommand("version", "Version of this program");
+  version->footer(
+      "Examples:\n"
+      "  ahactl version -o json    with the versions of the libraries");
   AddOutputOption(*version, context);
   version->callback([&context] {
     context.action = [&context] { return PrintVersion(context.Format()); };
@@ -86,6 +101,12 @@ void AddToolCommands(CLI::App& app, Context& context) {
   const auto options = std::make_shared<DoctorOptions>();
   CLI::App* doctor = app.add_subcommand(
       "doctor", "Is this machine fit?  Exit 1 if something must be done");
+  doctor->footer(
+      "A line a check: ok, warn (jobs run, read the advice) or fail.\n\n"
+      "Examples:\n"
+      "  ahactl doctor\n"
+      "  ahactl doctor --dir /data/runs -o json | jq '.[] | "
+      "select(.verdict != \"ok\")'");
   doctor->add_option("--dir", options->directory, "Where runs will be written")
       ->type_name("DIR")
       ->capture_default_str();
@@ -93,6 +114,13 @@ void AddToolCommands(CLI::App& app, Context& context) {
   doctor->callback([options, &context] {
     context.action = [options, &context] {
       options->bin_dir = ProgramDirectory();
+      std::vector<std::string> libraries;
+      const Json versions = Libraries();
+      for (const auto& [name, version] : versions.items()) {
+        libraries.push_back(
+            absl::StrCat(name, " ", version.get<std::string>()));
+      }
+      options->libraries = absl::StrJoin(libraries, ", ");
       return Doctor(*options, context.Format());
     };
   });
@@ -102,17 +130,20 @@ void AddToolCommands(CLI::App& app, Context& context) {
       app.add_subcommand("completion", "Shell completion script");
   completion->footer(
       "Examples:\n"
-      "  source <(ahactl completion bash)\n"
-      "  ahactl completion fish | source");
+      "  source <(ahactl completion bash)       # in ~/.bashrc\n"
+      "  source <(ahactl completion zsh)        # in ~/.zshrc\n"
+      "  ahactl completion fish | source        # in config.fish");
   completion->add_option("SHELL", *shell, "bash, zsh or fish")
       ->type_name("SHELL")
       ->required();
+  AddOutputOption(*completion, context);
   completion->callback([shell, &app, &context] {
-    context.action = [shell, &app] {
+    context.action = [shell, &app, &context] {
       const absl::StatusOr<std::string> script =
           CompletionScript(DescribeCommands(app), *shell);
       if (!script.ok()) return Report(script.status());
-      std::fputs(script->c_str(), stdout);
+      Print({{"shell", *shell}, {"script", *script}}, *script,
+            context.Format());
       return kExitDone;
     };
   });

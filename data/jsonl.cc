@@ -1,12 +1,7 @@
 #include "data/jsonl.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <cstring>
-#include <fstream>
+#include <algorithm>
 #include <functional>
-#include <iterator>
 #include <unordered_set>
 #include <utility>
 
@@ -14,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
 
@@ -22,33 +18,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
+constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
 constexpr size_t kMaxLineBytes = size_t{1} << 20;
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  struct stat info;
-  if (::stat(path.c_str(), &info) != 0) {
-    const std::string text = absl::StrCat(path, ": ", std::strerror(errno));
-    return errno == ENOENT || errno == ENOTDIR
-               ? absl::NotFoundError(text)
-               : absl::FailedPreconditionError(text);
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": must be a regular file"));
-  }
-  if (info.st_size > kMaxFileBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": must have at most ", kMaxFileBytes,
-                     " bytes, has ", info.st_size));
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.good() && !file.eof()) {
-    return absl::UnavailableError(absl::StrCat(path, ": cannot be read"));
-  }
-  return text;
-}
 
 // The only place that sees the JSON library's exceptions.
 absl::StatusOr<Json> ParseLine(absl::string_view line) {
@@ -175,12 +146,14 @@ absl::StatusOr<std::vector<Document>> ParseDocuments(absl::string_view name,
 }
 
 absl::StatusOr<std::vector<PromptRecord>> LoadPrompts(const std::string& path) {
-  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  AHA_ASSIGN_OR_RETURN(const std::string text,
+                       ReadWholeFile(path, kMaxFileBytes));
   return ParsePrompts(path, text);
 }
 
 absl::StatusOr<std::vector<Document>> LoadDocuments(const std::string& path) {
-  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  AHA_ASSIGN_OR_RETURN(const std::string text,
+                       ReadWholeFile(path, kMaxFileBytes));
   return ParseDocuments(path, text);
 }
 

@@ -1,13 +1,7 @@
 #include "job/job.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
-
 #include "absl/strings/str_cat.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "job/overrides.h"
 #include "job/problems.h"
@@ -20,28 +14,13 @@
 namespace aha {
 namespace {
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  struct stat info;
-  if (::stat(path.c_str(), &info) != 0) {
-    const std::string text = absl::StrCat(path, ": ", std::strerror(errno));
-    return errno == ENOENT || errno == ENOTDIR
-               ? absl::NotFoundError(text)
-               : absl::InvalidArgumentError(text);
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": must be a file"));
-  }
-  constexpr int64_t kMaxBytes = 1 << 20;  // YAML's own limit is below.
-  if (info.st_size > kMaxBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": is no job file, has ", info.st_size, " bytes"));
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read"));
-  }
-  return text;
+constexpr uint64_t kMaxBytes = 1 << 20;  // YAML's own limit is below.
+
+absl::StatusOr<std::string> ReadJobFile(const std::string& path) {
+  absl::StatusOr<std::string> text = ReadWholeFile(path, kMaxBytes);
+  if (text.ok() || absl::IsNotFound(text.status())) return text;
+  return absl::InvalidArgumentError(
+      absl::StrCat(text.status().message(), "; a job file must be given"));
 }
 
 absl::Status Complete(v1::Job* job, Problems* problems) {
@@ -71,7 +50,7 @@ absl::StatusOr<v1::Job> ParseJob(absl::string_view text, absl::string_view name,
 
 absl::StatusOr<v1::Job> LoadJob(const std::string& path,
                                 absl::Span<const std::string> overrides) {
-  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  AHA_ASSIGN_OR_RETURN(const std::string text, ReadJobFile(path));
   return ParseJob(text, path, overrides);
 }
 

@@ -1,10 +1,10 @@
 #include "job/model_setup.h"
 
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "base/file_io.h"
 #include "base/status.h"
 
 namespace aha {
@@ -14,24 +14,6 @@ constexpr uint64_t kMaxTokenizerFile = 256 << 20;
 constexpr const char* kTokenizerFiles[] = {
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "chat_template.jinja", "generation_config.json"};
-
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  std::error_code error;
-  const uint64_t size = std::filesystem::file_size(path, error);
-  if (error) {
-    return absl::UnavailableError(absl::StrCat(path, ": ", error.message()));
-  }
-  if (size > kMaxTokenizerFile) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, " must have at most ", kMaxTokenizerFile, " bytes, has ", size));
-  }
-  std::string text(size, '\0');
-  std::ifstream file(path, std::ios::binary);
-  if (!file.read(text.data(), static_cast<std::streamsize>(size))) {
-    return absl::UnavailableError(absl::StrCat(path, " cannot be read"));
-  }
-  return text;
-}
 
 // No start can do without the directory, nor be repeated into finding it:
 // whatever is wrong with it makes the job's section invalid.
@@ -74,14 +56,16 @@ absl::Status FromDirectory(const std::string& directory, ModelSetup* setup) {
     return absl::NotFoundError(absl::StrCat(
         "must be a model directory (config.json, tokenizer.json, "
         "model.safetensors), is ",
-        std::filesystem::exists(directory, error) ? "none" : "not there"));
+        std::filesystem::exists(directory, error) ? "none" : "not there", ": ",
+        std::filesystem::absolute(directory, error).string()));
   }
   AHA_ASSIGN_OR_RETURN(setup->config, ModelConfig::Load(directory));
   AHA_ASSIGN_OR_RETURN(setup->tokenizer, Tokenizer::Load(directory));
   for (const char* name : kTokenizerFiles) {
     const std::string path = absl::StrCat(directory, "/", name);
     if (!std::filesystem::exists(path)) continue;
-    AHA_ASSIGN_OR_RETURN(std::string content, ReadText(path));
+    AHA_ASSIGN_OR_RETURN(std::string content,
+                         ReadWholeFile(path, kMaxTokenizerFile));
     setup->tokenizer_files.emplace_back(name, std::move(content));
   }
   return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "base/file_io.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cli/fake_services.h"
@@ -79,8 +80,8 @@ class AhactlTest : public ::testing::Test {
     std::erase(running_, pid);
     Outcome outcome;
     outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    outcome.out = *ReadFile(services_.dir().path() + "/out.txt");
-    outcome.err = *ReadFile(services_.dir().path() + "/err.txt");
+    outcome.out = *ReadWholeFile(services_.dir().path() + "/out.txt");
+    outcome.err = *ReadWholeFile(services_.dir().path() + "/err.txt");
     return outcome;
   }
   Outcome Ahactl(std::vector<std::string> arguments) {
@@ -148,7 +149,7 @@ TEST_F(AhactlTest, AKilledActorIsRestartedAndTheEventIsKept) {
   const Outcome outcome = Finish(run);
   EXPECT_EQ(outcome.code, 0);
   EXPECT_THAT(outcome.out, HasSubstr("actor-0 died: signal 9 (Killed)"));
-  EXPECT_THAT(*ReadFile(services_.run_dir() + "/events.jsonl"),
+  EXPECT_THAT(*ReadWholeFile(services_.run_dir() + "/events.jsonl"),
               HasSubstr("\"event\":\"process restarted\""));
 }
 
@@ -163,8 +164,9 @@ TEST_F(AhactlTest, ASecondInterruptKillsAtOnce) {
   const std::vector<pid_t> pids = ClusterPids();
   ::kill(run, SIGINT);
   ASSERT_TRUE(FakeServices::Eventually([this] {
-    return absl::StrContains(*ReadFile(services_.dir().path() + "/out.txt"),
-                             "press Ctrl-C again");
+    return absl::StrContains(
+        *ReadWholeFile(services_.dir().path() + "/out.txt"),
+        "press Ctrl-C again");
   }));
   ::kill(run, SIGINT);
   const Outcome outcome = Finish(run);

@@ -10,7 +10,6 @@ namespace aha::cli {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 TEST(DoctorTest, WhatIsNotOkSaysWhatToDo) {
   const TempDir dir;
@@ -41,9 +40,41 @@ TEST(DoctorTest, LimitsDecide) {
   EXPECT_EQ(CheckMemory(1ULL << 29).verdict, Verdict::kFail);
   EXPECT_EQ(CheckDisk(1ULL << 40).verdict, Verdict::kOk);
   EXPECT_EQ(CheckDisk(1ULL << 20).verdict, Verdict::kFail);
-  EXPECT_THAT(CheckIsa("fpu avx512f avx512_bf16").found, HasSubstr("bf16"));
-  EXPECT_THAT(CheckIsa("fpu avx2").found, HasSubstr("fp32"));
-  EXPECT_EQ(CheckIsa("fpu").verdict, Verdict::kWarn);
+}
+
+TEST(DoctorTest, TheCpuIsJudgedAsTheServicesJudgeIt) {
+  const std::string avx2 = "fpu avx2 fma";
+  const std::string avx512 = avx2 + " avx512f avx512bw avx512vl avx512dq";
+  EXPECT_THAT(CheckIsa(avx512 + " avx512_bf16", "").found,
+              HasSubstr("avx512_bf16, dtype auto means bf16"));
+  EXPECT_THAT(CheckIsa(avx512, "").found, HasSubstr("avx512, dtype auto"));
+  EXPECT_THAT(CheckIsa(avx2 + " avx512f avx512_bf16", "").found,
+              HasSubstr("avx2, dtype auto means fp32"));
+  EXPECT_EQ(CheckIsa("fpu avx2", "").verdict, Verdict::kFail);
+  EXPECT_THAT(CheckIsa(avx512, "avx2").found, HasSubstr("avx2 (AHA_CPU_ISA)"));
+  EXPECT_EQ(CheckIsa(avx2, "avx512").verdict, Verdict::kFail);
+  EXPECT_THAT(CheckIsa(avx2, "sse9").advice, HasSubstr("set one of avx2"));
+}
+
+TEST(DoctorTest, AClockThatIsWrongOrDiffersFromTheFilesIsWarnedOf) {
+  const absl::Time now = absl::FromUnixSeconds(1800000000);
+  EXPECT_EQ(CheckClock(now, absl::Seconds(1)).verdict, Verdict::kOk);
+  EXPECT_EQ(CheckClock(absl::UnixEpoch(), absl::ZeroDuration()).verdict,
+            Verdict::kWarn);
+  EXPECT_THAT(CheckClock(now, absl::Hours(2)).found,
+              HasSubstr("stamped 2h 00m ahead of"));
+  EXPECT_THAT(CheckClock(now, -absl::Minutes(2)).found,
+              HasSubstr("stamped 2m 00s behind"));
+}
+
+TEST(DoctorTest, ADirectoryThatIsStillToBeMadeIsJudgedByItsParent) {
+  const TempDir dir;
+  for (const Finding& finding :
+       Examine({.directory = dir.path() + "/not/yet"})) {
+    if (finding.name != "directory") continue;
+    EXPECT_EQ(finding.verdict, Verdict::kOk) << finding.found;
+    EXPECT_EQ(finding.found, dir.path());
+  }
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/file_io.h"
 #include "cli/json.h"
 #include "cli/run_directory.h"
 #include "tests/cli/temp_dir.h"
@@ -77,7 +78,7 @@ class FakeServices {
 
   // The pid of a member, 0 if it has not started yet.
   pid_t PidOf(const std::string& name) const {
-    const auto text = ReadFile(absl::StrCat(bin(), "/pids/", name));
+    const auto text = ReadWholeFile(absl::StrCat(bin(), "/pids/", name));
     int pid = 0;
     return text.ok() && absl::SimpleAtoi(*text, &pid) ? pid : 0;
   }

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/file_io.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cli/temp_dir.h"
@@ -36,11 +37,11 @@ TEST(JsonTest, BrokenTextIsAnErrorThatNamesTheFile) {
 TEST(JsonTest, AtomicWritesReplaceAndLeaveNoTemporary) {
   const TempDir dir;
   const std::string path = dir.Write("x", "old");
-  ASSERT_TRUE(WriteFileAtomically(path, "new").ok());
-  EXPECT_EQ(*ReadFile(path), "new");
+  ASSERT_TRUE(ReplaceFile(path, "new").ok());
+  EXPECT_EQ(*ReadWholeFile(path), "new");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}),
             1);
-  EXPECT_FALSE(WriteFileAtomically(dir.path() + "/no/x", "new").ok());
+  EXPECT_FALSE(ReplaceFile(dir.path() + "/no/x", "new").ok());
 }
 
 TEST(JsonTest, YamlQuotesWhatWouldComeBackAsSomethingElse) {

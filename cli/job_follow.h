@@ -1,0 +1,30 @@
+// The job commands that wait or follow: watch, wait, logs, events.  Each gives
+// an exit code of DESIGN.md section 10.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+
+namespace aha::cli {
+
+// Shows progress until the job ends; -o json|yaml prints the job each time it
+// changed.
+int WatchJob(const Target& target, Output output);
+
+// `timeout` in seconds; 0: none.  A job that was stopped before its end is
+// 130, as for `ahactl run`.
+int WaitForJob(const Target& target, double timeout, Output output);
+
+struct TailFlags {
+  int lines = 20;
+  bool follow = false;
+};
+
+// `processes`: all if empty.
+int PrintLogs(const Target& target, const std::vector<std::string>& processes,
+              const TailFlags& flags, Output output);
+int PrintEvents(const Target& target, const TailFlags& flags, Output output);
+
+}  // namespace aha::cli
