@@ -77,16 +77,13 @@ absl::Status WriteFileDurably(const std::string& path,
 // The same of pieces that stand in several places, one after the other.
 absl::Status WriteFileDurably(const std::string& path,
                               absl::Span<const absl::string_view> pieces);
-// At most `limit` bytes; a larger file is an error.
-absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
-                                          uint64_t limit);
-// The same, but empty if there is no such file.
-absl::StatusOr<std::string> ReadFileIfThere(const std::string& path,
-                                            uint64_t limit);
 // At most `limit` bytes; more are INVALID_ARGUMENT, as is what is no regular
 // file.
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
                                           uint64_t limit = uint64_t{1} << 30);
+// The same, but empty if there is no such file.
+absl::StatusOr<std::string> ReadFileIfThere(const std::string& path,
+                                            uint64_t limit);
 // fsync of a file or directory that somebody else wrote.
 absl::Status SyncPath(const std::string& path);
 // Of several at once, so that the file system may commit them together.

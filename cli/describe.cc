@@ -99,7 +99,8 @@ std::string LastEvents(const RunDirectory& run) {
 }  // namespace
 
 std::string JobTable(const std::vector<JobView>& jobs) {
-  Table table({"NAME", "STATE", "STAGE", "STEP", "PASS@1", "TIME", "CHECKSUM"});
+  Table table({"NAME", "STATE", "STAGE", "STEP", "PASS@1", "TIME", "CHECKSUM",
+               "DIRECTORY"});
   for (const JobView& job : jobs) {
     const StageView* stage = job.Current();
     const auto accuracy = stage ? AccuracyOf(*stage) : std::nullopt;
@@ -113,7 +114,8 @@ std::string JobTable(const std::vector<JobView>& jobs) {
     table.Row({job.name, std::string(StateName(job.state)),
                stage ? stage->name : "", step,
                accuracy ? FormatPercent(*accuracy) : "",
-               FormatSeconds(job.seconds), job.checksum.substr(0, 12)});
+               FormatSeconds(job.seconds), job.checksum.substr(0, 12),
+               job.run_directory});
   }
   return table.Text();
 }

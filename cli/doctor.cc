@@ -62,11 +62,13 @@ Finding CheckPrograms(const std::string& bin_dir) {
 // `ahactl run` makes what is missing of a path.
 std::string NearestExisting(const std::string& directory) {
   std::error_code error;
-  std::filesystem::path path = std::filesystem::absolute(directory, error);
+  std::filesystem::path path =
+      std::filesystem::absolute(directory, error).lexically_normal();
   while (!std::filesystem::exists(path, error) && path.has_relative_path()) {
     path = path.parent_path();
   }
-  return path.string();
+  // "dir/." is "dir/" when normal.
+  return (path.has_filename() ? path : path.parent_path()).string();
 }
 
 struct Probe {

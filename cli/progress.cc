@@ -95,7 +95,9 @@ std::string Outcome(const StageView& stage) {
 
 std::string EtaText(const std::optional<absl::Duration>& remaining) {
   if (!remaining) return "";
-  return absl::StrCat("ETA ", FormatSeconds(absl::ToDoubleSeconds(*remaining)));
+  // Milliseconds would promise what an estimate cannot hold.
+  return absl::StrCat(
+      "ETA ", FormatSeconds(std::max(1.0, absl::ToDoubleSeconds(*remaining))));
 }
 
 double FractionOf(const StageView& stage) {
@@ -148,9 +150,12 @@ std::string StageLine(const StageView& stage,
 std::string CurveLine(absl::string_view label, const std::string& value,
                       const std::vector<double>& values, const Style& style) {
   const int room = std::clamp(style.width - 2 - 12 - 16, 0, 48);
-  return absl::StrCat(
-      "  ", PadRight(label, 12), PadRight(value, 16),
-      Painted(Sparkline(values, room, style.glyphs), Paint::kCyan, style));
+  return absl::StrCat("  ", PadRight(label, 12), PadRight(value, 16),
+                      // One value is no curve.
+                      values.size() < 2
+                          ? ""
+                          : Painted(Sparkline(values, room, style.glyphs),
+                                    Paint::kCyan, style));
 }
 
 std::string HeadLine(const JobView& job, double seconds, const Style& style) {
@@ -324,10 +329,13 @@ std::vector<std::string> Progress::RenderLines(absl::Time now,
     lines.push_back(
         absl::StrCat("[", PadLeft(FormatSeconds(job_.seconds), 7), "] ", text));
   };
-  if (job_.state != said_state_) {
+  const auto say_state = [&] {
+    if (job_.state == said_state_) return;
     said_state_ = job_.state;
     say(absl::StrCat("job ", OneLine(job_.name), ": ", StateName(job_.state)));
-  }
+  };
+  // An end is said after the last stage's.
+  if (!IsEndState(job_.state)) say_state();
   said_done_.resize(job_.stages.size(), false);
   for (size_t i = 0; i < job_.stages.size(); ++i) {
     const StageView& stage = job_.stages[i];
@@ -337,6 +345,7 @@ std::vector<std::string> Progress::RenderLines(absl::Time now,
     say(absl::StrCat(StepLine(now, stage), "  done in ",
                      FormatSeconds(stage.seconds)));
   }
+  say_state();
   if (now - moved_at_ >= kStall && now - said_waits_at_ >= kWaitsInterval) {
     said_waits_at_ = now;
     for (const std::string& wait : job_.waits) {

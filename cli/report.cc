@@ -15,6 +15,16 @@ std::string Line(absl::string_view label, const std::string& text) {
   return absl::StrCat("  ", PadRight(label, kLabel), text);
 }
 
+// The text in its own column, on as many lines as it needs.
+void AddWrapped(absl::string_view label, const std::string& text,
+                const Style& style, std::vector<std::string>* lines) {
+  const int room = std::max(20, style.width - kLabel - 2);
+  for (const std::string& line : Wrap(text, room)) {
+    lines->push_back(Line(label, line));
+    label = "";
+  }
+}
+
 std::string Change(const std::string& before, const std::string& after,
                    const Style& style) {
   return absl::StrCat(before, style.glyphs == Glyphs::kUnicode ? " → " : " -> ",
@@ -46,7 +56,8 @@ void AddOutcome(const RunSummary& summary, const Style& style,
   }
 }
 
-void AddFigures(const ReportInput& input, std::vector<std::string>* lines) {
+void AddFigures(const ReportInput& input, const Style& style,
+                std::vector<std::string>* lines) {
   const RunSummary& summary = input.summary;
   std::vector<std::string> speed;
   if (summary.job.rollout_tokens_per_second > 0) {
@@ -65,14 +76,17 @@ void AddFigures(const ReportInput& input, std::vector<std::string>* lines) {
     speed.push_back(
         absl::StrCat("peak memory ", FormatBytes(summary.peak_rss_bytes)));
   }
-  if (!speed.empty())
-    lines->push_back(Line("speed", absl::StrJoin(speed, ", ")));
+  if (!speed.empty()) {
+    AddWrapped("speed", absl::StrJoin(speed, ", "), style, lines);
+  }
   if (summary.job.tokens_compared > 0) {
-    lines->push_back(Line(
+    AddWrapped(
         "exact",
         absl::StrCat(FormatCount(summary.job.tokens_compared),
-                     " log-probabilities compared, actor against learner: ",
-                     FormatCount(summary.job.tokens_differing), " differ")));
+                     " log-probabilities compared, actor against "
+                     "learner: ",
+                     FormatCount(summary.job.tokens_differing), " differ"),
+        style, lines);
   }
   if (input.restarts > 0) {
     lines->push_back(Line(
@@ -84,7 +98,8 @@ void AddFigures(const ReportInput& input, std::vector<std::string>* lines) {
   }
 }
 
-void AddNext(const ReportInput& input, std::vector<std::string>* lines) {
+void AddNext(const ReportInput& input, const Style& style,
+             std::vector<std::string>* lines) {
   const std::string dir = ShellQuote(input.run_dir);
   lines->emplace_back();
   lines->emplace_back("look at next");
@@ -114,8 +129,12 @@ void AddNext(const ReportInput& input, std::vector<std::string>* lines) {
     column = std::max(column, command.size());
   }
   for (const auto& [command, what] : commands) {
-    const std::string gap(column - command.size(), ' ');
-    lines->push_back(absl::StrCat("  ", command, gap, "   # ", what));
+    const std::string line =
+        absl::StrCat("  ", command, std::string(column - command.size(), ' '),
+                     "   # ", what);
+    // Of a narrow window, the command has all the room.
+    lines->push_back(
+        DisplayWidth(line) <= style.width ? line : absl::StrCat("  ", command));
   }
   if (!input.last_checkpoint.empty()) {
     const std::string prompt =
@@ -172,14 +191,10 @@ std::vector<std::string> RenderReport(const ReportInput& input,
         absl::StrCat(OneLine(stage.name), " ", FormatSeconds(stage.seconds)));
   }
   if (!stages.empty()) {
-    const std::vector<std::string> wrapped = Wrap(
-        absl::StrJoin(stages, ", "), std::max(20, style.width - kLabel - 2));
-    for (size_t i = 0; i < wrapped.size(); ++i) {
-      lines.push_back(Line(i == 0 ? "stages" : "", wrapped[i]));
-    }
+    AddWrapped("stages", absl::StrJoin(stages, ", "), style, &lines);
   }
-  AddFigures(input, &lines);
-  AddNext(input, &lines);
+  AddFigures(input, style, &lines);
+  AddNext(input, style, &lines);
   return lines;
 }
 

@@ -67,17 +67,21 @@ absl::Status NoRollouts(const RunDirectory& run, const RolloutFlags& flags,
         absl::StrCat("no rollouts in ", run.File("rollouts/"),
                      " yet; steps of type grpo write them"));
   }
+  if (refs.back().stage.empty() && !flags.stage.empty()) {
+    return absl::NotFoundError(
+        "this job has one stage with rollouts; leave out --stage");
+  }
   std::vector<std::string> there;
   for (const RolloutRef& ref : refs) {
-    const bool listed = !there.empty() && there.back() == ref.stage;
-    if (!ref.stage.empty() && !listed) there.push_back(ref.stage);
+    if (there.empty() || there.back() != ref.stage) there.push_back(ref.stage);
   }
   return absl::NotFoundError(absl::StrCat(
       "no rollouts of ",
       flags.step ? absl::StrCat("step ", *flags.step) : "any step",
       flags.stage.empty() ? "" : absl::StrCat(" of stage ", flags.stage),
-      there.empty() ? ""
-                    : absl::StrCat("; stages: ", absl::StrJoin(there, ", ")),
+      flags.stage.empty()
+          ? ""
+          : absl::StrCat("; stages: ", absl::StrJoin(there, ", ")),
       "; the last are of step ", refs.back().step,
       ", `ahactl rollout list` shows all"));
 }

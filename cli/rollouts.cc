@@ -96,17 +96,20 @@ std::string SampleText(const std::vector<int64_t>& samples) {
 std::vector<std::string> Column(const Variant& variant, int width,
                                 const Style& style) {
   const Rollout& rollout = variant.rollout;
+  std::string head = absl::StrFormat("reward %.3f", rollout.reward);
+  if (rollout.advantage) {
+    absl::StrAppendFormat(&head, "   advantage %+.3f", *rollout.advantage);
+  }
   std::vector<std::string> parts;
   for (const auto& [name, value] : rollout.rewards) {
     parts.push_back(absl::StrFormat("%s %g", OneLine(name), value));
   }
-  if (rollout.advantage) {
-    parts.push_back(absl::StrFormat("advantage %+.3f", *rollout.advantage));
+  if (!parts.empty()) {
+    absl::StrAppend(&head, "\n", absl::StrJoin(parts, ", "));
   }
-  const std::string head = absl::StrFormat(
-      "reward %.3f   %s\n%s\n%d tokens, ended by %s", rollout.reward,
-      SampleText(variant.samples), absl::StrJoin(parts, ", "), rollout.tokens,
-      OneLine(rollout.finish_reason));
+  absl::StrAppend(&head, "\n", rollout.tokens, " tokens, ended by ",
+                  OneLine(rollout.finish_reason), "\n",
+                  SampleText(variant.samples));
   std::vector<std::string> lines = Wrap(head, width);
   std::string rule;
   for (int i = 0; i < width; ++i) {

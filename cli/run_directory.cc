@@ -88,6 +88,24 @@ std::string TopLevelName(absl::string_view yaml) {
   return "";
 }
 
+// Adds to the stages of a summary what the metrics and the evals tell of each.
+void AddOutcomes(const std::vector<StepMetrics>& rows,
+                 const RunSummary& summary, JobView* job) {
+  for (StageView& stage : job->stages) {
+    for (const StepMetrics& row : rows) {
+      const auto named = row.texts.find("stage");
+      if (named != row.texts.end() && named->second == stage.name) {
+        stage.metrics = row.numbers;
+      }
+    }
+    for (const auto& eval : {summary.before, summary.after}) {
+      if (!eval || eval->stage != stage.name) continue;
+      stage.metrics["pass_at_1"] = eval->pass_at_1;
+      stage.metrics["mean_completion_length"] = eval->mean_completion_length;
+    }
+  }
+}
+
 // Adds what the metrics tell to a job that left no summary.
 void AddMetrics(const std::vector<StepMetrics>& rows, JobView* job) {
   for (const StepMetrics& row : rows) {
@@ -276,12 +294,17 @@ bool RunDirectory::StartedAfterSummary() const {
 
 JobView RunDirectory::ViewFromFiles() const {
   absl::StatusOr<RunSummary> summary = ReadSummary();
-  if (summary.ok() && !StartedAfterSummary()) return std::move(summary->job);
+  const absl::StatusOr<std::vector<StepMetrics>> rows = ReadMetrics();
+  if (summary.ok() && !StartedAfterSummary()) {
+    JobView ended = summary->job;
+    AddOutcomes(rows.ok() ? *rows : std::vector<StepMetrics>(), *summary,
+                &ended);
+    return ended;
+  }
   JobView job;
   job.name = JobName();
   job.state = JobState::kInterrupted;
   job.run_directory = path_;
-  const absl::StatusOr<std::vector<StepMetrics>> rows = ReadMetrics();
   if (rows.ok()) AddMetrics(*rows, &job);
   return job;
 }

@@ -88,9 +88,10 @@ void Screen::Draw(std::vector<std::string> lines) {
   // A block higher than the window could not be erased again.
   const auto most = static_cast<size_t>(std::max(4, WindowSize(fd_).rows - 1));
   if (lines.size() > most) lines.resize(most);
-  std::string text = Erase();
+  // A line that wrapped would take two rows and could not be erased again.
+  std::string text = absl::StrCat(Erase(), "\x1b[?7l");
   for (const std::string& line : lines) absl::StrAppend(&text, line, "\n");
-  Write(text);
+  Write(absl::StrCat(text, "\x1b[?7h"));
   drawn_ = lines.size();
   block_ = std::move(lines);
 }

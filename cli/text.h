@@ -43,7 +43,7 @@ std::string Printable(absl::string_view text);
 // As Printable, newlines as \n too: one line.
 std::string OneLine(absl::string_view text);
 
-// Letters to insert, remove or replace to make one of the other.
+// Letters to insert, remove, replace or swap to make one of the other.
 size_t EditDistance(absl::string_view a, absl::string_view b);
 
 // `width` bars from the last values, scaled to their own range.

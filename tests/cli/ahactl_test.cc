@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "base/file_io.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -289,19 +290,117 @@ TEST_F(AhactlTest, UnknownAndUnreachableJobsHaveTheirExitCodes) {
   EXPECT_EQ(Ahactl({"job", "pause", "tiny"}).code, 5);
 }
 
-TEST_F(AhactlTest, EveryCommandHelpsAndPrintsJson) {
-  for (const char* command : {"run", "job", "rollout", "actor", "config",
-                              "version", "doctor", "completion"}) {
-    const Outcome help = Ahactl({command, "--help"});
-    EXPECT_EQ(help.code, 0) << command;
-    EXPECT_THAT(help.out, HasSubstr("Usage"));
+TEST_F(AhactlTest, EveryCommandHasItsOwnExamplesAndOutputFormats) {
+  // The bash completion holds the whole command line: "|ahactl|...|".
+  const std::string script = Ahactl({"completion", "bash"}).out;
+  const size_t begin = script.find("known='") + 7;
+  const std::string known =
+      script.substr(begin, script.find('\'', begin) - begin);
+  std::vector<std::string> commands;
+  for (const absl::string_view split :
+       absl::StrSplit(known, '|', absl::SkipEmpty())) {
+    const std::string path(split);
+    const bool has_children = absl::StrContains(known, "|" + path + " ");
+    if (!has_children) commands.push_back(path);
   }
-  const Outcome version = Ahactl({"version", "-o", "json"});
-  EXPECT_TRUE(Json::accept(version.out)) << version.out;
-  EXPECT_TRUE(Json::accept(Ahactl({"job", "list", "-o", "json"}).out));
-  EXPECT_TRUE(Json::accept(Ahactl({"doctor", "-o", "json"}).out));
-  EXPECT_TRUE(Json::accept(Ahactl({"config", "explain", "-o", "json"}).out));
-  EXPECT_THAT(Ahactl({"completion", "bash"}).out, HasSubstr("_ahactl()"));
+  EXPECT_GT(commands.size(), 20u);
+  for (const std::string& command : commands) {
+    std::vector<std::string> words = absl::StrSplit(command, ' ');
+    words.erase(words.begin());
+    words.emplace_back("--help");
+    const Outcome help = Ahactl(words);
+    EXPECT_EQ(help.code, 0) << command;
+    EXPECT_THAT(help.out, HasSubstr("Examples:\n  "));
+    EXPECT_THAT(help.out, HasSubstr("\n  " + command)) << "no own example";
+    EXPECT_THAT(help.out, HasSubstr("--output"));
+  }
+}
+
+TEST_F(AhactlTest, JsonIsWhatPrintsJson) {
+  services_.dir().Write("runs/tiny/job.yaml", kJob);
+  services_.dir().Write("runs/tiny/summary.json",
+                        R"({"job": "tiny", "state": "succeeded"})");
+  services_.dir().Write("runs/tiny/events.jsonl",
+                        "{\"event\": \"a\"}\n{\"event\": \"b\"}\n");
+  services_.dir().Write("runs/tiny/logs/actor-0.log", "one\ntwo\n");
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"version"},
+        {"doctor"},
+        {"completion", "fish"},
+        {"config", "explain"},
+        {"config", "reference"},
+        {"config", "validate", job_},
+        {"job", "list"},
+        {"job", "get", "tiny"},
+        {"job", "describe", "tiny"},
+        {"job", "watch", "tiny"},
+        {"job", "wait", "tiny"},
+        {"job", "logs", "tiny"},
+        {"job", "events", "tiny"},
+        {"run", "--resume", "--dir", "runs/tiny"}}) {
+    std::vector<std::string> json = words;
+    json.insert(json.end(), {"-o", "json"});
+    const Outcome outcome = Ahactl(json);
+    EXPECT_TRUE(Json::accept(outcome.out)) << absl::StrJoin(words, " ") << "\n"
+                                           << outcome.out;
+    std::vector<std::string> yaml = words;
+    yaml.insert(yaml.end(), {"-o", "yaml"});
+    EXPECT_EQ(Ahactl(yaml).code, outcome.code) << absl::StrJoin(words, " ");
+  }
+  const Outcome last =
+      Ahactl({"job", "events", "tiny", "-n", "1", "-o", "json"});
+  EXPECT_EQ(Json::parse(last.out, nullptr, false),
+            Json::parse(R"([{"event": "b"}])"));
+}
+
+TEST_F(AhactlTest, ARunAsJsonPrintsTheSummaryAloneOnStdout) {
+  const pid_t run = StartRun({"-o", "json"});
+  ASSERT_TRUE(Up());
+  services_.End(0);
+  const Outcome outcome = Finish(run);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const Json summary = Json::parse(outcome.out, nullptr, false);
+  EXPECT_EQ(TextOr(summary, "checksum", ""), "c0ffee") << outcome.out;
+}
+
+TEST_F(AhactlTest, AJobThatWasStoppedDidNotWork) {
+  services_.dir().Write("runs/tiny/job.yaml", kJob);
+  services_.dir().Write("runs/tiny/summary.json",
+                        R"({"job": "tiny", "state": "stopped"})");
+  const Outcome waited = Ahactl({"job", "wait", "tiny"});
+  EXPECT_EQ(waited.code, 130);
+  EXPECT_THAT(waited.err, HasSubstr("ahactl run --resume --dir runs/tiny"));
+  EXPECT_EQ(Ahactl({"job", "stop", "tiny"}).code, 3);
+}
+
+TEST_F(AhactlTest, AMisspeltOptionIsNamedWithTheNearestAndItsCommandsHelp) {
+  EXPECT_EQ(Ahactl({"run", job_, "--dri", "x"}).err,
+            "ahactl: unknown option \"--dri\"; did you mean \"--dir\"?; see "
+            "`ahactl run --help`\n");
+  EXPECT_EQ(Ahactl({"run", job_, "more"}).err,
+            "ahactl: unexpected argument \"more\"; see `ahactl run --help`\n");
+  EXPECT_EQ(Ahactl({"job", "wiat"}).err,
+            "ahactl: unknown command \"wiat\"; did you mean \"wait\"?; see "
+            "`ahactl job --help`\n");
+  EXPECT_EQ(Ahactl({"job", "wait", "--timeout", "soon"}).err,
+            "ahactl: --timeout: must be a number of seconds above 0, at most "
+            "1e9, got 'soon'; see `ahactl job wait --help`\n");
+  EXPECT_THAT(Ahactl({"run", job_, "--actors", "two"}).err,
+              HasSubstr("--actors: must be a whole number from 1 to 1024, got "
+                        "'two'"));
+}
+
+TEST_F(AhactlTest, ValidateLooksAtTheFilesUnlessTheyAreElsewhere) {
+  const std::string job = services_.dir().Write(
+      "files.yaml",
+      absl::StrReplaceAll(kJob, {{"generated: {}", "file: nowhere.jsonl"}}));
+  const Outcome refused = Ahactl({"config", "validate", job});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("prompts.file: "));
+  EXPECT_THAT(refused.err, HasSubstr("nowhere.jsonl"));
+  const Outcome skipped = Ahactl({"config", "validate", job, "--skip-files"});
+  EXPECT_EQ(skipped.code, 0) << skipped.err;
+  EXPECT_THAT(skipped.out, HasSubstr("were not looked at"));
 }
 
 TEST_F(AhactlTest, AGroupIsShownAndABrokenLineDoesNotMatter) {

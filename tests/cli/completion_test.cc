@@ -1,6 +1,7 @@
 #include "cli/completion.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -115,6 +116,52 @@ TEST_F(BashCompletionTest, ValuesCompleteByWhatTheyAre) {
   EXPECT_THAT(Complete({"job", "get", "--dir", "ru"}), ElementsAre("runs"));
   EXPECT_THAT(Complete({"run", "runs/tiny/j"}),
               ElementsAre("runs/tiny/job.yaml"));
+}
+
+bool Installed(const char* shell) {
+  return std::system(
+             absl::StrCat("command -v ", shell, " >/dev/null").c_str()) == 0;
+}
+
+std::vector<std::string> Lines(const std::string& text) {
+  return absl::StrSplit(text, '\n', absl::SkipEmpty());
+}
+
+TEST_F(BashCompletionTest, FishCompletesTheSame) {
+  if (!Installed("fish")) GTEST_SKIP() << "fish is not installed";
+  const std::string script =
+      dir_.Write("ahactl.fish", *CompletionScript(SampleTree(), "fish"));
+  const auto complete = [&](const std::string& line) {
+    return Lines(Shell(absl::StrCat(
+        "cd '", dir_.path(), "' && HOME=. fish --no-config -c 'source ", script,
+        "; complete -C \"", line, "\"' 2>&1 | cut -f1")));
+  };
+  EXPECT_THAT(complete("ahactl "), UnorderedElementsAre("job", "run"));
+  EXPECT_THAT(complete("ahactl job "), UnorderedElementsAre("list", "get"));
+  EXPECT_THAT(complete("ahactl job list -o "),
+              UnorderedElementsAre("table", "json", "yaml"));
+  EXPECT_THAT(complete("ahactl job get "), Contains("tiny"));
+  EXPECT_THAT(complete("ahactl job list --"), Contains("--output"));
+}
+
+TEST_F(BashCompletionTest, ZshCompletesTheSame) {
+  if (!Installed("zsh")) GTEST_SKIP() << "zsh is not installed";
+  const std::string script =
+      dir_.Write("ahactl.zsh", *CompletionScript(SampleTree(), "zsh"));
+  // As bashcompinit calls the function: with sh's rules for arrays.
+  const auto complete = [&](const std::string& words, int at) {
+    const std::string driver = dir_.Write(
+        "driver.zsh",
+        absl::StrCat("cd '", dir_.path(), "'\nexport ZDOTDIR=.\nsource '",
+                     script, "'\n[[ -n ${_comps[ahactl]} ]] || exit 3\n",
+                     "emulate sh\nCOMP_WORDS=(ahactl ", words, ")\nCOMP_CWORD=",
+                     at, "\n_ahactl\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"));
+    return Lines(Shell(absl::StrCat("zsh -f '", driver, "' 2>&1")));
+  };
+  EXPECT_THAT(complete("''", 1), UnorderedElementsAre("job", "run"));
+  EXPECT_THAT(complete("job ''", 2), UnorderedElementsAre("list", "get"));
+  EXPECT_THAT(complete("job list -o ''", 4),
+              UnorderedElementsAre("table", "json", "yaml"));
 }
 
 TEST(CompletionTest, OtherShellsGetScriptsToo) {

@@ -11,10 +11,17 @@ namespace {
 
 using ::testing::HasSubstr;
 
+std::vector<Finding> Look(const std::string& directory,
+                          const std::string& bin_dir) {
+  DoctorOptions options;
+  options.directory = directory;
+  options.bin_dir = bin_dir;
+  return Examine(options);
+}
+
 TEST(DoctorTest, WhatIsNotOkSaysWhatToDo) {
   const TempDir dir;
-  for (const Finding& finding :
-       Examine({.directory = dir.path(), .bin_dir = dir.path()})) {
+  for (const Finding& finding : Look(dir.path(), dir.path())) {
     EXPECT_FALSE(finding.found.empty()) << finding.name;
     EXPECT_EQ(finding.advice.empty(), finding.verdict == Verdict::kOk)
         << finding.name;
@@ -23,8 +30,7 @@ TEST(DoctorTest, WhatIsNotOkSaysWhatToDo) {
 
 TEST(DoctorTest, MissingProgramsAreAFailure) {
   const TempDir dir;
-  for (const Finding& finding :
-       Examine({.directory = dir.path(), .bin_dir = dir.path()})) {
+  for (const Finding& finding : Look(dir.path(), dir.path())) {
     if (finding.name != "programs") continue;
     EXPECT_EQ(finding.verdict, Verdict::kFail);
     EXPECT_THAT(finding.found, HasSubstr("aha-coordinator"));
@@ -69,8 +75,7 @@ TEST(DoctorTest, AClockThatIsWrongOrDiffersFromTheFilesIsWarnedOf) {
 
 TEST(DoctorTest, ADirectoryThatIsStillToBeMadeIsJudgedByItsParent) {
   const TempDir dir;
-  for (const Finding& finding :
-       Examine({.directory = dir.path() + "/not/yet"})) {
+  for (const Finding& finding : Look(dir.path() + "/not/yet", "")) {
     if (finding.name != "directory") continue;
     EXPECT_EQ(finding.verdict, Verdict::kOk) << finding.found;
     EXPECT_EQ(finding.found, dir.path());

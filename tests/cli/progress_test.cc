@@ -175,6 +175,12 @@ TEST(ProgressTest, PlainLinesComeForStagesStatesAndThenAtIntervals) {
   EXPECT_THAT(look(5, 31), IsEmpty());
   EXPECT_THAT(look(11, 31), ElementsAre(HasSubstr("r1-zero steps 31/120")));
   EXPECT_THAT(look(22, 31), IsEmpty());
+  job.stages[2].done = true;
+  job.stages[2].running = false;
+  job.state = JobState::kSucceeded;
+  EXPECT_THAT(look(23, 120),
+              ElementsAre(HasSubstr("r1-zero steps 120/120"),
+                          HasSubstr("job quickstart: succeeded")));
 }
 
 TEST(EtaTest, FollowsTheSpeedOfTheLatestSteps) {

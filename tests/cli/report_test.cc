@@ -31,7 +31,7 @@ TEST(ReportTest, SaysWhatCameOutAndWhatToLookAtNext) {
   input.example_prompt = "What is 3 + 4?\n";
   EXPECT_EQ(
       absl::StrJoin(
-          RenderReport(input, {.width = 80, .glyphs = Glyphs::kAscii}), "\n"),
+          RenderReport(input, {.width = 90, .glyphs = Glyphs::kAscii}), "\n"),
       R"(job quickstart succeeded in 4m 14s
 
   pass@1        21.5 % -> 91.2 %   (512 held-out prompts)
@@ -42,9 +42,24 @@ TEST(ReportTest, SaysWhatCameOutAndWhatToLookAtNext) {
   checksum      0123456789abcdef0123456789abcdef
 
 look at next
-  ahactl rollout show --dir runs/quickstart --step 119 --slot 0
-  ahactl job describe --dir runs/quickstart
+  ahactl rollout show --dir runs/quickstart --step 0     # how it answered at first
+  ahactl rollout show --dir runs/quickstart --step 119   # and in the end
+  ahactl rollout list --dir runs/quickstart              # reward and length, step by step
+  ahactl job describe --dir runs/quickstart              # stages, checkpoints, events
   aha-model generate runs/quickstart/checkpoints/step-000120/model --prompt $'What is 3 + 4?\n')");
+}
+
+TEST(ReportTest, ANarrowWindowIsKeptTo) {
+  ReportInput input;
+  input.summary.job.tokens_compared = 1234567;
+  input.summary.job.rollout_tokens_per_second = 5321;
+  input.summary.peak_rss_bytes = 1 << 30;
+  input.run_dir = "runs/x";
+  input.last_rollout_step = 119;
+  for (const std::string& line :
+       RenderReport(input, {.width = 50, .glyphs = Glyphs::kAscii})) {
+    EXPECT_LE(DisplayWidth(line), 50) << line;
+  }
 }
 
 TEST(ReportTest, AFailureNamesWhoHowTheLogAndTheWayOn) {

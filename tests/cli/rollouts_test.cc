@@ -95,28 +95,44 @@ TEST(RolloutsTest, ASummaryCountsGroupsAndThoseWithoutSignal) {
   EXPECT_DOUBLE_EQ(summary.clipped_ratio, 0.25);
 }
 
-TEST(RolloutsTest, AGroupIsLaidOutSideBySide) {
+TEST(RolloutsTest, AGroupIsLaidOutSideBySideBestFirstAndEqualOnesOnce) {
+  const std::string right = "<think>3 + 4 = 7</think>\n<answer>7</answer>";
+  const std::string wrong = "<answer>8</answer>";
   const std::vector<std::string> lines = RenderGroup(
-      {Sample(3, 0, 1, "<think>3 + 4 = 7</think>\n<answer>7</answer>"),
-       Sample(3, 1, 0, "<answer>8</answer>")},
+      {Sample(3, 0, 0, wrong), Sample(3, 1, 1, right), Sample(3, 2, 0, wrong),
+       Sample(3, 3, 0, wrong), Sample(3, 4, 0, wrong), Sample(3, 6, 0, wrong)},
       {.width = 80, .color = false, .glyphs = Glyphs::kAscii});
   EXPECT_EQ(absl::StrJoin(lines, "\n"),
-            R"(step 7  slot 3  policy version 6  2 completions
+            R"(step 7  slot 3  policy version 6  6 completions, 2 different
 
 > What is 3 + 4?
 
-sample 0   reward 1.000                  sample 1   reward 0.000
-accuracy 1, format 1, advantage +0.500   accuracy 0, format 1, advantage -0.500
+reward 1.000   advantage +0.500          reward 0.000   advantage -0.500
+accuracy 1, format 1                     accuracy 0, format 1
 12 tokens, ended by stop                 12 tokens, ended by stop
+sample 1                                 5 samples: 0, 2-4, 6
 --------------------------------------   --------------------------------------
 <think>3 + 4 = 7</think>                 <answer>8</answer>
 <answer>7</answer>)");
 }
 
+TEST(RolloutsTest, TheGroupThatTeachesMostIsShownFirst) {
+  RolloutFile file;
+  EXPECT_EQ(MostInstructiveSlot(file), 0);
+  file.rollouts = {Sample(2, 0, 1, "a"), Sample(2, 1, 1, "a"),
+                   Sample(4, 0, 1, "a"), Sample(4, 1, 0.5, "b"),
+                   Sample(7, 0, 1, "a"), Sample(7, 1, 0, "b"),
+                   Sample(9, 0, 0, "a"), Sample(9, 1, 1, "b")};
+  EXPECT_EQ(MostInstructiveSlot(file), 7);
+  file.rollouts.resize(2);
+  EXPECT_EQ(MostInstructiveSlot(file), 2);
+}
+
 TEST(RolloutsTest, AGroupFitsEveryWidth) {
   std::vector<Rollout> group;
   for (int i = 0; i < 5; ++i) {
-    group.push_back(Sample(0, i, 1, std::string(300, 'x') + "\x1b[2J 漢字"));
+    group.push_back(
+        Sample(0, i, 1, std::string(300 + i, 'x') + "\x1b[2J 漢字"));
   }
   for (int width : {20, 40, 80, 121, 300}) {
     EXPECT_THAT(RenderGroup(group, {.width = width}),

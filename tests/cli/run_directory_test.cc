@@ -71,6 +71,22 @@ TEST(RunDirectoryTest, WithoutASummaryTheMetricsTellHowFarItCame) {
   EXPECT_EQ(view.seconds, 5);
 }
 
+TEST(RunDirectoryTest, StagesOfAnEndedJobKeepWhatTheyCameTo) {
+  const TempDir dir;
+  dir.Write("summary.json", R"({"job": "tiny", "state": "succeeded",
+      "stages": [{"name": "zero"}, {"name": "after"}],
+      "eval": {"after": {"stage": "after", "pass_at_1": 0.75,
+                         "mean_completion_length": 12}}})");
+  dir.Write("metrics.jsonl",
+            "{\"stage\":\"zero\",\"step\":0,\"reward\":0.1}\n"
+            "{\"stage\":\"zero\",\"step\":1,\"reward\":0.3}\n");
+  const JobView view = RunDirectory(dir.path()).ViewFromFiles();
+  EXPECT_EQ(view.stages[0].Metric("reward"), 0.3);
+  EXPECT_FALSE(AccuracyOf(view.stages[0]).has_value());
+  EXPECT_EQ(AccuracyOf(view.stages[1]), 0.75);
+  EXPECT_EQ(LengthOf(view.stages[1]), 12);
+}
+
 TEST(RunDirectoryTest, OnlyCheckpointsWithAManifestCount) {
   const TempDir dir;
   dir.Write("checkpoints/step-000010/manifest.json", "{}");

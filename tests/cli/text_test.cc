@@ -77,7 +77,9 @@ TEST(TextTest, SparklinesScaleToTheirOwnRange) {
 
 TEST(TextTest, EditDistanceCountsLetters) {
   EXPECT_EQ(EditDistance("rollout", "rolout"), 1u);
-  EXPECT_EQ(EditDistance("job", "jbo"), 2u);
+  EXPECT_EQ(EditDistance("job", "jbo"), 1u);
+  EXPECT_EQ(EditDistance("list", "wiat"), 2u);
+  EXPECT_EQ(EditDistance("wait", "wiat"), 1u);
   EXPECT_EQ(EditDistance("", "abc"), 3u);
 }
 

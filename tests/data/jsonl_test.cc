@@ -119,7 +119,7 @@ TEST_F(JsonlFileTest, LoadsFilesAndNamesThemInErrors) {
   EXPECT_EQ(LoadPrompts(directory_ + "/none").status().code(),
             absl::StatusCode::kNotFound);
   EXPECT_THAT(LoadPrompts(directory_).status().ToString(),
-              HasSubstr("must be a regular file"));
+              HasSubstr("not a regular file"));
   EXPECT_EQ(LoadDocuments(directory_ + "/none").status().code(),
             absl::StatusCode::kNotFound);
 }

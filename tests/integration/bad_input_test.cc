@@ -127,8 +127,8 @@ TEST_F(BadInputTest, AFileThatIsNoJobIsOneLine) {
   ExpectRefused(Ahactl(Write("open.yaml", "name: \"x\nmodel: {")),
                 "open.yaml:");
   ExpectRefused(Ahactl(Write("huge.yaml", std::string(2 << 20, 'x'))),
-                "is no job file, has 2097152 bytes");
-  ExpectRefused(Ahactl(scratch_.path()), "must be a file");
+                "must have at most 1048576 bytes, has 2097152");
+  ExpectRefused(Ahactl(scratch_.path()), "not a regular file");
 }
 
 // Replaces the header of <model>/model.safetensors by what `change` makes.
@@ -225,7 +225,7 @@ TEST_F(BadInputTest, ABrokenPromptFileIsNamedWithItsLine) {
   ExpectRefused(Ahactl(JobWithPrompts(file)), "must have at least one line");
   fs::remove(file);
   ExpectRefused(Ahactl(JobWithPrompts(file)),
-                "prompts.file: " + file + ": No such file");
+                "prompts.file: cannot open " + file + ": No such file");
 }
 
 TEST_F(BadInputTest, ACoordinatorRefusesForGood) {

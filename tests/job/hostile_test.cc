@@ -125,7 +125,7 @@ TEST_F(JobFileTest, MissingFilesAndDirectoriesSaySo) {
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(missing.ToString(), HasSubstr("/none: No such file"));
   EXPECT_THAT(LoadJob(directory_).status().ToString(),
-              HasSubstr("must be a file"));
+              HasSubstr("not a regular file"));
 }
 
 }  // namespace
