@@ -328,8 +328,7 @@ int Session::Finish() {
     const std::string why =
         problem.empty() ? "" : absl::StrCat(" (", OneLine(problem), ")");
     std::fprintf(options_.output == Output::kTable ? stdout : stderr,
-                 "job %s %s%s; go on with: %s
-", options_.job_name.c_str(),
+                 "job %s %s%s; go on with: %s\n", options_.job_name.c_str(),
                  state == JobState::kStopped ? "stopped" : "ended early",
                  why.c_str(), options_.resume_command.c_str());
   }
