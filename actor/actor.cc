@@ -63,7 +63,7 @@ EngineEvents Actor::Impl::MakeEngineEvents() {
       .stepped =
           [this](int64_t tokens, absl::Duration took) {
             rate.Add(static_cast<double>(tokens), took);
-            metrics.Stepped(tokens, engine.live());
+            metrics.Stepped(tokens);
           },
       .waited = [this](const std::string& what,
                        absl::Duration took) { metrics.Waited(what, took); }};

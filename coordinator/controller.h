@@ -162,6 +162,7 @@ class Controller {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CheckWaits(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void UpdateGauges() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ShowProgress() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   v1::Directive DirectiveFor(const MemberInfo& member) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FillLease(const LeasedGroup& group, const std::string& consumer,

@@ -263,6 +263,7 @@ absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
   if (absl::IsDataLoss(added)) Fail(std::string(added.message()));
   AHA_RETURN_IF_ERROR(added);
   ledger_->Deliver(0, context.key().slot());
+  ShowProgress();
   if (!board_->Complete()) return absl::OkStatus();
   const EvalResult result = board_->Result();
   AHA_RETURN_IF_ERROR(
@@ -273,6 +274,8 @@ absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
                         .tokens = result.tokens},
                        StageSeconds(stage)));
   parts_.series.tokens.Increment(static_cast<double>(result.tokens));
+  parts_.series.ShowEval(plan().name, result.pass_at_1,
+                         result.mean_completion_length);
   Note("eval", absl::StrCat(plan().name, ": pass@1 ", result.pass_at_1,
                             " over ", result.prompts, " prompts, mean length ",
                             result.mean_completion_length));
@@ -326,6 +329,11 @@ void Controller::CheckWaits(absl::Time now) {
     }
   }
   missing_since_ = std::move(since);
+}
+
+void Controller::ShowProgress() {
+  parts_.series.last_progress.Set(
+      absl::ToDoubleSeconds(parts_.wall_clock() - absl::UnixEpoch()));
 }
 
 void Controller::UpdateGauges() {
