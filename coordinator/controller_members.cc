@@ -118,7 +118,11 @@ absl::Status Controller::Leave(const v1::LeaveRequest& request) {
 void Controller::Lost(const MemberInfo& member, const std::string& how) {
   Note("lost",
        absl::StrCat(RoleName(member.role), " ", member.name, ": ", how));
-  if (how != "left") parts_.series.members_lost.Increment();
+  if (how != "left") {
+    parts_.series.members_lost.Increment();
+    parts_.series.leases_expired.Increment(static_cast<double>(
+        ledger_.has_value() ? ledger_->HeldBy(member.id) : 0));
+  }
   if (ledger_.has_value()) ledger_->Return(member.id);
   if (member.role != v1::ROLE_LEARNER || over()) return;
   if (told_.erase(member.rank) == 0) return;  // It had not begun anything.
