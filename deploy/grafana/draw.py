@@ -30,7 +30,7 @@ def shown(value, unit):
         per = "/s" if unit == "Bps" else ""
         for name in ("B", "KiB", "MiB", "GiB"):
             if abs(value) < 1024 or name == "GiB":
-                return f"{value:.3g} {name}{per}"
+                return f"{value:.4g} {name}{per}"
             value /= 1024
     suffix = ""
     if unit == "s":
