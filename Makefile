@@ -11,8 +11,9 @@ RELEASE := $(BUILD)/release
 LAUNCHER := $(shell command -v ccache >/dev/null && echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := all
-.PHONY: all help packages packages-dev configure quickstart test smollm2 lint \
-        format asan tsan bench exactness fuzz install clean
+.PHONY: all help packages packages-dev packages-test configure quickstart \
+        watch test smollm2 lint format asan tsan bench exactness fuzz install \
+        clean
 
 all: configure  ## Build the programs (build/release/bin)
 	@cmake --build $(RELEASE) -j $(JOBS) --target programs
@@ -26,6 +27,9 @@ packages:
 packages-dev:
 	@deploy/install-packages --dev
 
+packages-test:
+	@deploy/install-packages --test
+
 configure: packages
 	@mkdir -p $(BUILD)
 	@cmake --preset release $(LAUNCHER) $(OPTIONS) -Wno-dev > $(BUILD)/configure.log 2>&1 || \
@@ -34,11 +38,15 @@ configure: packages
 quickstart: all  ## Install, build, and run the first job: R1-Zero on a tiny base model
 	@$(RELEASE)/bin/ahactl run recipes/quickstart.yaml
 
+watch: all  ## The quickstart again, watched by Prometheus: prints where to look
+	@deploy/install-packages --watch
+	@deploy/prometheus/watch runs/quickstart $(RELEASE)/bin/ahactl run recipes/quickstart.yaml
+
 # SANITIZED=ON runs chosen ones a second time under ASan and UBSan, and under
 # TSan (tests/sanitized.cmake).
 SANITIZED ?= OFF
 test: OPTIONS = -DAHA_SANITIZED_TESTS=$(SANITIZED)
-test: configure  ## Install, build, and run every test in parallel
+test: packages-test configure  ## Install, build, and run every test in parallel
 	@cmake --build $(RELEASE) -j $(JOBS) --target all $(if $(filter ON,$(SANITIZED)),sanitized)
 	@ctest --preset release -j $(JOBS) --no-tests=error
 

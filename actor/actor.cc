@@ -64,7 +64,7 @@ EngineEvents Actor::Impl::MakeEngineEvents() {
           [this](int64_t tokens, absl::Duration took) {
             rate.Add(static_cast<double>(tokens), took);
             sampled_tokens += static_cast<uint64_t>(tokens);
-            metrics.Stepped(tokens, engine.live());
+            metrics.Stepped(tokens);
           },
       .waited = [this](const std::string& what,
                        absl::Duration took) { metrics.Waited(what, took); }};

@@ -74,11 +74,6 @@ int64_t RolloutEngine::load() const {
   return waiting_samples_ + sampler_samples_;
 }
 
-int64_t RolloutEngine::live() const {
-  MutexLock lock(mutex_);
-  return live_samples_;
-}
-
 std::string RolloutEngine::waiting_for() const {
   MutexLock lock(mutex_);
   return waiting_for_;
@@ -200,7 +195,6 @@ void RolloutEngine::CountSampler() {
   const int64_t live = sampler_->live_samples();
   const int64_t queued = sampler_->queued_samples();
   MutexLock lock(mutex_);
-  live_samples_ = live;
   sampler_samples_ = live + queued;
 }
 

@@ -75,7 +75,6 @@ class RolloutEngine {
 
   // Samples that are not finished, begun or not.
   int64_t load() const ABSL_LOCKS_EXCLUDED(mutex_);
-  int64_t live() const ABSL_LOCKS_EXCLUDED(mutex_);
   // "" while it works.
   std::string waiting_for() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -112,7 +111,6 @@ class RolloutEngine {
   std::optional<PolicyId> loaded_ ABSL_GUARDED_BY(mutex_);
   int64_t waiting_samples_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t sampler_samples_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t live_samples_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string waiting_for_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -5,7 +5,7 @@ namespace {
 
 rpc::Counter Wait(rpc::Metrics& metrics, const std::string& what) {
   return metrics.AddCounter("aha_wait_seconds_total",
-                            "Time spent waiting, by what for.",
+                            "Seconds waited, by what for.",
                             {{"waiting_for", what}});
 }
 
@@ -22,17 +22,18 @@ RolloutMetrics::RolloutMetrics(rpc::Metrics& metrics)
                                  "Completion tokens sampled.")),
       stopped_(Finished(metrics, "stop")),
       cut_(Finished(metrics, "length")),
-      rows_(metrics.AddGauge("aha_rollout_rows",
-                             "Sequences that are being sampled.")),
+      passes_(metrics.AddCounter("aha_rollout_forward_passes_total",
+                                 "Passes that made a token of each live "
+                                 "sequence.")),
       stage_(metrics.AddGauge("aha_actor_policy_stage",
                               "Stage of the loaded weights.")),
       version_(metrics.AddGauge("aha_actor_policy_version",
                                 "Version of the loaded weights.")),
-      bytes_(metrics.AddCounter("aha_weights_bytes_received_total",
+      bytes_(metrics.AddCounter("aha_weights_received_bytes_total",
                                 "Bytes of weights received.")),
       mismatches_(metrics.AddCounter(
-          "aha_weights_digest_mismatch_total",
-          "Chunks or versions whose hash did not agree; fetched again.")),
+          "aha_weights_digest_mismatches_total",
+          "Pieces or versions of weights whose hash did not agree; refused.")),
       lease_wait_(Wait(metrics, "lease")),
       weights_wait_(Wait(metrics, "weights")),
       credit_wait_(Wait(metrics, "reward_credit")) {}
@@ -41,9 +42,9 @@ void RolloutMetrics::Sampled(const Sample& sample) {
   (sample.finish_reason == FinishReason::kStop ? stopped_ : cut_).Increment();
 }
 
-void RolloutMetrics::Stepped(int64_t tokens, int64_t live) {
+void RolloutMetrics::Stepped(int64_t tokens) {
   tokens_.Increment(static_cast<double>(tokens));
-  rows_.Set(static_cast<double>(live));
+  passes_.Increment();
 }
 
 void RolloutMetrics::Swapped(const PolicyId& id) {

@@ -17,7 +17,7 @@ class RolloutMetrics {
   explicit RolloutMetrics(rpc::Metrics& metrics);
 
   void Sampled(const Sample& sample);
-  void Stepped(int64_t tokens, int64_t live);
+  void Stepped(int64_t tokens);
   void Swapped(const PolicyId& id);
   // `what`: "lease", "weights" or "reward_credit".
   void Waited(const std::string& what, absl::Duration took);
@@ -28,7 +28,7 @@ class RolloutMetrics {
   rpc::Counter tokens_;
   rpc::Counter stopped_;
   rpc::Counter cut_;
-  rpc::Gauge rows_;
+  rpc::Counter passes_;
   rpc::Gauge stage_;
   rpc::Gauge version_;
   rpc::Counter bytes_;

@@ -18,6 +18,7 @@
 #include "coordinator/prompts.h"
 #include "coordinator/services.h"
 #include "coordinator/state_store.h"
+#include "coordinator/targets.h"
 #include "job/identity.h"
 #include "job/job.h"
 #include "rpc/metrics.h"
@@ -31,6 +32,7 @@ constexpr absl::Duration kLeaveTime = absl::Seconds(5);
 // 30 s between SIGTERM and SIGKILL that Kubernetes and Slurm allow by default.
 constexpr absl::Duration kStopTime = absl::Seconds(20);
 constexpr char kDatabase[] = "coordinator.db";
+constexpr char kTargets[] = "targets.json";
 
 // The files that the job names and this process reads must be those that the
 // run began with; the members answer for theirs (Certificate).
@@ -111,6 +113,9 @@ struct App::State {
 
   absl::Status Open(const AppOptions& options);
   absl::Status Serve(const rpc::ServiceFlags& flags);
+  // Where Prometheus finds the members of now.
+  void ShowTargets();
+  std::string shown_targets;
 };
 
 absl::Status App::State::Open(const AppOptions& options) {
@@ -130,7 +135,7 @@ absl::Status App::State::Open(const AppOptions& options) {
   parts.weights = weights.get();
   parts.clock = MonotonicClock();
   parts.wall_clock = [] { return absl::Now(); };
-  parts.series = Series(metrics);
+  parts.series = Series(metrics, plan);
   AHA_ASSIGN_OR_RETURN(controller,
                        Controller::New(controlled, std::move(parts)));
   return absl::OkStatus();
@@ -160,6 +165,17 @@ absl::Status App::State::Serve(const rpc::ServiceFlags& flags) {
   return absl::OkStatus();
 }
 
+void App::State::ShowTargets() {
+  if (metrics_server == nullptr) return;
+  std::string targets = TargetsJson(
+      plan.job.name(), metrics_server->address(),
+      controller->Ended() ? std::vector<v1::Member>() : controller->Members());
+  if (targets == shown_targets) return;
+  // A failed write is logged; nothing here reads the file.
+  directory->WriteWhole(kTargets, targets).IgnoreError();
+  shown_targets = std::move(targets);
+}
+
 absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
   AHA_RETURN_IF_ERROR(
       rpc::CheckAllowed(options.flags.listen, options.flags.security));
@@ -177,6 +193,10 @@ App::~App() {
   if (state_->services) state_->services->Stop();
   if (state_->server) state_->server->Shutdown(absl::Seconds(1));
   if (state_->directory) state_->directory->Remove("endpoint.json");
+  // Not removed: Prometheus keeps the targets of a file that it cannot read.
+  if (!state_->shown_targets.empty()) {
+    state_->directory->WriteWhole(kTargets, "[]\n").IgnoreError();
+  }
 }
 
 const std::string& App::address() const { return state_->server->address(); }
@@ -206,6 +226,7 @@ void App::Wait() {
       absl::SleepFor(absl::Milliseconds(200));
       return;
     }
+    state_->ShowTargets();
     MutexLock lock(state_->mutex);
     if (state_->interrupted) return;
     if (!ended.has_value() && clock() > state_->stop_by) {

@@ -55,6 +55,11 @@ absl::Status Controller::Begin() {
   } else {
     Note("started", absl::StrCat("epoch ", options_.epoch));
   }
+  parts_.series.ShowState(state_);
+  for (const auto& [stage, eval] : history_.evals()) {
+    parts_.series.ShowEval(parts_.plan->stages[stage].name, eval.pass_at_1,
+                           eval.mean_completion_length);
+  }
   EnterStage();
   return absl::OkStatus();
 }
@@ -156,7 +161,8 @@ void Controller::EnterStage() {
   stage_since_ = parts_.clock();
   stage_runs_ = state_ != v1::JOB_STATE_PENDING;
   missing_since_.clear();
-  parts_.series.stage.Set(position.stage);
+  parts_.series.ShowStage(position.stage);
+  ShowProgress();
   Note("stage",
        absl::StrCat(position.stage, " (", stage.name, ", ",
                     TypeName(stage.type), ") from step ", first_step_));
@@ -193,7 +199,7 @@ void Controller::SetState(State state) {
     stage_since_ = parts_.clock();
   }
   state_ = state;
-  parts_.series.paused.Set(state == v1::JOB_STATE_PAUSED);
+  parts_.series.ShowState(state);
   missing_since_.clear();
   Note("state", StateName(state));
   const absl::Status stored =

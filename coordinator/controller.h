@@ -189,6 +189,7 @@ class Controller {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CheckWaits(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void UpdateGauges() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ShowProgress() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // --- controller_learners.cc
   // Begins a rollback: the group is no more; Recover does the rest.

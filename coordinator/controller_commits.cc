@@ -129,6 +129,8 @@ absl::Status Controller::CommitStep(const v1::CommitStepRequest& request) {
   AHA_RETURN_IF_ERROR(TouchRankZero(request.member_id(), request.epoch()));
   AHA_ASSIGN_OR_RETURN(const CommitRecord commit, CheckCommit(request));
   if (commit.tokens_differing > 0) {
+    parts_.series.tokens_differing.Increment(
+        static_cast<double>(commit.tokens_differing));
     Fail(absl::StrCat("exactness lost: ", commit.tokens_differing, " of ",
                       commit.tokens_compared, " log-probabilities of stage ",
                       commit.stage, " step ", commit.step,
@@ -198,9 +200,8 @@ void Controller::AfterCommit(const CommitRecord& commit,
   series.groups_trained.Increment(static_cast<double>(commit.groups));
   series.tokens.Increment(static_cast<double>(commit.tokens));
   series.tokens_compared.Increment(static_cast<double>(commit.tokens_compared));
-  if (request.metrics().contains("reward")) {
-    series.reward_mean.Set(Metric(request, "reward"));
-  }
+  series.ShowStep({request.metrics().begin(), request.metrics().end()});
+  ShowProgress();
 }
 
 void Controller::MakeVisible(uint64_t version) {

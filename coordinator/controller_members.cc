@@ -139,7 +139,11 @@ absl::Status Controller::Leave(const v1::LeaveRequest& request) {
 void Controller::Lost(const MemberInfo& member, const std::string& how) {
   Note("lost",
        absl::StrCat(RoleName(member.role), " ", member.name, ": ", how));
-  if (how != "left") parts_.series.members_lost.Increment();
+  if (how != "left") {
+    parts_.series.members_lost.Increment();
+    parts_.series.leases_expired.Increment(static_cast<double>(
+        ledger_.has_value() ? ledger_->HeldBy(member.id) : 0));
+  }
   if (ledger_.has_value()) ledger_->Return(member.id);
   if (member.role != v1::ROLE_LEARNER || over()) return;
   if (told_.erase(member.rank) == 0) return;  // It had not begun anything.
@@ -299,6 +303,7 @@ absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
   if (absl::IsDataLoss(added)) Fail(std::string(added.message()));
   AHA_RETURN_IF_ERROR(added);
   ledger_->Deliver(0, context.key().slot());
+  ShowProgress();
   if (!board_->Complete()) return absl::OkStatus();
   const EvalResult result = board_->Result();
   AHA_RETURN_IF_ERROR(Stored(
@@ -309,6 +314,8 @@ absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
                         .tokens = result.tokens},
                        StageSeconds(stage))));
   parts_.series.tokens.Increment(static_cast<double>(result.tokens));
+  parts_.series.ShowEval(plan().name, result.pass_at_1,
+                         result.mean_completion_length);
   Note("eval", absl::StrCat(plan().name, ": pass@1 ", result.pass_at_1,
                             " over ", result.prompts, " prompts, mean length ",
                             result.mean_completion_length));

@@ -101,6 +101,11 @@ void Controller::CheckWaits(absl::Time now) {
   missing_since_ = std::move(since);
 }
 
+void Controller::ShowProgress() {
+  parts_.series.last_progress.Set(
+      absl::ToDoubleSeconds(parts_.wall_clock() - absl::UnixEpoch()));
+}
+
 void Controller::UpdateGauges() {
   const Series& series = parts_.series;
   const auto number = [](uint64_t n) { return static_cast<double>(n); };

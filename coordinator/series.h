@@ -1,24 +1,47 @@
-// The coordinator's Prometheus series, all at 0 from the start.
+// The coordinator's Prometheus series.
+//
+// Counters and states are there, at 0, from the start.  What a step or an eval
+// stage reports is there from its first report on: a KL of 0 before any step
+// would be a lie.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
+#include "aha/v1/admin.pb.h"
+#include "coordinator/plan.h"
 #include "rpc/metrics.h"
 
 namespace aha::coordinator {
 
 struct Series {
   Series() = default;  // Counts nothing, for tests.
-  explicit Series(rpc::Metrics& metrics);
+  // `metrics` must outlive it.
+  Series(rpc::Metrics& metrics, const JobPlan& plan);
+
+  // The figures of a committed step, by the names of metrics.jsonl.
+  void ShowStep(const std::map<std::string, double>& figures) const;
+  void ShowEval(const std::string& stage, double pass_at_1,
+                double mean_completion_length) const;
+  void ShowState(v1::JobState state) const;
+  void ShowStage(uint32_t index) const;
 
   rpc::Counter steps, checkpoints, groups_leased, groups_completed,
       groups_trained, leases_expired, tokens, tokens_compared, tokens_differing,
-      weights_sent, weights_received, members_lost, rollbacks, problems;
-  rpc::Gauge epoch, stage, policy_version, reward_mean, groups_pending,
-      groups_in_flight, groups_delivered, actors, rewards, learners, paused;
-  // By what is waited for: "members", "weights", "groups".
+      weights_sent, weights_received, digest_mismatches, members_lost,
+      rollbacks, problems;
+  rpc::Gauge epoch, stage, policy_version, last_progress, groups_pending,
+      groups_in_flight, groups_delivered, actors, rewards, learners;
+  // By what is waited for: "learners", "actors", "reward_replicas",
+  // "weights", "checkpoint", "disk".
   std::map<std::string, rpc::Counter> waits;
+
+ private:
+  rpc::Metrics* metrics_ = nullptr;
+  std::map<v1::JobState, rpc::Gauge> states_;
+  std::vector<rpc::Gauge> stages_;
 };
 
 }  // namespace aha::coordinator

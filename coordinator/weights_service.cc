@@ -29,6 +29,9 @@ class WeightsService::Publisher
  private:
   void OnReadDone(bool ok) override {
     const absl::Status status = ok ? Take() : End();
+    if (absl::IsDataLoss(status)) {
+      controller_.series().digest_mismatches.Increment();
+    }
     if (ok && status.ok()) {
       StartRead(&chunk_);
     } else {

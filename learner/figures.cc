@@ -6,33 +6,30 @@ namespace aha::learner {
 namespace {
 
 constexpr char kWait[] = "aha_wait_seconds_total";
-constexpr char kWaitHelp[] = "Seconds waited, by what was waited for.";
+constexpr char kWaitHelp[] = "Seconds waited, by what for.";
+
+rpc::Counter CheckpointWrites(rpc::Metrics& metrics, const char* result) {
+  return metrics.AddCounter("aha_checkpoint_writes_total",
+                            "Checkpoints that this rank wrote, by outcome.",
+                            {{"result", result}});
+}
 
 }  // namespace
 
 Figures::Figures(rpc::Metrics* metrics, Clock clock)
     : metrics_(*metrics),
       clock_(std::move(clock)),
-      steps_(metrics_.AddCounter("aha_steps_total",
+      steps_(metrics_.AddCounter("aha_learner_steps_total",
                                  "Optimizer steps that this rank trained.")),
       tokens_(metrics_.AddCounter(
           "aha_train_tokens_total",
           "Prompt and completion tokens of the trained steps, all ranks'.")),
-      compared_(metrics_.AddCounter(
-          "aha_sampling_logp_compared_total",
-          "Log-probabilities compared, the actor's against the learner's.")),
-      differing_(
-          metrics_.AddCounter("aha_sampling_logp_differing_total",
-                              "Compared log-probabilities whose bits differ.")),
-      checkpoints_(metrics_.AddCounter(
-          "aha_checkpoints_total", "Checkpoints written.", {{"result", "ok"}})),
-      failed_checkpoints_(metrics_.AddCounter("aha_checkpoints_total",
-                                              "Checkpoints written.",
-                                              {{"result", "failed"}})),
+      checkpoints_(CheckpointWrites(metrics_, "ok")),
+      failed_checkpoints_(CheckpointWrites(metrics_, "failed")),
       version_(metrics_.AddGauge("aha_learner_policy_version",
                                  "Version of the weights in memory.")),
       collectives_(metrics_.AddHistogram(
-          "aha_allreduce_seconds",
+          "aha_step_collectives_seconds",
           "Seconds a step spent in collectives, waiting included.",
           {0.001, 0.01, 0.1, 0.5, 1, 5, 30, 120})),
       last_step_(clock_()) {
@@ -45,8 +42,6 @@ Figures::Figures(rpc::Metrics* metrics, Clock clock)
 void Figures::StepDone(const StepResult& step) {
   steps_.Increment();
   tokens_.Increment(static_cast<double>(step.tokens));
-  compared_.Increment(static_cast<double>(step.tokens_compared));
-  differing_.Increment(static_cast<double>(step.tokens_differing));
   const absl::Time now = clock_();
   const double seconds = absl::ToDoubleSeconds(now - last_step_);
   last_step_ = now;

@@ -1,14 +1,12 @@
 // A learner's Prometheus series.
 //
-//   aha_steps_total                      steps that this rank trained
+//   aha_learner_steps_total              steps that this rank trained
 //   aha_train_tokens_total               prompt and completion tokens of them
 //   aha_learner_policy_version           version of the weights in memory
 //   aha_wait_seconds_total{waiting_for}  next_stage, rendezvous, begin_step,
 //                                        groups
-//   aha_allreduce_seconds                collectives of a step
-//   aha_sampling_logp_compared_total     actor's log-probabilities compared
-//   aha_sampling_logp_differing_total    of them, with different bits
-//   aha_checkpoints_total{result}        ok, failed
+//   aha_step_collectives_seconds         collectives of a step
+//   aha_checkpoint_writes_total{result}  ok, failed
 //
 // Thread-safe.
 #pragma once
@@ -36,7 +34,7 @@ class Figures {
 
   rpc::Metrics& metrics_;
   const Clock clock_;
-  rpc::Counter steps_, tokens_, compared_, differing_;
+  rpc::Counter steps_, tokens_;
   rpc::Counter checkpoints_, failed_checkpoints_;
   rpc::Gauge version_;
   rpc::Histogram collectives_;

@@ -58,40 +58,48 @@ class App {
 };
 
 PipelineStats App::Stats() {
-  const rpc::Counter trajectories = metrics_.AddCounter(
-      "aha_reward_trajectories_total", "Trajectories scored.");
-  const rpc::Counter forwarded =
-      metrics_.AddCounter("aha_reward_groups_forwarded_total",
-                          "Whole groups that their consumers took.");
-  const rpc::Counter infra =
-      metrics_.AddCounter("aha_reward_infra_errors_total",
-                          "Scorings that failed on our side; never a reward.");
-  const rpc::Counter refused = metrics_.AddCounter(
-      "aha_reward_refused_total", "Malformed or contradictory messages.");
+  const auto outcome = [this](const char* name) {
+    return metrics_.AddCounter("aha_reward_trajectories_total",
+                               "Trajectories by how scoring went; an "
+                               "infra_error is ours and never a reward.",
+                               {{"outcome", name}});
+  };
+  const rpc::Counter scored = outcome("scored");
+  const rpc::Counter infra = outcome("infra_error");
+  const rpc::Counter refused =
+      metrics_.AddCounter("aha_reward_refused_messages_total",
+                          "Malformed or contradictory messages.");
+  const rpc::Counter bytes = metrics_.AddCounter(
+      "aha_reward_received_bytes_total", "Bytes that actors sent.");
   const rpc::Gauge pending = metrics_.AddGauge(
       "aha_reward_pending_bytes", "Bytes of groups held until delivered.");
   const rpc::Histogram seconds = metrics_.AddHistogram(
       "aha_reward_seconds", "Time to score one trajectory.",
-      {1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10});
+      {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10});
+  const rpc::Histogram delivery = metrics_.AddHistogram(
+      "aha_reward_delivery_seconds",
+      "From a group's last reward until its consumer has it.",
+      {1e-3, 1e-2, 1e-1, 1, 10, 60});
   PipelineStats stats;
-  stats.scored = [this, trajectories, seconds](const Score& score,
-                                               absl::Duration took) {
-    trajectories.Increment();
+  stats.scored = [this, scored, seconds](const Score& score,
+                                         absl::Duration took) {
+    scored.Increment();
     ++scored_;
     seconds.Observe(absl::ToDoubleSeconds(took));
     for (const v1::RewardPart& part : score.parts) {
-      const rpc::Labels labels = {{"component", part.name()}};
-      metrics_
-          .AddCounter("aha_reward_scored_total",
-                      "Trajectories scored, by component.", labels)
-          .Increment();
       metrics_
           .AddCounter("aha_reward_value_total",
-                      "Sum of unweighted rewards, by component.", labels)
+                      "Sum of unweighted rewards, by component.",
+                      {{"component", part.name()}})
           .Increment(std::max(0.0, part.value()));
     }
   };
-  stats.forwarded = [forwarded] { forwarded.Increment(); };
+  stats.delivered = [delivery](absl::Duration took) {
+    delivery.Observe(absl::ToDoubleSeconds(took));
+  };
+  stats.received = [bytes](uint64_t count) {
+    bytes.Increment(static_cast<double>(count));
+  };
   stats.infra_error = [this, infra](const absl::Status& status) {
     infra.Increment();
     // A reference that the rules cannot judge by: no retry will help.
@@ -110,7 +118,7 @@ absl::Status App::Start() {
                                               flags_.metrics_listen, metrics_));
   }
   const rpc::Counter waited = metrics_.AddCounter(
-      "aha_wait_seconds_total", "Time spent waiting, by what for.",
+      "aha_wait_seconds_total", "Seconds waited, by what for.",
       {{"waiting_for", "consumer"}});
   forwarder_ = std::make_unique<ConsumerForwarder>(ConsumerForwarder::Options{
       .security = flags_.security, .waited = [waited](absl::Duration time) {

@@ -82,12 +82,13 @@ void Pipeline::Disconnect(StreamId stream) {
 
 absl::Status Pipeline::Receive(StreamId stream,
                                const v1::SubmitRequest& request) {
+  const uint64_t bytes = request.ByteSizeLong();
+  if (parts_.stats.received) parts_.stats.received(bytes);
   Effects effects;
   {
     MutexLock lock(mutex_);
     const auto it = streams_.find(stream);
     if (it == streams_.end()) return absl::OkStatus();
-    const uint64_t bytes = request.ByteSizeLong();
     if (it->second.balance < 0) {
       return absl::ResourceExhaustedError(
           absl::StrCat("sent ", bytes, " bytes while ", -it->second.balance,
@@ -273,11 +274,16 @@ void Pipeline::Deliver(const WholeGroup& group) {
         MutexLock lock(mutex_);
         return assembler_.Current(group);
       },
-      [this, group](const absl::Status& status) { Delivered(group, status); });
+      [this, group, whole = parts_.clock()](const absl::Status& status) {
+        Delivered(group, whole, status);
+      });
 }
 
-void Pipeline::Delivered(const WholeGroup& group, const absl::Status& status) {
-  if (status.ok() && parts_.stats.forwarded) parts_.stats.forwarded();
+void Pipeline::Delivered(const WholeGroup& group, absl::Time whole,
+                         const absl::Status& status) {
+  if (status.ok() && parts_.stats.delivered) {
+    parts_.stats.delivered(parts_.clock() - whole);
+  }
   if (absl::IsDataLoss(status)) {
     AHA_LOG(kError) << "consumer "
                     << group.message->group().context().consumer()

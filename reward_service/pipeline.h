@@ -61,7 +61,9 @@ struct PipelineOptions {
 // Counted for metrics.
 struct PipelineStats {
   std::function<void(const Score& score, absl::Duration took)> scored = {};
-  std::function<void()> forwarded = {};
+  std::function<void(uint64_t bytes)> received = {};
+  // From the last reward until the consumer has the group.
+  std::function<void(absl::Duration took)> delivered = {};
   std::function<void(const absl::Status& error)> infra_error = {};
   std::function<void(const absl::Status& error)> refused =
       {};  // A bad message.
@@ -122,8 +124,8 @@ class Pipeline {
   void ScoreOne(const Ticket& ticket, StreamId stream, uint64_t bytes)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Deliver(const WholeGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Delivered(const WholeGroup& group, const absl::Status& status)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Delivered(const WholeGroup& group, absl::Time whole,
+                 const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const PipelineOptions options_;
   const Parts parts_;

@@ -194,7 +194,7 @@ TEST_F(ActorTest, ACorruptedChunkIsFetchedAgainAndCounted) {
   EXPECT_TRUE(StopActor().ok());
   EXPECT_THAT(sampler_.loads, ElementsAre(RandomBytes(5500, 1)));
   EXPECT_THAT(metrics_.Text(),
-              HasSubstr("aha_weights_digest_mismatch_total 1"));
+              HasSubstr("aha_weights_digest_mismatches_total 1"));
 }
 
 TEST_F(ActorTest, WhenAReplicaDiesItsGroupsGoToALivingOne) {

@@ -1,0 +1,8 @@
+# Prometheus and the dashboards; python3 of Debian, nothing else.
+foreach(part Files Watched WatchRefuses)
+  add_test(NAME MonitoringTest.${part}
+           COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/monitoring_test.py ${part})
+  set_tests_properties(MonitoringTest.${part} PROPERTIES
+    LABELS deploy TIMEOUT 400
+    ENVIRONMENT "AHA_BIN_DIR=${PROJECT_BINARY_DIR}/bin")
+endforeach()
