@@ -25,6 +25,7 @@
 #include "coordinator/state_store.h"
 #include "job/inputs.h"
 #include "job/job.h"
+#include "rpc/service_flags.h"
 
 namespace aha::cli {
 namespace {
@@ -260,6 +261,7 @@ int RunDetached(SessionOptions session) {
 }
 
 int Run(const RunFlags& flags) {
+  rpc::ForgetServiceEnvironment();
   const absl::StatusOr<v1::Job> job = Load(flags);
   if (!job.ok()) return Report(job.status());
   const RunDirectory run(flags.dir.empty() ? "runs/" + job->name() : flags.dir);
