@@ -86,8 +86,10 @@ absl::Status Run(const AppOptions& options, rpc::Cancellation& stop) {
                                ComputeThreads(options.threads, response.job()));
       });
   if (status.ok()) {
+    if (flags.health != nullptr) flags.health->SetReady(true);
     status = RunJoined(*member, options, std::move(setup), metrics, stop);
   }
+  if (flags.health != nullptr) flags.health->SetReady(false);
   member->Leave();
   // Asked to stop: what that interrupted is no failure.
   return stop.cancelled() && absl::IsCancelled(status) ? absl::OkStatus()

@@ -6,8 +6,8 @@
 #include "rpc/signals.h"
 
 int main(int argc, char** argv) {
-  aha::rpc::Cancellation stop;
-  aha::rpc::SignalWatcher signals([&stop](int) { stop.Cancel(); });
+  aha::rpc::Cancellation terminated;
+  aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
   aha::actor::AppOptions options;
   options.flags.name = "actor-0";
   CLI::App app("Aha rollout actor: samples completions.", "aha-actor");
@@ -15,10 +15,14 @@ int main(int argc, char** argv) {
                             options.flags);
   app.add_option("--threads", options.threads,
                  "Compute threads; 0: the job's cluster.threads, or all cores")
+      ->envname("AHA_THREADS")
       ->check(CLI::Range(0, 1024));
   if (const auto code =
           aha::rpc::ParseServiceFlags(app, argc, argv, options.flags)) {
     return *code;
   }
-  return aha::rpc::Exit(aha::actor::Run(options, stop));
+  return aha::rpc::RunService(options.flags, terminated,
+                              [&](aha::rpc::Cancellation& stop) {
+                                return aha::actor::Run(options, stop);
+                              });
 }

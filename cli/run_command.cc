@@ -28,6 +28,7 @@
 #include "job/identity.h"
 #include "job/inputs.h"
 #include "job/job.h"
+#include "rpc/service_flags.h"
 
 namespace aha::cli {
 namespace {
@@ -274,6 +275,7 @@ int RunDetached(SessionOptions session) {
 }
 
 int Run(const RunFlags& flags, Output output) {
+  rpc::ForgetServiceEnvironment();
   const absl::StatusOr<v1::Job> job = Load(flags);
   if (!job.ok()) return Report(job.status());
   const RunDirectory run(flags.dir.empty() ? "runs/" + job->name() : flags.dir);

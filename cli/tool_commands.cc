@@ -1,4 +1,4 @@
-// ahactl version, doctor, completion.
+// ahactl version, doctor, health, completion.
 #include <gnu/libc-version.h>
 #include <google/protobuf/stubs/common.h>
 #include <grpcpp/grpcpp.h>
@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,8 @@
 #include "cli/exit_code.h"
 #include "cli/screen.h"
 #include "dnnl.h"
+#include "rpc/health.h"
+#include "rpc/security.h"
 
 namespace aha::cli {
 namespace {
@@ -86,6 +89,36 @@ int Doctor(const DoctorOptions& options, Output output) {
   return code;
 }
 
+struct HealthOptions {
+  std::string address;
+  std::string service = "liveness";
+  double seconds = 2;
+};
+
+// The health address that a service in the same container listens at.
+std::string OwnHealthAddress() {
+  const char* listen = std::getenv("AHA_HEALTH_LISTEN");
+  if (listen == nullptr) return "";
+  const absl::StatusOr<rpc::HostPort> parsed = rpc::ParseAddress(listen);
+  if (!parsed.ok()) return "";
+  const bool any = parsed->host == "0.0.0.0" || parsed->host == "::";
+  return any ? absl::StrCat("127.0.0.1:", parsed->port) : std::string(listen);
+}
+
+int Health(HealthOptions options) {
+  if (options.address.empty()) options.address = OwnHealthAddress();
+  if (const auto parsed = rpc::ParseAddress(options.address); !parsed.ok()) {
+    return Report(absl::InvalidArgumentError(absl::StrCat(
+        "--address (or AHA_HEALTH_LISTEN): ", parsed.status().message())));
+  }
+  const absl::StatusOr<bool> serving = rpc::IsServing(
+      options.address, options.service, absl::Seconds(options.seconds));
+  if (!serving.ok()) return Report(serving.status());
+  std::printf("%s at %s: %s\n", options.service.c_str(),
+              options.address.c_str(), *serving ? "serving" : "not serving");
+  return *serving ? kExitDone : kExitError;
+}
+
 }  // namespace
 
 void AddToolCommands(CLI::App& app, Context& context) {
@@ -123,6 +156,23 @@ void AddToolCommands(CLI::App& app, Context& context) {
       options->libraries = absl::StrJoin(libraries, ", ");
       return Doctor(*options, context.Format());
     };
+  });
+
+  const auto health = std::make_shared<HealthOptions>();
+  CLI::App* probe = app.add_subcommand(
+      "health", "Ask a service's health; exit 0 if it serves, for probes");
+  probe
+      ->add_option("--address", health->address,
+                   "HOST:PORT of --health-listen; AHA_HEALTH_LISTEN if absent")
+      ->type_name("HOST:PORT");
+  probe->add_option("--service", health->service, "liveness or readiness")
+      ->check(CLI::IsMember({"liveness", "readiness"}))
+      ->capture_default_str();
+  probe->add_option("--timeout", health->seconds, "Seconds to wait")
+      ->check(CLI::Range(0.1, 60.0))
+      ->capture_default_str();
+  probe->callback([health, &context] {
+    context.action = [health] { return Health(*health); };
   });
 
   const auto shell = std::make_shared<std::string>();

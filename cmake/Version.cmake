@@ -1,7 +1,10 @@
 # base/version.cc is generated, so that a new commit recompiles one file.
+# -DAHA_COMMIT=... where no .git is, as in a container's build context.
 find_package(Git QUIET)
-set(AHA_COMMIT "unknown")
-if(GIT_FOUND)
+if(NOT AHA_COMMIT)
+  set(AHA_COMMIT "unknown")
+endif()
+if(GIT_FOUND AND AHA_COMMIT STREQUAL "unknown")
   execute_process(COMMAND ${GIT_EXECUTABLE} rev-parse --short=12 HEAD
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE AHA_COMMIT
     OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)

@@ -110,7 +110,12 @@ struct App::State {
   CondVar wake;
   bool interrupted ABSL_GUARDED_BY(mutex) = false;
   absl::Time stop_by ABSL_GUARDED_BY(mutex) = absl::InfiniteFuture();
+  bool linger = false;
 
+  bool Lingers() {
+    MutexLock lock(mutex);
+    return linger && stop_by == absl::InfiniteFuture();
+  }
   absl::Status Open(const AppOptions& options);
   absl::Status Serve(const rpc::ServiceFlags& flags);
   // Where Prometheus finds the members of now.
@@ -147,9 +152,12 @@ absl::Status App::State::Serve(const rpc::ServiceFlags& flags) {
     AHA_ASSIGN_OR_RETURN(metrics_server, rpc::MetricsServer::Start(
                                              flags.metrics_listen, metrics));
   }
-  AHA_ASSIGN_OR_RETURN(server, rpc::Server::Start({.listen = flags.listen,
-                                                   .security = flags.security},
-                                                  services->All()));
+  AHA_ASSIGN_OR_RETURN(
+      server, rpc::Server::Start({.listen = flags.listen,
+                                  .security = flags.security,
+                                  .advertise_host = flags.advertise_host,
+                                  .health = flags.health.get()},
+                                 services->All()));
   controller->SetAddress(server->address());
   server->SetReady(true);
   const nlohmann::json endpoint = {
@@ -183,6 +191,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
   AHA_RETURN_IF_ERROR(state->Open(options));
   // From here on ~App cleans up.
   std::unique_ptr<App> app(new App(std::move(state)));
+  app->state_->linger = options.flags.linger;
   AHA_RETURN_IF_ERROR(app->state_->Serve(options.flags));
   return app;
 }
@@ -220,7 +229,7 @@ void App::Wait() {
   std::optional<absl::Time> ended;
   while (true) {
     if (!ended.has_value() && state_->controller->Ended()) ended = clock();
-    if (ended.has_value() &&
+    if (ended.has_value() && !state_->Lingers() &&
         (!state_->controller->HasMembers() || clock() - *ended > kLeaveTime)) {
       // Time for the last answers and statuses to go out.
       absl::SleepFor(absl::Milliseconds(200));

@@ -33,7 +33,8 @@ class App {
   const std::string& address() const;
 
   // Returns when the job has ended and its members have left (waiting 5 s for
-  // them), 20 s after Stop, or at Interrupt.
+  // them), 20 s after Stop, or at Interrupt.  With --linger a job that has
+  // ended waits for Stop: it can be asked for.
   void Wait();
   // Stops the job with a checkpoint; it can be resumed later.  `why` is kept
   // as the reason.

@@ -66,17 +66,22 @@ int Main(int argc, char** argv) {
   CLI::App app("The coordinator of one Aha job.", "aha-coordinator");
   rpc::AddServiceFlags(app, rpc::DialsCoordinator::kNo, options.flags);
   app.add_option("--job", job_path,
-                 "Job file (YAML); job.yaml of the run directory if absent");
+                 "Job file (YAML); job.yaml of the run directory if absent")
+      ->envname("AHA_JOB");
   app.add_option("--run-dir", options.run_directory,
                  "Directory of the run; made if it is not there")
+      ->envname("AHA_RUN_DIR")
       ->required();
   app.add_flag("--resume", options.resume,
-               "Go on with the run that the directory holds");
+               "Go on with the run that the directory holds")
+      ->envname("AHA_RESUME");
   if (const auto code =
           rpc::ParseServiceFlags(app, argc, argv, options.flags)) {
     return *code;
   }
-  return rpc::Exit(Run(std::move(options), std::move(job_path), interruption));
+  return rpc::RunService(
+      options.flags, interruption.stop,
+      [&](rpc::Cancellation&) { return Run(options, job_path, interruption); });
 }
 
 }  // namespace

@@ -5,16 +5,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "learner/service.h"
+#include "rpc/cancellation.h"
 #include "rpc/service_flags.h"
 #include "rpc/signals.h"
 
 int main(int argc, char** argv) {
+  aha::rpc::Cancellation terminated;
+  const aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
   aha::learner::ServiceOptions options;
   CLI::App app("Trains the policy: one rank of the learner group.",
                "aha-learner");
   aha::rpc::AddServiceFlags(app, aha::rpc::DialsCoordinator::kYes,
                             options.flags);
   app.add_option("--rank", options.rank, "This process's rank in the group")
+      ->envname("AHA_RANK")
       ->capture_default_str();
   app.add_option("--collectives", options.collectives,
                  "What sums gradients between ranks: gloo (TCP) or nccl (GPUs; "
@@ -28,6 +32,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--threads", options.threads,
                  "Compute threads; 0: the job's cluster.threads, or all cores")
+      ->envname("AHA_THREADS")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   if (const auto code =
@@ -37,7 +42,11 @@ int main(int argc, char** argv) {
   if (options.flags.name.empty()) {
     options.flags.name = absl::StrCat("learner-", options.rank);
   }
-  aha::learner::Service service(options);
-  const aha::rpc::SignalWatcher signals([&](int) { service.Stop(); });
-  return aha::rpc::Exit(service.Run());
+  return aha::rpc::RunService(options.flags, terminated,
+                              [&](aha::rpc::Cancellation& stop) {
+                                aha::learner::Service service(options);
+                                const aha::rpc::Cancellation::Registration end(
+                                    &stop, [&] { service.Stop(); });
+                                return service.Run();
+                              });
 }

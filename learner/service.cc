@@ -88,9 +88,12 @@ absl::Status Service::State::StartServers() {
     AHA_ASSIGN_OR_RETURN(metrics_server, rpc::MetricsServer::Start(
                                              flags.metrics_listen, metrics));
   }
-  AHA_ASSIGN_OR_RETURN(server, rpc::Server::Start({.listen = flags.listen,
-                                                   .security = flags.security},
-                                                  {sink.get()}));
+  AHA_ASSIGN_OR_RETURN(
+      server, rpc::Server::Start({.listen = flags.listen,
+                                  .security = flags.security,
+                                  .advertise_host = flags.advertise_host,
+                                  .health = flags.health.get()},
+                                 {sink.get()}));
   return absl::OkStatus();
 }
 

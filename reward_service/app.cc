@@ -137,9 +137,11 @@ absl::Status App::Start() {
                       .stats = Stats()});
   service_.SetPipeline(pipeline_.get());
   AHA_ASSIGN_OR_RETURN(
-      server_,
-      rpc::Server::Start({.listen = flags_.listen, .security = flags_.security},
-                         {service_.grpc_service()}));
+      server_, rpc::Server::Start({.listen = flags_.listen,
+                                   .security = flags_.security,
+                                   .advertise_host = flags_.advertise_host,
+                                   .health = flags_.health.get()},
+                                  {service_.grpc_service()}));
   return absl::OkStatus();
 }
 

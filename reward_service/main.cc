@@ -6,8 +6,8 @@
 #include "rpc/signals.h"
 
 int main(int argc, char** argv) {
-  aha::rpc::Cancellation stop;
-  aha::rpc::SignalWatcher signals([&stop](int) { stop.Cancel(); });
+  aha::rpc::Cancellation terminated;
+  aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
   aha::rpc::ServiceFlags flags;
   flags.name = "reward-0";
   CLI::App app("Aha reward service: scores completions by rules.",
@@ -16,5 +16,8 @@ int main(int argc, char** argv) {
   if (const auto code = aha::rpc::ParseServiceFlags(app, argc, argv, flags)) {
     return *code;
   }
-  return aha::rpc::Exit(aha::reward::Run(flags, stop));
+  return aha::rpc::RunService(flags, terminated,
+                              [&](aha::rpc::Cancellation& stop) {
+                                return aha::reward::Run(flags, stop);
+                              });
 }

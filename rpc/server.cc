@@ -32,10 +32,11 @@ std::string ThisMachine() {
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "localhost";
 }
 
-std::string DialAddress(const std::string& listen, int port) {
-  const absl::StatusOr<HostPort> parsed = ParseAddress(listen);
-  if (!parsed.ok() || parsed->host.empty()) return listen;
-  const std::string& host = parsed->host;
+std::string DialAddress(const ServerOptions& options, int port) {
+  const absl::StatusOr<HostPort> parsed = ParseAddress(options.listen);
+  if (!parsed.ok() || parsed->host.empty()) return options.listen;
+  const std::string& host =
+      options.advertise_host.empty() ? parsed->host : options.advertise_host;
   if (host == "0.0.0.0" || host == "::") {
     return absl::StrCat(ThisMachine(), ":", port);
   }
@@ -50,6 +51,7 @@ struct Server::State {
   std::unique_ptr<grpc::Server> server;
   int port = 0;
   std::string address;
+  HealthServer* health = nullptr;
   Mutex mutex;
   bool stopped ABSL_GUARDED_BY(mutex) = false;
 };
@@ -83,7 +85,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
         "cannot listen on ", options.listen,
         ": the port is in use, or the address is not this machine's"));
   }
-  state->address = DialAddress(options.listen, state->port);
+  state->address = DialAddress(options, state->port);
+  state->health = options.health;
   auto server = std::unique_ptr<Server>(new Server(std::move(state)));
   server->SetAlive(true);
   server->SetReady(false);
@@ -102,6 +105,7 @@ void Server::SetReady(bool ready) {
   auto* health = state_->server->GetHealthCheckService();
   health->SetServingStatus("readiness", ready);
   health->SetServingStatus("", ready);
+  if (state_->health != nullptr) state_->health->SetReady(ready);
 }
 
 void Server::SetAlive(bool alive) {
@@ -114,6 +118,7 @@ void Server::Shutdown(absl::Duration grace) {
     if (state_->stopped) return;
     state_->stopped = true;
   }
+  if (state_->health != nullptr) state_->health->SetReady(false);
   state_->server->GetHealthCheckService()->Shutdown();
   state_->server->Shutdown(std::chrono::system_clock::now() +
                            absl::ToChronoMilliseconds(grace));

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "rpc/health.h"
 #include "rpc/security.h"
 
 namespace grpc {
@@ -34,6 +35,11 @@ constexpr int kMaxMessageBytes = 64 << 20;
 struct ServerOptions {
   std::string listen = "127.0.0.1:0";  // Port 0: one is chosen.
   Security security = {};
+  // The host that others dial; empty: the listen host, or this machine's name
+  // if that is a wildcard.
+  std::string advertise_host = {};
+  // Told what SetReady is told; may be null; must outlive the server.
+  HealthServer* health = nullptr;
 };
 
 class Server {
@@ -48,8 +54,7 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   int port() const;
-  // What others dial: the listen host (this machine's name, if that was a
-  // wildcard) and the bound port.
+  // What others dial: see ServerOptions.advertise_host; and the bound port.
   const std::string& address() const;
 
   void SetReady(bool ready);

@@ -1,10 +1,14 @@
 // Flags and exit codes that the four services share.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/status/status.h"
+#include "rpc/cancellation.h"
+#include "rpc/health.h"
 #include "rpc/security.h"
 
 namespace CLI {
@@ -20,13 +24,18 @@ struct ServiceFlags {
   std::string name;         // "actor-0"; in logs, metrics and errors.
   Security security = {};
   std::string log_level = "info";
+  std::string health_listen;   // Empty: no separate health address.
+  std::string advertise_host;  // Empty: see ServerOptions.
+  bool linger = false;         // Stay when the work is done, until SIGTERM.
+  // Of health_listen, once StartHealth ran; outlives the service.
+  std::shared_ptr<HealthServer> health;
 };
 
 enum class DialsCoordinator { kYes, kNo };
 
-// Adds --listen, --metrics-listen, --coordinator (required, if the service
-// dials it), --name, --tls-cert, --tls-key, --tls-ca, --insecure, --log-level
-// and --version to `app`.  `flags` must outlive the parsing.
+// Adds the flags of ServiceFlags and --version to `app`.  Each may also come
+// from the environment: --metrics-listen from AHA_METRICS_LISTEN; the command
+// line wins.  `flags` must outlive the parsing.
 void AddServiceFlags(CLI::App& app, DialsCoordinator dials,
                      ServiceFlags& flags);
 
@@ -43,7 +52,19 @@ std::optional<int> ParseServiceFlags(CLI::App& app, int argc, char** argv,
 constexpr int kExitRefused = 78;
 int ExitCode(const absl::Status& status);
 
-// Logs an error status and gives its exit code: `return rpc::Exit(Run(...));`
+// Logs an error status and gives its exit code.
 int Exit(const absl::Status& status);
+
+// The rest of a service's main: serves health at --health-listen, runs, and
+// exits as above.  `stop`, which the service may cancel too, is cancelled with
+// `terminated`.  With --linger a service whose work is done waits for the
+// latter first: where whatever ends is started again, as in Kubernetes, that
+// keeps a finished job from being restarted for ever.
+int RunService(ServiceFlags& flags, Cancellation& terminated,
+               const std::function<absl::Status(Cancellation& stop)>& run);
+
+// Drops the variables that a service reads, so that services that this process
+// starts are told by their command lines alone.
+void ForgetServiceEnvironment();
 
 }  // namespace aha::rpc

@@ -35,7 +35,7 @@ pid_t Spawn(const std::vector<std::string>& argv, const std::string& output) {
   dup2(in, STDIN_FILENO);
   dup2(out, STDOUT_FILENO);
   dup2(out, STDERR_FILENO);
-  execv(raw[0], raw.data());
+  execvp(raw[0], raw.data());
   _exit(127);
 }
 

@@ -1,0 +1,84 @@
+#include "tests/deploy/manifests.h"
+
+#include "absl/strings/str_cat.h"
+#include "tests/integration/local_cluster.h"
+
+namespace aha::testing {
+
+absl::StatusOr<Manifests> Render(const std::string& overlay) {
+  const CommandResult ran = RunCommand(
+      {"kubectl", "kustomize",
+       absl::StrCat(AHA_SOURCE_DIR, "/deploy/kubernetes/overlays/", overlay)});
+  if (ran.exit_code != 0) {
+    return absl::InternalError(absl::StrCat("kubectl kustomize, exit ",
+                                            ran.exit_code, ": ", ran.output));
+  }
+  Manifests documents;
+  for (const YAML::Node& document : YAML::LoadAll(ran.output)) {
+    if (document.IsMap()) documents.push_back(document);
+  }
+  return documents;
+}
+
+std::string WhyNoKubectl() {
+  const CommandResult ran =
+      RunCommand({"bash", "-c",
+                  "kubectl version --client 2>/dev/null | grep -qE "
+                  "'Kustomize Version: v([5-9]|[1-9][0-9])'"});
+  return ran.exit_code == 0 ? ""
+                            : "no kubectl of version 1.27 or later is here";
+}
+
+Manifests OfKind(const Manifests& all, const std::string& kind) {
+  Manifests some;
+  for (const YAML::Node& document : all) {
+    if (document["kind"].as<std::string>() == kind) some.push_back(document);
+  }
+  return some;
+}
+
+Manifests Workloads(const Manifests& all) {
+  Manifests workloads = OfKind(all, "StatefulSet");
+  for (const YAML::Node& document : OfKind(all, "Deployment")) {
+    workloads.push_back(document);
+  }
+  return workloads;
+}
+
+std::string Name(const YAML::Node& document) {
+  return document["metadata"]["name"].as<std::string>();
+}
+
+std::string Role(const YAML::Node& workload) {
+  return workload["spec"]["template"]["metadata"]["labels"]
+                 ["app.kubernetes.io/component"]
+                     .as<std::string>();
+}
+
+YAML::Node PodSpec(const YAML::Node& workload) {
+  return workload["spec"]["template"]["spec"];
+}
+
+YAML::Node Container(const YAML::Node& workload) {
+  return PodSpec(workload)["containers"][0];
+}
+
+bool Selects(const YAML::Node& match_labels, const YAML::Node& labels) {
+  for (const auto& wanted : match_labels) {
+    const YAML::Node label = labels[wanted.first.as<std::string>()];
+    if (!label || label.as<std::string>() != wanted.second.as<std::string>()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::string ToText(const Manifests& documents) {
+  std::string text;
+  for (const YAML::Node& document : documents) {
+    absl::StrAppend(&text, "---\n", YAML::Dump(document), "\n");
+  }
+  return text;
+}
+
+}  // namespace aha::testing

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Strict schemas (unknown fields are errors) of three Kubernetes versions for
+# what kustomize renders, by PyPI's kubernetes-validate, which carries them.
+#
+#   schema_test.sh SOURCE_DIR SCRATCH_DIR      77: skipped, ctest says so
+set -euo pipefail
+source_dir=$1
+scratch=$2
+skip() { echo "SCHEMAS ARE NOT TESTED: $1"; exit 77; }
+
+kubectl version --client 2>/dev/null |
+  grep -qE 'Kustomize Version: v([5-9]|[1-9][0-9])' ||
+  skip "no kubectl of version 1.27 or later is here"
+validate=$scratch/venv/bin/kubernetes-validate
+if [[ ! -x $validate ]]; then
+  mkdir -p "$scratch"
+  python3 -m venv "$scratch/venv" ||
+    skip "python3 -m venv does not work here"
+  "$scratch/venv/bin/pip" install -q --disable-pip-version-check \
+    kubernetes-validate==1.37.0 ||
+    skip "kubernetes-validate cannot be installed from PyPI"
+fi
+
+for overlay in local gpu; do
+  rendered=$scratch/$overlay.yaml
+  kubectl kustomize "$source_dir/deploy/kubernetes/overlays/$overlay" \
+    >"$rendered"
+  for version in 1.28 1.32 1.37; do
+    "$validate" --strict --quiet -k "$version" "$rendered"
+    echo "$overlay passes the schemas of Kubernetes $version"
+  done
+done
+
+# The check can fail: a misspelt field is refused.
+sed 's/readOnlyRootFilesystem/readOnlyRootFileSystem/' \
+  "$scratch/local.yaml" >"$scratch/wrong.yaml"
+if "$validate" --strict --quiet "$scratch/wrong.yaml" >/dev/null 2>&1; then
+  echo "error: an unknown field was accepted"
+  exit 1
+fi
