@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
 #include "base/status.h"
@@ -36,13 +37,9 @@ struct JobFlags {
 };
 
 int List(const Target& target, Output output) {
-  std::vector<JobView> jobs;
-  for (const RunDirectory& run : FindRuns(target.runs)) {
-    Target one = target;
-    one.dir = run.path();
-    absl::StatusOr<JobView> view = one.View();
-    if (view.ok()) jobs.push_back(*std::move(view));
-  }
+  const absl::StatusOr<std::vector<JobView>> found = target.Jobs();
+  if (!found.ok()) return Report(found.status());
+  const std::vector<JobView>& jobs = *found;
   if (output != Output::kTable) {
     Json list = Json::array();
     for (const JobView& job : jobs) list.push_back(ToJson(job));
@@ -50,8 +47,13 @@ int List(const Target& target, Output output) {
     return kExitDone;
   }
   if (jobs.empty()) {
-    std::printf("no runs below %s/; start one with `ahactl run JOB.yaml`\n",
-                target.runs.c_str());
+    const std::string text =
+        target.Remote()
+            ? absl::StrCat("no jobs at ", target.admin.address,
+                           "; submit one with `ahactl submit JOB.yaml`")
+            : absl::StrCat("no runs below ", target.runs,
+                           "/; start one with `ahactl run JOB.yaml`");
+    std::printf("%s\n", text.c_str());
     return kExitDone;
   }
   std::fputs(JobTable(jobs).c_str(), stdout);
@@ -80,15 +82,24 @@ int Describe(const Target& target, Output output) {
       }
     }
   }
-  const RunDirectory run(target.admin.address.empty() ? target.Run()->path()
-                                                      : view->run_directory);
+  const absl::StatusOr<RunDirectory> held = target.Run();
+  if (!held.ok()) return Report(held.status());
+  const RunDirectory& run = *held;
+  // What a remote run's image is called here means nothing to anybody.
+  const std::string shown = target.Remote() ? view->run_directory : run.path();
+  const auto here = [&](const std::string& text) {
+    return absl::StrReplaceAll(text, {{run.path(), shown}});
+  };
   if (output != Output::kTable) {
-    PrintJson(DescribeJson(*view, members, run), output);
+    const Json described = DescribeJson(*view, members, run);
+    PrintJson(Json::parse(here(described.dump(-1, ' ', false,
+                                              Json::error_handler_t::replace))),
+              output);
     return kExitDone;
   }
   for (const std::string& line :
        DescribeText(*view, members, run, TerminalStyle(STDOUT_FILENO))) {
-    std::printf("%s\n", line.c_str());
+    std::printf("%s\n", here(line).c_str());
   }
   return kExitDone;
 }
@@ -108,11 +119,12 @@ int ExitOf(const JobView& job) {
   return kExitDone;
 }
 
-int Watch(const Target& target) {
+int Watch(Target target) {
+  target.Follow();
   Screen screen(STDOUT_FILENO);
   Progress progress;
   const Clock clock = MonotonicClock();
-  if (target.admin.address.empty()) {
+  if (!target.Remote()) {
     if (const auto run = target.Run(); run.ok()) {
       progress.Seed(run->ReadCurves());
     }
@@ -135,7 +147,8 @@ int Watch(const Target& target) {
   }
 }
 
-int Wait(const JobFlags& flags) {
+int Wait(JobFlags flags) {
+  flags.target.Follow();
   const absl::Time deadline = flags.timeout > 0
                                   ? absl::Now() + absl::Seconds(flags.timeout)
                                   : absl::InfiniteFuture();
@@ -162,9 +175,9 @@ int Wait(const JobFlags& flags) {
 // `already`: the state in which nothing changes.
 int Steer(const Target& target, JobState already, const char* verbed,
           absl::StatusOr<JobView> (AdminClient::*call)()) {
-  if (target.admin.address.empty()) {
-    const absl::StatusOr<JobView> view = target.View();
-    if (!view.ok()) return Report(view.status());
+  const absl::StatusOr<JobView> view = target.View();
+  if (!view.ok()) return Report(view.status());
+  {
     if (IsEndState(view->state)) {
       if (view->state == already) {
         std::printf("job/%s unchanged\n", view->name.c_str());

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <climits>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -71,6 +72,12 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
   return epoch;
 }
 
+// The pid means something only there.
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
+}
+
 }  // namespace
 
 struct App::State {
@@ -90,7 +97,7 @@ struct App::State {
   absl::Time stop_by ABSL_GUARDED_BY(mutex) = absl::InfiniteFuture();
 
   absl::Status Open(const AppOptions& options);
-  absl::Status Serve(const rpc::ServiceFlags& flags);
+  absl::Status Serve(const AppOptions& options);
 };
 
 absl::Status App::State::Open(const AppOptions& options) {
@@ -116,8 +123,12 @@ absl::Status App::State::Open(const AppOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status App::State::Serve(const rpc::ServiceFlags& flags) {
-  services = std::make_unique<Services>(*controller, *weights);
+absl::Status App::State::Serve(const AppOptions& options) {
+  const rpc::ServiceFlags& flags = options.flags;
+  services = std::make_unique<Services>(
+      *controller, *weights,
+      options.runs.empty() ? RunArchive(plan.job.name(), directory->path())
+                           : RunArchive(options.runs));
   if (!flags.metrics_listen.empty()) {
     AHA_ASSIGN_OR_RETURN(metrics_server, rpc::MetricsServer::Start(
                                              flags.metrics_listen, metrics));
@@ -131,6 +142,7 @@ absl::Status App::State::Serve(const rpc::ServiceFlags& flags) {
       {"address", server->address()},
       {"epoch", controller->epoch()},
       {"pid", getpid()},
+      {"host", HostName()},
       {"metrics_address",
        metrics_server == nullptr ? "" : metrics_server->address()}};
   AHA_RETURN_IF_ERROR(
@@ -147,7 +159,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
   AHA_RETURN_IF_ERROR(state->Open(options));
   // From here on ~App cleans up.
   std::unique_ptr<App> app(new App(std::move(state)));
-  AHA_RETURN_IF_ERROR(app->state_->Serve(options.flags));
+  AHA_RETURN_IF_ERROR(app->state_->Serve(options));
   return app;
 }
 
@@ -160,6 +172,8 @@ App::~App() {
 }
 
 const std::string& App::address() const { return state_->server->address(); }
+int App::port() const { return state_->server->port(); }
+bool App::Ended() const { return state_->controller->Ended(); }
 
 void App::Stop(const std::string& why) {
   // FAILED_PRECONDITION: it has ended already, all the better.
