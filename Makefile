@@ -11,7 +11,7 @@ RELEASE := $(BUILD)/release
 LAUNCHER := $(shell command -v ccache >/dev/null && echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := all
-.PHONY: all help packages packages-dev configure quickstart test smollm2 lint \
+.PHONY: all help packages packages-dev packages-test configure quickstart test smollm2 lint \
         format asan tsan bench exactness fuzz install clean
 
 all: configure  ## Build the programs (build/release/bin)
@@ -26,6 +26,9 @@ packages:
 packages-dev:
 	@deploy/install-packages --dev
 
+packages-test:
+	@deploy/install-packages --test
+
 configure: packages
 	@mkdir -p $(BUILD)
 	@cmake --preset release $(LAUNCHER) $(OPTIONS) -Wno-dev > $(BUILD)/configure.log 2>&1 || \
@@ -38,7 +41,7 @@ quickstart: all  ## Install, build, and run the first job: R1-Zero on a tiny bas
 # TSan (tests/sanitized.cmake).
 SANITIZED ?= OFF
 test: OPTIONS = -DAHA_SANITIZED_TESTS=$(SANITIZED)
-test: configure  ## Install, build, and run every test in parallel
+test: packages-test configure  ## Install, build, and run every test in parallel
 	@cmake --build $(RELEASE) -j $(JOBS) --target all $(if $(filter ON,$(SANITIZED)),sanitized)
 	@ctest --preset release -j $(JOBS) --no-tests=error
 
