@@ -63,6 +63,12 @@ grpc::ServerUnaryReactor* AdminService::SubmitJob(
     v1::SubmitJobResponse* response) {
   return rpc::Finish(context, [&]() -> absl::Status {
     AHA_ASSIGN_OR_RETURN(const v1::Job job, ResolveJob(request->job()));
+    // A standing coordinator waits some seconds for its members to leave; the
+    // caller's retry finds it free.
+    if (controller_.Ended()) {
+      return absl::UnavailableError(
+          absl::StrCat("its job ", controller_.job().name(), " just ended"));
+    }
     const v1::Job& held = controller_.job();
     if (job.name() == held.name() &&
         ResultFingerprint(job) == ResultFingerprint(held)) {

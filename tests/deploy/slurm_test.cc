@@ -73,6 +73,15 @@ class SlurmTest : public ::testing::Test {
         << cluster_.Output(job);
     EXPECT_EQ(Checksum(), kChecksum) << cluster_.Output(job);
   }
+  // recipes/tiny.yaml with more in its section `cluster`, which decides nothing
+  // of the result.
+  std::string Variant(const std::string& cluster) const {
+    const std::string path = cluster_.Path("variant.yaml");
+    std::ofstream(path) << absl::StrReplaceAll(
+        ReadFileOrEmpty(Recipe("tiny.yaml")),
+        {{"cluster:\n", "cluster:\n" + cluster}});
+    return path;
+  }
   bool Kill(const std::string& program) const {
     const pid_t pid = Find(program, AwaitEndpoint(Run()));
     return pid > 0 && kill(pid, SIGKILL) == 0;
@@ -90,10 +99,7 @@ class SlurmTest : public ::testing::Test {
 };
 
 TEST_F(SlurmTest, TwoRanksAndTwoActorsOnTwoNodesGiveTheChecksumOfALocalRun) {
-  const std::string recipe = cluster_.Path("tiny2.yaml");
-  std::ofstream(recipe) << absl::StrReplaceAll(
-      ReadFileOrEmpty(Recipe("tiny.yaml")),
-      {{"cluster:\n", "cluster:\n  learners: 2\n"}});
+  const std::string recipe = Variant("  learners: 2\n");
   const std::string job =
       cluster_.Submit({"--nodes=2"}, {recipe, Run()},
                       {"AHA_LEARNER_NODES=2", "AHA_ACTORS=2", "AHA_THREADS=1"});
@@ -128,8 +134,9 @@ TEST_F(SlurmTest, APreemptedJobIsRequeuedGoesOnAndGivesTheSameChecksum) {
 }
 
 TEST_F(SlurmTest, ALearnerAndAnActorThatDieAreReplacedInTheSameAllocation) {
-  const std::string job = cluster_.Submit(
-      {"--nodes=1"}, {Recipe("tiny.yaml"), Run()}, {"AHA_THREADS=1"});
+  const std::string recipe = Variant("  lease_seconds: 2\n");
+  const std::string job =
+      cluster_.Submit({"--nodes=1"}, {recipe, Run()}, {"AHA_THREADS=1"});
   ASSERT_TRUE(AwaitSteps(2)) << cluster_.Output(job);
   ASSERT_TRUE(Kill("aha-actor"));
   ASSERT_TRUE(AwaitSteps(5)) << cluster_.Output(job);
