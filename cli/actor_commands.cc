@@ -46,6 +46,11 @@ int Say(const std::string& actor, const char* state, Output output) {
 
 int AskLocal(const ActorFlags& flags, const std::string& request,
              const char* state, Output output) {
+  if (flags.target.Remote()) {
+    return Report(absl::InvalidArgumentError(
+        "only `ahactl run` on this machine starts and ends actors: leave out "
+        "--address and AHA_ADDRESS, or use `ahactl actor drain`"));
+  }
   const absl::StatusOr<RunDirectory> run = flags.target.Run();
   if (!run.ok()) return Report(run.status());
   const absl::StatusOr<std::string> answer =
@@ -56,7 +61,7 @@ int AskLocal(const ActorFlags& flags, const std::string& request,
 
 int Drain(const ActorFlags& flags, Output output) {
   // The supervisor of a local cluster would start it again.
-  if (flags.target.admin.address.empty()) {
+  if (!flags.target.Remote()) {
     const absl::StatusOr<RunDirectory> run = flags.target.Run();
     if (run.ok() && AskSupervisor(run->path(), "actor remove " + flags.actor,
                                   kSupervisorDeadline)

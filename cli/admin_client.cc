@@ -2,7 +2,9 @@
 
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "aha/v1/admin.pb.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "coordinator/membership.h"
@@ -160,6 +162,56 @@ absl::Status AdminClient::DrainMember(const std::string& name) {
   return impl_->Call<v1::DrainMemberResponse>("DrainMember", request).status();
 }
 
+absl::StatusOr<bool> AdminClient::SubmitJob(const v1::Job& job, bool resume) {
+  v1::SubmitJobRequest request;
+  *request.mutable_job() = job;
+  request.set_resume(resume);
+  AHA_ASSIGN_OR_RETURN(const auto response, impl_->Call<v1::SubmitJobResponse>(
+                                                "SubmitJob", request));
+  return !response.unchanged();
+}
+
+absl::StatusOr<std::vector<JobView>> AdminClient::ListJobs() {
+  AHA_ASSIGN_OR_RETURN(
+      const auto response,
+      impl_->Call<v1::ListJobsResponse>("ListJobs", v1::ListJobsRequest()));
+  std::vector<JobView> jobs;
+  for (const v1::JobStatus& job : response.jobs()) {
+    jobs.push_back(FromWire(job));
+    // The coordinator has another job, and this one never came to an end.
+    if (job.state() == v1::JOB_STATE_UNSPECIFIED) {
+      jobs.back().state = JobState::kInterrupted;
+    }
+  }
+  return jobs;
+}
+
+absl::StatusOr<std::map<std::string, uint64_t>> AdminClient::ListRunFiles(
+    const std::string& job) {
+  v1::ListRunFilesRequest request;
+  request.set_job(job);
+  AHA_ASSIGN_OR_RETURN(
+      const auto response,
+      impl_->Call<v1::ListRunFilesResponse>("ListRunFiles", request));
+  std::map<std::string, uint64_t> files;
+  for (const v1::RunFile& file : response.files()) {
+    files[file.name()] = file.bytes();
+  }
+  return files;
+}
+
+absl::StatusOr<std::string> AdminClient::ReadRunFile(const std::string& job,
+                                                     const std::string& name,
+                                                     uint64_t offset) {
+  v1::ReadRunFileRequest request;
+  request.set_job(job);
+  request.set_name(name);
+  request.set_offset(offset);
+  AHA_ASSIGN_OR_RETURN(auto response, impl_->Call<v1::ReadRunFileResponse>(
+                                          "ReadRunFile", request));
+  return std::move(*response.mutable_data());
+}
+
 absl::Status AdminClient::WatchJob(
     const std::function<bool(const JobView&)>& on_status) {
   // A job may take days; a coordinator that dies ends the stream (keepalive).
@@ -184,19 +236,27 @@ struct JobWatcher::State {
   AdminOptions options;
   mutable Mutex mutex;
   std::optional<JobView> latest ABSL_GUARDED_BY(mutex);
+  absl::Status problem ABSL_GUARDED_BY(mutex);  // OK: the stream stands.
+  absl::Time lost ABSL_GUARDED_BY(mutex);
+  const Clock clock = MonotonicClock();
   std::unique_ptr<AdminClient> client;
   rpc::Cancellation stop;
   std::thread thread;
 
   void Run() {
     while (!stop.cancelled()) {
-      // Why the stream broke does not matter here: the supervisor sees whether
-      // the coordinator lives, and a retry follows.
-      (void)client->WatchJob([this](const JobView& job) {
+      const absl::Status ended = client->WatchJob([this](const JobView& job) {
         MutexLock lock(mutex);
         latest = job;
+        problem = absl::OkStatus();
         return true;
       });
+      {
+        MutexLock lock(mutex);
+        if (latest.has_value() && IsEndState(latest->state)) return;
+        if (problem.ok()) lost = clock();
+        problem = ended.ok() ? absl::UnavailableError("it stopped") : ended;
+      }
       stop.SleepFor(absl::Milliseconds(300));
     }
   }
@@ -220,6 +280,16 @@ JobWatcher::~JobWatcher() {
 std::optional<JobView> JobWatcher::Latest() const {
   MutexLock lock(state_->mutex);
   return state_->latest;
+}
+
+absl::Status JobWatcher::LostFor(absl::Duration limit) const {
+  MutexLock lock(state_->mutex);
+  if (state_->problem.ok() || state_->clock() - state_->lost < limit) {
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError(absl::StrCat(
+      "lost the coordinator at ", state_->options.address, " ",
+      absl::FormatDuration(limit), " ago: ", state_->problem.message()));
 }
 
 }  // namespace aha::cli

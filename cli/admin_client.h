@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,10 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "cli/job_view.h"
+
+namespace aha::v1 {
+class Job;
+}  // namespace aha::v1
 
 namespace aha::cli {
 
@@ -41,6 +46,18 @@ class AdminClient {
   absl::StatusOr<std::vector<MemberView>> ListMembers();
   absl::Status DrainMember(const std::string& name);
 
+  // False: the coordinator had this job already.
+  absl::StatusOr<bool> SubmitJob(const v1::Job& job, bool resume);
+  // Those that ended, too, of a standing coordinator; by name.
+  absl::StatusOr<std::vector<JobView>> ListJobs();
+  // Bytes by name, relative to the run directory.
+  absl::StatusOr<std::map<std::string, uint64_t>> ListRunFiles(
+      const std::string& job);
+  // Some bytes from `offset` on; none at the end of the file.
+  absl::StatusOr<std::string> ReadRunFile(const std::string& job,
+                                          const std::string& name,
+                                          uint64_t offset);
+
   // Calls `on_status` at every change until the job ends (OK), the stream
   // breaks (its error) or `on_status` returns false (OK).
   absl::Status WatchJob(const std::function<bool(const JobView&)>& on_status);
@@ -54,7 +71,7 @@ class AdminClient {
   std::unique_ptr<Impl> impl_;
 };
 
-// Follows a job in a thread of its own, reconnecting as needed.
+// Follows a job in a thread of its own to its end, reconnecting as needed.
 //
 // Thread-safe.  Start it only after the signals that the main thread handles
 // are blocked: threads inherit the mask.
@@ -67,6 +84,9 @@ class JobWatcher {
 
   // The latest status; nothing before the first.
   std::optional<JobView> Latest() const;
+  // Why nothing has come for so long; OK if the stream stands, or the job has
+  // ended.
+  absl::Status LostFor(absl::Duration limit) const;
 
  private:
   struct State;

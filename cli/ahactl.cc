@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -113,8 +114,18 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("ahactl ") + aha::Version());
   app.require_subcommand(1);
   app.get_formatter()->column_width(30);
+  // Each command that asks a coordinator has --address, and reads AHA_ADDRESS.
+  app.add_option_function<std::string>(
+         "--address",
+         [](const std::string& address) {
+           setenv("AHA_ADDRESS", address.c_str(), /*overwrite=*/1);
+         },
+         "Coordinator to ask, host:port; also AHA_ADDRESS")
+      ->type_name("HOST:PORT")
+      ->trigger_on_parse();
   aha::cli::Context context;
   aha::cli::AddRunCommand(app, context);
+  aha::cli::AddSubmitCommand(app, context);
   aha::cli::AddJobCommands(app, context);
   aha::cli::AddRolloutCommands(app, context);
   aha::cli::AddActorCommands(app, context);

@@ -11,6 +11,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "base/status.h"
 
@@ -19,6 +20,8 @@ namespace {
 
 // A coordinator on this machine answers at once or is gone.
 constexpr absl::Duration kLocalDeadline = absl::Seconds(3);
+// A coordinator elsewhere may be started again meanwhile.
+constexpr absl::Duration kPatience = absl::Seconds(30);
 
 Completes CompletesOf(const std::string& type_name) {
   if (type_name == "JOB") return Completes::kJob;
@@ -48,29 +51,41 @@ OptionNode Describe(const CLI::Option& option) {
 }  // namespace
 
 absl::StatusOr<RunDirectory> Target::Run() const {
-  return ResolveRun(name, dir, runs);
+  if (!Remote()) return ResolveRun(name, dir, runs);
+  if (remote_ == nullptr) {
+    std::string job = name;
+    if (job.empty()) {
+      AHA_ASSIGN_OR_RETURN(const JobView view, RemoteView());
+      job = view.name;
+    }
+    AHA_ASSIGN_OR_RETURN(remote_, RemoteRun::Open(admin, job));
+  }
+  return remote_->directory();
+}
+
+absl::Status Target::Fetch(const std::string& path) const {
+  return remote_ == nullptr ? absl::OkStatus() : remote_->Fetch(path);
 }
 
 absl::StatusOr<std::unique_ptr<AdminClient>> Target::Connect() const {
-  if (!admin.address.empty()) return AdminClient::New(admin);
+  if (Remote()) return AdminClient::New(admin);
   AHA_ASSIGN_OR_RETURN(const RunDirectory run, Run());
   const absl::StatusOr<Endpoint> endpoint = run.ReadEndpoint();
-  if (!endpoint.ok() || !ProcessIsAlive(endpoint->pid)) {
+  // Of a process elsewhere only its answer tells.
+  if (!endpoint.ok() ||
+      (endpoint->OnThisHost() && !ProcessIsAlive(endpoint->pid))) {
     return absl::UnavailableError(absl::StrCat(
         "the job in ", run.path(), " does not run now (no coordinator); ",
         "go on with `ahactl run --resume --dir ", run.path(), "`"));
   }
   AdminOptions local = admin;
   local.address = endpoint->address;
-  local.deadline = kLocalDeadline;
+  if (endpoint->OnThisHost()) local.deadline = kLocalDeadline;
   return AdminClient::New(local);
 }
 
 absl::StatusOr<JobView> Target::View() const {
-  if (!admin.address.empty()) {
-    AHA_ASSIGN_OR_RETURN(const auto client, Connect());
-    return client->GetJob();
-  }
+  if (Remote()) return RemoteView();
   AHA_ASSIGN_OR_RETURN(const RunDirectory run, Run());
   absl::StatusOr<std::unique_ptr<AdminClient>> client = Connect();
   if (client.ok()) {
@@ -85,6 +100,51 @@ absl::StatusOr<JobView> Target::View() const {
     return view;
   }
   return run.ViewFromFiles();
+}
+
+absl::StatusOr<JobView> Target::RemoteView() const {
+  if (watcher_ != nullptr) {
+    AHA_RETURN_IF_ERROR(watcher_->LostFor(kPatience));
+    std::optional<JobView> latest = watcher_->Latest();
+    if (latest.has_value()) return *std::move(latest);
+  }
+  AHA_ASSIGN_OR_RETURN(const auto client, Connect());
+  absl::StatusOr<JobView> now = client->GetJob();
+  if (now.ok() && (name.empty() || now->name == name)) return now;
+  if (!now.ok() && !absl::IsNotFound(now.status())) return now;
+  if (name.empty()) return now;  // No job.
+  AHA_ASSIGN_OR_RETURN(const std::vector<JobView> jobs, client->ListJobs());
+  std::vector<std::string> names;
+  for (const JobView& job : jobs) {
+    if (job.name == name) return job;
+    names.push_back(job.name);
+  }
+  return absl::NotFoundError(absl::StrCat(
+      "the coordinator at ", admin.address, " knows no job \"", name,
+      "\"; it has ", names.empty() ? "none" : absl::StrJoin(names, ", ")));
+}
+
+void Target::Follow() {
+  // Of a job that ended before, only the list tells.
+  if (!Remote()) return;
+  const absl::StatusOr<JobView> view = RemoteView();
+  if (!view.ok() || IsEndState(view->state)) return;
+  watcher_ = std::make_shared<JobWatcher>(admin);
+}
+
+absl::StatusOr<std::vector<JobView>> Target::Jobs() const {
+  if (Remote()) {
+    AHA_ASSIGN_OR_RETURN(const auto client, Connect());
+    return client->ListJobs();
+  }
+  std::vector<JobView> jobs;
+  for (const RunDirectory& run : FindRuns(runs)) {
+    Target one = *this;
+    one.dir = run.path();
+    absl::StatusOr<JobView> view = one.View();
+    if (view.ok()) jobs.push_back(*std::move(view));
+  }
+  return jobs;
 }
 
 void AddOutputOption(CLI::App& command, Context& context) {
@@ -108,18 +168,28 @@ void AddTargetOptions(CLI::App& command, Target& target, Selects selects) {
       .add_option("--runs", target.runs, "Where run directories are looked for")
       ->type_name("DIR")
       ->capture_default_str();
+  AddAddressOptions(command, target.admin);
+}
+
+void AddAddressOptions(CLI::App& command, AdminOptions& admin) {
   command
-      .add_option("--address", target.admin.address,
+      .add_option("--address", admin.address,
                   "Coordinator to ask instead, host:port")
+      ->envname("AHA_ADDRESS")
       ->type_name("HOST:PORT");
-  command.add_option("--tls-cert", target.admin.tls_cert, "Certificate, PEM")
+  command.add_option("--tls-cert", admin.tls_cert, "Certificate, PEM")
+      ->envname("AHA_TLS_CERT")
       ->type_name("FILE");
-  command.add_option("--tls-key", target.admin.tls_key, "Its key, PEM")
+  command.add_option("--tls-key", admin.tls_key, "Its key, PEM")
+      ->envname("AHA_TLS_KEY")
       ->type_name("FILE");
-  command.add_option("--tls-ca", target.admin.tls_ca, "Authority, PEM")
+  command.add_option("--tls-ca", admin.tls_ca, "Authority, PEM")
+      ->envname("AHA_TLS_CA")
       ->type_name("FILE");
-  command.add_flag("--insecure", target.admin.insecure,
-                   "Allow plain text beyond this machine");
+  command
+      .add_flag("--insecure", admin.insecure,
+                "Allow plain text beyond this machine")
+      ->envname("AHA_INSECURE");
 }
 
 void AddSetOption(CLI::App& command, std::vector<std::string>& overrides) {

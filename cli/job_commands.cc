@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/status.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
@@ -32,24 +33,15 @@ Json ToJson(const std::vector<JobView>& jobs) {
 }
 
 int List(const Target& target, Output output) {
-  std::vector<JobView> jobs;
-  if (!target.admin.address.empty()) {
-    absl::StatusOr<JobView> only = target.View();
-    if (!only.ok()) return Report(only.status());
-    jobs.push_back(*std::move(only));
-  } else {
-    for (const RunDirectory& run : FindRuns(target.runs)) {
-      Target one = target;
-      one.dir = run.path();
-      absl::StatusOr<JobView> view = one.View();
-      if (view.ok()) jobs.push_back(*std::move(view));
-    }
-  }
-  const std::string text =
-      jobs.empty() ? absl::StrCat("no runs below ", target.runs,
-                                  "/; start one with `ahactl run JOB.yaml`\n")
-                   : JobTable(jobs);
-  Print(ToJson(jobs), text, output);
+  const absl::StatusOr<std::vector<JobView>> jobs = target.Jobs();
+  if (!jobs.ok()) return Report(jobs.status());
+  const std::string none =
+      target.Remote()
+          ? absl::StrCat("no jobs at ", target.admin.address,
+                         "; submit one with `ahactl submit JOB.yaml`\n")
+          : absl::StrCat("no runs below ", target.runs,
+                         "/; start one with `ahactl run JOB.yaml`\n");
+  Print(ToJson(*jobs), jobs->empty() ? none : JobTable(*jobs), output);
   return kExitDone;
 }
 
@@ -71,15 +63,24 @@ int Describe(const Target& target, Output output) {
       }
     }
   }
-  const RunDirectory run(target.admin.address.empty() ? target.Run()->path()
-                                                      : view->run_directory);
+  const absl::StatusOr<RunDirectory> held = target.Run();
+  if (!held.ok()) return Report(held.status());
+  const RunDirectory& run = *held;
+  // What a remote run's image is called here means nothing to anybody.
+  const std::string shown = target.Remote() ? view->run_directory : run.path();
+  const auto here = [&](const std::string& text) {
+    return absl::StrReplaceAll(text, {{run.path(), shown}});
+  };
   if (output != Output::kTable) {
-    Print(DescribeJson(*view, members, run), "", output);
+    const Json described = DescribeJson(*view, members, run);
+    Print(Json::parse(here(
+              described.dump(-1, ' ', false, Json::error_handler_t::replace))),
+          "", output);
     return kExitDone;
   }
   for (const std::string& line :
        DescribeText(*view, members, run, TerminalStyle(STDOUT_FILENO))) {
-    std::printf("%s\n", line.c_str());
+    std::printf("%s\n", here(line).c_str());
   }
   return kExitDone;
 }
@@ -118,25 +119,24 @@ int SteerEnded(const JobView& job, const Steering& steering, Output output) {
 }
 
 int Steer(const Target& target, const Steering& steering, Output output) {
-  if (target.admin.address.empty()) {
-    const absl::StatusOr<JobView> view = target.View();
-    if (!view.ok()) return Report(view.status());
-    if (IsEndState(view->state)) return SteerEnded(*view, steering, output);
-  }
-  const absl::StatusOr<std::unique_ptr<AdminClient>> client = target.Connect();
-  if (!client.ok()) return Report(client.status());
-  const absl::StatusOr<JobView> before = (*client)->GetJob();
-  if (!before.ok()) return Report(before.status());
-  if (before->state == steering.already ||
-      (steering.already == JobState::kStopped &&
-       before->state == JobState::kStopping)) {
-    return Unchanged(*before, output);
-  }
-  const absl::StatusOr<JobView> after = ((**client).*steering.call)();
-  if (!after.ok()) return Report(after.status());
-  Print(ToJson(*after),
-        absl::StrCat("job/", after->name, " ", steering.doing, "\n"), output);
-  return kExitDone;
+  const absl::StatusOr<JobView> view = target.View();
+  if (!view.ok()) return Report(view.status());
+  if (IsEndState(view->state)) return SteerEnded(*view, steering, output);
+}
+const absl::StatusOr<std::unique_ptr<AdminClient>> client = target.Connect();
+if (!client.ok()) return Report(client.status());
+const absl::StatusOr<JobView> before = (*client)->GetJob();
+if (!before.ok()) return Report(before.status());
+if (before->state == steering.already ||
+    (steering.already == JobState::kStopped &&
+     before->state == JobState::kStopping)) {
+  return Unchanged(*before, output);
+}
+const absl::StatusOr<JobView> after = ((**client).*steering.call)();
+if (!after.ok()) return Report(after.status());
+Print(ToJson(*after),
+      absl::StrCat("job/", after->name, " ", steering.doing, "\n"), output);
+return kExitDone;
 }
 
 constexpr Steering kPause = {"paused", "paused", JobState::kPaused,

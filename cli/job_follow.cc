@@ -70,11 +70,12 @@ int PrintTailsAs(Output output, bool follow,
 
 }  // namespace
 
-int WatchJob(const Target& target, Output output) {
+int WatchJob(Target target, Output output) {
+  target.Follow();
   Screen screen(STDOUT_FILENO);
   Progress progress;
   const Clock clock = MonotonicClock();
-  if (target.admin.address.empty()) {
+  if (!target.Remote()) {
     if (const auto run = target.Run(); run.ok()) {
       progress.Seed(run->ReadCurves());
     }
@@ -101,7 +102,8 @@ int WatchJob(const Target& target, Output output) {
   }
 }
 
-int WaitForJob(const Target& target, double timeout, Output output) {
+int WaitForJob(Target target, double timeout, Output output) {
+  target.Follow();
   const absl::Time deadline = timeout > 0 ? absl::Now() + absl::Seconds(timeout)
                                           : absl::InfiniteFuture();
   while (true) {

@@ -11,11 +11,11 @@ namespace aha::cli {
 
 // Shows progress until the job ends; -o json|yaml prints the job each time it
 // changed.
-int WatchJob(const Target& target, Output output);
+int WatchJob(Target target, Output output);
 
 // `timeout` in seconds; 0: none.  A job that was stopped before its end is
 // 130, as for `ahactl run`.
-int WaitForJob(const Target& target, double timeout, Output output);
+int WaitForJob(Target target, double timeout, Output output);
 
 struct TailFlags {
   int lines = 20;

@@ -95,6 +95,9 @@ int List(const RolloutFlags& flags, Output output) {
   const std::vector<RolloutRef> refs = ListRollouts(run->File("rollouts"));
   for (const RolloutRef& ref : refs) {
     if (!flags.stage.empty() && ref.stage != flags.stage) continue;
+    if (const absl::Status got = flags.target.Fetch(ref.path); !got.ok()) {
+      return Report(got);
+    }
     const absl::StatusOr<RolloutFile> file = ReadRollouts(ref.path);
     if (!file.ok()) {
       Report(file.status());
@@ -119,6 +122,7 @@ absl::StatusOr<RolloutFile> ReadStep(const RunDirectory& run,
   for (auto ref = refs.rbegin(); ref != refs.rend(); ++ref) {
     if (flags.step && ref->step != *flags.step) continue;
     if (!flags.stage.empty() && ref->stage != flags.stage) continue;
+    AHA_RETURN_IF_ERROR(flags.target.Fetch(ref->path));
     return ReadRollouts(ref->path);
   }
   return NoRollouts(run, flags, refs);

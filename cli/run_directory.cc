@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -130,6 +131,12 @@ void AddMetrics(const std::vector<StepMetrics>& rows, JobView* job) {
 
 }  // namespace
 
+bool Endpoint::OnThisHost() const {
+  char name[HOST_NAME_MAX + 1] = {};
+  return host.empty() || gethostname(name, sizeof(name) - 1) != 0 ||
+         host == name;
+}
+
 std::string RunDirectory::File(absl::string_view name) const {
   return absl::StrCat(path_, "/", name);
 }
@@ -150,6 +157,7 @@ absl::StatusOr<Endpoint> RunDirectory::ReadEndpoint() const {
   endpoint.address = TextOr(json, "address", "");
   endpoint.epoch = CountOr0(json, "epoch");
   endpoint.pid = static_cast<pid_t>(CountOr0(json, "pid"));
+  endpoint.host = TextOr(json, "host", "");
   if (endpoint.address.empty()) {
     return absl::DataLossError(
         absl::StrCat(File("endpoint.json"), " has no address"));

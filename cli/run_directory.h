@@ -21,6 +21,9 @@ struct Endpoint {
   std::string address;
   uint64_t epoch = 0;
   pid_t pid = 0;
+  std::string host;  // Where the pid means something; "" if unknown.
+
+  bool OnThisHost() const;
 };
 
 struct ProcessEntry {

@@ -2,6 +2,10 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "job/job.h"
+
 namespace aha::coordinator {
 
 // One WatchJob call.  Locks: the service's first, then its own.
@@ -53,6 +57,44 @@ class AdminService::Watch : public grpc::ServerWriteReactor<v1::JobStatus> {
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   v1::JobStatus status_;
 };
+
+grpc::ServerUnaryReactor* AdminService::SubmitJob(
+    grpc::CallbackServerContext* context, const v1::SubmitJobRequest* request,
+    v1::SubmitJobResponse* response) {
+  return rpc::Finish(context, [&]() -> absl::Status {
+    AHA_ASSIGN_OR_RETURN(const v1::Job job, ResolveJob(request->job()));
+    // A standing coordinator waits some seconds for its members to leave; the
+    // caller's retry finds it free.
+    if (controller_.Ended()) {
+      return absl::UnavailableError(
+          absl::StrCat("its job ", controller_.job().name(), " just ended"));
+    }
+    const v1::Job& held = controller_.job();
+    if (job.name() == held.name() &&
+        ResultFingerprint(job) == ResultFingerprint(held)) {
+      response->set_unchanged(true);
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the coordinator has another job: ", held.name(), ", ",
+        StateName(controller_.Status().state()),
+        "; wait for its end (`ahactl job wait`), end it (`ahactl job stop`) "
+        "or submit to another cluster"));
+  });
+}
+
+grpc::ServerUnaryReactor* AdminService::ListJobs(
+    grpc::CallbackServerContext* context, const v1::ListJobsRequest*,
+    v1::ListJobsResponse* response) {
+  return rpc::Finish(context, [&] {
+    v1::JobStatus current = controller_.Status();
+    for (v1::JobStatus& job : archive().List()) {
+      v1::JobStatus* listed = response->add_jobs();
+      *listed = job.name() == current.name() ? current : std::move(job);
+    }
+    return absl::OkStatus();
+  });
+}
 
 grpc::ServerWriteReactor<v1::JobStatus>* AdminService::WatchJob(
     grpc::CallbackServerContext*, const v1::WatchJobRequest*) {

@@ -5,14 +5,16 @@
 
 #include "aha/v1/admin.grpc.pb.h"
 #include "base/mutex.h"
+#include "coordinator/archive_service.h"
 #include "coordinator/controller.h"
 #include "rpc/finish.h"
 
 namespace aha::coordinator {
 
-class AdminService final : public v1::Admin::CallbackService {
+class AdminService final : public ArchiveService {
  public:
-  explicit AdminService(Controller& controller) : controller_(controller) {}
+  AdminService(Controller& controller, RunArchive archive)
+      : ArchiveService(std::move(archive)), controller_(controller) {}
 
   // Sends the status to every watch that is not still sending the last one.
   // Called at most ten times a second.
@@ -56,6 +58,12 @@ class AdminService final : public v1::Admin::CallbackService {
     return rpc::Finish(context,
                        [&] { return controller_.Drain(request->name()); });
   }
+  grpc::ServerUnaryReactor* SubmitJob(grpc::CallbackServerContext* context,
+                                      const v1::SubmitJobRequest* request,
+                                      v1::SubmitJobResponse* response) override;
+  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context,
+                                     const v1::ListJobsRequest*,
+                                     v1::ListJobsResponse* response) override;
   grpc::ServerWriteReactor<v1::JobStatus>* WatchJob(
       grpc::CallbackServerContext* context,
       const v1::WatchJobRequest* request) override;

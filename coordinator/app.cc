@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <climits>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -93,6 +94,12 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
   return epoch;
 }
 
+// The pid means something only there.
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
+}
+
 }  // namespace
 
 struct App::State {
@@ -117,7 +124,7 @@ struct App::State {
     return linger && stop_by == absl::InfiniteFuture();
   }
   absl::Status Open(const AppOptions& options);
-  absl::Status Serve(const rpc::ServiceFlags& flags);
+  absl::Status Serve(const AppOptions& options);
   // Where Prometheus finds the members of now.
   void ShowTargets();
   std::string shown_targets;
@@ -146,8 +153,12 @@ absl::Status App::State::Open(const AppOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status App::State::Serve(const rpc::ServiceFlags& flags) {
-  services = std::make_unique<Services>(*controller, *weights);
+absl::Status App::State::Serve(const AppOptions& options) {
+  const rpc::ServiceFlags& flags = options.flags;
+  services = std::make_unique<Services>(
+      *controller, *weights,
+      options.runs.empty() ? RunArchive(plan.job.name(), directory->path())
+                           : RunArchive(options.runs));
   if (!flags.metrics_listen.empty()) {
     AHA_ASSIGN_OR_RETURN(metrics_server, rpc::MetricsServer::Start(
                                              flags.metrics_listen, metrics));
@@ -164,6 +175,7 @@ absl::Status App::State::Serve(const rpc::ServiceFlags& flags) {
       {"address", server->address()},
       {"epoch", controller->epoch()},
       {"pid", getpid()},
+      {"host", HostName()},
       {"metrics_address",
        metrics_server == nullptr ? "" : metrics_server->address()}};
   AHA_RETURN_IF_ERROR(
@@ -191,8 +203,9 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
   AHA_RETURN_IF_ERROR(state->Open(options));
   // From here on ~App cleans up.
   std::unique_ptr<App> app(new App(std::move(state)));
-  app->state_->linger = options.flags.linger;
-  AHA_RETURN_IF_ERROR(app->state_->Serve(options.flags));
+  // A standing coordinator stays anyway, for the next job.
+  app->state_->linger = options.flags.linger && options.runs.empty();
+  AHA_RETURN_IF_ERROR(app->state_->Serve(options));
   return app;
 }
 
@@ -209,6 +222,8 @@ App::~App() {
 }
 
 const std::string& App::address() const { return state_->server->address(); }
+int App::port() const { return state_->server->port(); }
+bool App::Ended() const { return state_->controller->Ended(); }
 
 void App::Stop(const std::string& why) {
   // FAILED_PRECONDITION: it has ended already, all the better.

@@ -17,6 +17,7 @@ struct AppOptions {
   rpc::ServiceFlags flags;
   v1::Job job;  // Resolved.
   std::string run_directory;
+  std::string runs = {};  // Of a standing coordinator: where all runs are.
   bool resume = false;
 };
 
@@ -31,6 +32,8 @@ class App {
   App& operator=(const App&) = delete;
 
   const std::string& address() const;
+  int port() const;
+  bool Ended() const;  // The job is in an end state.
 
   // Returns when the job has ended and its members have left (waiting 5 s for
   // them), 20 s after Stop, or at Interrupt.  With --linger a job that has

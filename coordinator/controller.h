@@ -80,6 +80,8 @@ class Controller {
   static absl::StatusOr<std::unique_ptr<Controller>> New(
       ControllerOptions options, Parts parts);
 
+  const v1::Job& job() const { return parts_.plan->job; }  // Never changes.
+
   // Where eval groups are delivered: this process.
   void SetAddress(const std::string& address);
   // Called after every change, without a lock held; must not block.

@@ -1,4 +1,4 @@
-// aha-coordinator: the job's authority.  See controller.h.
+// aha-coordinator: the job's authority.  See controller.h and standing.h.
 #include <string.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "coordinator/app.h"
+#include "coordinator/standing.h"
 #include "job/job.h"
 #include "rpc/cancellation.h"
 #include "rpc/service_flags.h"
@@ -32,6 +33,9 @@ struct Interruption {
 
 absl::Status Run(AppOptions options, std::string job_path,
                  Interruption& interruption) {
+  if (!options.runs.empty()) {
+    return RunStanding(options.flags, options.runs, interruption.stop);
+  }
   if (job_path.empty()) job_path = options.run_directory + "/job.yaml";
   absl::StatusOr<v1::Job> job = LoadJob(job_path);
   if (!job.ok()) {
@@ -63,18 +67,27 @@ int Main(int argc, char** argv) {
       [&](int number) { interruption.OnSignal(number); });
   AppOptions options;
   std::string job_path;
-  CLI::App app("The coordinator of one Aha job.", "aha-coordinator");
+  CLI::App app("The coordinator of one Aha job, or of one after another.",
+               "aha-coordinator");
   rpc::AddServiceFlags(app, rpc::DialsCoordinator::kNo, options.flags);
   app.add_option("--job", job_path,
                  "Job file (YAML); job.yaml of the run directory if absent")
       ->envname("AHA_JOB");
-  app.add_option("--run-dir", options.run_directory,
-                 "Directory of the run; made if it is not there")
-      ->envname("AHA_RUN_DIR")
-      ->required();
+  CLI::Option_group* one = app.add_option_group("one of");
+  CLI::Option* run_directory =
+      one->add_option("--run-dir", options.run_directory,
+                      "Directory of the run; made if it is not there")
+          ->envname("AHA_RUN_DIR");
+  one->add_option("--runs", options.runs,
+                  "Stand without a job, and take those of `ahactl submit` one "
+                  "after another, each in a directory below this one")
+      ->envname("AHA_RUNS");
+  one->require_option(1);
+  app.get_option("--job")->needs(run_directory);
   app.add_flag("--resume", options.resume,
                "Go on with the run that the directory holds")
-      ->envname("AHA_RESUME");
+      ->envname("AHA_RESUME")
+      ->needs(run_directory);
   if (const auto code =
           rpc::ParseServiceFlags(app, argc, argv, options.flags)) {
     return *code;

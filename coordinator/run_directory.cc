@@ -23,30 +23,30 @@ constexpr char kLockFile[] = "coordinator.lock";
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RunDirectory>> RunDirectory::Open(
-    const std::string& path) {
+    const std::string& path, absl::string_view flag) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) {
     return absl::FailedPreconditionError(
-        absl::StrCat("--run-dir: cannot make ", path, ": ", error.message()));
+        absl::StrCat(flag, ": cannot make ", path, ": ", error.message()));
   }
   const std::string absolute = std::filesystem::canonical(path, error).string();
   if (error) {
     return absl::FailedPreconditionError(
-        absl::StrCat("--run-dir: ", path, ": ", error.message()));
+        absl::StrCat(flag, ": ", path, ": ", error.message()));
   }
   const std::string lock = absl::StrCat(absolute, "/", kLockFile);
   const int fd = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("--run-dir: cannot write in ", absolute, ": ",
+        absl::StrCat(flag, ": cannot write in ", absolute, ": ",
                      std::generic_category().message(errno)));
   }
   // The kernel drops the lock with the process, however that ends.
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     close(fd);
     return absl::FailedPreconditionError(
-        absl::StrCat("--run-dir: another coordinator works in ", absolute));
+        absl::StrCat(flag, ": another coordinator works in ", absolute));
   }
   return std::unique_ptr<RunDirectory>(new RunDirectory(absolute, fd));
 }

@@ -21,9 +21,9 @@ namespace aha::coordinator {
 class RunDirectory {
  public:
   // Makes the directory, if it is not there, and locks it until destruction.
-  // FAILED_PRECONDITION: another coordinator works in it.
+  // FAILED_PRECONDITION: another coordinator works in it.  `flag` named it.
   static absl::StatusOr<std::unique_ptr<RunDirectory>> Open(
-      const std::string& path);
+      const std::string& path, absl::string_view flag = "--run-dir");
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;

@@ -17,9 +17,9 @@ constexpr int kPushAtLeastEvery = 10;
 }  // namespace
 
 struct Services::State {
-  State(Controller& c, WeightsStore& store)
+  State(Controller& c, WeightsStore& store, RunArchive archive)
       : controller(c),
-        admin(c),
+        admin(c, std::move(archive)),
         sink(c),
         weights(c, store),
         attendance(c),
@@ -44,8 +44,9 @@ struct Services::State {
   CoordinatorService coordinator;
 };
 
-Services::Services(Controller& controller, WeightsStore& weights)
-    : state_(std::make_unique<State>(controller, weights)) {
+Services::Services(Controller& controller, WeightsStore& weights,
+                   RunArchive archive)
+    : state_(std::make_unique<State>(controller, weights, std::move(archive))) {
   controller.SetListener([state = state_.get()] {
     state->poller.Kick();
     state->recovery.Kick();

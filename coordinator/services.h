@@ -1,7 +1,7 @@
 // The four gRPC services of the coordinator: they translate, the controller
 // decides.
 //
-//   Services services(controller, weights);
+//   Services services(controller, weights, archive);
 //   rpc::Server::Start(options, services.All());
 //   ...
 //   services.Stop();          // Ends long polls and watches,
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "coordinator/controller.h"
+#include "coordinator/run_archive.h"
 #include "coordinator/weights_store.h"
 
 namespace grpc {
@@ -22,9 +23,9 @@ namespace aha::coordinator {
 
 class Services {
  public:
-  // Both must outlive the services.  Sets the controller's listener and calls
-  // its Tick.
-  Services(Controller& controller, WeightsStore& weights);
+  // Controller and store must outlive the services.  Sets the controller's
+  // listener and calls its Tick.
+  Services(Controller& controller, WeightsStore& weights, RunArchive archive);
   ~Services();
   Services(const Services&) = delete;
   Services& operator=(const Services&) = delete;

@@ -20,6 +20,15 @@ std::string NewIncarnation() {
   return absl::StrFormat("%08x%08x", device(), device());
 }
 
+// What decides the result.
+bool SameJob(v1::Job a, v1::Job b) {
+  for (v1::Job* job : {&a, &b}) {
+    job->clear_cluster();
+    job->clear_checkpoint();
+  }
+  return a.SerializeAsString() == b.SerializeAsString();
+}
+
 // ALREADY_EXISTS is not final: a killed process of this name is believed alive
 // until its lease ends.
 bool IsRefusal(const absl::Status& status) {
@@ -85,6 +94,10 @@ absl::StatusOr<v1::RegisterResponse> Member::Impl::RegisterUntil(
       return response;
     }
     if (IsRefusal(status)) return status;
+    // A standing coordinator without a job: it lives, and one will come.
+    if (absl::IsNotFound(status)) {
+      deadline = std::max(deadline, clock() + kLongestBackOff * 4);
+    }
     {
       MutexLock lock(mutex);
       if (stopping) return absl::CancelledError("leaving the cluster");
@@ -135,6 +148,12 @@ absl::Status Member::Impl::JoinAnew() {
                        "joining anew";
   AHA_ASSIGN_OR_RETURN(v1::RegisterResponse response,
                        RegisterUntil(clock() + Patience()));
+  if (!SameJob(response.job(), job)) {
+    // A process starts anew for a new job; its supervisor sees to that.
+    return absl::AbortedError(absl::StrCat(
+        "the coordinator has another job now, ", response.job().name(),
+        "; this process began with ", job.name()));
+  }
   Install(response);
   MutexLock lock(event_mutex);
   if (events.rejoined) events.rejoined(response);
@@ -198,7 +217,10 @@ void Member::Impl::Loop() {
     }
     if (last.ok()) heard = clock();
     const absl::Duration away = clock() - heard;
-    if (!last.ok() && (IsRefusal(last) || away > Patience())) break;
+    if (!last.ok() &&
+        (IsRefusal(last) || absl::IsAborted(last) || away > Patience())) {
+      break;
+    }
     if (!Pause(Interval())) return;
   }
   last = absl::Status(

@@ -1,0 +1,217 @@
+#include "coordinator/lobby.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "aha/v1/coordinator.grpc.pb.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "coordinator/archive_service.h"
+#include "rpc/metrics.h"
+#include "rpc/server.h"
+
+namespace aha::coordinator {
+namespace {
+
+// What was accepted.
+class Desk {
+ public:
+  Desk(Submissions& submissions, std::string problem)
+      : submissions_(submissions), problem_(std::move(problem)) {}
+
+  absl::Status Submit(const v1::SubmitJobRequest& request) {
+    MutexLock lock(mutex_);
+    // Its server is about to start; the caller's retry finds it there.
+    if (accepted_.has_value()) return absl::UnavailableError("a job begins");
+    AHA_ASSIGN_OR_RETURN(accepted_,
+                         submissions_.Accept(request.job(), request.resume()));
+    changed_.NotifyAll();
+    return absl::OkStatus();
+  }
+
+  absl::Status NoJob() const {
+    return absl::NotFoundError(absl::StrCat(
+        "the cluster has no job; submit one with `ahactl submit JOB.yaml`",
+        problem_.empty() ? "" : "; the last could not start: ", problem_));
+  }
+
+  std::optional<v1::Job> Wait() {
+    MutexLock lock(mutex_);
+    while (!interrupted_ && !accepted_.has_value()) {
+      changed_.WaitFor(mutex_, absl::Seconds(1));
+    }
+    return interrupted_ ? std::nullopt : accepted_;
+  }
+
+  void Interrupt() {
+    MutexLock lock(mutex_);
+    interrupted_ = true;
+    changed_.NotifyAll();
+  }
+
+ private:
+  Submissions& submissions_;
+  const std::string problem_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<v1::Job> accepted_ ABSL_GUARDED_BY(mutex_);
+};
+
+class LobbyAdmin final : public ArchiveService {
+ public:
+  LobbyAdmin(Desk& desk, const std::string& root)
+      : ArchiveService(RunArchive(root)), desk_(desk) {}
+
+  grpc::ServerUnaryReactor* SubmitJob(grpc::CallbackServerContext* context,
+                                      const v1::SubmitJobRequest* request,
+                                      v1::SubmitJobResponse*) override {
+    return rpc::Finish(context, [&] { return desk_.Submit(*request); });
+  }
+  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context,
+                                     const v1::ListJobsRequest*,
+                                     v1::ListJobsResponse* response) override {
+    return rpc::Finish(context, [&] {
+      for (v1::JobStatus& job : archive().List()) {
+        *response->add_jobs() = std::move(job);
+      }
+      return absl::OkStatus();
+    });
+  }
+  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context,
+                                   const v1::GetJobRequest*,
+                                   v1::JobStatus*) override {
+    return NoJob(context);
+  }
+  grpc::ServerUnaryReactor* PauseJob(grpc::CallbackServerContext* context,
+                                     const v1::PauseJobRequest*,
+                                     v1::JobStatus*) override {
+    return NoJob(context);
+  }
+  grpc::ServerUnaryReactor* ResumeJob(grpc::CallbackServerContext* context,
+                                      const v1::ResumeJobRequest*,
+                                      v1::JobStatus*) override {
+    return NoJob(context);
+  }
+  grpc::ServerUnaryReactor* StopJob(grpc::CallbackServerContext* context,
+                                    const v1::StopJobRequest*,
+                                    v1::JobStatus*) override {
+    return NoJob(context);
+  }
+  grpc::ServerUnaryReactor* ListMembers(grpc::CallbackServerContext* context,
+                                        const v1::ListMembersRequest*,
+                                        v1::ListMembersResponse*) override {
+    return NoJob(context);
+  }
+  grpc::ServerUnaryReactor* DrainMember(grpc::CallbackServerContext* context,
+                                        const v1::DrainMemberRequest*,
+                                        v1::DrainMemberResponse*) override {
+    return NoJob(context);
+  }
+  grpc::ServerWriteReactor<v1::JobStatus>* WatchJob(
+      grpc::CallbackServerContext*, const v1::WatchJobRequest*) override {
+    class Nothing final : public grpc::ServerWriteReactor<v1::JobStatus> {
+     public:
+      explicit Nothing(const absl::Status& why) { Finish(rpc::ToGrpc(why)); }
+      void OnDone() override { delete this; }
+    };
+    return new Nothing(desk_.NoJob());
+  }
+
+ private:
+  grpc::ServerUnaryReactor* NoJob(grpc::CallbackServerContext* context) {
+    return rpc::Finish(context, [&] { return desk_.NoJob(); });
+  }
+
+  Desk& desk_;
+};
+
+class LobbyCoordinator final : public v1::Coordinator::CallbackService {
+ public:
+  grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context,
+                                     const v1::RegisterRequest*,
+                                     v1::RegisterResponse*) override {
+    return rpc::Finish(context, [] {
+      return absl::NotFoundError("the cluster waits for a job");
+    });
+  }
+  // Of a member of the job before, which is not yet gone.
+  grpc::ServerUnaryReactor* Heartbeat(grpc::CallbackServerContext* context,
+                                      const v1::HeartbeatRequest*,
+                                      v1::HeartbeatResponse*) override {
+    return rpc::Finish(context, [] {
+      return absl::NotFoundError("the job of this member is over");
+    });
+  }
+  grpc::ServerWriteReactor<v1::AttendResponse>* Attend(
+      grpc::CallbackServerContext*, const v1::AttendRequest*) override {
+    class Nothing final : public grpc::ServerWriteReactor<v1::AttendResponse> {
+     public:
+      Nothing() {
+        Finish(
+            rpc::ToGrpc(absl::NotFoundError("the job of this member is over")));
+      }
+      void OnDone() override { delete this; }
+    };
+    return new Nothing;
+  }
+  grpc::ServerUnaryReactor* Leave(grpc::CallbackServerContext* context,
+                                  const v1::LeaveRequest*,
+                                  v1::LeaveResponse*) override {
+    return rpc::Finish(context, [] { return absl::OkStatus(); });
+  }
+};
+
+}  // namespace
+
+struct Lobby::State {
+  State(Submissions& submissions, std::string problem)
+      : desk(submissions, std::move(problem)),
+        admin(desk, submissions.root().path()) {}
+
+  Desk desk;
+  LobbyAdmin admin;
+  LobbyCoordinator coordinator;
+  rpc::Metrics metrics{"aha-coordinator"};
+  std::unique_ptr<rpc::MetricsServer> metrics_server;
+  std::unique_ptr<rpc::Server> server;
+  std::string metrics_address;
+};
+
+absl::StatusOr<std::unique_ptr<Lobby>> Lobby::Start(
+    const rpc::ServiceFlags& flags, Submissions& submissions,
+    std::string problem) {
+  auto state = std::make_unique<State>(submissions, std::move(problem));
+  if (!flags.metrics_listen.empty()) {
+    AHA_ASSIGN_OR_RETURN(
+        state->metrics_server,
+        rpc::MetricsServer::Start(flags.metrics_listen, state->metrics));
+    state->metrics_address = state->metrics_server->address();
+  }
+  AHA_ASSIGN_OR_RETURN(
+      state->server, rpc::Server::Start({.listen = flags.listen,
+                                         .security = flags.security,
+                                         .advertise_host = flags.advertise_host,
+                                         .health = flags.health.get()},
+                                        {&state->admin, &state->coordinator}));
+  state->server->SetReady(true);
+  return std::unique_ptr<Lobby>(new Lobby(std::move(state)));
+}
+
+Lobby::Lobby(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Lobby::~Lobby() {
+  // The answer to the submission goes out first.
+  state_->server->Shutdown(absl::Seconds(1));
+}
+
+const std::string& Lobby::address() const { return state_->server->address(); }
+int Lobby::port() const { return state_->server->port(); }
+const std::string& Lobby::metrics_address() const {
+  return state_->metrics_address;
+}
+
+std::optional<v1::Job> Lobby::Wait() { return state_->desk.Wait(); }
+void Lobby::Interrupt() { state_->desk.Interrupt(); }
+
+}  // namespace aha::coordinator

@@ -1,0 +1,112 @@
+#include "coordinator/standing.h"
+
+#include <unistd.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "coordinator/app.h"
+#include "coordinator/lobby.h"
+#include "coordinator/submission.h"
+#include "rpc/security.h"
+
+namespace aha::coordinator {
+namespace {
+
+class Standing {
+ public:
+  Standing(rpc::ServiceFlags flags, Submissions& submissions,
+           rpc::Cancellation& stop)
+      : flags_(std::move(flags)), submissions_(submissions), stop_(stop) {}
+
+  absl::Status Run() {
+    // The job of a coordinator that died; who is interrupted keeps it, too.
+    AHA_ASSIGN_OR_RETURN(std::optional<v1::Job> job, submissions_.Current());
+    while (!stop_.cancelled()) {
+      if (job.has_value()) {
+        AHA_RETURN_IF_ERROR(RunJob(*job));
+        job.reset();
+      } else {
+        AHA_ASSIGN_OR_RETURN(job, AwaitJob());
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::StatusOr<std::optional<v1::Job>> AwaitJob() {
+    AHA_ASSIGN_OR_RETURN(
+        const std::unique_ptr<Lobby> lobby,
+        Lobby::Start(flags_, submissions_, std::exchange(problem_, "")));
+    AHA_RETURN_IF_ERROR(Settle(lobby->address(), lobby->port()));
+    AHA_LOG(kInfo) << "waits for a job at " << lobby->address() << ", runs in "
+                   << submissions_.root().path();
+    const rpc::Cancellation::Registration interrupt(
+        &stop_, [&] { lobby->Interrupt(); });
+    return lobby->Wait();
+  }
+
+  absl::Status RunJob(const v1::Job& job) {
+    AppOptions options;
+    options.flags = flags_;
+    options.job = job;
+    options.run_directory = submissions_.DirectoryOf(job);
+    options.runs = submissions_.root().path();
+    options.resume = true;  // Of a new run, which has nothing: its start.
+    absl::StatusOr<std::unique_ptr<App>> app = App::Start(options);
+    if (!app.ok()) {
+      // A port that is taken is the cluster's problem, not the job's.
+      if (absl::IsAlreadyExists(app.status())) return app.status();
+      problem_ = absl::StrCat(job.name(), ": ", app.status().message());
+      AHA_LOG(kError) << problem_;
+      submissions_.Forget();
+      return absl::OkStatus();
+    }
+    AHA_RETURN_IF_ERROR(Settle((*app)->address(), (*app)->port()));
+    const rpc::Cancellation::Registration interrupt(
+        &stop_, [&] { (*app)->Interrupt(); });
+    (*app)->Wait();
+    if ((*app)->Ended()) submissions_.Forget();
+    return absl::OkStatus();
+  }
+
+  // From now on the port is this one, whoever serves.
+  absl::Status Settle(const std::string& address, int port) {
+    if (settled_) return absl::OkStatus();
+    settled_ = true;
+    AHA_ASSIGN_OR_RETURN(const rpc::HostPort listen,
+                         rpc::ParseAddress(flags_.listen));
+    const bool v6 = listen.host.find(':') != std::string::npos;
+    flags_.listen =
+        absl::StrCat(v6 ? "[" : "", listen.host, v6 ? "]" : "", ":", port);
+    const nlohmann::json endpoint = {{"address", address}, {"pid", getpid()}};
+    return submissions_.root().WriteWhole("endpoint.json",
+                                          endpoint.dump() + "\n");
+  }
+
+  rpc::ServiceFlags flags_;
+  Submissions& submissions_;
+  rpc::Cancellation& stop_;
+  std::string problem_;
+  bool settled_ = false;
+};
+
+}  // namespace
+
+absl::Status RunStanding(rpc::ServiceFlags flags, const std::string& root,
+                         rpc::Cancellation& stop) {
+  AHA_RETURN_IF_ERROR(rpc::CheckAllowed(flags.listen, flags.security));
+  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Submissions> submissions,
+                       Submissions::Open(root));
+  const absl::Status status =
+      Standing(std::move(flags), *submissions, stop).Run();
+  submissions->root().Remove("endpoint.json");
+  return status;
+}
+
+}  // namespace aha::coordinator

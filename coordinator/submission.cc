@@ -1,0 +1,111 @@
+#include "coordinator/submission.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/file_io.h"
+#include "base/status.h"
+#include "coordinator/app.h"
+#include "coordinator/plan.h"
+#include "coordinator/prompts.h"
+#include "coordinator/state_store.h"
+#include "job/job.h"
+
+namespace aha::coordinator {
+namespace {
+
+constexpr char kCurrent[] = ".current";  // No job has such a name.
+constexpr uint64_t kLongestName = 4096;
+
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
+// Whether the job may run in a directory that may hold a run already.
+absl::Status CheckDirectory(const std::string& directory, const v1::Job& job,
+                            bool resume) {
+  const std::string database = directory + "/coordinator.db";
+  const std::string where =
+      absl::StrCat("name: the cluster holds a run of that name (", directory);
+  bool begun = false;
+  std::optional<std::string> held;
+  std::string state = "?";
+  if (Exists(database)) {
+    AHA_ASSIGN_OR_RETURN(const auto store, StateStore::Open(database));
+    AHA_ASSIGN_OR_RETURN(begun, store->HasResults());
+    AHA_ASSIGN_OR_RETURN(held, store->Get("fingerprint"));
+    AHA_ASSIGN_OR_RETURN(const auto known, store->Get("state"));
+    state = known.value_or(state);
+  }
+  if (begun && held != ResultFingerprint(job).Hex()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(where, ", ", state,
+                     ") of another job; what decides the result differs; "
+                     "choose another name"));
+  }
+  AHA_ASSIGN_OR_RETURN(const bool done, HasSucceeded(directory));
+  if (begun && done) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(where,
+                     ") of this job, which has succeeded; there is "
+                     "nothing to go on with"));
+  }
+  if (begun && !resume) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        where, ", ", state,
+        ") of this job; go on with --resume, or choose another name"));
+  }
+  if (!begun && resume) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--resume: the cluster holds no run of job ", job.name(),
+                     " (", directory, "); leave it out"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Submissions>> Submissions::Open(
+    const std::string& root) {
+  AHA_ASSIGN_OR_RETURN(std::unique_ptr<RunDirectory> directory,
+                       RunDirectory::Open(root, "--runs"));
+  return std::unique_ptr<Submissions>(new Submissions(std::move(directory)));
+}
+
+std::string Submissions::DirectoryOf(const v1::Job& job) const {
+  return root_->File(job.name());
+}
+
+absl::StatusOr<std::optional<v1::Job>> Submissions::Current() const {
+  const std::string path = root_->File(kCurrent);
+  if (!Exists(path)) return std::nullopt;
+  AHA_ASSIGN_OR_RETURN(const std::string name,
+                       ReadWholeFile(path, kLongestName));
+  AHA_ASSIGN_OR_RETURN(v1::Job job,
+                       LoadJob(root_->File(absl::StrCat(
+                           absl::StripAsciiWhitespace(name), "/job.yaml"))));
+  return job;
+}
+
+void Submissions::Forget() { root_->Remove(kCurrent); }
+
+absl::StatusOr<v1::Job> Submissions::Accept(const v1::Job& submitted,
+                                            bool resume) {
+  AHA_ASSIGN_OR_RETURN(v1::Job job, ResolveJob(submitted));
+  AHA_RETURN_IF_ERROR(MakePrompts(MakePlan(job)).status());
+  const std::string directory = DirectoryOf(job);
+  AHA_RETURN_IF_ERROR(CheckDirectory(directory, job, resume));
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) return FileError("cannot make", directory, error.value());
+  AHA_RETURN_IF_ERROR(
+      WriteFileDurably(directory + "/job.yaml", JobToYaml(job)));
+  AHA_RETURN_IF_ERROR(
+      WriteFileDurably(root_->File(kCurrent), job.name() + "\n"));
+  return job;
+}
+
+}  // namespace aha::coordinator

@@ -1,0 +1,6 @@
+# deploy/slurm under a real Slurm.
+aha_test(slurm_test
+  SRCS slurm_cluster.cc slurm_test.cc DEPS local_cluster LABELS deploy)
+if(TARGET slurm_test)
+  add_dependencies(slurm_test programs)
+endif()

@@ -1,0 +1,59 @@
+// A private Slurm cluster on this machine: munged, slurmctld and two slurmd,
+// n1 and n2 at loopback addresses of their own, everything below one temporary
+// directory and at ports that were free.
+//
+// Two partitions: `low`, whose jobs are preempted by those of `hi` (warning
+// first, requeue after).  Every wait has a deadline; the destructor cancels all
+// jobs and leaves no process behind.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "tests/integration/local_cluster.h"
+
+namespace aha::testing {
+
+class SlurmCluster {
+ public:
+  SlurmCluster();
+  ~SlurmCluster();
+  SlurmCluster(const SlurmCluster&) = delete;
+  SlurmCluster& operator=(const SlurmCluster&) = delete;
+
+  // Why it does not stand, with the daemons' last words; "" if it does.
+  const std::string& problem() const { return problem_; }
+  const std::string& directory() const { return scratch_.path(); }
+  std::string Path(const std::string& name) const {
+    return directory() + "/" + name;
+  }
+
+  // Any Slurm command; `environment` is "NAME=value".
+  CommandResult Run(const std::vector<std::string>& argv,
+                    const std::vector<std::string>& environment = {}) const;
+  // `sbatch deploy/slurm/aha.sbatch arguments...` with options before and
+  // $AHA_BIN_DIR set; the job's id, "" (and `problem`) if it is refused.  The
+  // output goes to Path("slurm-ID.out").
+  std::string Submit(const std::vector<std::string>& options,
+                     const std::vector<std::string>& arguments,
+                     std::vector<std::string> environment = {});
+  // "RUNNING", "COMPLETED" ...; "" if Slurm does not know the job.
+  std::string State(const std::string& job) const;
+  // Waits until Slurm calls the job ended; its state.
+  std::string AwaitEnd(const std::string& job, absl::Duration limit) const;
+  // "0:0": exit code and signal.
+  std::string ExitCode(const std::string& job) const;
+  std::string Output(const std::string& job) const;
+
+ private:
+  std::string Start();
+  std::string Field(const std::string& job, const std::string& name) const;
+
+  TempDir scratch_;
+  std::vector<std::unique_ptr<Service>> daemons_;
+  std::string problem_;
+};
+
+}  // namespace aha::testing
