@@ -63,8 +63,9 @@ absl::Status Run(const AppOptions& options, rpc::Cancellation& stop) {
   rpc::Metrics metrics("aha-actor");
   std::unique_ptr<rpc::MetricsServer> metrics_server;
   if (!flags.metrics_listen.empty()) {
-    AHA_ASSIGN_OR_RETURN(metrics_server, rpc::MetricsServer::Start(
-                                             flags.metrics_listen, metrics));
+    AHA_ASSIGN_OR_RETURN(
+        metrics_server, rpc::MetricsServer::Start(flags.metrics_listen, metrics,
+                                                  flags.advertise_host));
   }
   AHA_ASSIGN_OR_RETURN(
       const std::unique_ptr<rpc::Member> member,

@@ -122,21 +122,20 @@ int Steer(const Target& target, const Steering& steering, Output output) {
   const absl::StatusOr<JobView> view = target.View();
   if (!view.ok()) return Report(view.status());
   if (IsEndState(view->state)) return SteerEnded(*view, steering, output);
-}
-const absl::StatusOr<std::unique_ptr<AdminClient>> client = target.Connect();
-if (!client.ok()) return Report(client.status());
-const absl::StatusOr<JobView> before = (*client)->GetJob();
-if (!before.ok()) return Report(before.status());
-if (before->state == steering.already ||
-    (steering.already == JobState::kStopped &&
-     before->state == JobState::kStopping)) {
-  return Unchanged(*before, output);
-}
-const absl::StatusOr<JobView> after = ((**client).*steering.call)();
-if (!after.ok()) return Report(after.status());
-Print(ToJson(*after),
-      absl::StrCat("job/", after->name, " ", steering.doing, "\n"), output);
-return kExitDone;
+  const absl::StatusOr<std::unique_ptr<AdminClient>> client = target.Connect();
+  if (!client.ok()) return Report(client.status());
+  const absl::StatusOr<JobView> before = (*client)->GetJob();
+  if (!before.ok()) return Report(before.status());
+  if (before->state == steering.already ||
+      (steering.already == JobState::kStopped &&
+       before->state == JobState::kStopping)) {
+    return Unchanged(*before, output);
+  }
+  const absl::StatusOr<JobView> after = ((**client).*steering.call)();
+  if (!after.ok()) return Report(after.status());
+  Print(ToJson(*after),
+        absl::StrCat("job/", after->name, " ", steering.doing, "\n"), output);
+  return kExitDone;
 }
 
 constexpr Steering kPause = {"paused", "paused", JobState::kPaused,

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "job/identity.h"
 #include "job/job.h"
 
 namespace aha::coordinator {

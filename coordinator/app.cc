@@ -160,8 +160,9 @@ absl::Status App::State::Serve(const AppOptions& options) {
       options.runs.empty() ? RunArchive(plan.job.name(), directory->path())
                            : RunArchive(options.runs));
   if (!flags.metrics_listen.empty()) {
-    AHA_ASSIGN_OR_RETURN(metrics_server, rpc::MetricsServer::Start(
-                                             flags.metrics_listen, metrics));
+    AHA_ASSIGN_OR_RETURN(
+        metrics_server, rpc::MetricsServer::Start(flags.metrics_listen, metrics,
+                                                  flags.advertise_host));
   }
   AHA_ASSIGN_OR_RETURN(
       server, rpc::Server::Start({.listen = flags.listen,

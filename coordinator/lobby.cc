@@ -185,7 +185,8 @@ absl::StatusOr<std::unique_ptr<Lobby>> Lobby::Start(
   if (!flags.metrics_listen.empty()) {
     AHA_ASSIGN_OR_RETURN(
         state->metrics_server,
-        rpc::MetricsServer::Start(flags.metrics_listen, state->metrics));
+        rpc::MetricsServer::Start(flags.metrics_listen, state->metrics,
+                                  flags.advertise_host));
     state->metrics_address = state->metrics_server->address();
   }
   AHA_ASSIGN_OR_RETURN(

@@ -11,6 +11,7 @@
 #include "coordinator/plan.h"
 #include "coordinator/prompts.h"
 #include "coordinator/state_store.h"
+#include "job/identity.h"
 #include "job/job.h"
 
 namespace aha::coordinator {

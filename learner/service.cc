@@ -85,8 +85,9 @@ void Service::State::Stop(absl::Status why) {
 absl::Status Service::State::StartServers() {
   const rpc::ServiceFlags& flags = options.flags;
   if (!flags.metrics_listen.empty()) {
-    AHA_ASSIGN_OR_RETURN(metrics_server, rpc::MetricsServer::Start(
-                                             flags.metrics_listen, metrics));
+    AHA_ASSIGN_OR_RETURN(
+        metrics_server, rpc::MetricsServer::Start(flags.metrics_listen, metrics,
+                                                  flags.advertise_host));
   }
   AHA_ASSIGN_OR_RETURN(
       server, rpc::Server::Start({.listen = flags.listen,

@@ -115,7 +115,8 @@ PipelineStats App::Stats() {
 absl::Status App::Start() {
   if (!flags_.metrics_listen.empty()) {
     AHA_ASSIGN_OR_RETURN(metrics_server_, rpc::MetricsServer::Start(
-                                              flags_.metrics_listen, metrics_));
+                                              flags_.metrics_listen, metrics_,
+                                              flags_.advertise_host));
   }
   const rpc::Counter waited = metrics_.AddCounter(
       "aha_wait_seconds_total", "Seconds waited, by what for.",

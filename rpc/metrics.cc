@@ -25,6 +25,7 @@
 #include "base/status.h"
 #include "base/version.h"
 #include "rpc/security.h"
+#include "rpc/server.h"
 
 namespace aha::rpc {
 namespace {
@@ -164,11 +165,13 @@ std::string Metrics::Text() const {
 
 struct MetricsServer::State {
   std::unique_ptr<prometheus::Exposer> exposer;
-  std::string address;
+  std::string bound;    // On this machine.
+  std::string address;  // For others.
 };
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
-    absl::string_view listen, const Metrics& metrics) {
+    absl::string_view listen, const Metrics& metrics,
+    const std::string& advertise_host) {
   AHA_ASSIGN_OR_RETURN(const HostPort host_port, ParseAddress(listen));
   auto state = std::make_unique<State>();
   try {
@@ -183,9 +186,10 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
   }
   const std::vector<int> ports = state->exposer->GetListeningPorts();
   const bool v6 = host_port.host.find(':') != std::string::npos;
-  state->address =
-      absl::StrCat(v6 ? "[" : "", host_port.host, v6 ? "]" : "", ":",
-                   ports.empty() ? host_port.port : ports.front());
+  state->bound = absl::StrCat(v6 ? "[" : "", host_port.host, v6 ? "]" : "", ":",
+                              ports.empty() ? host_port.port : ports.front());
+  state->address = DialAddress(std::string(listen), advertise_host,
+                               ports.empty() ? host_port.port : ports.front());
   state->exposer->RegisterCollectable(metrics.state_->registry);
   state->exposer->RegisterCollectable(metrics.state_->process);
   return std::unique_ptr<MetricsServer>(new MetricsServer(std::move(state)));
@@ -199,7 +203,7 @@ MetricsServer::MetricsServer(std::unique_ptr<State> state)
 MetricsServer::~MetricsServer() {
   std::atomic<bool> stopped = false;
   std::thread waker([&] {
-    const absl::StatusOr<HostPort> at = ParseAddress(state_->address);
+    const absl::StatusOr<HostPort> at = ParseAddress(state_->bound);
     while (!stopped && at.ok()) {
       Connect(*at);
       std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -101,12 +101,14 @@ class MetricsServer {
  public:
   // `metrics` must outlive it.  ALREADY_EXISTS: the port is in use.
   static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(
-      absl::string_view listen, const Metrics& metrics);
+      absl::string_view listen, const Metrics& metrics,
+      const std::string& advertise_host = "");
   ~MetricsServer();
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;
 
-  const std::string& address() const;  // host:port
+  // What others dial (DialAddress).
+  const std::string& address() const;
 
  private:
   struct State;

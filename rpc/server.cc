@@ -32,11 +32,14 @@ std::string ThisMachine() {
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "localhost";
 }
 
-std::string DialAddress(const ServerOptions& options, int port) {
-  const absl::StatusOr<HostPort> parsed = ParseAddress(options.listen);
-  if (!parsed.ok() || parsed->host.empty()) return options.listen;
+}  // namespace
+
+std::string DialAddress(const std::string& listen,
+                        const std::string& advertise_host, int port) {
+  const absl::StatusOr<HostPort> parsed = ParseAddress(listen);
+  if (!parsed.ok() || parsed->host.empty()) return listen;
   const std::string& host =
-      options.advertise_host.empty() ? parsed->host : options.advertise_host;
+      advertise_host.empty() ? parsed->host : advertise_host;
   if (host == "0.0.0.0" || host == "::") {
     return absl::StrCat(ThisMachine(), ":", port);
   }
@@ -44,8 +47,6 @@ std::string DialAddress(const ServerOptions& options, int port) {
   return v6 ? absl::StrCat("[", host, "]:", port)
             : absl::StrCat(host, ":", port);
 }
-
-}  // namespace
 
 struct Server::State {
   std::unique_ptr<grpc::Server> server;
@@ -85,7 +86,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
         "cannot listen on ", options.listen,
         ": the port is in use, or the address is not this machine's"));
   }
-  state->address = DialAddress(options, state->port);
+  state->address =
+      DialAddress(options.listen, options.advertise_host, state->port);
   state->health = options.health;
   auto server = std::unique_ptr<Server>(new Server(std::move(state)));
   server->SetAlive(true);

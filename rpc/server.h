@@ -42,6 +42,11 @@ struct ServerOptions {
   HealthServer* health = nullptr;
 };
 
+// What others dial to reach `listen` at the bound port: `advertise_host` if it
+// is not empty; this machine's name, if `listen` is a wildcard.
+std::string DialAddress(const std::string& listen,
+                        const std::string& advertise_host, int port);
+
 class Server {
  public:
   // The services must outlive the server.  ALREADY_EXISTS: the port is in use.

@@ -22,7 +22,9 @@ foreach(name image_test kube_play_test)
                                            ${PROJECT_BINARY_DIR}/tests)
   add_dependencies(${name} programs)
   add_test(NAME Deploy.${name} COMMAND ${name})
-  set_tests_properties(Deploy.${name} PROPERTIES LABELS deploy TIMEOUT 900)
+  set_tests_properties(Deploy.${name} PROPERTIES
+    LABELS deploy TIMEOUT 900 PROCESSORS 2 RESOURCE_LOCK containers
+    SKIP_REGULAR_EXPRESSION "ARE NOT TESTED")
 endforeach()
 
 add_test(NAME Deploy.schema_test

@@ -15,6 +15,7 @@ in docs/monitoring.md.  Private ports and directories: runs beside anything.
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -409,4 +410,9 @@ class WatchRefuses(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    for needed in ("prometheus", "promtool"):
+        if shutil.which(needed) is None:
+            print(f"MONITORING IS NOT TESTED: {needed} is not here; run "
+                  "deploy/install-packages --test")
+            sys.exit(77)  # ctest says so, too.
     unittest.main()

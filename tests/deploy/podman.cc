@@ -69,6 +69,12 @@ std::string WhyNoContainers() {
   if (geteuid() != 0) {
     return "containers are tested as root only (networks of their own)";
   }
+  const CommandResult found =
+      Bash("type debootstrap buildah podman runc", absl::Seconds(20));
+  if (found.exit_code != 0) {
+    return absl::StrCat("a program is not here; run deploy/install-packages ",
+                        "--test: ", found.output);
+  }
   const CommandResult ran = Bash(
       "unshare --mount --pid --net --uts --ipc --fork true && "
       "d=$(mktemp -d) && unshare --mount mount -t tmpfs none \"$d\" && "

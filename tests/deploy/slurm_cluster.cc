@@ -77,6 +77,17 @@ std::string UserName() {
 
 }  // namespace
 
+std::string WhyNoSlurm() {
+  for (const char* program :
+       {"/usr/sbin/munged", "/usr/sbin/slurmctld", "/usr/sbin/slurmd"}) {
+    if (access(program, X_OK) != 0) {
+      return absl::StrCat(program,
+                          " is not here; run deploy/install-packages --test");
+    }
+  }
+  return "";
+}
+
 SlurmCluster::SlurmCluster() : problem_(Start()) {}
 
 SlurmCluster::~SlurmCluster() {
@@ -93,14 +104,6 @@ SlurmCluster::~SlurmCluster() {
 }
 
 std::string SlurmCluster::Start() {
-  for (const char* program :
-       {"/usr/sbin/munged", "/usr/sbin/slurmctld", "/usr/sbin/slurmd"}) {
-    if (access(program, X_OK) != 0) {
-      return absl::StrCat(program,
-                          " is not here; run `deploy/install-packages "
-                          "--test`");
-    }
-  }
   for (const char* folder : {"state", "spool/n1", "spool/n2"}) {
     std::filesystem::create_directories(Path(folder));
   }

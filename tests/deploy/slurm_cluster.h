@@ -16,6 +16,9 @@
 
 namespace aha::testing {
 
+// Which of its programs is not installed, for GTEST_SKIP; "" if all are.
+std::string WhyNoSlurm();
+
 class SlurmCluster {
  public:
   SlurmCluster();

@@ -67,6 +67,16 @@ TEST(MetricsServerTest, ServesTheSeriesOnAFreePort) {
   EXPECT_THAT(text, HasSubstr("process_resident_memory_bytes"));
 }
 
+TEST(MetricsServerTest, OthersAreToldTheHostThatReachesIt) {
+  Metrics metrics("test");
+  const auto named = MetricsServer::Start("127.0.0.1:0", metrics, "node7");
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_THAT((*named)->address(), ::testing::StartsWith("node7:"));
+  const auto any = MetricsServer::Start("0.0.0.0:0", metrics);
+  ASSERT_TRUE(any.ok()) << any.status();
+  EXPECT_THAT((*any)->address(), ::testing::Not(HasSubstr("0.0.0.0")));
+}
+
 TEST(MetricsServerTest, APortInUseIsNamed) {
   Metrics metrics("test");
   auto first = MetricsServer::Start("127.0.0.1:0", metrics);
