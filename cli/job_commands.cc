@@ -102,26 +102,26 @@ int Unchanged(const JobView& job, Output output) {
 }
 
 // A job whose end is known from its files: nobody is left to be asked.
-int SteerEnded(const JobView& job, const Steering& steering, Output output) {
+int SteerEnded(const Target& target, const JobView& job,
+               const Steering& steering, Output output) {
   if (job.state == steering.already) return Unchanged(job, output);
   if (job.state == JobState::kInterrupted) {
-    return Report(absl::UnavailableError(absl::StrCat(
-        "the processes of job ", job.name, " are gone; go on with `ahactl run ",
-        "--resume --dir ", ShellQuote(job.run_directory), "`")));
+    return Report(absl::UnavailableError(absl::StrCat("the processes of job ",
+                                                      job.name, " are gone; ",
+                                                      HowToGoOn(target, job))));
   }
   const bool resumable = job.state != JobState::kSucceeded;
   return Report(absl::FailedPreconditionError(absl::StrCat(
       "job ", job.name, " has ended (", StateName(job.state),
       "), so it cannot be ", steering.done,
-      resumable ? absl::StrCat("; start it again with `ahactl run --resume ",
-                               "--dir ", ShellQuote(job.run_directory), "`")
-                : "")));
+      resumable ? absl::StrCat("; ", HowToGoOn(target, job)) : "")));
 }
 
 int Steer(const Target& target, const Steering& steering, Output output) {
   const absl::StatusOr<JobView> view = target.View();
   if (!view.ok()) return Report(view.status());
-  if (IsEndState(view->state)) return SteerEnded(*view, steering, output);
+  if (IsEndState(view->state))
+    return SteerEnded(target, *view, steering, output);
   const absl::StatusOr<std::unique_ptr<AdminClient>> client = target.Connect();
   if (!client.ok()) return Report(client.status());
   const absl::StatusOr<JobView> before = (*client)->GetJob();

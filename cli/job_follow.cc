@@ -21,7 +21,7 @@ namespace {
 constexpr absl::Duration kPollInterval = absl::Milliseconds(250);
 constexpr absl::Duration kLineInterval = absl::Seconds(2);
 
-int ExitOf(const JobView& job) {
+int ExitOf(const Target& target, const JobView& job) {
   switch (job.state) {
     case JobState::kFailed:
       std::fprintf(stderr, "ahactl: job %s failed: %s\n", job.name.c_str(),
@@ -29,20 +29,13 @@ int ExitOf(const JobView& job) {
                                        : OneLine(job.problem).c_str());
       return kExitJobFailed;
     case JobState::kStopped:
-      std::fprintf(
-          stderr, "ahactl: job %s was stopped before its end%s\n",
-          job.name.c_str(),
-          job.run_directory.empty()
-              ? ""
-              : absl::StrCat("; go on with `ahactl run --resume --dir ",
-                             ShellQuote(job.run_directory), "`")
-                    .c_str());
+      std::fprintf(stderr, "ahactl: job %s was stopped before its end; %s\n",
+                   job.name.c_str(), HowToGoOn(target, job).c_str());
       return kExitInterrupted;
     case JobState::kInterrupted:
-      return Report(absl::UnavailableError(absl::StrCat(
-          "the processes of job ", job.name, " are gone before its end; go on ",
-          "with `ahactl run --resume --dir ", ShellQuote(job.run_directory),
-          "`")));
+      return Report(absl::UnavailableError(
+          absl::StrCat("the processes of job ", job.name,
+                       " are gone before its end; ", HowToGoOn(target, job))));
     default:
       return kExitDone;
   }
@@ -69,6 +62,15 @@ int PrintTailsAs(Output output, bool follow,
 }
 
 }  // namespace
+
+std::string HowToGoOn(const Target& target, const JobView& job) {
+  if (target.Remote()) {
+    return "go on with `ahactl submit --resume` if its cluster stands, else "
+           "start it again where it ran";
+  }
+  return absl::StrCat("go on with `ahactl run --resume --dir ",
+                      ShellQuote(job.run_directory), "`");
+}
 
 int WatchJob(Target target, Output output) {
   target.Follow();
@@ -97,7 +99,7 @@ int WatchJob(Target target, Output output) {
         screen.Print(line);
       }
     }
-    if (IsEndState(view->state)) return ExitOf(*view);
+    if (IsEndState(view->state)) return ExitOf(target, *view);
     absl::SleepFor(kPollInterval);
   }
 }
@@ -113,7 +115,7 @@ int WaitForJob(Target target, double timeout, Output output) {
       const std::string text =
           absl::StrCat("job/", view->name, " ", StateName(view->state), "\n");
       Print(ToJson(*view), text, output);
-      return ExitOf(*view);
+      return ExitOf(target, *view);
     }
     if (absl::Now() > deadline) {
       return Report(absl::DeadlineExceededError(

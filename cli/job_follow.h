@@ -17,6 +17,9 @@ int WatchJob(Target target, Output output);
 // 130, as for `ahactl run`.
 int WaitForJob(Target target, double timeout, Output output);
 
+// How a job that did not succeed goes on: "go on with `ahactl run ...`".
+std::string HowToGoOn(const Target& target, const JobView& job);
+
 struct TailFlags {
   int lines = 20;
   bool follow = false;

@@ -43,7 +43,7 @@ Ledger::Group* Ledger::Find(uint64_t step, uint32_t slot) {
 }
 
 std::optional<LeasedGroup> Ledger::Lease(uint64_t member, uint64_t last_step) {
-  Expire();
+  TakeBackExpired();
   for (auto& [step, groups] : open_) {
     if (step > last_step || !CanSample(step)) continue;
     const auto it = std::find_if(
@@ -68,7 +68,7 @@ std::optional<LeasedGroup> Ledger::Lease(uint64_t member, uint64_t last_step) {
 
 std::vector<uint64_t> Ledger::Renew(uint64_t member,
                                     const std::vector<uint64_t>& lease_ids) {
-  Expire();
+  TakeBackExpired();
   const absl::Time now = clock_();
   const std::set<uint64_t> named(lease_ids.begin(), lease_ids.end());
   std::vector<uint64_t> lost;
@@ -105,17 +105,20 @@ void Ledger::Return(uint64_t member) {
 }
 
 uint64_t Ledger::Expire() {
+  TakeBackExpired();
+  return std::exchange(expired_, 0);
+}
+
+void Ledger::TakeBackExpired() {
   const absl::Time now = clock_();
-  uint64_t expired = 0;
   for (auto it = held_.begin(); it != held_.end();) {
     if (it->second.expires > now) {
       ++it;
       continue;
     }
     it = GiveBack(it);
-    ++expired;
+    ++expired_;
   }
-  return expired;
 }
 
 void Ledger::Withdraw(uint64_t step, uint32_t slot) {

@@ -83,7 +83,8 @@ class Ledger {
   // one opens.  REQUIRES: step == next_step().
   void Train(uint64_t step);
 
-  // Takes back what was not renewed in time; how many that were.
+  // Takes back what was not renewed in time.  How many that were since the last
+  // call, those that another call took back among them.
   uint64_t Expire();
 
   uint64_t next_step() const { return next_step_; }
@@ -107,6 +108,7 @@ class Ledger {
     int leases = 0;  // Ever.
   };
 
+  void TakeBackExpired();
   void OpenSteps();
   bool CanSample(uint64_t step) const;
   Group* Find(uint64_t step, uint32_t slot);
@@ -121,6 +123,7 @@ class Ledger {
   std::set<uint64_t> visible_;
   std::map<uint64_t, std::vector<Group>> open_;
   Holds held_;
+  uint64_t expired_ = 0;  // Since Expire said so.
   // Every lease ever given for an open step, for late completions.
   std::map<uint64_t, std::pair<uint64_t, uint32_t>> given_;
 };

@@ -92,6 +92,16 @@ TEST_F(LedgerTest, AnExpiredLeaseGoesToTheNextWhoAsks) {
   EXPECT_EQ(Where(ledger.Lease(kOther)), "0/0");
 }
 
+TEST_F(LedgerTest, ALeaseThatAnotherCallTookBackIsCountedToo) {
+  Ledger ledger = Make();
+  ledger.MakeVisible(0);
+  ledger.Lease(kActor);
+  now_ += absl::Seconds(30);
+  EXPECT_EQ(Where(ledger.Lease(kOther)), "0/0");
+  EXPECT_EQ(ledger.Expire(), 1u);
+  EXPECT_EQ(ledger.Expire(), 0u);
+}
+
 TEST_F(LedgerTest, ARenewedLeaseLivesOnAndALostOneIsNamed) {
   Ledger ledger = Make();
   ledger.MakeVisible(0);
