@@ -137,6 +137,7 @@ absl::Status App::State::Open(const AppOptions& options) {
   AHA_ASSIGN_OR_RETURN(directory, RunDirectory::Open(options.run_directory));
   AHA_ASSIGN_OR_RETURN(store, StateStore::Open(directory->File(kDatabase)));
   ControllerOptions controlled;
+  controlled.standing = !options.runs.empty();
   AHA_ASSIGN_OR_RETURN(controlled.epoch, Claim(options, *directory, *store));
   AHA_RETURN_IF_ERROR(
       directory->WriteWhole("job.yaml", JobToYaml(options.job)));

@@ -72,6 +72,8 @@ struct ControllerOptions {
   int most_broken_groups = 5;
   // Leases of one group that came to nothing; then the job fails.
   int most_lost_leases = 20;
+  // Another job follows: who registers when this one is over waits for that.
+  bool standing = false;
 };
 
 class Controller {

@@ -58,6 +58,9 @@ absl::StatusOr<v1::RegisterResponse> Controller::Register(
     const v1::RegisterRequest& request) {
   const Change change(*this);
   MutexLock lock(mutex_);
+  if (options_.standing && over()) {
+    return absl::NotFoundError("the cluster waits for its next job");
+  }
   AHA_ASSIGN_OR_RETURN(const Membership::Joined joined,
                        members_.Register(request));
   for (const MemberInfo& member : joined.replaced) {

@@ -138,7 +138,7 @@ TEST_F(StandingTest, BadSubmissionsAreOneLineAndChangeNothing) {
             absl::StrReplaceAll(kSmallJob, {{"generated: {min_operations: 1, "
                                              "max_operations: 1}",
                                              "file: no.jsonl"}}));
-  Expect(2, "prompts.file: no.jsonl", {"submit", prompts});
+  Expect(2, "prompts.file: cannot open no.jsonl", {"submit", prompts});
   Expect(5, "holds no run of job", {"submit", Path("job.yaml"), "--resume"});
   Expect(4, "the cluster has no job", {"job", "get"});
   Expect(4, "the cluster has no job", {"job", "stop"});
