@@ -40,8 +40,10 @@ CpuShare Share(const CpuRequest& request, const std::vector<int>& side,
   return share;
 }
 
+constexpr size_t kSplitFrom = 4;  // Cores; cpu_plan.h says why.
+
 bool Splits(const CpuRequest& request) {
-  return request.lag > 0 && request.cpus.size() >= 2;
+  return request.lag > 0 && request.cpus.size() >= kSplitFrom;
 }
 
 }  // namespace

@@ -7,10 +7,11 @@
 //           pinned: the idle side's cores belong to the busy side.
 //   lag 1   Both sides compute all the time.  Two teams of threads on the same
 //           cores would wait for each other's sleepers at every barrier, so
-//           the cores are split in halves (the odd one goes to the actors,
-//           which have more to do) and each process is pinned to its share.
-// With fewer than two cores nothing is split.  An explicit number of threads
-// is taken as it is, and nothing is pinned.
+//           from four cores on they are split in halves (the odd one goes to
+//           the actors, which have more to do) and each process is pinned to
+//           its share.  Below four a side is too small for its own work:
+//           sharing two cores was 19 to 30 % faster (docs/results.md).
+// An explicit number of threads is taken as it is, and nothing is pinned.
 //
 // Pure.
 #pragma once

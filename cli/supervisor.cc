@@ -52,11 +52,6 @@ uint64_t PeakResidentBytes(pid_t pid) {
   return 0;
 }
 
-// Keeps the text that a person should see: the last message, not a backtrace.
-std::string LastLine(const std::vector<std::string>& tail) {
-  return tail.empty() ? "" : tail.back();
-}
-
 }  // namespace
 
 std::vector<std::string> LogTail(const std::string& path, int lines) {
@@ -264,10 +259,11 @@ void Supervisor::OnExit(Process* process, const ProcessExit& exit) {
 }
 
 void Supervisor::Fail(ClusterFailure failure) {
-  on_event_("failed", failure.process,
-            absl::StrCat(failure.how, "; ", failure.reason,
-                         failure.log_tail.empty() ? "" : "; ",
-                         LastLine(failure.log_tail)));
+  on_event_(
+      "failed", failure.process,
+      absl::StrCat(
+          failure.how, "; ", failure.reason,
+          failure.log_tail.empty() ? "" : "; " + failure.log_tail.back()));
   if (!failure_) failure_ = std::move(failure);
   StopAll();
 }

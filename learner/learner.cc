@@ -51,15 +51,20 @@ void Learner::OnLivingLearners(const std::map<uint32_t, std::string>& living) {
     }
     times_missing_ = missing ? times_missing_ + 1 : 0;
     if (times_missing_ < 2) return;
+    // Also in the middle of a step: the one that was lost never answers.
+    if (joined_ != nullptr) joined_->Abort(VoidStep());
   }
-  Interrupt();
+  buffer_.Close();
 }
 
 void Learner::LeaveGroup() {
+  {
+    MutexLock lock(mutex_);
+    group_addresses_.clear();
+    joined_ = nullptr;
+  }
   comm_.reset();
   group_.reset();
-  MutexLock lock(mutex_);
-  group_addresses_.clear();
 }
 
 absl::StatusOr<v1::NextStageResponse> Learner::AwaitStage() {
@@ -148,6 +153,7 @@ absl::Status Learner::JoinGroup(const v1::NextStageResponse& next) {
   MutexLock lock(mutex_);
   group_addresses_.assign(next.learner_addresses().begin(),
                           next.learner_addresses().end());
+  joined_ = comm_.get();
   times_missing_ = 0;
   return absl::OkStatus();
 }

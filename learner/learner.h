@@ -132,6 +132,8 @@ class Learner {
   std::vector<std::string> group_addresses_
       ABSL_GUARDED_BY(mutex_);  // By rank.
   int times_missing_ ABSL_GUARDED_BY(mutex_) = 0;
+  // comm_, for other threads.
+  comm::Communicator* joined_ ABSL_GUARDED_BY(mutex_) = nullptr;
   // Set while this rank waits for rank 0's word and may be woken.
   comm::Communicator* idle_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };

@@ -60,7 +60,7 @@ TEST_F(FileIoTest, AFileOverTheLimitIsRefusedWithBothNumbers) {
   const absl::Status status = ReadWholeFile(Written("x", "12345"), 4).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("at most 4 bytes long, is 5"));
+              HasSubstr("must have at most 4 bytes, has 5"));
 }
 
 TEST_F(FileIoTest, AMissingFileIsNotFoundOrEmptyAsAsked) {

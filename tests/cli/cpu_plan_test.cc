@@ -25,10 +25,10 @@ TEST(CpuPlanTest, SeveralProcessesOfASideDivideTheCores) {
 }
 
 TEST(CpuPlanTest, WithLagTheSidesAreDisjointAndPinned) {
-  const CpuRequest two{{4, 6}, 1, 1, 1, 0};
-  EXPECT_THAT(LearnerShare(two, 0).cpus, ElementsAre(4));
-  EXPECT_THAT(ActorShare(two, 0).cpus, ElementsAre(6));
-  EXPECT_EQ(ActorShare(two, 0).threads, 1);
+  const CpuRequest four{{4, 6, 8, 9}, 1, 1, 1, 0};
+  EXPECT_THAT(LearnerShare(four, 0).cpus, ElementsAre(4, 6));
+  EXPECT_THAT(ActorShare(four, 0).cpus, ElementsAre(8, 9));
+  EXPECT_EQ(ActorShare(four, 0).threads, 2);
   const CpuRequest five{{0, 1, 2, 3, 4}, 1, 1, 1, 0};
   EXPECT_THAT(LearnerShare(five, 0).cpus, ElementsAre(0, 1));
   EXPECT_THAT(ActorShare(five, 0).cpus, ElementsAre(2, 3, 4));
@@ -43,15 +43,18 @@ TEST(CpuPlanTest, PinnedProcessesOfASideGetPartsOfIt) {
   // An actor that came later shares the part of an earlier one.
   EXPECT_THAT(ActorShare(eight, 2).cpus, ElementsAre(4, 5));
   // Fewer cores than actors: all share the side, a thread each.
-  const CpuRequest crowded{{0, 1}, 3, 1, 1, 0};
-  EXPECT_THAT(ActorShare(crowded, 2).cpus, ElementsAre(1));
+  const CpuRequest crowded{{0, 1, 2, 3}, 3, 1, 1, 0};
+  EXPECT_THAT(ActorShare(crowded, 2).cpus, ElementsAre(2, 3));
   EXPECT_EQ(ActorShare(crowded, 2).threads, 1);
 }
 
-TEST(CpuPlanTest, OneCoreIsNotSplitAndExplicitThreadsAreTaken) {
+TEST(CpuPlanTest, FewCoresAreNotSplitAndExplicitThreadsAreTaken) {
   const CpuRequest one{{0}, 1, 1, 1, 0};
   EXPECT_THAT(LearnerShare(one, 0).cpus, IsEmpty());
   EXPECT_EQ(LearnerShare(one, 0).threads, 1);
+  const CpuRequest two{{0, 1}, 1, 1, 1, 0};
+  EXPECT_THAT(LearnerShare(two, 0).cpus, IsEmpty());
+  EXPECT_EQ(ActorShare(two, 0).threads, 2);
   const CpuRequest chosen{{0, 1}, 1, 1, 1, 6};
   EXPECT_EQ(ActorShare(chosen, 0).threads, 6);
   EXPECT_THAT(ActorShare(chosen, 0).cpus, IsEmpty());

@@ -245,7 +245,8 @@ class Runnable(unittest.TestCase):
         self.check_keys(rows["`rollouts/step-NNNNNN.jsonl`"], rollout)
         summary = json.loads((run / "summary.json").read_text())
         self.check_keys(rows["`summary.json`"].replace("`eval`", ""), summary,
-                        inner=("name", "type", "before", "after", "prompts", "pass_at_1",
+                        # `problem` is there when something went wrong.
+                        inner=("problem", "name", "type", "before", "after", "prompts", "pass_at_1",
                                "mean_completion_length", "tokens_compared",
                                "tokens_differing"))
 
