@@ -105,7 +105,7 @@ std::string OwnHealthAddress() {
   return any ? absl::StrCat("127.0.0.1:", parsed->port) : std::string(listen);
 }
 
-int Health(HealthOptions options) {
+int Health(HealthOptions options, Output output) {
   if (options.address.empty()) options.address = OwnHealthAddress();
   if (const auto parsed = rpc::ParseAddress(options.address); !parsed.ok()) {
     return Report(absl::InvalidArgumentError(absl::StrCat(
@@ -114,8 +114,12 @@ int Health(HealthOptions options) {
   const absl::StatusOr<bool> serving = rpc::IsServing(
       options.address, options.service, absl::Seconds(options.seconds));
   if (!serving.ok()) return Report(serving.status());
-  std::printf("%s at %s: %s\n", options.service.c_str(),
-              options.address.c_str(), *serving ? "serving" : "not serving");
+  Print({{"address", options.address},
+         {"service", options.service},
+         {"serving", *serving}},
+        absl::StrCat(options.service, " at ", options.address, ": ",
+                     *serving ? "serving\n" : "not serving\n"),
+        output);
   return *serving ? kExitDone : kExitError;
 }
 
@@ -171,8 +175,15 @@ void AddToolCommands(CLI::App& app, Context& context) {
   probe->add_option("--timeout", health->seconds, "Seconds to wait")
       ->check(CLI::Range(0.1, 60.0))
       ->capture_default_str();
+  AddOutputOption(*probe, context);
+  probe->footer(
+      "Examples:\n"
+      "  ahactl health --address 127.0.0.1:7002\n"
+      "  ahactl health --service readiness        at AHA_HEALTH_LISTEN");
   probe->callback([health, &context] {
-    context.action = [health] { return Health(*health); };
+    context.action = [health, &context] {
+      return Health(*health, context.Format());
+    };
   });
 
   const auto shell = std::make_shared<std::string>();
