@@ -78,7 +78,7 @@ class MutualTlsTest : public ::testing::Test {
       ASSERT_EQ(system(command.c_str()), 0) << command;
     }
     auto server = Server::Start(
-        {.listen = "localhost:0", .security = Of("ours", "coordinator")},
+        {.listen = "127.0.0.1:0", .security = Of("ours", "coordinator")},
         {&admin_});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
