@@ -26,8 +26,7 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
                                      const v1::RegisterRequest* request,
                                      v1::RegisterResponse* response) override {
     return rpc::Finish(context, [&]() -> absl::Status {
-      AHA_RETURN_IF_ERROR(
-          rpc::CheckClaim(*context, RoleName(request->role())));
+      AHA_RETURN_IF_ERROR(rpc::CheckClaim(*context, RoleName(request->role())));
       return Store(controller_.Register(*request), response);
     });
   }

@@ -86,7 +86,8 @@ TEST_F(ExitCodeTest, FlagsThatAreWrong) {
   }
   ExpectRefused("aha-learner", {"--rank", "minus one"}, "--rank");
   ExpectRefused("aha-actor", {"--threads", "-1"}, "--threads");
-  ExpectRefusedAs({Binary("aha-coordinator")}, "--run-dir is required");
+  ExpectRefusedAs({Binary("aha-coordinator")},
+                  "[--run-dir,--runs] is required");
 }
 
 TEST_F(ExitCodeTest, SecurityThatIsMissingOrBroken) {
