@@ -11,7 +11,7 @@ namespace aha::cli {
 namespace {
 
 constexpr size_t kSpeedWindow = 24;  // Steps that the ETA looks back.
-constexpr absl::Duration kStall = absl::Seconds(5);
+constexpr absl::Duration kStall = absl::Seconds(10);
 constexpr absl::Duration kWaitsInterval = absl::Seconds(30);  // In a log.
 
 enum class Paint { kNone, kBold, kDim, kGreen, kYellow, kRed, kCyan };
@@ -250,6 +250,10 @@ void Progress::Observe(absl::Time now, const JobView& job) {
   if (!observed_ || job.state != job_.state ||
       job.StepsDone() != job_.StepsDone() ||
       job.groups_delivered != job_.groups_delivered) {
+    // What a pause takes says nothing about a step.
+    if (observed_ && job.state == job_.state) {
+      longest_gap_ = std::max(longest_gap_, now - moved_at_);
+    }
     moved_at_ = now;
   }
   job_ = job;
@@ -274,6 +278,11 @@ void Progress::Observe(absl::Time now, const JobView& job) {
   }
 }
 
+bool Progress::Stalled(absl::Time now) const {
+  // A long step is no news to who has seen one as long.
+  return now - moved_at_ >= std::max(kStall, 2 * longest_gap_);
+}
+
 std::vector<std::string> Progress::RenderBlock(absl::Time now,
                                                const Style& style) const {
   if (!observed_) return {"aha  starting"};
@@ -296,7 +305,7 @@ std::vector<std::string> Progress::RenderBlock(absl::Time now,
     AddCurves(*stage, job_, curves_, style, &lines);
   }
   // Somebody always waits for somebody; it is news when nothing moves.
-  const bool stalled = now - moved_at_ >= kStall;
+  const bool stalled = Stalled(now);
   for (const std::string& wait : job_.waits) {
     if (!stalled) break;
     lines.push_back(Painted(Ellipsize(absl::StrCat("  waits: ", OneLine(wait)),
@@ -346,7 +355,7 @@ std::vector<std::string> Progress::RenderLines(absl::Time now,
                      FormatSeconds(stage.seconds)));
   }
   say_state();
-  if (now - moved_at_ >= kStall && now - said_waits_at_ >= kWaitsInterval) {
+  if (Stalled(now) && now - said_waits_at_ >= kWaitsInterval) {
     said_waits_at_ = now;
     for (const std::string& wait : job_.waits) {
       say(absl::StrCat("nothing moves for ",

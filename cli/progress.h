@@ -60,11 +60,13 @@ class Progress {
 
  private:
   std::string StepLine(absl::Time now, const StageView& stage) const;
+  bool Stalled(absl::Time now) const;
 
   JobView job_;
   bool observed_ = false;
   absl::Time seen_;
-  absl::Time moved_at_;  // The last sign of progress.
+  absl::Time moved_at_;         // The last sign of progress.
+  absl::Duration longest_gap_;  // Between two of them.
   uint64_t curve_steps_ = 0;
   StageCurves curves_;  // Of the stage at work.
   EtaEstimator eta_;

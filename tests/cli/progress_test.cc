@@ -125,13 +125,28 @@ TEST(ProgressTest, WaitsAreShownOnlyWhenNothingMoves) {
         progress.RenderBlock(start + absl::Seconds(second), {}), "\n");
   };
   EXPECT_THAT(text(1), Not(HasSubstr("waits")));
-  EXPECT_THAT(text(9), HasSubstr("waits: learner-0 waits for 3 groups"));
+  EXPECT_THAT(text(11), HasSubstr("waits: learner-0 waits for 3 groups"));
   progress.RenderLines(start + absl::Seconds(1), absl::Hours(1));
   EXPECT_THAT(
-      progress.RenderLines(start + absl::Seconds(9), absl::Hours(1)),
-      ElementsAre(HasSubstr("nothing moves for 9.0 s: learner-0 waits for 3")));
+      progress.RenderLines(start + absl::Seconds(11), absl::Hours(1)),
+      ElementsAre(HasSubstr("nothing moves for 11 s: learner-0 waits for 3")));
   EXPECT_THAT(progress.RenderLines(start + absl::Seconds(20), absl::Hours(1)),
               IsEmpty());
+}
+
+TEST(ProgressTest, AWaitIsNoNewsBeforeTwiceTheLongestStepUntilThen) {
+  Progress progress;
+  const absl::Time start = absl::UnixEpoch();
+  JobView job = SampleJob();
+  progress.Observe(start, job);
+  job.stages[2].steps_done += 1;
+  progress.Observe(start + absl::Seconds(30), job);
+  const auto text = [&](int second) {
+    return absl::StrJoin(
+        progress.RenderBlock(start + absl::Seconds(second), {}), "\n");
+  };
+  EXPECT_THAT(text(89), Not(HasSubstr("waits")));
+  EXPECT_THAT(text(90), HasSubstr("waits"));
 }
 
 TEST(ProgressTest, ACurveGoesOnWhereAnEarlierAttemptEnded) {
