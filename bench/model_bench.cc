@@ -126,16 +126,22 @@ void Decode(benchmark::State& state, const Shape& shape) {
   state.SetItemsProcessed(tokens);
 }
 
-void Train(benchmark::State& state, const Shape& shape) {
+// Of `samples` sequences each, neighbours begin with the same prompt.
+void Train(benchmark::State& state, const Shape& shape, uint64_t samples) {
   Machine machine(shape);
   auto backprop = *Backprop::Create(machine.policy.get());
   GradientSum sum(machine.layout);
   const int32_t length = shape.prompt + shape.completion;
+  const int64_t vocab = shape.config.vocab_size;
   std::vector<TrainSequence> sequences;
-  for (int32_t rows = 0; rows < shape.train_rows; rows += length) {
-    sequences.push_back(
-        {Tokens(static_cast<uint64_t>(rows), length, shape.config.vocab_size),
-         shape.prompt});
+  for (uint64_t i = 0; i * length < static_cast<uint64_t>(shape.train_rows);
+       ++i) {
+    TrainSequence sequence{Tokens(i / samples, shape.prompt, vocab),
+                           shape.prompt};
+    const auto completion = Tokens(1000 + i, shape.completion, vocab);
+    sequence.tokens.insert(sequence.tokens.end(), completion.begin(),
+                           completion.end());
+    sequences.push_back(std::move(sequence));
   }
   const auto accumulate = [&] {
     const absl::Status status = backprop->Accumulate(
@@ -157,11 +163,19 @@ void Train(benchmark::State& state, const Shape& shape) {
 }
 
 BENCHMARK_CAPTURE(Decode, tiny, Tiny())->MeasureProcessCPUTime()->UseRealTime();
-BENCHMARK_CAPTURE(Train, tiny, Tiny())->MeasureProcessCPUTime()->UseRealTime();
+BENCHMARK_CAPTURE(Train, tiny, Tiny(), 1)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Train, tiny_groups_of_16, Tiny(), 16)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 BENCHMARK_CAPTURE(Decode, smollm2, SmolLm2())
     ->MeasureProcessCPUTime()
     ->UseRealTime();
-BENCHMARK_CAPTURE(Train, smollm2, SmolLm2())
+BENCHMARK_CAPTURE(Train, smollm2, SmolLm2(), 1)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Train, smollm2_groups_of_8, SmolLm2(), 8)
     ->MeasureProcessCPUTime()
     ->UseRealTime();
 

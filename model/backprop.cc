@@ -145,12 +145,7 @@ struct Backprop::Impl {
   };
 
   absl::Status ReserveCache(const TrainingBatch& batch);
-  RowBatch Rows(const TrainingBatch& batch) {
-    return {.tokens = batch.tokens,
-            .positions = batch.positions,
-            .sequences = batch.sequences,
-            .cache = cache.get()};
-  }
+  // x: the residual stream of the distinct rows.
   void Score(const TrainingBatch& batch, const float* x, float temperature);
   // Drops from the tape and the scores what has no gradient.
   LivePart KeepLive(const TrainingBatch& batch);
@@ -196,8 +191,9 @@ void Backprop::Impl::Score(const TrainingBatch& batch, const float* x,
   };
   carve(Carver(scores_arena.Bytes(carve(Carver(nullptr)))));
   for (int64_t t = 0; t < targets; ++t) {
+    const int64_t row = batch.target_rows[static_cast<size_t>(t)];
     std::memcpy(scores.x + t * hidden,
-                x + batch.target_rows[static_cast<size_t>(t)] * hidden,
+                x + batch.distinct.of[static_cast<size_t>(row)] * hidden,
                 static_cast<size_t>(hidden) * sizeof(*x));
   }
   transformer.Norm(scores.x, targets, transformer.final_norm(), scores.norm,
@@ -216,7 +212,7 @@ LivePart Backprop::Impl::KeepLive(const TrainingBatch& batch) {
   const int64_t hidden = transformer.config().hidden_size;
   LivePart live = SelectLive(batch, {scores.dlogprob, batch.targets.size()});
   if (live.batch.rows() == batch.rows()) return live;
-  tape.KeepRows(live.rows);
+  tape.KeepRows(live.distinct);
   MoveRows(live.targets, hidden * 4, scores.x);
   MoveRows(live.targets,
            hidden * static_cast<int64_t>(SizeOf(transformer.dtype())),
@@ -297,7 +293,7 @@ absl::Status Backprop::Accumulate(absl::Span<const TrainSequence> sequences,
   const TrainingBatch batch = MakeTrainingBatch(sequences);
   if (batch.rows() == 0) return absl::OkStatus();
   AHA_RETURN_IF_ERROR(impl.ReserveCache(batch));
-  impl.Score(batch, impl.tape.Forward(impl.Rows(batch)), temperature);
+  impl.Score(batch, impl.tape.Forward(batch, impl.cache.get()), temperature);
   AHA_RETURN_IF_ERROR(CheckFinite(sequences, impl.scores.logprobs));
 
   const size_t targets = batch.targets.size();
@@ -319,7 +315,8 @@ absl::Status Backprop::Accumulate(absl::Span<const TrainSequence> sequences,
   float* dx = impl.dx_arena.Get<float>(live.batch.rows() *
                                        transformer.config().hidden_size);
   AHA_RETURN_IF_ERROR(impl.HeadBackward(live.batch, temperature, dx, sum));
-  AHA_RETURN_IF_ERROR(impl.tape.Backward(impl.Rows(live.batch), dx, sum));
+  AHA_RETURN_IF_ERROR(
+      impl.tape.Backward(live.batch, impl.cache.get(), dx, sum));
   return impl.table.AddEmbeddings(transformer.context(), dx, sum);
 }
 
@@ -340,7 +337,7 @@ absl::StatusOr<std::vector<float>> Backprop::LogProbs(
     const TrainingBatch batch = MakeTrainingBatch(part);
     if (batch.rows() == 0) continue;
     AHA_RETURN_IF_ERROR(impl.ReserveCache(batch));
-    impl.transformer.Forward(impl.Rows(batch));
+    impl.transformer.Forward(DistinctRows(batch, impl.cache.get()));
     impl.Score(batch, impl.transformer.x(), temperature);
     logprobs.insert(logprobs.end(), impl.scores.logprobs,
                     impl.scores.logprobs + batch.targets.size());

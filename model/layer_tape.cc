@@ -1,6 +1,7 @@
 #include "model/layer_tape.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -34,6 +35,15 @@ LayerTape::Kept LayerTape::CarveLayer(int64_t rows, Carver* carver) const {
   return kept;
 }
 
+void LayerTape::CarveShared(int64_t rows, Carver* carver,
+                            LayerBuffers* buffers) const {
+  const ModelConfig& c = transformer_.config();
+  const int64_t size = ElementSize(transformer_);
+  buffers->norm = carver->Bytes(rows * c.hidden_size * size);
+  buffers->mlp_norm = carver->Bytes(rows * c.hidden_size * size);
+  buffers->activation = carver->Bytes(rows * c.intermediate_size * size);
+}
+
 void LayerTape::Carve(int64_t rows) {
   const ModelConfig& c = transformer_.config();
   const size_t layers = static_cast<size_t>(c.num_hidden_layers);
@@ -43,11 +53,8 @@ void LayerTape::Carve(int64_t rows) {
               max_kept_bytes_;
   const auto carve = [&](Carver carver) {
     x_ = carver.Take<float>(rows * c.hidden_size);
-    const int64_t norm = rows * c.hidden_size * ElementSize(transformer_);
-    void* shared_norm = carver.Bytes(norm);
-    void* shared_mlp_norm = carver.Bytes(norm);
-    void* shared_activation =
-        carver.Bytes(rows * c.intermediate_size * ElementSize(transformer_));
+    LayerBuffers shared{};
+    CarveShared(rows, &carver, &shared);
     kept_.assign(layers, Kept{});
     for (size_t i = 0; i < layers; ++i) {
       if (i == 0 || keep_all_) {
@@ -56,17 +63,18 @@ void LayerTape::Carve(int64_t rows) {
         kept_[i].buffers = kept_[0].buffers;
       }
       kept_[i].input = carver.Take<float>(rows * c.hidden_size);
-      kept_[i].buffers.norm = shared_norm;
-      kept_[i].buffers.mlp_norm = shared_mlp_norm;
-      kept_[i].buffers.activation = shared_activation;
+      kept_[i].buffers.norm = shared.norm;
+      kept_[i].buffers.mlp_norm = shared.mlp_norm;
+      kept_[i].buffers.activation = shared.activation;
     }
     return carver.size();
   };
   carve(Carver(arena_.Bytes(carve(Carver(nullptr)))));
 }
 
-void LayerTape::CarveWork(int64_t rows) {
+void LayerTape::CarveWork(const TrainingBatch& batch) {
   const ModelConfig& c = transformer_.config();
+  const int64_t rows = batch.rows();
   const int64_t size = ElementSize(transformer_);
   const int64_t qkv = transformer_.qkv_width();
   const auto carve = [&](Carver carver) {
@@ -78,19 +86,25 @@ void LayerTape::CarveWork(int64_t rows) {
     work_.dnorm = carver.Take<float>(rows * c.hidden_size);
     work_.dw = carver.Take<float>(c.hidden_size *
                                   std::max(2 * c.intermediate_size, qkv));
+    if (batch.distinct_rows() < rows) {
+      work_.all = CarveLayer(rows, &carver);
+      work_.all.input = carver.Take<float>(rows * c.hidden_size);
+      CarveShared(rows, &carver, &work_.all.buffers);
+    }
     return carver.size();
   };
   carve(Carver(work_arena_.Bytes(carve(Carver(nullptr)))));
 }
 
-float* LayerTape::Forward(const RowBatch& batch) {
+float* LayerTape::Forward(const TrainingBatch& batch, KvCache* cache) {
   const ModelConfig& c = transformer_.config();
-  Carve(batch.rows());
-  transformer_.Embed(batch, x_);
+  const RowBatch rows = DistinctRows(batch, cache);
+  Carve(rows.rows());
+  transformer_.Embed(rows, x_);
   for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
     const Kept& kept = kept_[static_cast<size_t>(i)];
-    transformer_.Copy(x_, batch.rows() * c.hidden_size, kept.input);
-    transformer_.RunLayer(i, batch, x_, kept.buffers);
+    transformer_.Copy(x_, rows.rows() * c.hidden_size, kept.input);
+    transformer_.RunLayer(i, rows, x_, kept.buffers);
   }
   return x_;
 }
@@ -114,14 +128,14 @@ void LayerTape::KeepRows(absl::Span<const RowMove> moves) {
 }
 
 const LayerTape::Kept& LayerTape::Restore(int64_t layer,
-                                          const RowBatch& batch) {
+                                          const RowBatch& distinct) {
   const Kept& kept = kept_[static_cast<size_t>(layer)];
   const ModelConfig& c = transformer_.config();
-  const int64_t rows = batch.rows();
+  const int64_t rows = distinct.rows();
   const LayerBuffers& b = kept.buffers;
   if (!keep_all_) {
     transformer_.Copy(kept.input, rows * c.hidden_size, x_);
-    transformer_.RunLayer(layer, batch, x_, b);
+    transformer_.RunLayer(layer, distinct, x_, b);
     return kept;
   }
   const Layer& weights = transformer_.layer(layer);
@@ -135,14 +149,54 @@ const LayerTape::Kept& LayerTape::Restore(int64_t layer,
   return kept;
 }
 
-absl::Status LayerTape::Backward(const RowBatch& batch, float* dx,
-                                 GradientSum* sum) {
-  CarveWork(batch.rows());
+void LayerTape::CopyToAll(absl::Span<const RowMove> copies, const Kept& kept) {
+  const ModelConfig& c = transformer_.config();
+  const int64_t size = ElementSize(transformer_);
+  const LayerBuffers& from = kept.buffers;
+  const LayerBuffers& to = work_.all.buffers;
+  const struct {
+    const void* from;
+    void* to;
+    int64_t width;
+  } buffers[] = {
+      {kept.input, work_.all.input, c.hidden_size * 4},
+      {from.mlp_input, to.mlp_input, c.hidden_size * 4},
+      {from.inv_rms, to.inv_rms, 4},
+      {from.mlp_inv_rms, to.mlp_inv_rms, 4},
+      {from.qkv, to.qkv, transformer_.qkv_width() * 4},
+      {from.attention, to.attention, transformer_.q_width() * size},
+      {from.log_sum_exp, to.log_sum_exp, c.num_attention_heads * 4},
+      {from.gate_up, to.gate_up, 2 * c.intermediate_size * 4},
+      {from.norm, to.norm, c.hidden_size * size},
+      {from.mlp_norm, to.mlp_norm, c.hidden_size * size},
+      {from.activation, to.activation, c.intermediate_size * size},
+  };
+  transformer_.pool().For(static_cast<int64_t>(copies.size()), [&](int64_t i) {
+    const RowMove& copy = copies[static_cast<size_t>(i)];
+    for (const auto& buffer : buffers) {
+      std::memcpy(
+          static_cast<char*>(buffer.to) + copy.to * buffer.width,
+          static_cast<const char*>(buffer.from) + copy.from * buffer.width,
+          static_cast<size_t>(copy.count * buffer.width));
+    }
+  });
+}
+
+absl::Status LayerTape::Backward(const TrainingBatch& batch, KvCache* cache,
+                                 float* dx, GradientSum* sum) {
+  CarveWork(batch);
+  const RowBatch distinct = DistinctRows(batch, cache);
+  const RowBatch all = AllRows(batch, cache);
+  const bool shared = distinct.rows() < all.rows();
+  const std::vector<RowMove> copies =
+      shared ? CopiesOf(batch) : std::vector<RowMove>();
   for (int64_t i = transformer_.config().num_hidden_layers - 1; i >= 0; --i) {
-    const Kept& kept = Restore(i, batch);
+    const Kept& restored = Restore(i, distinct);
+    if (shared) CopyToAll(copies, restored);
+    const Kept& kept = shared ? work_.all : restored;
     transformer_.PrepareGradient(i);
-    AHA_RETURN_IF_ERROR(MlpBackward(i, batch.rows(), kept, dx, sum));
-    AHA_RETURN_IF_ERROR(AttentionBackward(i, batch, kept, dx, sum));
+    AHA_RETURN_IF_ERROR(MlpBackward(i, all.rows(), kept, dx, sum));
+    AHA_RETURN_IF_ERROR(AttentionBackward(i, all, kept, dx, sum));
   }
   return absl::OkStatus();
 }

@@ -31,25 +31,27 @@ class LayerTape {
                      int64_t max_kept_bytes = kMaxKeptBytes)
       : transformer_(*transformer), max_kept_bytes_(max_kept_bytes) {}
 
-  // Runs the layers; the result is the residual stream [rows, hidden], alive
-  // until the next call.
-  float* Forward(const RowBatch& batch);
+  // Runs the layers; the result is the residual stream of the distinct rows
+  // [distinct rows, hidden], alive until the next call.
+  float* Forward(const TrainingBatch& batch, KvCache* cache);
 
-  // Keeps only the rows that move; Backward takes the batch of them.
+  // Keeps only the distinct rows that move; Backward takes the batch of them.
   void KeepRows(absl::Span<const RowMove> moves);
 
-  // dx [rows, hidden] is the gradient of Forward's result and becomes that of
-  // the embeddings.  Adds every layer's gradients to *sum.  REQUIRES: follows
-  // Forward of the same batch.
-  absl::Status Backward(const RowBatch& batch, float* dx, GradientSum* sum);
+  // dx [rows, hidden] is the gradient of Forward's result, for all rows, and
+  // becomes that of the embeddings.  Adds every layer's gradients to *sum.
+  // REQUIRES: follows Forward of the same batch.
+  absl::Status Backward(const TrainingBatch& batch, KvCache* cache, float* dx,
+                        GradientSum* sum);
 
  private:
   struct Kept {
     float* input;  // [rows, hidden]
     LayerBuffers buffers;
   };
-  // Scratch of Backward.
+  // Scratch of Backward, which has all rows.
   struct Work {
+    Kept all;        // A layer's, if its distinct rows are not all rows.
     void* dy;        // [rows, max(hidden, qkv_width)], dtype
     float* dwide;    // [rows, max(intermediate, q_width)]
     void* dgate_up;  // [rows, 2 * intermediate], dtype
@@ -58,11 +60,16 @@ class LayerTape {
     float* dw;       // Of the largest matrix.
   };
 
+  // All but what layers share: norms and activation.
   Kept CarveLayer(int64_t rows, Carver* carver) const;
+  void CarveShared(int64_t rows, Carver* carver, LayerBuffers* buffers) const;
   void Carve(int64_t rows);
-  void CarveWork(int64_t rows);
-  // Everything of the layer's forward pass is in the result's buffers.
-  const Kept& Restore(int64_t layer, const RowBatch& batch);
+  void CarveWork(const TrainingBatch& batch);
+  // Everything of the layer's forward pass over the distinct rows is in the
+  // result's buffers.
+  const Kept& Restore(int64_t layer, const RowBatch& distinct);
+  // That of all rows, in work_.all.
+  void CopyToAll(absl::Span<const RowMove> copies, const Kept& kept);
   absl::Status MlpBackward(int64_t layer, int64_t rows, const Kept& kept,
                            float* dx, GradientSum* sum);
   absl::Status AttentionBackward(int64_t layer, const RowBatch& batch,

@@ -258,7 +258,8 @@ void Transformer::RunLayer(int64_t index, const RowBatch& batch, float* x,
                      .v = b.qkv + q_width() + kv_width(),
                      .row_stride = qkv_width(),
                      .cache = cache,
-                     .sequences = batch.sequences});
+                     .sequences = batch.stores.empty() ? batch.sequences
+                                                       : batch.stores});
   ops::Attention(cpu, {.q = b.qkv,
                        .row_stride = qkv_width(),
                        .cache = cache,

@@ -35,6 +35,8 @@ struct RowBatch {
   absl::Span<const int32_t> positions;            // [rows]
   absl::Span<const ops::SequenceRows> sequences;  // Cover the rows in order.
   KvCache* cache;
+  // Whose tables get the rows' keys and values; empty: `sequences`.
+  absl::Span<const ops::SequenceRows> stores = {};
 
   int64_t rows() const { return static_cast<int64_t>(tokens.size()); }
 };

@@ -67,11 +67,11 @@ Progress ObservedProgress() {
 TEST(ProgressTest, TheBlockAtWidth80) {
   const Progress progress = ObservedProgress();
   const std::vector<std::string> lines = progress.RenderBlock(
-      absl::UnixEpoch() + absl::Seconds(66),
+      absl::UnixEpoch() + absl::Seconds(70),
       {.width = 80, .color = false, .glyphs = Glyphs::kUnicode});
   EXPECT_EQ(
       absl::StrJoin(lines, "\n"),
-      R"(aha  quickstart  running  2m 37s                                 runs/quickstart
+      R"(aha  quickstart  running  2m 41s                                 runs/quickstart
 
   ✓ pretrain  sft   600 steps       loss 1.234                              48 s
   ✓ before    eval  512 prompts     pass@1 21.5 %   length 18.4            6.1 s

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -14,34 +15,85 @@ namespace {
 
 using ::testing::HasSubstr;
 
+struct TapeResult {
+  std::vector<float> x;  // Forward, of all rows.
+  std::vector<float> dx;
+  std::vector<int64_t> sums;
+  bool operator==(const TapeResult& other) const {
+    return std::memcmp(x.data(), other.x.data(), x.size() * 4) == 0 &&
+           std::memcmp(dx.data(), other.dx.data(), dx.size() * 4) == 0 &&
+           sums == other.sums;
+  }
+};
+
+TapeResult RunTape(const Parameters& parameters, const ModelConfig& config,
+                   const TrainingBatch& batch, int64_t max_kept_bytes) {
+  ThreadPool pool(2);
+  const auto policy = MakePolicy(parameters, config, &pool);
+  auto cache = KvCache::Create(config, parameters.dtype(),
+                               static_cast<int64_t>(batch.blocks.size()));
+  LayerTape tape(&policy->transformer(), max_kept_bytes);
+  const float* x = tape.Forward(batch, &*cache);
+  TapeResult result;
+  for (const int64_t row : batch.distinct.of) {
+    const float* at = x + row * config.hidden_size;
+    result.x.insert(result.x.end(), at, at + config.hidden_size);
+  }
+  // A gradient that differs from row to row, also where x does not.
+  for (size_t i = 0; i < result.x.size(); ++i) {
+    result.dx.push_back(result.x[i] + 0.001f * static_cast<float>(i % 97));
+  }
+  GradientSum sum(parameters.shared_layout());
+  EXPECT_TRUE(tape.Backward(batch, &*cache, result.dx.data(), &sum).ok());
+  result.sums.assign(sum.sums().begin(), sum.sums().end());
+  return result;
+}
+
 TEST(BackpropTest, RunningLayersAgainGivesTheSameBits) {
   const ModelConfig config = TinyConfig();
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
     const Parameters parameters = RandomParameters(config, 3, dtype);
-    ThreadPool pool(2);
-    const auto policy = MakePolicy(parameters, config, &pool);
-    const auto sequences = Sequences(config.vocab_size);
-    const TrainingBatch batch = MakeTrainingBatch(sequences);
-    auto cache = KvCache::Create(config, dtype,
-                                 static_cast<int64_t>(batch.blocks.size()));
-    const RowBatch rows = {.tokens = batch.tokens,
-                           .positions = batch.positions,
-                           .sequences = batch.sequences,
-                           .cache = &*cache};
-    std::vector<std::vector<int64_t>> results;
-    std::vector<std::vector<float>> gradients;
-    for (const int64_t kept : {LayerTape::kMaxKeptBytes, int64_t{1}}) {
-      LayerTape tape(&policy->transformer(), kept);
-      GradientSum sum(parameters.shared_layout());
-      const float* x = tape.Forward(rows);
-      std::vector<float> dx(x, x + batch.rows() * config.hidden_size);
-      ASSERT_TRUE(tape.Backward(rows, dx.data(), &sum).ok());
-      results.emplace_back(sum.sums().begin(), sum.sums().end());
-      gradients.push_back(dx);
+    for (const auto& sequences :
+         {Sequences(config.vocab_size), GroupSequences(config.vocab_size)}) {
+      const TrainingBatch batch = MakeTrainingBatch(sequences);
+      EXPECT_TRUE(
+          RunTape(parameters, config, batch, LayerTape::kMaxKeptBytes) ==
+          RunTape(parameters, config, batch, 1));
     }
-    EXPECT_EQ(results[0], results[1]);
-    EXPECT_EQ(gradients[0], gradients[1]);
   }
+}
+
+// The same batch with every row computed for itself.
+TrainingBatch WithoutSharing(TrainingBatch batch) {
+  TrainingBatch::Distinct& distinct = batch.distinct;
+  distinct.tokens = batch.tokens;
+  distinct.positions = batch.positions;
+  distinct.sequences = distinct.stores = batch.sequences;
+  distinct.of.resize(batch.tokens.size());
+  std::iota(distinct.of.begin(), distinct.of.end(), 0);
+  return batch;
+}
+
+TEST(BackpropTest, SequencesThatBeginAlikeShareRowsAndNoBitChanges) {
+  const ModelConfig config = TinyConfig();
+  const TrainingBatch batch =
+      MakeTrainingBatch(GroupSequences(config.vocab_size));
+  EXPECT_EQ(batch.rows(), 49 + 44 + 57 + 49 + 46);
+  EXPECT_EQ(batch.distinct_rows(), 49 + (44 - 40) + (57 - 41) + 0 + (46 - 39));
+  const TrainingBatch whole = WithoutSharing(batch);
+  for (const DType dtype : {DType::kF32, DType::kBf16}) {
+    const Parameters parameters = RandomParameters(config, 3, dtype);
+    for (const int64_t kept : {LayerTape::kMaxKeptBytes, int64_t{1}}) {
+      EXPECT_TRUE(RunTape(parameters, config, batch, kept) ==
+                  RunTape(parameters, config, whole, kept));
+    }
+  }
+  // The comparison sees one token that differs.
+  TrainingBatch other = batch;
+  other.distinct.tokens[3] ^= 1;
+  const Parameters parameters = RandomParameters(config, 3, DType::kBf16);
+  EXPECT_FALSE(RunTape(parameters, config, other, 1) ==
+               RunTape(parameters, config, whole, 1));
 }
 
 TEST(BackpropTest, MicroBatchesAddUp) {
@@ -77,39 +129,50 @@ TEST(BackpropTest, AZeroDerivativeAddsNothing) {
 }
 
 // Bit for bit the gradient of the others alone.
-TEST(BackpropTest, SkipsSequencesWithoutDerivatives) {
+void ExpectSkipping(const std::vector<TrainSequence>& sequences) {
   const ModelConfig config = TinyConfig();
-  const int64_t length = 23;
+  const auto loss = [](const std::vector<float>& losses) {
+    return [&losses](const TargetScores&, absl::Span<float> dloss) {
+      EXPECT_EQ(dloss.size(), losses.size());
+      std::copy(losses.begin(), losses.end(), dloss.begin());
+      return absl::OkStatus();
+    };
+  };
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
     const Parameters parameters = RandomParameters(config, 3, dtype);
-    for (int skipped = 1; skipped < 31; ++skipped) {
-      std::vector<TrainSequence> all, live;
+    for (int skipped = 1; skipped < (1 << sequences.size()) - 1; ++skipped) {
+      std::vector<TrainSequence> live;
       std::vector<float> all_losses, live_losses;
-      for (int s = 0; s < 5; ++s) {
+      for (size_t s = 0; s < sequences.size(); ++s) {
         const bool skip = (skipped >> s & 1) != 0;
-        TrainSequence sequence{
-            RandomTokens(static_cast<uint64_t>(s), length + s, 30), 4 + 3 * s};
-        for (int64_t t = sequence.prompt_length; t < length + s; ++t) {
-          all_losses.push_back(skip ? 0 : 0.1f * static_cast<float>(t - 8 * s));
+        const int64_t size = static_cast<int64_t>(sequences[s].tokens.size());
+        for (int64_t t = sequences[s].prompt_length; t < size; ++t) {
+          all_losses.push_back(
+              skip ? 0 : 0.1f * static_cast<float>(t) - static_cast<float>(s));
           if (!skip) live_losses.push_back(all_losses.back());
         }
-        all.push_back(sequence);
-        if (!skip) live.push_back(sequence);
+        if (!skip) live.push_back(sequences[s]);
       }
-      const auto loss = [](const std::vector<float>& losses) {
-        return [&losses](const TargetScores&, absl::Span<float> dloss) {
-          EXPECT_EQ(dloss.size(), losses.size());
-          std::copy(losses.begin(), losses.end(), dloss.begin());
-          return absl::OkStatus();
-        };
-      };
       const GradientSum a =
-          Gradient(parameters, config, all, 1, loss(all_losses));
+          Gradient(parameters, config, sequences, 1, loss(all_losses));
       const GradientSum b =
           Gradient(parameters, config, live, 1, loss(live_losses));
       ASSERT_EQ(a.sums(), b.sums()) << skipped;
     }
   }
+}
+
+TEST(BackpropTest, SkipsSequencesWithoutDerivatives) {
+  std::vector<TrainSequence> sequences;
+  for (int s = 0; s < 5; ++s) {
+    sequences.push_back(
+        {RandomTokens(static_cast<uint64_t>(s), 23 + s, 30), 4 + 3 * s});
+  }
+  ExpectSkipping(sequences);
+}
+
+TEST(BackpropTest, SkipsSequencesWhoseBeginningsOthersShare) {
+  ExpectSkipping(GroupSequences(TinyConfig().vocab_size));
 }
 
 TEST(BackpropTest, EntropiesAreThoseOfTheDistribution) {

@@ -17,6 +17,26 @@ inline std::vector<TrainSequence> Sequences(int64_t vocab) {
           {RandomTokens(4, 2, vocab), 1}};
 }
 
+// Completions of one prompt that is longer than a KV block: of 10 tokens, of 5,
+// of 18 of which one is another's first, the first again, and of 8 after a
+// prompt that is one token shorter.
+inline std::vector<TrainSequence> GroupSequences(int64_t vocab) {
+  const std::vector<int32_t> prompt = RandomTokens(5, 40, vocab);
+  const auto after = [&](uint64_t seed, int64_t length) {
+    std::vector<int32_t> tokens = prompt;
+    const std::vector<int32_t> more = RandomTokens(seed, length, vocab);
+    tokens.insert(tokens.end(), more.begin(), more.end());
+    return tokens;
+  };
+  std::vector<TrainSequence> sequences = {
+      {after(6, 10), 40}, {after(7, 5), 40}, {after(8, 18), 40}};
+  sequences[2].tokens[40] = sequences[1].tokens[40];
+  sequences.push_back(sequences[0]);
+  sequences.push_back({after(9, 7), 39});
+  sequences[4].tokens[39] = static_cast<int32_t>((prompt[39] + 1) % vocab);
+  return sequences;
+}
+
 // L = sum_i c_i logprob_i with fixed c.
 inline float Coefficient(size_t i) {
   return i % 3 == 0 ? -0.5f : 0.25f + 0.1f * i;
