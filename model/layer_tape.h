@@ -24,7 +24,7 @@ namespace aha {
 class LayerTape {
  public:
   // Above it memory is worth more than the third of a pass that it costs.
-  static constexpr int64_t kMaxKeptBytes = int64_t{192} << 20;
+  static constexpr int64_t kMaxKeptBytes = int64_t{224} << 20;
 
   // `transformer` is not owned.  `max_kept_bytes` is for tests.
   explicit LayerTape(Transformer* transformer,
