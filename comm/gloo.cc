@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <exception>
 #include <utility>
@@ -346,6 +347,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
   const CommunicatorOptions& group = options.group;
   AHA_RETURN_IF_ERROR(group.Validate());
   if (group.size == 1) return NewSingle();
+  std::signal(SIGPIPE, SIG_IGN);
   AHA_ASSIGN_OR_RETURN(const DirectoryStore store,
                        DirectoryStore::Open(options.rendezvous_directory));
   const absl::Duration patience = std::min(options.rendezvous, group.timeout);

@@ -26,7 +26,8 @@ struct GlooOptions {
 
 // Connects to all other ranks; waits for them to come at most `rendezvous` and
 // group.timeout, then DEADLINE_EXCEEDED names the first that did not come.  A
-// group of one is NewSingle().
+// group of one is NewSingle().  The process ignores SIGPIPE from then on: Gloo
+// writes to a lost rank's socket, and the error must arrive instead.
 absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
     const GlooOptions& options);
 
