@@ -4,11 +4,19 @@
 #include "tests/integration/local_cluster.h"
 
 namespace aha::testing {
+namespace {
+
+// Fetches a kubectl where there is none.
+constexpr char kKubectl[] = AHA_SOURCE_DIR "/tests/deploy/kubectl";
+constexpr absl::Duration kFetch = absl::Minutes(4);
+
+}  // namespace
 
 absl::StatusOr<Manifests> Render(const std::string& overlay) {
   const CommandResult ran = RunCommand(
-      {"kubectl", "kustomize",
-       absl::StrCat(AHA_SOURCE_DIR, "/deploy/kubernetes/overlays/", overlay)});
+      {kKubectl, "kustomize",
+       absl::StrCat(AHA_SOURCE_DIR, "/deploy/kubernetes/overlays/", overlay)},
+      kFetch);
   if (ran.exit_code != 0) {
     return absl::InternalError(absl::StrCat("kubectl kustomize, exit ",
                                             ran.exit_code, ": ", ran.output));
@@ -22,11 +30,8 @@ absl::StatusOr<Manifests> Render(const std::string& overlay) {
 
 std::string WhyNoKubectl() {
   const CommandResult ran =
-      RunCommand({"bash", "-c",
-                  "kubectl version --client 2>/dev/null | grep -qE "
-                  "'Kustomize Version: v([5-9]|[1-9][0-9])'"});
-  return ran.exit_code == 0 ? ""
-                            : "no kubectl of version 1.27 or later is here";
+      RunCommand({kKubectl, "version", "--client"}, kFetch);
+  return ran.exit_code == 0 ? "" : ran.output;
 }
 
 Manifests OfKind(const Manifests& all, const std::string& kind) {
