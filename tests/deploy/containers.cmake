@@ -1,5 +1,5 @@
 # The image and the manifests.
-add_library(deploy_testing STATIC manifests.cc podman.cc)
+add_library(deploy_testing STATIC manifests.cc played.cc podman.cc)
 target_include_directories(deploy_testing PUBLIC ${PROJECT_SOURCE_DIR})
 target_compile_definitions(deploy_testing PUBLIC
   AHA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" AHA_BIN_DIR="${PROJECT_BINARY_DIR}/bin")

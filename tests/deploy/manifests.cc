@@ -10,6 +10,14 @@ namespace {
 constexpr char kKubectl[] = AHA_SOURCE_DIR "/tests/deploy/kubectl";
 constexpr absl::Duration kFetch = absl::Minutes(4);
 
+Manifests Parse(const std::string& text) {
+  Manifests documents;
+  for (const YAML::Node& document : YAML::LoadAll(text)) {
+    if (document.IsMap()) documents.push_back(document);
+  }
+  return documents;
+}
+
 }  // namespace
 
 absl::StatusOr<Manifests> Render(const std::string& overlay) {
@@ -21,11 +29,18 @@ absl::StatusOr<Manifests> Render(const std::string& overlay) {
     return absl::InternalError(absl::StrCat("kubectl kustomize, exit ",
                                             ran.exit_code, ": ", ran.output));
   }
-  Manifests documents;
-  for (const YAML::Node& document : YAML::LoadAll(ran.output)) {
-    if (document.IsMap()) documents.push_back(document);
+  return Parse(ran.output);
+}
+
+absl::StatusOr<Manifests> MakeSecrets(const std::string& directory) {
+  CommandResult ran =
+      RunCommand({SourceFile("deploy/make-certificates"), directory, "aha"});
+  if (ran.exit_code == 0) {
+    ran = RunCommand({SourceFile("deploy/kubernetes/make-secrets"), directory});
   }
-  return documents;
+  if (ran.exit_code == 0) return Parse(ran.output);
+  return absl::InternalError(
+      absl::StrCat("exit ", ran.exit_code, ": ", ran.output));
 }
 
 std::string WhyNoKubectl() {

@@ -20,7 +20,7 @@ if [[ ! -x $validate ]]; then
     skip "kubernetes-validate cannot be installed from PyPI"
 fi
 
-for overlay in local gpu; do
+for overlay in local local-tls gpu; do
   rendered=$scratch/$overlay.yaml
   "$kubectl" kustomize "$source_dir/deploy/kubernetes/overlays/$overlay" \
     >"$rendered"
