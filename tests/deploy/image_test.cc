@@ -19,7 +19,7 @@ class ImageTest : public ::testing::Test {
     if (!why_not_.empty()) return;
     const auto image = AhaImage();
     if (absl::IsUnavailable(image.status())) {
-      why_not_ = image.status().message();
+      why_not_ = std::string(image.status().message());
       return;
     }
     ASSERT_TRUE(image.ok()) << image.status();

@@ -24,7 +24,7 @@ class KubePlayTest : public ::testing::Test {
     std::cout << kPlayLimits;
     const auto image = AhaImage();
     if (absl::IsUnavailable(image.status())) {
-      why_not_ = image.status().message();
+      why_not_ = std::string(image.status().message());
       return;
     }
     ASSERT_TRUE(image.ok()) << image.status();

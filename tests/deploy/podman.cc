@@ -87,13 +87,13 @@ std::string ImageName() {
 CommandResult RunProbe() {
   const std::string name = absl::StrCat("aha-test-probe-", getpid());
   const std::string script = absl::StrReplaceAll(
-      R"(set -e
+      R"sh(set -e
          trap 'podman network rm -f NAME; podman rmi -f NAME' EXIT
          tar -c -C "$(dirname "$(command -v catatonit)")" catatonit |
            podman import -q - localhost/NAME
          podman network create NAME
          podman run --rm --read-only --network NAME localhost/NAME \
-           /catatonit --version)",
+           /catatonit --version)sh",
       {{"NAME", name}});
   return Bash(absl::StrCat("export ", Settings(), "\n", script),
               absl::Seconds(60));
