@@ -27,7 +27,8 @@ packages:
 packages-dev:
 	@deploy/install-packages --dev
 
-# Without them the tests of deploy/ skip, and say so.
+# Containers, Slurm, Prometheus; without them the tests of deploy/ skip, and say
+# so.
 packages-test:
 	@deploy/install-packages --test || true
 
@@ -46,10 +47,8 @@ watch: all  ## The quickstart again, watched by Prometheus: prints where to look
 # SANITIZED=ON runs chosen ones a second time under ASan and UBSan, and under
 # TSan (tests/sanitized.cmake).
 SANITIZED ?= OFF
-# DEPLOY=ON also runs what deploy/ ships: containers, Slurm, Prometheus.
-DEPLOY ?= OFF
-test: OPTIONS = -DAHA_SANITIZED_TESTS=$(SANITIZED) -DAHA_DEPLOY_TESTS=$(DEPLOY)
-test: $(if $(filter ON,$(DEPLOY)),packages-test) configure  ## Install, build, and run every test in parallel
+test: OPTIONS = -DAHA_SANITIZED_TESTS=$(SANITIZED)
+test: packages-test configure  ## Install, build, and run every test in parallel
 	@cmake --build $(RELEASE) -j $(JOBS) --target all $(if $(filter ON,$(SANITIZED)),sanitized)
 	@ctest --preset release -j $(JOBS) --no-tests=error
 

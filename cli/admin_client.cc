@@ -123,6 +123,7 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::New(
   client.security.tls_cert = options.tls_cert;
   client.security.tls_key = options.tls_key;
   client.security.tls_ca = options.tls_ca;
+  client.security.tls_server_name = options.tls_server_name;
   client.security.insecure = options.insecure;
   AHA_RETURN_IF_ERROR(client.security.Validate());
   AHA_ASSIGN_OR_RETURN(impl->client, rpc::Client::New(client));

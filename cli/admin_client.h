@@ -27,6 +27,7 @@ struct AdminOptions {
   std::string tls_cert;
   std::string tls_key;
   std::string tls_ca;
+  std::string tls_server_name;
   bool insecure = false;
   absl::Duration deadline = absl::Seconds(10);
 };

@@ -187,6 +187,11 @@ void AddAddressOptions(CLI::App& command, AdminOptions& admin) {
       ->envname("AHA_TLS_CA")
       ->type_name("FILE");
   command
+      .add_option("--tls-server-name", admin.tls_server_name,
+                  "Name in the coordinator's certificate, if not the host")
+      ->envname("AHA_TLS_SERVER_NAME")
+      ->type_name("NAME");
+  command
       .add_flag("--insecure", admin.insecure,
                 "Allow plain text beyond this machine")
       ->envname("AHA_INSECURE");

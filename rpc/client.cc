@@ -84,6 +84,10 @@ grpc::ChannelArguments Arguments(const ClientOptions& options) {
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  if (const std::string& name = options.security.tls_server_name;
+      !name.empty()) {
+    arguments.SetSslTargetNameOverride(name);
+  }
   return arguments;
 }
 

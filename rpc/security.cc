@@ -57,6 +57,11 @@ absl::Status Security::Validate() const {
     return absl::InvalidArgumentError(
         "--insecure and --tls-cert exclude each other");
   }
+  if (files == 0 && !tls_server_name.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--tls-server-name '", tls_server_name,
+        "' is for TLS: give --tls-cert, --tls-key and --tls-ca as well"));
+  }
   return absl::OkStatus();
 }
 

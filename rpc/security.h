@@ -23,11 +23,14 @@ struct Security {
   std::string tls_cert = {};  // PEM files; all three or none.
   std::string tls_key = {};
   std::string tls_ca = {};
+  // The name that the certificates of dialled processes carry; the dialled
+  // host if empty.  For addresses that nobody knows beforehand (pods).
+  std::string tls_server_name = {};
   bool insecure = false;  // The user wants plain text on any address.
 
   bool tls() const { return !tls_cert.empty(); }
-  // INVALID_ARGUMENT: some of the three files are missing, or TLS and
-  // --insecure are both asked for.
+  // INVALID_ARGUMENT: some of the three files are missing, TLS and --insecure
+  // are both asked for, or there is a server name without TLS.
   absl::Status Validate() const;
 };
 

@@ -80,6 +80,10 @@ void AddServiceFlags(CLI::App& app, DialsCoordinator dials,
   app.add_option("--tls-ca", flags.security.tls_ca,
                  "PEM file: the authority that signed every certificate")
       ->envname("AHA_TLS_CA");
+  app.add_option("--tls-server-name", flags.security.tls_server_name,
+                 "Name in the certificates of those that are dialled; the "
+                 "dialled host if absent")
+      ->envname("AHA_TLS_SERVER_NAME");
   app.add_flag("--insecure", flags.security.insecure,
                "Allow plain text on addresses that are not loopback")
       ->envname("AHA_INSECURE");

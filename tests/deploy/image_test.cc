@@ -18,6 +18,10 @@ class ImageTest : public ::testing::Test {
     why_not_ = WhyNoContainers();
     if (!why_not_.empty()) return;
     const auto image = AhaImage();
+    if (absl::IsUnavailable(image.status())) {
+      why_not_ = std::string(image.status().message());
+      return;
+    }
     ASSERT_TRUE(image.ok()) << image.status();
     image_ = *image;
   }

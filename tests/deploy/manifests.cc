@@ -4,29 +4,49 @@
 #include "tests/integration/local_cluster.h"
 
 namespace aha::testing {
+namespace {
 
-absl::StatusOr<Manifests> Render(const std::string& overlay) {
-  const CommandResult ran = RunCommand(
-      {"kubectl", "kustomize",
-       absl::StrCat(AHA_SOURCE_DIR, "/deploy/kubernetes/overlays/", overlay)});
-  if (ran.exit_code != 0) {
-    return absl::InternalError(absl::StrCat("kubectl kustomize, exit ",
-                                            ran.exit_code, ": ", ran.output));
-  }
+// Fetches a kubectl where there is none.
+constexpr char kKubectl[] = AHA_SOURCE_DIR "/tests/deploy/kubectl";
+constexpr absl::Duration kFetch = absl::Minutes(4);
+
+Manifests Parse(const std::string& text) {
   Manifests documents;
-  for (const YAML::Node& document : YAML::LoadAll(ran.output)) {
+  for (const YAML::Node& document : YAML::LoadAll(text)) {
     if (document.IsMap()) documents.push_back(document);
   }
   return documents;
 }
 
+}  // namespace
+
+absl::StatusOr<Manifests> Render(const std::string& overlay) {
+  const CommandResult ran = RunCommand(
+      {kKubectl, "kustomize",
+       absl::StrCat(AHA_SOURCE_DIR, "/deploy/kubernetes/overlays/", overlay)},
+      kFetch);
+  if (ran.exit_code != 0) {
+    return absl::InternalError(absl::StrCat("kubectl kustomize, exit ",
+                                            ran.exit_code, ": ", ran.output));
+  }
+  return Parse(ran.output);
+}
+
+absl::StatusOr<Manifests> MakeSecrets(const std::string& directory) {
+  CommandResult ran =
+      RunCommand({SourceFile("deploy/make-certificates"), directory, "aha"});
+  if (ran.exit_code == 0) {
+    ran = RunCommand({SourceFile("deploy/kubernetes/make-secrets"), directory});
+  }
+  if (ran.exit_code == 0) return Parse(ran.output);
+  return absl::InternalError(
+      absl::StrCat("exit ", ran.exit_code, ": ", ran.output));
+}
+
 std::string WhyNoKubectl() {
   const CommandResult ran =
-      RunCommand({"bash", "-c",
-                  "kubectl version --client 2>/dev/null | grep -qE "
-                  "'Kustomize Version: v([5-9]|[1-9][0-9])'"});
-  return ran.exit_code == 0 ? ""
-                            : "no kubectl of version 1.27 or later is here";
+      RunCommand({kKubectl, "version", "--client"}, kFetch);
+  return ran.exit_code == 0 ? "" : ran.output;
 }
 
 Manifests OfKind(const Manifests& all, const std::string& kind) {

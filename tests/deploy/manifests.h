@@ -15,6 +15,10 @@ using Manifests = std::vector<YAML::Node>;
 // The documents of deploy/kubernetes/overlays/<overlay>.
 absl::StatusOr<Manifests> Render(const std::string& overlay);
 
+// The Secrets of components/tls, made as docs/kubernetes.md says; `directory`
+// gets the certificates.
+absl::StatusOr<Manifests> MakeSecrets(const std::string& directory);
+
 Manifests OfKind(const Manifests& all, const std::string& kind);
 // "" if a kubectl that can render is here, else what is missing: Debian 12's
 // own (1.20) is too old for these files.

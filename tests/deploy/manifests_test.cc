@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "job/job.h"
 #include "tests/integration/local_cluster.h"
 
@@ -312,10 +313,57 @@ TEST_P(ManifestsTest, ArgumentsAndVariablesAreThoseOfThePrograms) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Overlays, ManifestsTest,
-                         ::testing::Values("local", "gpu"),
+                         ::testing::Values("local", "local-tls", "gpu"),
                          [](const auto& info) {
-                           return std::string(info.param);
+                           return absl::StrReplaceAll(info.param, {{"-", "_"}});
                          });
+
+class TlsManifestsTest : public ManifestsTest {};
+
+TEST_P(TlsManifestsTest, EachRoleHasItsOwnCertificateAndNoPlainText) {
+  EXPECT_EQ(Text(Settings()["AHA_INSECURE"]), "false");
+  const TempDir certificates;
+  const auto secrets = MakeSecrets(certificates.path() + "/made");
+  ASSERT_TRUE(secrets.ok()) << secrets.status();
+  for (const YAML::Node& workload : Workloads(all_)) {
+    std::string name;
+    for (const YAML::Node& volume : PodSpec(workload)["volumes"]) {
+      if (!volume["secret"]) continue;
+      EXPECT_EQ(name, "") << "a second Secret in " << Name(workload);
+      name = Text(volume["secret"]["secretName"]);
+      EXPECT_EQ(volume["secret"]["defaultMode"].as<int>(), 0440);
+    }
+    EXPECT_EQ(name, "aha-tls-" + Role(workload));
+    YAML::Node secret;
+    for (const YAML::Node& made : *secrets) {
+      if (Name(made) == name) secret = made;
+    }
+    ASSERT_TRUE(secret.IsMap()) << name << " is not made by make-secrets";
+    std::string at;
+    for (const YAML::Node& mount : Container(workload)["volumeMounts"]) {
+      if (Text(mount["name"]) == "tls") {
+        at = Text(mount["mountPath"]);
+        EXPECT_EQ(Text(mount["readOnly"]), "true");
+      }
+    }
+    for (const char* file : {"AHA_TLS_CERT", "AHA_TLS_KEY", "AHA_TLS_CA"}) {
+      std::string key = Text(Settings()[file]);
+      ASSERT_TRUE(absl::StartsWith(key, at + "/")) << file << ": " << key;
+      EXPECT_TRUE(secret["data"][key.substr(at.size() + 1)]) << key;
+    }
+  }
+  // The name that pods expect is in the certificates that the document makes.
+  const CommandResult names =
+      RunCommand({"openssl", "x509", "-noout", "-ext", "subjectAltName", "-in",
+                  certificates.path() + "/made/reward.pem"});
+  EXPECT_THAT(names.output,
+              HasSubstr(absl::StrCat(
+                  "DNS:", Text(Settings()["AHA_TLS_SERVER_NAME"]), ",")));
+  EXPECT_THAT(names.output, HasSubstr("URI:urn:aha:role:reward"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Overlays, TlsManifestsTest,
+                         ::testing::Values("local-tls"));
 
 TEST(BaseManifestsTest, TheBaseRunsTheTinyRecipe) {
   const std::string recipe = ReadFileOrEmpty(Recipe("tiny.yaml"));

@@ -6,16 +6,18 @@
 
 #include <fstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "base/hash.h"
 #include "base/status.h"
 
 namespace aha::testing {
 namespace {
 
 constexpr char kBase[] = "localhost/aha-test-base:bookworm";
-constexpr char kImage[] = "localhost/aha-test:latest";
 constexpr char kStripped[] =
     "var/cache/apt/archives/*.deb var/lib/apt/lists/* usr/share/doc/* "
     "usr/share/man/* usr/share/locale/*";
@@ -41,12 +43,13 @@ std::string Settings() {
   return absl::StrCat("CONTAINERS_CONF=", path, " ");
 }
 
-// One builder at a time, also of other processes.
+// One builder at a time on this machine, also of other build trees: they share
+// the base.
 class BuildLock {
  public:
   BuildLock()
-      : fd_(open(AHA_BIN_DIR "/../containers.lock",
-                 O_CREAT | O_RDWR | O_CLOEXEC, 0644)) {
+      : fd_(open("/run/lock/aha-test-containers", O_CREAT | O_RDWR | O_CLOEXEC,
+                 0600)) {
     if (fd_ >= 0) flock(fd_, LOCK_EX);
   }
   ~BuildLock() { close(fd_); }
@@ -57,10 +60,43 @@ class BuildLock {
   const int fd_;
 };
 
+// UNAVAILABLE if Debian's mirror could not be reached.
 absl::Status Check(const CommandResult& ran, const char* what) {
   if (ran.exit_code == 0) return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat(what, ": exit ", ran.exit_code, ": ", ran.output));
+  const std::string why =
+      absl::StrCat(what, ": exit ", ran.exit_code, ": ", ran.output);
+  for (const char* words :
+       {"Failed getting release file", "Couldn't download", "cannot be reached",
+        "Temporary failure resolving"}) {
+    if (absl::StrContains(ran.output, words)) {
+      return absl::UnavailableError(why);
+    }
+  }
+  return absl::InternalError(why);
+}
+
+// Each build tree has its own.
+std::string ImageName() {
+  return absl::StrCat(
+      "localhost/aha-test:",
+      absl::Hex(Hash64(AHA_BIN_DIR, sizeof(AHA_BIN_DIR)), absl::kZeroPad16));
+}
+
+// The least that a container can be: a static program (podman brings one) under
+// a read-only root, on a network of its own.
+CommandResult RunProbe() {
+  const std::string name = absl::StrCat("aha-test-probe-", getpid());
+  const std::string script = absl::StrReplaceAll(
+      R"sh(set -e
+         trap 'podman network rm -f NAME; podman rmi -f NAME' EXIT
+         tar -c -C "$(dirname "$(command -v catatonit)")" catatonit |
+           podman import -q - localhost/NAME
+         podman network create NAME
+         podman run --rm --read-only --network NAME localhost/NAME \
+           /catatonit --version)sh",
+      {{"NAME", name}});
+  return Bash(absl::StrCat("export ", Settings(), "\n", script),
+              absl::Seconds(60));
 }
 
 }  // namespace
@@ -70,18 +106,14 @@ std::string WhyNoContainers() {
     return "containers are tested as root only (networks of their own)";
   }
   const CommandResult found =
-      Bash("type debootstrap buildah podman runc", absl::Seconds(20));
+      Bash("type debootstrap buildah podman runc catatonit", absl::Seconds(20));
   if (found.exit_code != 0) {
     return absl::StrCat("a program is not here; run deploy/install-packages ",
                         "--test: ", found.output);
   }
-  const CommandResult ran = Bash(
-      "unshare --mount --pid --net --uts --ipc --fork true && "
-      "d=$(mktemp -d) && unshare --mount mount -t tmpfs none \"$d\" && "
-      "rmdir \"$d\"",
-      absl::Seconds(20));
+  const CommandResult ran = RunProbe();
   if (ran.exit_code == 0) return "";
-  return absl::StrCat("the kernel forbids namespaces or mounts: ", ran.output);
+  return absl::StrCat("this machine runs no container: ", ran.output);
 }
 
 CommandResult Podman(const std::string& arguments, absl::Duration limit) {
@@ -117,6 +149,7 @@ absl::StatusOr<std::string> AhaImage() {
   AHA_ASSIGN_OR_RETURN(const std::string base, BaseImage());
   const BuildLock lock;
   const TempDir context;
+  const std::string image = ImageName();
   // The context of a build tree that need not be build/release.
   AHA_RETURN_IF_ERROR(Check(
       Bash(
@@ -135,9 +168,11 @@ absl::StatusOr<std::string> AhaImage() {
       "-C " AHA_SOURCE_DIR
       " rev-parse --short=12 HEAD || echo unknown) -f " AHA_SOURCE_DIR
       "/deploy/Dockerfile -t ",
-      kImage, " ", context.path());
+      image, " ", context.path());
   AHA_RETURN_IF_ERROR(Check(Buildah(arguments, absl::Minutes(10)), "buildah"));
-  return kImage;
+  // What the name stood for before.
+  Podman("image prune -f --filter label=org.opencontainers.image.title=Aha");
+  return image;
 }
 
 absl::StatusOr<int64_t> ImageBytes(const std::string& image) {

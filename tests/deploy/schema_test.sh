@@ -8,9 +8,8 @@ source_dir=$1
 scratch=$2
 skip() { echo "SCHEMAS ARE NOT TESTED: $1"; exit 77; }
 
-kubectl version --client 2>/dev/null |
-  grep -qE 'Kustomize Version: v([5-9]|[1-9][0-9])' ||
-  skip "no kubectl of version 1.27 or later is here"
+kubectl=$source_dir/tests/deploy/kubectl
+why=$("$kubectl" version --client 2>&1) || skip "$why"
 validate=$scratch/venv/bin/kubernetes-validate
 if [[ ! -x $validate ]]; then
   mkdir -p "$scratch"
@@ -21,9 +20,9 @@ if [[ ! -x $validate ]]; then
     skip "kubernetes-validate cannot be installed from PyPI"
 fi
 
-for overlay in local gpu; do
+for overlay in local local-tls gpu; do
   rendered=$scratch/$overlay.yaml
-  kubectl kustomize "$source_dir/deploy/kubernetes/overlays/$overlay" \
+  "$kubectl" kustomize "$source_dir/deploy/kubernetes/overlays/$overlay" \
     >"$rendered"
   for version in 1.28 1.32 1.37; do
     "$validate" --strict --quiet -k "$version" "$rendered"

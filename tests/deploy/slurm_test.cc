@@ -100,6 +100,23 @@ class SlurmTest : public ::testing::Test {
         {"/usr/bin/scontrol", "update", "JobId=" + job, "StartTime=now"});
   }
 
+  // Takes both nodes from a job that has done some steps.
+  void ExpectPreemptionChangesNothing(const std::string& job) {
+    ASSERT_TRUE(AwaitSteps(4)) << cluster_->Output(job);
+    const CommandResult urgent =
+        cluster_->Run({"/usr/bin/sbatch", "--partition=hi", "--nodes=2",
+                       "--exclusive", "--output=/dev/null", "--wrap=true"});
+    ASSERT_EQ(urgent.exit_code, 0) << urgent.output;
+    StartNow(job);
+    const int64_t before = StepsDone();
+    EXPECT_LT(before, 24);  // Else nothing was left to go on with.
+    ExpectTheChecksum(job);
+    EXPECT_THAT(cluster_->Output(job),
+                AllOf(HasSubstr("SIGUSR1: the running step ends"),
+                      HasSubstr("requeued"), HasSubstr("start 1")));
+    EXPECT_THAT(ReadFileOrEmpty(Run() + "/events.jsonl"), HasSubstr("stopped"));
+  }
+
   std::optional<SlurmCluster> cluster_;
 };
 
@@ -121,21 +138,25 @@ TEST_F(SlurmTest, TwoRanksAndTwoActorsOnTwoNodesGiveTheChecksumOfALocalRun) {
 }
 
 TEST_F(SlurmTest, APreemptedJobIsRequeuedGoesOnAndGivesTheSameChecksum) {
+  ExpectPreemptionChangesNothing(cluster_->Submit(
+      {"--nodes=2"}, {Recipe("tiny.yaml"), Run()}, {"AHA_THREADS=1"}));
+}
+
+TEST_F(SlurmTest, OverMutualTlsAPreemptedJobGivesTheSameChecksum) {
+  const CommandResult made =
+      RunCommand({SourceFile("deploy/make-certificates"), cluster_->Path("tls"),
+                  "127.0.0.2", "127.0.0.3"});
+  ASSERT_EQ(made.exit_code, 0) << made.output;
   const std::string job = cluster_->Submit(
-      {"--nodes=2"}, {Recipe("tiny.yaml"), Run()}, {"AHA_THREADS=1"});
-  ASSERT_TRUE(AwaitSteps(4)) << cluster_->Output(job);
-  const CommandResult urgent =
-      cluster_->Run({"/usr/bin/sbatch", "--partition=hi", "--nodes=2",
-                     "--exclusive", "--output=/dev/null", "--wrap=true"});
-  ASSERT_EQ(urgent.exit_code, 0) << urgent.output;
-  StartNow(job);
-  const int64_t before = StepsDone();
-  EXPECT_LT(before, 24);  // Else nothing was left to go on with.
-  ExpectTheChecksum(job);
-  EXPECT_THAT(cluster_->Output(job),
-              AllOf(HasSubstr("SIGUSR1: the running step ends"),
-                    HasSubstr("requeued"), HasSubstr("start 1")));
-  EXPECT_THAT(ReadFileOrEmpty(Run() + "/events.jsonl"), HasSubstr("stopped"));
+      {"--nodes=2"}, {Recipe("tiny.yaml"), Run()},
+      {"AHA_THREADS=1", "AHA_TLS_DIR=" + cluster_->Path("tls")});
+  ASSERT_TRUE(AwaitSteps(1)) << cluster_->Output(job);
+  const std::string address = AwaitEndpoint(Run());
+  EXPECT_THAT(address, HasSubstr("127.0.0.2:"));
+  const CommandResult stranger =
+      RunCommand({Binary("ahactl"), "job", "get", "--address", address});
+  EXPECT_EQ(stranger.exit_code, 7) << stranger.output;
+  ExpectPreemptionChangesNothing(job);
 }
 
 TEST_F(SlurmTest, ALearnerAndAnActorThatDieAreReplacedInTheSameAllocation) {

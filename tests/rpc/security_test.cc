@@ -49,6 +49,14 @@ TEST(SecurityTest, HalfOfTheTlsFilesIsRefusedNamingTheMissingOnes) {
               HasSubstr("missing: --tls-key --tls-ca"));
 }
 
+TEST(SecurityTest, AServerNameWithoutTlsIsRefused) {
+  const Security security{.tls_server_name = "aha", .insecure = true};
+  const absl::Status status = security.Validate();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("--tls-server-name 'aha' is for TLS"));
+}
+
 TEST(SecurityTest, AnUnreadableFileIsNamedWithItsFlag) {
   const Security security{
       .tls_cert = "/nonexistent.pem", .tls_key = "k", .tls_ca = "c"};
@@ -74,7 +82,7 @@ class MutualTlsTest : public ::testing::Test {
     for (const char* cluster : {"ours", "theirs"}) {
       const std::string command =
           absl::StrCat(AHA_SOURCE_DIR "/deploy/make-certificates ", directory_,
-                       "/", cluster, " >/dev/null");
+                       "/", cluster, " pod.aha >/dev/null");
       ASSERT_EQ(system(command.c_str()), 0) << command;
     }
     auto server = Server::Start(
@@ -127,6 +135,24 @@ TEST_F(MutualTlsTest, ACertificateOfAnotherRoleIsDeniedNamingBoth) {
     EXPECT_THAT(std::string(status.message()),
                 HasSubstr(absl::StrCat("certificate has ", role)));
   }
+}
+
+// An address that is in no certificate: a pod's, unknown beforehand.
+TEST_F(MutualTlsTest, AServerIsKnownByTheNameThatTheCallerExpects) {
+  auto elsewhere = Server::Start(
+      {.listen = "127.0.0.9:0", .security = Of("ours", "coordinator")},
+      {&admin_});
+  ASSERT_TRUE(elsewhere.ok()) << elsewhere.status();
+  server_ = *std::move(elsewhere);
+  Security security = Of("ours", "admin");
+  EXPECT_EQ(CallWith(security).code(), absl::StatusCode::kUnavailable);
+  security.tls_server_name = "pod.aha";
+  EXPECT_TRUE(CallWith(security).ok()) << CallWith(security);
+  security.tls_server_name = "pod.other";
+  EXPECT_EQ(CallWith(security).code(), absl::StatusCode::kUnavailable);
+  security = Of("theirs", "admin");
+  security.tls_server_name = "pod.aha";
+  EXPECT_EQ(CallWith(security).code(), absl::StatusCode::kUnavailable);
 }
 
 }  // namespace

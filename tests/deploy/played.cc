@@ -1,0 +1,209 @@
+#include "tests/deploy/played.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace aha::testing {
+
+const char kPlayLimits[] =
+    "Rendered, but not executed by podman 4.3: Services (their names are given "
+    "as network aliases), NetworkPolicies, PodDisruptionBudgets, "
+    "ServiceAccounts, probes (asked by this test instead), spreading, "
+    "preStop; StatefulSets and Deployments are played as the pods that their "
+    "controllers would make, Secrets are directories of this machine.\n";
+
+namespace {
+
+// The image's user, and the pods' fsGroup.
+constexpr uid_t kUser = 10001;
+
+int count = 0;  // Of Played, for their names.
+
+std::string Scalar(const YAML::Node& node) { return node.as<std::string>(); }
+
+// Sets what the kubelet would fill in from the pod's own fields.
+void Resolve(YAML::Node variable, const std::string& pod,
+             const std::string& address, int index) {
+  const YAML::Node from = variable["valueFrom"]["fieldRef"]["fieldPath"];
+  if (!from) return;
+  const std::string path = from.as<std::string>();
+  const std::string value = path == "metadata.name"  ? pod
+                            : path == "status.podIP" ? address
+                                                     : absl::StrCat(index);
+  variable.remove("valueFrom");
+  variable["value"] = value;
+}
+
+// A volume of a pod by this machine's means: names are unique on it, and
+// Secrets lie in `directory`.
+void Adapt(YAML::Node volume, const std::string& pod, const std::string& prefix,
+           const std::string& directory) {
+  // Podman 4.3 makes an emptyDir a volume of that name, for all pods.
+  volume["name"] = absl::StrCat(pod, "-", Scalar(volume["name"]));
+  if (YAML::Node claim = volume["persistentVolumeClaim"]) {
+    claim["claimName"] = prefix + Scalar(claim["claimName"]);
+  }
+  // Podman 4.3 would mount what is in a Secret without decoding it.
+  if (const YAML::Node secret = volume["secret"]) {
+    const std::string path =
+        absl::StrCat(directory, "/", Scalar(secret["secretName"]));
+    volume.remove("secret");
+    volume["hostPath"]["path"] = path;
+    volume["hostPath"]["type"] = "Directory";
+  }
+}
+
+// `workload`'s pods, named by `prefix`.
+std::vector<Pod> AsPods(const YAML::Node& workload, const std::string& prefix,
+                        const std::string& directory) {
+  std::vector<Pod> pods;
+  const int replicas = workload["spec"]["replicas"].as<int>();
+  for (int i = 0; i < replicas; ++i) {
+    Pod pod{.role = Role(workload), .name = "", .document = {}};
+    const std::string own = absl::StrCat(Name(workload), "-", i);
+    pod.name = absl::StrCat(prefix, own);
+    YAML::Node spec = YAML::Clone(PodSpec(workload));
+    for (YAML::Node variable : spec["containers"][0]["env"]) {
+      Resolve(variable, own, pod.name, i);
+    }
+    for (YAML::Node volume : spec["volumes"]) {
+      Adapt(volume, pod.name, prefix, directory);
+    }
+    for (YAML::Node mount : spec["containers"][0]["volumeMounts"]) {
+      mount["name"] = absl::StrCat(pod.name, "-", Scalar(mount["name"]));
+    }
+    // Podman 4.3 knows no gRPC probe, and publishes every port on the host.
+    for (const char* key :
+         {"startupProbe", "livenessProbe", "readinessProbe", "ports"}) {
+      spec["containers"][0].remove(key);
+    }
+    spec["hostname"] = own;
+    // A process that ends is a failure here; a cluster would start it again.
+    spec["restartPolicy"] = "Never";
+    pod.document["apiVersion"] = "v1";
+    pod.document["kind"] = "Pod";
+    pod.document["metadata"]["name"] = pod.name;
+    pod.document["metadata"]["labels"] =
+        YAML::Clone(workload["spec"]["template"]["metadata"]["labels"]);
+    pod.document["spec"] = spec;
+    pods.push_back(pod);
+  }
+  return pods;
+}
+
+}  // namespace
+
+Played::Played(const Manifests& rendered, const std::string& image,
+               const Manifests& secrets)
+    : prefix_(absl::StrCat("t", getpid(), "n", ++count, "-")),
+      network_(prefix_ + "net"),
+      maps_(OfKind(rendered, "ConfigMap")),
+      secrets_(secrets) {
+  for (const YAML::Node& workload : Workloads(rendered)) {
+    for (Pod& pod : AsPods(workload, prefix_, directory_.path())) {
+      pod.document["spec"]["containers"][0]["image"] = image;
+      pods_.push_back(pod);
+    }
+  }
+  for (const YAML::Node& claim : OfKind(rendered, "PersistentVolumeClaim")) {
+    volume_ = prefix_ + Name(claim);
+  }
+}
+
+Played::~Played() {
+  for (const Pod& pod : pods_) Podman("pod rm -f -t 0 " + pod.name);
+  Podman("volume rm -f " + volume_);
+  // Podman makes a volume of each; another test may still use the same.
+  for (const YAML::Node& map : maps_) Podman("volume rm " + Name(map));
+  Podman("network rm -f " + network_);
+}
+
+// For the pods' group only, as defaultMode and fsGroup would have it.
+std::string Played::MakeSecret(const YAML::Node& secret) const {
+  const std::string path = absl::StrCat(directory_.path(), "/", Name(secret));
+  if (mkdir(path.c_str(), 0750) != 0 || chown(path.c_str(), 0, kUser) != 0) {
+    return "cannot make " + path;
+  }
+  for (const auto& entry : secret["data"]) {
+    const std::string file = absl::StrCat(path, "/", Scalar(entry.first));
+    std::string bytes;
+    if (!absl::Base64Unescape(Scalar(entry.second), &bytes)) {
+      return file + " is no base64";
+    }
+    std::ofstream(file) << bytes;
+    if (chmod(file.c_str(), 0440) != 0 || chown(file.c_str(), 0, kUser) != 0) {
+      return "cannot hand over " + file;
+    }
+  }
+  return "";
+}
+
+std::string Played::Start() {
+  for (const YAML::Node& secret : secrets_) {
+    if (const std::string why = MakeSecret(secret); !why.empty()) return why;
+  }
+  CommandResult ran = Podman("network create " + network_);
+  if (ran.exit_code != 0) return ran.output;
+  // As fsGroup would have it.
+  ran = Podman("volume create -o o=uid=10001,gid=10001 " + volume_);
+  if (ran.exit_code != 0) return ran.output;
+  for (const Pod& pod : pods_) {
+    Manifests documents = maps_;
+    documents.push_back(pod.document);
+    const std::string file = directory_.path() + "/" + pod.name + ".yaml";
+    std::ofstream(file) << ToText(documents);
+    ran = Podman(absl::StrCat("kube play --network ", network_, ":alias=aha-",
+                              pod.role, " ", file));
+    if (ran.exit_code != 0) return absl::StrCat(pod.name, ": ", ran.output);
+  }
+  return "";
+}
+
+std::string Played::Container(const Pod& pod) const {
+  return absl::StrCat(pod.name, "-", pod.role);
+}
+
+std::string Played::File(const std::string& name) const {
+  const CommandResult ran =
+      Podman("volume inspect --format '{{.Mountpoint}}' " + volume_);
+  return ReadFileOrEmpty(
+      absl::StrCat(absl::StripAsciiWhitespace(ran.output), "/runs/job/", name));
+}
+
+int64_t Played::Steps() const {
+  const std::string lines = File("metrics.jsonl");
+  return std::count(lines.begin(), lines.end(), '\n');
+}
+
+std::string Played::Logs() const {
+  std::string all;
+  for (const Pod& pod : pods_) {
+    absl::StrAppend(&all, "== ", pod.name, "\n",
+                    Podman("logs --tail 6 " + Container(pod)).output);
+  }
+  return all;
+}
+
+CommandResult Played::Health(const Pod& pod, const std::string& service) const {
+  return Podman(absl::StrCat("exec ", Container(pod),
+                             " ahactl health --service ", service));
+}
+
+bool Played::AwaitEnd(absl::Duration limit) const {
+  return Eventually([this] { return !File("summary.json").empty(); }, limit);
+}
+
+void RemoveLeftovers() {
+  Podman(
+      "pod ps --format '{{.Name}}' | grep -E '^t[0-9]+n[0-9]+-aha' | "
+      "while read -r pod; do pid=${pod#t}; "
+      "[ -e /proc/${pid%%n*} ] || podman pod rm -f -t 0 $pod; done");
+}
+
+}  // namespace aha::testing
