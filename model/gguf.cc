@@ -1,15 +1,9 @@
 #include "model/gguf.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/file_io.h"
 #include "base/status.h"
 
 namespace aha {
@@ -55,59 +49,57 @@ absl::StatusOr<const T*> Get(const GgufFile& file, absl::string_view key) {
 
 }  // namespace
 
-class GgufFile::Mapping {
- public:
-  static absl::StatusOr<std::unique_ptr<Mapping>> Open(
-      const std::string& path) {
-    // Without O_NONBLOCK a pipe would keep us until somebody writes to it.
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return FileError("cannot open", path, errno);
-    std::unique_ptr<Mapping> mapping(new Mapping(fd));
-    struct stat status = {};
-    if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-      return Invalid(path, "a file", "something else");
-    }
-    if (status.st_size == 0) return Invalid(path, "a GGUF file", "0 bytes");
-    mapping->size_ = static_cast<size_t>(status.st_size);
-    mapping->data_ =
-        ::mmap(nullptr, mapping->size_, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (mapping->data_ == MAP_FAILED) {
-      return FileError("cannot map", path, errno);
-    }
-    return mapping;
+uint64_t GgufFile::Source::size() const {
+  const auto* file = std::get_if<FileReader>(&from_);
+  return file != nullptr ? file->size()
+                         : std::get<absl::string_view>(from_).size();
+}
+
+absl::Status GgufFile::Source::ReadAt(uint64_t offset, void* data,
+                                      size_t size) const {
+  const auto* file = std::get_if<FileReader>(&from_);
+  if (file == nullptr) {
+    const absl::string_view bytes = std::get<absl::string_view>(from_);
+    std::memcpy(data, bytes.data() + offset, size);
+    return absl::OkStatus();
   }
-  ~Mapping() {
-    if (data_ != MAP_FAILED) ::munmap(data_, size_);
-    ::close(fd_);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  absl::string_view bytes() const {
-    return {static_cast<const char*>(data_), size_};
-  }
-
- private:
-  explicit Mapping(int fd) : fd_(fd) {}
-
-  const int fd_;
-  void* data_ = MAP_FAILED;
-  size_t size_ = 0;
-};
-
-GgufFile::GgufFile() = default;
-GgufFile::~GgufFile() = default;
+  const absl::Status read = file->ReadAt(offset, data, size);
+  if (!absl::IsDataLoss(read)) return read;
+  return absl::DataLossError(absl::StrCat(
+      "must keep its ", file->size(), " bytes while it is read, lost byte ",
+      offset + size, ": import it again when it is whole"));
+}
 
 absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Open(
     const std::string& path) {
-  AHA_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping, Mapping::Open(path));
-  absl::StatusOr<std::unique_ptr<GgufFile>> file = Parse(mapping->bytes());
+  AHA_ASSIGN_OR_RETURN(FileReader reader, FileReader::Open(path));
+  if (reader.size() == 0) return Invalid(path, "a GGUF file", "0 bytes");
+  absl::StatusOr<std::unique_ptr<GgufFile>> file =
+      Parse(Source(std::move(reader)));
   if (!file.ok()) {
     return absl::Status(file.status().code(),
                         absl::StrCat(path, ": ", file.status().message()));
   }
-  (*file)->mapping_ = std::move(mapping);
   return file;
+}
+
+absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Parse(
+    absl::string_view bytes) {
+  return Parse(Source(bytes));
+}
+
+absl::Status GgufFile::Read(const GgufTensor& tensor, int64_t begin,
+                            absl::Span<float> out) const {
+  const GgufBlock block = BlockOf(static_cast<uint32_t>(tensor.type));
+  const int64_t count = static_cast<int64_t>(out.size());
+  const int64_t blocks = (count + block.numbers - 1) / block.numbers;
+  std::string bytes(static_cast<size_t>(blocks * block.bytes), '\0');
+  AHA_RETURN_IF_ERROR(source_.ReadAt(
+      tensor.offset +
+          static_cast<uint64_t>(begin / block.numbers * block.bytes),
+      bytes.data(), bytes.size()));
+  Dequantize(tensor.type, bytes.data(), out);
+  return absl::OkStatus();
 }
 
 const GgufValue* GgufFile::Find(absl::string_view key) const {

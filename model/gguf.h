@@ -3,7 +3,8 @@
 //
 // A file from outside is never trusted: counts and sizes are checked against
 // the bytes that are there before anything is reserved, and every tensor lies
-// within the file.
+// within the file.  It is read and not mapped: a file that is cut short
+// meanwhile would be SIGBUS then, and is an error now.
 //
 // Immutable; thread-safe.
 #pragma once
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -18,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "base/file_io.h"
 
 namespace aha {
 
@@ -38,8 +41,8 @@ struct GgufTensor {
   std::string name;
   std::vector<int64_t> shape;  // Slowest dimension first, as everywhere else.
   GgufType type = GgufType::kF32;
-  int64_t count = 0;       // Product of shape.
-  absl::string_view data;  // In the file.
+  int64_t count = 0;    // Product of shape.
+  uint64_t offset = 0;  // Of its first byte in the file.
 };
 
 using GgufValue =
@@ -48,8 +51,8 @@ using GgufValue =
 
 class GgufFile {
  public:
-  // Maps the file.  NOT_FOUND if it cannot be opened; otherwise as Parse, with
-  // the path.
+  // Keeps the file open.  NOT_FOUND if it is not there; otherwise as Parse,
+  // with the path.
   static absl::StatusOr<std::unique_ptr<GgufFile>> Open(
       const std::string& path);
   // INVALID_ARGUMENT with field, rule and value for what is malformed,
@@ -57,7 +60,6 @@ class GgufFile {
   // the result.
   static absl::StatusOr<std::unique_ptr<GgufFile>> Parse(
       absl::string_view bytes);
-  ~GgufFile();
 
   // Null if there is none.
   const GgufValue* Find(absl::string_view key) const;
@@ -74,21 +76,37 @@ class GgufFile {
 
   absl::Span<const GgufTensor> tensors() const { return tensors_; }
   const GgufTensor* FindTensor(absl::string_view name) const;  // Or null.
+  // Numbers [begin, begin + out.size()) of one of its tensors, as floats.
+  // DATA_LOSS if the file was cut short since it was opened.
+  // REQUIRES: the range lies within the tensor; begin is a multiple of 32.
+  absl::Status Read(const GgufTensor& tensor, int64_t begin,
+                    absl::Span<float> out) const;
 
  private:
-  class Mapping;
-  class Parser;
-  GgufFile();
+  // A file, or bytes in memory.
+  class Source {
+   public:
+    explicit Source(FileReader file) : from_(std::move(file)) {}
+    explicit Source(absl::string_view bytes) : from_(bytes) {}
+    uint64_t size() const;
+    // REQUIRES: the range lies within size().
+    absl::Status ReadAt(uint64_t offset, void* data, size_t size) const;
 
-  std::unique_ptr<Mapping> mapping_;
+   private:
+    std::variant<FileReader, absl::string_view> from_;
+  };
+  class Parser;
+  explicit GgufFile(Source source) : source_(std::move(source)) {}
+  static absl::StatusOr<std::unique_ptr<GgufFile>> Parse(Source source);
+
+  const Source source_;
   absl::flat_hash_map<std::string, GgufValue> values_;
   std::vector<GgufTensor> tensors_;
   absl::flat_hash_map<std::string, size_t> tensor_index_;
 };
 
-// Numbers [begin, begin + out.size()) of the tensor, as floats.
-// REQUIRES: the range lies within it; begin is a multiple of 32.
-void Dequantize(const GgufTensor& tensor, int64_t begin, absl::Span<float> out);
+// The numbers of the blocks that begin at `from`, as floats.
+void Dequantize(GgufType type, const char* from, absl::Span<float> out);
 
 // Numbers in a block, and its bytes.
 struct GgufBlock {

@@ -95,16 +95,14 @@ std::string GgufTypeName(uint32_t type) {
   return absl::StrCat("type ", type);
 }
 
-void Dequantize(const GgufTensor& tensor, int64_t begin,
-                absl::Span<float> out) {
-  const GgufBlock block = BlockOf(static_cast<uint32_t>(tensor.type));
+void Dequantize(GgufType type, const char* from, absl::Span<float> out) {
+  const GgufBlock block = BlockOf(static_cast<uint32_t>(type));
   const int64_t count = static_cast<int64_t>(out.size());
-  const char* from = tensor.data.data() + begin / block.numbers * block.bytes;
   for (int64_t i = 0; i < count; i += block.numbers, from += block.bytes) {
     if (block.numbers == 1) {
-      out[i] = LoadPlain(tensor.type, from);
+      out[i] = LoadPlain(type, from);
     } else {
-      DequantizeBlock(tensor.type, from,
+      DequantizeBlock(type, from,
                       out.subspan(i, std::min(kQuantBlock, count - i)));
     }
   }

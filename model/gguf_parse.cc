@@ -15,6 +15,10 @@ constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
 constexpr int64_t kMaxCount = int64_t{1} << 40;
 constexpr uint64_t kMaxAlignment = 1 << 20;
 constexpr uint32_t kMaxDimensions = 4;
+// What comes before the tensors' data: some 10 MB in real files.  A sparse file
+// may claim terabytes.
+constexpr uint64_t kMaxHead = 256 << 20;
+constexpr uint64_t kWindow = 1 << 16;  // Read at once.
 
 enum class ValueType : uint32_t {
   kU8,
@@ -59,11 +63,11 @@ uint64_t MinBytes(ValueType type) {
 
 }  // namespace
 
-// Reads a file from front to back.
+// Reads a file's head from front to back.
 class GgufFile::Parser {
  public:
-  Parser(absl::string_view bytes, GgufFile* file)
-      : bytes_(bytes), file_(*file) {}
+  explicit Parser(GgufFile* file)
+      : file_(*file), end_(std::min(file->source_.size(), kMaxHead)) {}
 
   absl::Status Run() {
     AHA_RETURN_IF_ERROR(ReadHeader());
@@ -78,29 +82,42 @@ class GgufFile::Parser {
   }
 
  private:
-  uint64_t left() const { return bytes_.size() - at_; }
+  uint64_t left() const { return end_ - at_; }
 
   absl::Status Truncated(absl::string_view what) const {
-    return absl::InvalidArgumentError(
-        absl::StrCat(what, " must lie within the file, got byte ", at_,
-                     " of a file of ", bytes_.size(), " bytes (truncated?)"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        what, " must lie within the file's first ", end_,
+        " bytes, got one that begins at byte ", at_, " (truncated?)"));
+  }
+
+  // Takes the next bytes.  REQUIRES: size <= left().
+  absl::Status Take(void* to, size_t size) {
+    const uint64_t used = at_ - window_begin_;
+    if (used > window_.size() || size > window_.size() - used) {
+      window_.resize(std::max<uint64_t>(size, std::min(kWindow, left())));
+      window_begin_ = at_;
+      AHA_RETURN_IF_ERROR(
+          file_.source_.ReadAt(at_, window_.data(), window_.size()));
+    }
+    std::memcpy(to, window_.data() + (at_ - window_begin_), size);
+    at_ += size;
+    return absl::OkStatus();
   }
 
   template <class T>
   absl::StatusOr<T> Number(absl::string_view what) {
     if (left() < sizeof(T)) return Truncated(what);
     T value;
-    std::memcpy(&value, bytes_.data() + at_, sizeof value);
-    at_ += sizeof value;
+    AHA_RETURN_IF_ERROR(Take(&value, sizeof value));
     return value;
   }
 
   absl::StatusOr<std::string> Text(absl::string_view what) {
     AHA_ASSIGN_OR_RETURN(const uint64_t size, Number<uint64_t>(what));
     if (size > left()) return Truncated(what);
-    const absl::string_view text = bytes_.substr(at_, size);
-    at_ += size;
-    return std::string(text);
+    std::string text(size, '\0');
+    AHA_RETURN_IF_ERROR(Take(text.data(), size));
+    return text;
   }
 
   absl::Status ReadHeader();
@@ -114,9 +131,11 @@ class GgufFile::Parser {
   absl::Status ReadArray(const std::string& key, GgufValue* out);
   absl::StatusOr<int64_t> ReadInteger(const std::string& key, ValueType type);
 
-  const absl::string_view bytes_;
   GgufFile& file_;
-  size_t at_ = 0;
+  const uint64_t end_;  // Where the head must end.
+  uint64_t at_ = 0;
+  std::string window_;  // Bytes of the file from window_begin_ on.
+  uint64_t window_begin_ = 0;
   uint64_t num_tensors_ = 0;
   uint64_t num_values_ = 0;
   uint64_t alignment_ = 32;
@@ -127,7 +146,7 @@ absl::Status GgufFile::Parser::ReadHeader() {
   AHA_ASSIGN_OR_RETURN(const uint32_t magic, Number<uint32_t>("magic"));
   if (magic != kMagic) {
     return Invalid("the file", "GGUF (begin with \"GGUF\")",
-                   Quote(bytes_.substr(0, 4)));
+                   Quote({reinterpret_cast<const char*>(&magic), 4}));
   }
   AHA_ASSIGN_OR_RETURN(const uint32_t version, Number<uint32_t>("version"));
   if (version != 2 && version != 3) {
@@ -314,33 +333,32 @@ absl::Status GgufFile::Parser::ReadTensor() {
 }
 
 absl::Status GgufFile::Parser::PlaceTensors() {
+  const uint64_t size_of_file = file_.source_.size();
   const uint64_t padding = (alignment_ - at_ % alignment_) % alignment_;
-  if (padding > left() && !offsets_.empty()) return Truncated("tensor data");
-  const absl::string_view data =
-      bytes_.substr(std::min<uint64_t>(at_ + padding, bytes_.size()));
+  const uint64_t data = std::min(at_ + padding, size_of_file);
+  const uint64_t data_size = size_of_file - data;
   for (size_t i = 0; i < offsets_.size(); ++i) {
     GgufTensor& tensor = file_.tensors_[i];
     const GgufBlock block = BlockOf(static_cast<uint32_t>(tensor.type));
     // Below 2^40 / 1 * 34, so no overflow.
     const uint64_t size =
         static_cast<uint64_t>(tensor.count / block.numbers * block.bytes);
-    if (offsets_[i] % alignment_ != 0 || offsets_[i] > data.size() ||
-        size > data.size() - offsets_[i]) {
+    if (offsets_[i] % alignment_ != 0 || offsets_[i] > data_size ||
+        size > data_size - offsets_[i]) {
       return Invalid(
           absl::StrCat("tensor ", Quote(tensor.name)),
-          absl::StrCat("within the ", data.size(),
-                       " bytes of data, aligned to ", alignment_),
+          absl::StrCat("within the ", data_size, " bytes of data, aligned to ",
+                       alignment_),
           absl::StrCat(size, " bytes at ", offsets_[i], " (truncated?)"));
     }
-    tensor.data = data.substr(offsets_[i], size);
+    tensor.offset = data + offsets_[i];
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Parse(
-    absl::string_view bytes) {
-  std::unique_ptr<GgufFile> file(new GgufFile);
-  AHA_RETURN_IF_ERROR(Parser(bytes, file.get()).Run());
+absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Parse(Source source) {
+  std::unique_ptr<GgufFile> file(new GgufFile(std::move(source)));
+  AHA_RETURN_IF_ERROR(Parser(file.get()).Run());
   return file;
 }
 

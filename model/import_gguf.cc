@@ -184,7 +184,8 @@ absl::Status CopyTensor(const GgufFile& file, const ModelConfig& config,
   std::vector<float> values(cols);
   for (int64_t row = 0; row < info.count / cols; ++row) {
     const int64_t from = rotated ? SourceRow(row, config.head_dim) : row;
-    Dequantize(*tensor, from * cols, absl::MakeSpan(values));
+    AHA_RETURN_IF_ERROR(
+        file.Read(*tensor, from * cols, absl::MakeSpan(values)));
     const int64_t to = info.offset + row * cols;
     for (int64_t i = 0; i < cols; ++i) {
       if (!std::isfinite(values[i])) {

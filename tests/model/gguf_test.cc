@@ -26,10 +26,14 @@ GgufWriter Small() {
   return writer;
 }
 
-std::vector<float> All(const GgufTensor& tensor) {
+std::vector<float> All(const GgufFile& file, const GgufTensor& tensor) {
   std::vector<float> values(tensor.count);
-  Dequantize(tensor, 0, absl::MakeSpan(values));
+  EXPECT_TRUE(file.Read(tensor, 0, absl::MakeSpan(values)).ok());
   return values;
+}
+
+std::vector<float> All(const GgufFile& file, const std::string& name) {
+  return All(file, *file.FindTensor(name));
 }
 
 TEST(GgufTest, ReadsMetadataAndTensorsOfBothVersions) {
@@ -46,7 +50,7 @@ TEST(GgufTest, ReadsMetadataAndTensorsOfBothVersions) {
     const GgufTensor* tensor = (*file)->FindTensor("x.weight");
     ASSERT_NE(tensor, nullptr);
     EXPECT_THAT(tensor->shape, ElementsAre(3, 2));
-    EXPECT_THAT(All(*tensor), ElementsAre(1, 2, 3, 4, 5, 6));
+    EXPECT_THAT(All(**file, *tensor), ElementsAre(1, 2, 3, 4, 5, 6));
   }
 }
 
@@ -90,13 +94,13 @@ TEST(GgufTest, DequantizesEveryTypeByItsDefinition) {
   ASSERT_TRUE(file.ok()) << file.status();
   for (int i = 0; i < 32; ++i) {
     const int nibble = i < 16 ? i : 15 - (i - 16);
-    EXPECT_EQ(All(*(*file)->FindTensor("q8"))[i], 0.5f * (i - 16));
-    EXPECT_EQ(All(*(*file)->FindTensor("q40"))[i], -2.0f * (nibble - 8));
-    EXPECT_EQ(All(*(*file)->FindTensor("q41"))[i], 1.0f * nibble + 10.0f);
+    EXPECT_EQ(All(**file, "q8")[i], 0.5f * (i - 16));
+    EXPECT_EQ(All(**file, "q40")[i], -2.0f * (nibble - 8));
+    EXPECT_EQ(All(**file, "q41")[i], 1.0f * nibble + 10.0f);
   }
-  EXPECT_THAT(All(*(*file)->FindTensor("half")),
+  EXPECT_THAT(All(**file, "half"),
               ElementsAre(65504.0f, 0x1p-24f, -0.0f, 0.333251953125f));
-  EXPECT_THAT(All(*(*file)->FindTensor("bf16")), ElementsAre(1.0f, -3.140625f));
+  EXPECT_THAT(All(**file, "bf16"), ElementsAre(1.0f, -3.140625f));
 }
 
 TEST(GgufTest, EveryTruncationIsRefused) {
@@ -181,7 +185,9 @@ TEST(GgufTest, ThousandsOfFlippedBytesNeverCrash) {
     }
     const auto file = GgufFile::Parse(bytes);
     if (!file.ok()) continue;
-    for (const GgufTensor& tensor : (*file)->tensors()) All(tensor);
+    for (const GgufTensor& tensor : (*file)->tensors()) {
+      All(**file, tensor);
+    }
   }
 }
 
@@ -194,6 +200,35 @@ TEST(GgufTest, OpenNamesTheFile) {
   EXPECT_THAT(
       std::string(GgufFile::Open(scratch / "x.gguf").status().message()),
       HasSubstr("x.gguf: "));
+}
+
+TEST(GgufTest, AFileCutShortWhileItIsOpenIsAnError) {
+  const ScratchDirectory scratch;
+  const std::string path = scratch / "x.gguf";
+  scratch.Write("x.gguf", Small().Bytes());
+  const auto file = GgufFile::Open(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_THAT(All(**file, "x.weight"), ElementsAre(1, 2, 3, 4, 5, 6));
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 12);
+  std::vector<float> values(6);
+  const absl::Status cut = (*file)->Read(*(*file)->FindTensor("x.weight"), 0,
+                                         absl::MakeSpan(values));
+  EXPECT_TRUE(absl::IsDataLoss(cut)) << cut;
+  EXPECT_THAT(std::string(cut.message()), HasSubstr("bytes while it is read"));
+}
+
+TEST(GgufTest, ATextOfASparseFileIsNotReserved) {
+  std::string bytes = "GGUF";
+  GgufWriter::Put<uint32_t>(3, &bytes);
+  GgufWriter::Put<uint64_t>(0, &bytes);
+  GgufWriter::Put<uint64_t>(1, &bytes);
+  GgufWriter::Put<uint64_t>(uint64_t{1} << 31, &bytes);
+  const ScratchDirectory scratch;
+  scratch.Write("x.gguf", bytes);
+  std::filesystem::resize_file(scratch / "x.gguf", uint64_t{1} << 32);
+  EXPECT_THAT(
+      std::string(GgufFile::Open(scratch / "x.gguf").status().message()),
+      HasSubstr("must lie within the file's first 268435456 bytes"));
 }
 
 }  // namespace
