@@ -119,7 +119,7 @@ std::vector<std::string> Actor::Impl::Replicas() const {
 }
 
 std::string Actor::Impl::WaitingFor() const {
-  const std::string waiting = engine.waiting_for();
+  std::string waiting = engine.waiting_for();
   if (waiting.empty() || book.unacknowledged_trajectories() == 0 ||
       engine.load() > 0) {
     return waiting;

@@ -126,9 +126,7 @@ void Actor::Impl::Complete(uint64_t lease, const GroupId& group) {
   request.set_member_id(self.member_id);
   request.set_epoch(self.epoch);
   request.set_lease_id(lease);
-  request.mutable_key()->set_stage(group.stage);
-  request.mutable_key()->set_step(group.step);
-  request.mutable_key()->set_slot(group.slot);
+  *request.mutable_key() = group.ToProto();
   v1::CompleteLeaseResponse response;
   const absl::Status status = member.coordinator().Call(
       "aha.v1.Coordinator.CompleteLease", request, &response,

@@ -14,7 +14,7 @@
 #include "job/model_setup.h"
 #include "job/threads.h"
 #include "rpc/member.h"
-#include "rpc/metrics.h"
+#include "rpc/servers.h"
 
 namespace aha::actor {
 namespace {
@@ -61,12 +61,8 @@ absl::Status RunJoined(rpc::Member& member, const AppOptions& options,
 absl::Status Run(const AppOptions& options, rpc::Cancellation& stop) {
   const rpc::ServiceFlags& flags = options.flags;
   rpc::Metrics metrics("aha-actor");
-  std::unique_ptr<rpc::MetricsServer> metrics_server;
-  if (!flags.metrics_listen.empty()) {
-    AHA_ASSIGN_OR_RETURN(
-        metrics_server, rpc::MetricsServer::Start(flags.metrics_listen, metrics,
-                                                  flags.advertise_host));
-  }
+  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::MetricsServer> metrics_server,
+                       rpc::StartMetrics(flags, metrics));
   AHA_ASSIGN_OR_RETURN(
       const std::unique_ptr<rpc::Member> member,
       rpc::Member::New(

@@ -6,17 +6,6 @@
 #include "absl/algorithm/container.h"
 
 namespace aha::actor {
-namespace {
-
-v1::GroupKey ToProto(const GroupId& id) {
-  v1::GroupKey key;
-  key.set_stage(id.stage);
-  key.set_step(id.step);
-  key.set_slot(id.slot);
-  return key;
-}
-
-}  // namespace
 
 void LeaseBook::Release(Held& held) {
   bytes_ -= std::exchange(held.bytes, 0);
@@ -161,7 +150,7 @@ std::optional<v1::SubmitRequest> LeaseBook::Next(const std::string& replica,
       return request;
     }
     v1::TrajectoryOf& message = *request.mutable_trajectory();
-    *message.mutable_key() = ToProto(id);
+    *message.mutable_key() = id.ToProto();
     *message.mutable_trajectory() = held.trajectories[held.sent++];
     return request;
   }

@@ -22,10 +22,10 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "actor/policy_id.h"
 #include "aha/v1/reward.pb.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "job/group_id.h"
 
 namespace aha::actor {
 

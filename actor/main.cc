@@ -5,6 +5,8 @@
 #include "rpc/service_flags.h"
 #include "rpc/signals.h"
 
+// CLI11 throws while flags are added if the flags are wrong: our mistake.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   aha::rpc::Cancellation terminated;
   aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });

@@ -1,4 +1,4 @@
-// v1::WeightsId and v1::GroupKey as values.
+// v1::WeightsId as a value.
 #pragma once
 
 #include <compare>
@@ -27,21 +27,6 @@ struct PolicyId {
     return absl::StrCat("stage ", stage, " version ", version);
   }
   friend auto operator<=>(const PolicyId&, const PolicyId&) = default;
-};
-
-// Compares in the order in which groups are wanted.
-struct GroupId {
-  uint32_t stage = 0;
-  uint64_t step = 0;
-  uint32_t slot = 0;
-
-  static GroupId Of(const v1::GroupKey& key) {
-    return {key.stage(), key.step(), key.slot()};
-  }
-  std::string ToString() const {
-    return absl::StrCat("stage ", stage, " step ", step, " slot ", slot);
-  }
-  friend auto operator<=>(const GroupId&, const GroupId&) = default;
 };
 
 }  // namespace aha::actor

@@ -31,6 +31,7 @@
 #include "actor/weight_store.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "job/group_id.h"
 
 namespace aha::actor {
 

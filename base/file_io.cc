@@ -172,7 +172,7 @@ absl::Status WriteAndRename(const std::string& path,
                             absl::Span<const absl::string_view> pieces,
                             Sync sync) {
   const std::string temporary = absl::StrCat(path, ".tmp");
-  const absl::Status written = [&]() -> absl::Status {
+  absl::Status written = [&]() -> absl::Status {
     AHA_ASSIGN_OR_RETURN(FileWriter file, FileWriter::Create(temporary));
     for (const absl::string_view piece : pieces) {
       AHA_RETURN_IF_ERROR(file.Write(piece.data(), piece.size()));

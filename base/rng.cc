@@ -36,6 +36,8 @@ Philox4x32 Philox(const std::array<uint32_t, 4>& counter,
   return c;
 }
 
+// A key has that many coordinates; as a struct they would need names.
+// NOLINTNEXTLINE(readability-function-size)
 RandomKey::RandomKey(uint64_t seed, RandomPurpose purpose, uint64_t a,
                      uint64_t b, uint64_t c, uint64_t d) {
   Philox4x32 state = {static_cast<uint32_t>(purpose), 0, 0x41686121, 0};

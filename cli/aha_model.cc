@@ -40,11 +40,12 @@ struct Flags {
 };
 
 using Command = std::function<absl::Status(const Flags&)>;
+using Commands = std::map<CLI::App*, Command>;
 
 // Adds `name` and returns it, with what all subcommands share.
 // `output` is the flag that picks the format: -o is a directory elsewhere.
-CLI::App* Add(CLI::App* app, const char* name, const char* help,
-              const char* output, Flags* flags, const char* examples) {
+CLI::App* Add(CLI::App* app, Flags* flags, const char* name, const char* help,
+              const char* output = "-o,--output") {
   static const std::map<std::string, Format> kFormats = {
       {"text", Format::kText}, {"json", Format::kJson}};
   CLI::App* command = app->add_subcommand(name, help);
@@ -53,8 +54,11 @@ CLI::App* Add(CLI::App* app, const char* name, const char* help,
       ->default_str("text");
   command->add_option("--dtype", flags->model.dtype, "Number format")
       ->check(CLI::IsMember({"bf16", "fp32"}));
-  command->footer(std::string("Examples:\n") + examples);
   return command;
+}
+
+void AddExamples(CLI::App* command, const char* examples) {
+  command->footer(std::string("Examples:\n") + examples);
 }
 
 void AddDirectory(CLI::App* command, Flags* flags) {
@@ -73,17 +77,18 @@ void AddThreads(CLI::App* command, Flags* flags) {
       ->check(CLI::Range(0, 1024));
 }
 
-void AddFileCommands(CLI::App* app, Flags* flags,
-                     std::map<CLI::App*, Command>* commands) {
-  CLI::App* inspect = Add(
-      app, "inspect", "Show a model's shape, checksum, tokens", "-o,--output",
-      flags, "  aha-model inspect models/SmolLM2-135M-Instruct\n");
+void AddFileCommands(CLI::App* app, Flags* flags, Commands* commands) {
+  CLI::App* inspect =
+      Add(app, flags, "inspect", "Show a model's shape, checksum, tokens");
+  AddExamples(inspect, "  aha-model inspect models/SmolLM2-135M-Instruct\n");
   AddDirectory(inspect, flags);
   (*commands)[inspect] = [](const Flags& f) { return Inspect(f.model); };
 
   CLI::App* import = Add(
-      app, "import", "Turn a GGUF or safetensors model into a model directory",
-      "--output", flags,
+      app, flags, "import",
+      "Turn a GGUF or safetensors model into a model directory", "--output");
+  AddExamples(
+      import,
       "  aha-model import SmolLM2-135M-Instruct.Q4_1.gguf -o models/smollm2\n"
       "  aha-model import some-hugging-face-directory -o models/mine\n");
   import
@@ -99,9 +104,11 @@ void AddFileCommands(CLI::App* app, Flags* flags,
     return Import(f.model, f.convert);
   };
 
-  CLI::App* exporting = Add(
-      app, "export", "Write a model directory for other software", "--output",
-      flags,
+  CLI::App* exporting =
+      Add(app, flags, "export", "Write a model directory for other software",
+          "--output");
+  AddExamples(
+      exporting,
       "  aha-model export runs/quickstart/checkpoints/step-000050/model \\\n"
       "      -o thinker --dtype fp32\n");
   AddDirectory(exporting, flags);
@@ -114,19 +121,19 @@ void AddFileCommands(CLI::App* app, Flags* flags,
   };
 
   CLI::App* certify =
-      Add(app, "certify",
-          "Prove that results depend on no batch size or thread count",
-          "-o,--output", flags, "  aha-model certify models/smollm2 -o json\n");
+      Add(app, flags, "certify",
+          "Prove that results depend on no batch size or thread count");
+  AddExamples(certify, "  aha-model certify models/smollm2 -o json\n");
   AddDirectory(certify, flags);
   AddThreads(certify, flags);
   (*commands)[certify] = [](const Flags& f) { return CertifyModel(f.model); };
 }
 
-void AddGenerate(CLI::App* app, Flags* flags,
-                 std::map<CLI::App*, Command>* commands) {
+void AddGenerate(CLI::App* app, Flags* flags, Commands* commands) {
   GenerateOptions* options = &flags->generate;
-  CLI::App* generate = Add(
-      app, "generate", "Sample completions", "-o,--output", flags,
+  CLI::App* generate = Add(app, flags, "generate", "Sample completions");
+  AddExamples(
+      generate,
       "  aha-model generate DIR --chat --prompt 'Name a colour.'\n"
       "  aha-model generate DIR --prompt '3+5+9?' -n 4 --seed 7\n"
       "  aha-model generate DIR --prompts prompts.jsonl -o json > out.jsonl\n"
@@ -173,12 +180,11 @@ void AddGenerate(CLI::App* app, Flags* flags,
   };
 }
 
-void AddNumberCommands(CLI::App* app, Flags* flags,
-                       std::map<CLI::App*, Command>* commands) {
-  CLI::App* tokenize =
-      Add(app, "tokenize", "Show a text's tokens", "-o,--output", flags,
-          "  aha-model tokenize DIR --text 'Hello, world'\n"
-          "  aha-model tokenize DIR --chat --text 'Hello' -o json\n");
+void AddTokenize(CLI::App* app, Flags* flags, Commands* commands) {
+  CLI::App* tokenize = Add(app, flags, "tokenize", "Show a text's tokens");
+  AddExamples(tokenize,
+              "  aha-model tokenize DIR --text 'Hello, world'\n"
+              "  aha-model tokenize DIR --chat --text 'Hello' -o json\n");
   AddDirectory(tokenize, flags);
   tokenize->add_option("--text", flags->tokenize.text, "The text")->required();
   tokenize->add_flag("--chat", flags->tokenize.chat,
@@ -187,9 +193,13 @@ void AddNumberCommands(CLI::App* app, Flags* flags,
   (*commands)[tokenize] = [](const Flags& f) {
     return Tokenize(f.model, f.tokenize);
   };
+}
 
-  CLI::App* score = Add(
-      app, "score", "Log-probabilities of given tokens", "-o,--output", flags,
+void AddScore(CLI::App* app, Flags* flags, Commands* commands) {
+  CLI::App* score =
+      Add(app, flags, "score", "Log-probabilities of given tokens");
+  AddExamples(
+      score,
       "  echo '{\"token_ids\": [1, 2, 3]}' | aha-model score DIR --input -\n"
       "Each line comes back with \"logprobs\": ln p of tokens 1..n-1, each "
       "given all before it.\n");
@@ -203,10 +213,14 @@ void AddNumberCommands(CLI::App* app, Flags* flags,
       ->check(CLI::Range(1e-3, 100.0))
       ->capture_default_str();
   (*commands)[score] = [](const Flags& f) { return Score(f.model, f.score); };
+}
 
-  CLI::App* loss = Add(
-      app, "loss", "The policy loss of given trajectories, and its gradient",
-      "-o,--output", flags,
+void AddLoss(CLI::App* app, Flags* flags, Commands* commands) {
+  CLI::App* loss =
+      Add(app, flags, "loss",
+          "The policy loss of given trajectories, and its gradient");
+  AddExamples(
+      loss,
       "  aha-model loss DIR --trajectories group.jsonl --algorithm dapo \\\n"
       "      --set epsilon_high=0.28 --gradients gradients.safetensors\n"
       "A line: {\"prompt_token_ids\": [..], \"token_ids\": [..], \"logprobs\": "
@@ -235,10 +249,12 @@ int Run(int argc, char** argv) {
   app.footer(kFooter);
   app.require_subcommand(1);
   Flags flags;
-  std::map<CLI::App*, Command> commands;
+  Commands commands;
   AddFileCommands(&app, &flags, &commands);
   AddGenerate(&app, &flags, &commands);
-  AddNumberCommands(&app, &flags, &commands);
+  AddTokenize(&app, &flags, &commands);
+  AddScore(&app, &flags, &commands);
+  AddLoss(&app, &flags, &commands);
   const auto is_first_argument = [&](const auto& command) {
     return command.first->get_name() == argv[1];
   };
@@ -268,6 +284,8 @@ int Run(int argc, char** argv) {
 }  // namespace
 }  // namespace aha::cli
 
+// CLI11 throws while flags are added if the flags are wrong: our mistake.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);  // `aha-model ... | head` ends quietly.
   std::signal(SIGINT, [](int) { std::_Exit(aha::cli::kExitInterrupted); });

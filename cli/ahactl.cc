@@ -8,14 +8,13 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/text.h"
 
 namespace {
-
-using aha::cli::EditDistance;
 
 constexpr char kFooter[] =
     "Start here:\n"
@@ -29,15 +28,7 @@ constexpr char kFooter[] =
 
 std::string Nearest(const std::string& word,
                     const std::vector<std::string>& candidates) {
-  std::string nearest;
-  size_t distance = 3;  // Farther ones are no misspelling.
-  for (const std::string& candidate : candidates) {
-    const size_t d = EditDistance(candidate, word);
-    if (d < distance) {
-      distance = d;
-      nearest = candidate;
-    }
-  }
+  const std::string nearest = aha::NearestName(word, candidates);
   return nearest.empty() ? ""
                          : absl::StrCat("; did you mean \"", nearest, "\"?");
 }
@@ -109,6 +100,8 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
 
 }  // namespace
 
+// CLI11 throws while flags are added if the flags are wrong: our mistake.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   CLI::App app("Train reasoning models by reinforcement learning", "ahactl");
   app.set_version_flag("--version", std::string("ahactl ") + aha::Version());

@@ -110,8 +110,9 @@ std::string StageLine(const StageView& stage,
                       const std::optional<absl::Duration>& remaining,
                       int name_width, const Style& style) {
   const Marks marks = MarksOf(style.glyphs);
-  const std::string head = absl::StrCat(
-      PadRight(OneLine(stage.name), name_width), "  ", PadRight(stage.type, 4));
+  const std::string head =
+      absl::StrCat(PadRight(OneLine(stage.name), name_width, style.glyphs),
+                   "  ", PadRight(stage.type, 4));
   const int room = style.width - 4 - DisplayWidth(head) - 2;
   if (stage.done) {
     const std::string time = FormatSeconds(stage.seconds);
@@ -120,7 +121,8 @@ std::string StageLine(const StageView& stage,
     const std::string middle =
         absl::StrCat(PadRight(count, 16), Outcome(stage));
     return absl::StrCat("  ", Painted(marks.done, Paint::kGreen, style), " ",
-                        head, "  ", PadRight(middle, std::max(0, room - 9)),
+                        head, "  ",
+                        PadRight(middle, std::max(0, room - 9), style.glyphs),
                         PadLeft(time, std::min(9, room)));
   }
   if (!stage.running) {
@@ -167,7 +169,7 @@ std::string HeadLine(const JobView& job, double seconds, const Style& style) {
       OneLine(job.name), std::max(8, style.width - fixed), style.glyphs);
   const int left = style.width - fixed - DisplayWidth(name) - 2;
   const std::string where =
-      left > 8 ? PadLeft(OneLine(job.run_directory), left) : "";
+      left > 8 ? PadLeft(OneLine(job.run_directory), left, style.glyphs) : "";
   return absl::StrCat(Painted("aha", Paint::kBold, style), "  ",
                       Painted(name, Paint::kBold, style), "  ",
                       Painted(state, PaintOf(job.state), style), "  ", time,

@@ -157,7 +157,7 @@ absl::StatusOr<std::string> Session::OnControl(const std::string& request) {
     return absl::InvalidArgumentError(
         absl::StrCat("unknown request \"", OneLine(request), "\""));
   }
-  const std::string name(rest);
+  std::string name(rest);
   if (!supervisor_.endpoint()) {
     return absl::FailedPreconditionError("the cluster is still starting");
   }

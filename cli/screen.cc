@@ -19,8 +19,8 @@ std::string Variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// A terminal understands UTF-8 unless the user's locale says otherwise; no
-// locale at all (a bare container) says nothing.
+// No locale at all, as in a bare container, says nothing about the terminal,
+// and nearly every one of today understands UTF-8.
 Glyphs LocaleGlyphs() {
   if (Variable("TERM") == "linux") return Glyphs::kAscii;
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
@@ -29,8 +29,7 @@ Glyphs LocaleGlyphs() {
     const std::string lower = absl::AsciiStrToLower(locale);
     const bool utf8 =
         absl::StrContains(lower, "utf-8") || absl::StrContains(lower, "utf8");
-    const bool unset = locale == "C" || locale == "POSIX";
-    return utf8 || unset ? Glyphs::kUnicode : Glyphs::kAscii;
+    return utf8 ? Glyphs::kUnicode : Glyphs::kAscii;
   }
   return Glyphs::kUnicode;
 }

@@ -34,8 +34,6 @@ class Screen {
 
   const int fd_;
   bool terminal_ = false;
-  bool color_ = false;
-  Glyphs glyphs_ = Glyphs::kUnicode;
   size_t drawn_ = 0;
   std::vector<std::string> block_;
 };

@@ -1,6 +1,8 @@
 // ahactl submit: gives a standing coordinator its next job.
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -24,6 +26,19 @@ struct SubmitFlags {
   bool resume = false;
 };
 
+// So short a job that it is over: among those that ended, if it is there.
+absl::StatusOr<std::optional<JobView>> FindEnded(AdminClient& client,
+                                                 const std::string& name) {
+  AHA_ASSIGN_OR_RETURN(std::vector<JobView> jobs, client.ListJobs());
+  for (JobView& job : jobs) {
+    if (job.name == name && IsEndState(job.state) &&
+        job.state != JobState::kInterrupted) {
+      return std::move(job);
+    }
+  }
+  return std::nullopt;
+}
+
 // The coordinator took the job; waits until it works on it.
 absl::StatusOr<JobView> AwaitBegin(AdminClient& client,
                                    const std::string& name) {
@@ -32,15 +47,11 @@ absl::StatusOr<JobView> AwaitBegin(AdminClient& client,
   while (true) {
     absl::StatusOr<JobView> job = client.GetJob();
     if (job.ok() && job->name == name) return job;
-    // It fell back to having none: the job could not start, and why.
     if (absl::IsNotFound(job.status())) {
-      AHA_ASSIGN_OR_RETURN(const std::vector<JobView> ended, client.ListJobs());
-      for (const JobView& one : ended) {
-        if (one.name == name && IsEndState(one.state) &&
-            one.state != JobState::kInterrupted) {
-          return one;  // So short a job that it is over.
-        }
-      }
+      AHA_ASSIGN_OR_RETURN(std::optional<JobView> ended,
+                           FindEnded(client, name));
+      if (ended.has_value()) return *std::move(ended);
+      // It fell back to having none: the job could not start, and why.
       if (absl::StrContains(job.status().message(), name + ": ")) {
         return absl::FailedPreconditionError(job.status().message());
       }

@@ -335,7 +335,7 @@ absl::StatusOr<std::string> Supervisor::AddActor() {
   }
   AHA_RETURN_IF_ERROR(Launch(ProcessRole::kActor, next_actor_));
   ++next_actor_;
-  const std::string name = processes_.back()->name;
+  std::string name = processes_.back()->name;
   on_event_("added", name, absl::StrCat("pid ", processes_.back()->pid));
   return name;
 }
@@ -351,7 +351,7 @@ absl::Status Supervisor::RemoveActor(
         absl::StrCat("no actor \"", name, "\" in this cluster"));
   }
   Process& actor = **found;
-  const absl::Status drained = drain();
+  absl::Status drained = drain();
   // One that waits for its restart needs no drain: it just stays away.
   if (!drained.ok() && actor.pid != 0) return drained;
   actor.leaving = true;

@@ -14,7 +14,7 @@ void Table::Row(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::string Table::Text(int width) const {
+std::string Table::Text() const {
   std::vector<int> widths;
   for (size_t c = 0; c < header_.size(); ++c) {
     int widest = DisplayWidth(header_[c]);
@@ -33,7 +33,6 @@ std::string Table::Text(int width) const {
         line += row[c];
       }
     }
-    if (width > 0) line = Ellipsize(line, width);
     absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
   };
   add(header_);

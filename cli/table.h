@@ -1,4 +1,4 @@
-// Rows under a header, as wide as their content, cut to the terminal.
+// Rows under a header, as wide as their content.
 #pragma once
 
 #include <string>
@@ -14,9 +14,7 @@ class Table {
 
   // Missing cells are "-"; cells are made printable.
   void Row(std::vector<std::string> cells);
-  // Only the last column is cut, and only if the line is wider than `width`
-  // (0: never).
-  std::string Text(int width = 0) const;
+  std::string Text() const;
 
  private:
   std::vector<std::string> header_;

@@ -8,42 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "base/text.h"
 
 namespace aha::cli {
 namespace {
-
-struct CodePoint {
-  uint32_t value = 0;
-  size_t bytes = 1;
-  bool valid = false;
-};
-
-// Bytes that a sequence with this lead byte has; 0 if it cannot lead one.
-size_t SequenceLength(unsigned char lead) {
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead < 0xE0) return 2;
-  if (lead >= 0xE0 && lead < 0xF0) return 3;
-  if (lead >= 0xF0 && lead < 0xF5) return 4;
-  return 0;
-}
-
-CodePoint Decode(absl::string_view text, size_t at) {
-  const auto lead = static_cast<unsigned char>(text[at]);
-  const size_t length = SequenceLength(lead);
-  if (length == 0 || at + length > text.size()) return {};
-  if (length == 1) return {lead, 1, true};
-  uint32_t value = lead & (0x7F >> length);
-  for (size_t i = 1; i < length; ++i) {
-    const auto next = static_cast<unsigned char>(text[at + i]);
-    if ((next & 0xC0) != 0x80) return {};
-    value = (value << 6) | (next & 0x3F);
-  }
-  const bool overlong =
-      (length == 3 && value < 0x800) || (length == 4 && value < 0x10000);
-  const bool surrogate = value >= 0xD800 && value <= 0xDFFF;
-  if (overlong || surrogate || value > 0x10FFFF) return {};
-  return {value, length, true};
-}
 
 bool InAny(uint32_t value, const std::array<uint32_t, 2>* ranges, size_t n) {
   return std::any_of(ranges, ranges + n, [value](const auto& range) {
@@ -69,11 +37,11 @@ size_t PrefixThatFits(absl::string_view text, int width) {
   int columns = 0;
   size_t at = 0;
   while (at < text.size()) {
-    const CodePoint point = Decode(text, at);
-    const int next = point.valid ? ColumnsOf(point.value) : 1;
+    const Utf8Char c = ReadUtf8(text, at);
+    const int next = c.valid ? ColumnsOf(c.code) : 1;
     if (columns + next > width) break;
     columns += next;
-    at += point.bytes;
+    at += c.size;
   }
   return at;
 }
@@ -83,7 +51,7 @@ void WrapParagraph(absl::string_view text, int width,
   do {
     size_t end = PrefixThatFits(text, width);
     // A character wider than the column must still go somewhere.
-    if (end == 0 && !text.empty()) end = Decode(text, 0).bytes;
+    if (end == 0 && !text.empty()) end = ReadUtf8(text, 0).size;
     size_t resume = end;
     if (end < text.size()) {
       const size_t space = text.rfind(' ', end);
@@ -100,26 +68,25 @@ void WrapParagraph(absl::string_view text, int width,
 std::string Escape(absl::string_view text, bool keep_newlines) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
-    const CodePoint point = Decode(text, at);
-    if (!point.valid) {
+    const Utf8Char c = ReadUtf8(text, at);
+    if (!c.valid) {
       out += '?';
-    } else if (point.value == '\n') {
+    } else if (c.code == '\n') {
       out += keep_newlines ? "\n" : "\\n";
-    } else if (point.value == '\t') {
+    } else if (c.code == '\t') {
       out += "\\t";
-    } else if (point.value == '\r') {
+    } else if (c.code == '\r') {
       out += "\\r";
-    } else if (point.value < 0x20 ||
-               (point.value >= 0x7F && point.value < 0xA0)) {
-      absl::StrAppend(&out, "\\x", absl::Hex(point.value, absl::kZeroPad2));
-    } else if ((point.value >= 0x202A && point.value <= 0x202E) ||
-               (point.value >= 0x2066 && point.value <= 0x2069)) {
+    } else if (c.code < 0x20 || (c.code >= 0x7F && c.code < 0xA0)) {
+      absl::StrAppend(&out, "\\x", absl::Hex(c.code, absl::kZeroPad2));
+    } else if ((c.code >= 0x202A && c.code <= 0x202E) ||
+               (c.code >= 0x2066 && c.code <= 0x2069)) {
       // Direction overrides would reorder the rest of the line.
-      absl::StrAppend(&out, "\\u", absl::Hex(point.value));
+      absl::StrAppend(&out, "\\u", absl::Hex(c.code));
     } else {
-      out.append(text.data() + at, point.bytes);
+      out.append(text.data() + at, c.size);
     }
-    at += point.bytes;
+    at += c.size;
   }
   return out;
 }
@@ -171,9 +138,9 @@ std::string FormatPercent(double fraction) {
 int DisplayWidth(absl::string_view text) {
   int columns = 0;
   for (size_t at = 0; at < text.size();) {
-    const CodePoint point = Decode(text, at);
-    columns += point.valid ? ColumnsOf(point.value) : 1;
-    at += point.bytes;
+    const Utf8Char c = ReadUtf8(text, at);
+    columns += c.valid ? ColumnsOf(c.code) : 1;
+    at += c.size;
   }
   return columns;
 }
@@ -185,14 +152,14 @@ std::string Ellipsize(absl::string_view text, int width, Glyphs glyphs) {
   return absl::StrCat(text.substr(0, PrefixThatFits(text, width - 1)), mark);
 }
 
-std::string PadRight(absl::string_view text, int width) {
-  std::string out = Ellipsize(text, width);
+std::string PadRight(absl::string_view text, int width, Glyphs glyphs) {
+  std::string out = Ellipsize(text, width, glyphs);
   out.append(static_cast<size_t>(std::max(0, width - DisplayWidth(out))), ' ');
   return out;
 }
 
-std::string PadLeft(absl::string_view text, int width) {
-  const std::string cut = Ellipsize(text, width);
+std::string PadLeft(absl::string_view text, int width, Glyphs glyphs) {
+  const std::string cut = Ellipsize(text, width, glyphs);
   std::string out(static_cast<size_t>(std::max(0, width - DisplayWidth(cut))),
                   ' ');
   return out + cut;
@@ -209,27 +176,6 @@ std::vector<std::string> Wrap(absl::string_view text, int width) {
 std::string Printable(absl::string_view text) { return Escape(text, true); }
 
 std::string OneLine(absl::string_view text) { return Escape(text, false); }
-
-size_t EditDistance(absl::string_view a, absl::string_view b) {
-  // Rows i - 2, i - 1 and i of the table of distances between prefixes.
-  std::vector<size_t> before(b.size() + 1);
-  std::vector<size_t> last(b.size() + 1);
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    before.swap(last);
-    last.swap(row);
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      row[j] = std::min({last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1),
-                         last[j] + 1, row[j - 1] + 1});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        row[j] = std::min(row[j], before[j - 2] + 1);
-      }
-    }
-  }
-  return row[b.size()];
-}
 
 std::string Sparkline(const std::vector<double>& values, int width,
                       Glyphs glyphs) {

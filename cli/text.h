@@ -28,8 +28,10 @@ std::string FormatPercent(double fraction);
 // Columns that `text` (UTF-8) takes; wide characters count 2.
 int DisplayWidth(absl::string_view text);
 // Exactly `width` columns: padded with spaces, or cut with an ellipsis.
-std::string PadRight(absl::string_view text, int width);
-std::string PadLeft(absl::string_view text, int width);
+std::string PadRight(absl::string_view text, int width,
+                     Glyphs glyphs = Glyphs::kUnicode);
+std::string PadLeft(absl::string_view text, int width,
+                    Glyphs glyphs = Glyphs::kUnicode);
 // At most `width` columns; a cut is marked.
 std::string Ellipsize(absl::string_view text, int width,
                       Glyphs glyphs = Glyphs::kUnicode);
@@ -42,9 +44,6 @@ std::vector<std::string> Wrap(absl::string_view text, int width);
 std::string Printable(absl::string_view text);
 // As Printable, newlines as \n too: one line.
 std::string OneLine(absl::string_view text);
-
-// Letters to insert, remove, replace or swap to make one of the other.
-size_t EditDistance(absl::string_view a, absl::string_view b);
 
 // `width` bars from the last values, scaled to their own range.
 std::string Sparkline(const std::vector<double>& values, int width,

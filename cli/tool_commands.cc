@@ -123,9 +123,7 @@ int Health(HealthOptions options, Output output) {
   return *serving ? kExitDone : kExitError;
 }
 
-}  // namespace
-
-void AddToolCommands(CLI::App& app, Context& context) {
+void AddVersion(CLI::App& app, Context& context) {
   CLI::App* version = app.add_subcommand("version", "Version of this program");
   version->footer(
       "Examples:\n"
@@ -134,7 +132,9 @@ void AddToolCommands(CLI::App& app, Context& context) {
   version->callback([&context] {
     context.action = [&context] { return PrintVersion(context.Format()); };
   });
+}
 
+void AddDoctor(CLI::App& app, Context& context) {
   const auto options = std::make_shared<DoctorOptions>();
   CLI::App* doctor = app.add_subcommand(
       "doctor", "Is this machine fit?  Exit 1 if something must be done");
@@ -161,7 +161,9 @@ void AddToolCommands(CLI::App& app, Context& context) {
       return Doctor(*options, context.Format());
     };
   });
+}
 
+void AddHealth(CLI::App& app, Context& context) {
   const auto health = std::make_shared<HealthOptions>();
   CLI::App* probe = app.add_subcommand(
       "health", "Ask a service's health; exit 0 if it serves, for probes");
@@ -185,7 +187,9 @@ void AddToolCommands(CLI::App& app, Context& context) {
       return Health(*health, context.Format());
     };
   });
+}
 
+void AddCompletion(CLI::App& app, Context& context) {
   const auto shell = std::make_shared<std::string>();
   CLI::App* completion =
       app.add_subcommand("completion", "Shell completion script");
@@ -208,6 +212,15 @@ void AddToolCommands(CLI::App& app, Context& context) {
       return kExitDone;
     };
   });
+}
+
+}  // namespace
+
+void AddToolCommands(CLI::App& app, Context& context) {
+  AddVersion(app, context);
+  AddDoctor(app, context);
+  AddHealth(app, context);
+  AddCompletion(app, context);
 }
 
 }  // namespace aha::cli

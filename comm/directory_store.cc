@@ -1,18 +1,13 @@
 #include "comm/directory_store.h"
 
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <system_error>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
+#include "base/file_io.h"
 
 namespace aha::comm {
 namespace {
@@ -20,6 +15,8 @@ namespace {
 // Ranks start within milliseconds of one another, and a rendezvous happens
 // once a stage.
 constexpr absl::Duration kPoll = absl::Milliseconds(5);
+// Of one value; they are addresses.
+constexpr uint64_t kMaxBytes = 64 << 20;
 
 }  // namespace
 
@@ -39,19 +36,9 @@ std::string DirectoryStore::PathOf(absl::string_view key) const {
 
 absl::Status DirectoryStore::Set(absl::string_view key,
                                  absl::string_view value) const {
-  const std::string path = PathOf(key);
-  const std::string temporary = absl::StrCat(path, ".", ::getpid(), ".tmp");
-  std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-  file.write(value.data(), static_cast<std::streamsize>(value.size()));
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(temporary, path, error);
-  if (!file || error) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot write ", path, ": ",
-                     error ? error.message() : std::strerror(errno)));
-  }
-  return absl::OkStatus();
+  const absl::Status written = ReplaceFile(PathOf(key), value);
+  // The coordinator puts the group together again: perhaps it passes.
+  return written.ok() ? written : absl::UnavailableError(written.message());
 }
 
 absl::StatusOr<std::string> DirectoryStore::Get(absl::string_view key,
@@ -60,15 +47,12 @@ absl::StatusOr<std::string> DirectoryStore::Get(absl::string_view key,
   const Clock clock = MonotonicClock();
   const absl::Time deadline = clock() + timeout;
   while (true) {
-    std::ifstream file(path, std::ios::binary);
-    if (file) {
-      std::ostringstream text;
-      text << file.rdbuf();
-      return text.str();
-    }
+    absl::StatusOr<std::string> value = ReadWholeFile(path, kMaxBytes);
+    if (value.ok()) return value;
     if (clock() >= deadline) {
       return absl::DeadlineExceededError(absl::StrCat(
-          path, " did not appear within ", absl::FormatDuration(timeout)));
+          path, " did not appear within ", absl::FormatDuration(timeout), ": ",
+          value.status().message()));
     }
     absl::SleepFor(kPoll);
   }

@@ -316,7 +316,7 @@ absl::Status Gloo::DoAllReduceSum(const Call& call,
                                   absl::Span<int64_t> values) {
   AHA_RETURN_IF_ERROR(Meet(call, 0).status());
   if (values.empty()) return absl::OkStatus();
-  const absl::Status status = Guard([&] {
+  absl::Status status = Guard([&] {
     gloo::AllreduceOptions options(context_);
     options.setOutput(reinterpret_cast<uint64_t*>(values.data()),
                       values.size());

@@ -75,7 +75,7 @@ class AdminService final : public ArchiveService {
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
                                    v1::JobStatus* response, Act act) {
     return rpc::Finish(context, [&] {
-      const absl::Status status = act();
+      absl::Status status = act();
       if (status.ok()) *response = controller_.Status();
       return status;
     });

@@ -23,7 +23,7 @@
 #include "job/identity.h"
 #include "job/job.h"
 #include "rpc/metrics.h"
-#include "rpc/server.h"
+#include "rpc/servers.h"
 
 namespace aha::coordinator {
 namespace {
@@ -110,8 +110,7 @@ struct App::State {
   std::unique_ptr<WeightsStore> weights;
   std::unique_ptr<Controller> controller;
   std::unique_ptr<Services> services;
-  std::unique_ptr<rpc::Server> server;
-  std::unique_ptr<rpc::MetricsServer> metrics_server;
+  rpc::Servers servers;
 
   Mutex mutex;
   CondVar wake;
@@ -155,42 +154,31 @@ absl::Status App::State::Open(const AppOptions& options) {
 }
 
 absl::Status App::State::Serve(const AppOptions& options) {
-  const rpc::ServiceFlags& flags = options.flags;
   services = std::make_unique<Services>(
       *controller, *weights,
       options.runs.empty() ? RunArchive(plan.job.name(), directory->path())
                            : RunArchive(options.runs));
-  if (!flags.metrics_listen.empty()) {
-    AHA_ASSIGN_OR_RETURN(
-        metrics_server, rpc::MetricsServer::Start(flags.metrics_listen, metrics,
-                                                  flags.advertise_host));
-  }
   AHA_ASSIGN_OR_RETURN(
-      server, rpc::Server::Start({.listen = flags.listen,
-                                  .security = flags.security,
-                                  .advertise_host = flags.advertise_host,
-                                  .health = flags.health.get()},
-                                 services->All()));
-  controller->SetAddress(server->address());
-  server->SetReady(true);
+      servers, rpc::StartServers(options.flags, metrics, services->All()));
+  controller->SetAddress(servers.rpc->address());
+  servers.rpc->SetReady(true);
   const nlohmann::json endpoint = {
-      {"address", server->address()},
+      {"address", servers.rpc->address()},
       {"epoch", controller->epoch()},
       {"pid", getpid()},
       {"host", HostName()},
-      {"metrics_address",
-       metrics_server == nullptr ? "" : metrics_server->address()}};
+      {"metrics_address", servers.metrics_address()}};
   AHA_RETURN_IF_ERROR(
       directory->WriteWhole("endpoint.json", endpoint.dump() + "\n"));
-  AHA_LOG(kInfo) << "serves " << plan.job.name() << " at " << server->address()
-                 << ", epoch " << controller->epoch();
+  AHA_LOG(kInfo) << "serves " << plan.job.name() << " at "
+                 << servers.rpc->address() << ", epoch " << controller->epoch();
   return absl::OkStatus();
 }
 
 void App::State::ShowTargets() {
-  if (metrics_server == nullptr) return;
+  if (servers.metrics == nullptr) return;
   std::string targets = TargetsJson(
-      plan.job.name(), metrics_server->address(),
+      plan.job.name(), servers.metrics_address(),
       controller->Ended() ? std::vector<v1::Member>() : controller->Members());
   if (targets == shown_targets) return;
   // A failed write is logged; nothing here reads the file.
@@ -215,7 +203,7 @@ App::App(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 App::~App() {
   if (state_->services) state_->services->Stop();
-  if (state_->server) state_->server->Shutdown(absl::Seconds(1));
+  if (state_->servers.rpc) state_->servers.rpc->Shutdown(absl::Seconds(1));
   if (state_->directory) state_->directory->Remove("endpoint.json");
   // Not removed: Prometheus keeps the targets of a file that it cannot read.
   if (!state_->shown_targets.empty()) {
@@ -223,8 +211,10 @@ App::~App() {
   }
 }
 
-const std::string& App::address() const { return state_->server->address(); }
-int App::port() const { return state_->server->port(); }
+const std::string& App::address() const {
+  return state_->servers.rpc->address();
+}
+int App::port() const { return state_->servers.rpc->port(); }
 bool App::Ended() const { return state_->controller->Ended(); }
 
 void App::Stop(const std::string& why) {

@@ -30,8 +30,9 @@ class ArchiveService : public v1::Admin::CallbackService {
       v1::ReadRunFileResponse* response) override {
     return rpc::Finish(context, [&] {
       absl::StatusOr<std::string> data = archive_.Read(*request);
-      if (data.ok()) response->set_data(*std::move(data));
-      return data.status();
+      if (!data.ok()) return data.status();
+      response->set_data(*std::move(data));
+      return absl::OkStatus();
     });
   }
 

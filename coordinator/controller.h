@@ -176,6 +176,9 @@ class Controller {
   void StoreCertificate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lost(const MemberInfo& member, const std::string& how)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What a member that is no more had begun goes to others.
+  void TakeOver(const MemberInfo& member, const std::string& how)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   v1::Directive DirectiveFor(const MemberInfo& member) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FillLease(const LeasedGroup& group, const std::string& consumer,

@@ -135,18 +135,21 @@ absl::Status Controller::Leave(const v1::LeaveRequest& request) {
                        members_.Touch(request.member_id(), request.epoch()));
   const MemberInfo member = *found;
   members_.Remove(member.id);
-  Lost(member, "left");
+  Note("left", absl::StrCat(RoleName(member.role), " ", member.name));
+  TakeOver(member, "left");
   return absl::OkStatus();
 }
 
 void Controller::Lost(const MemberInfo& member, const std::string& how) {
   Note("lost",
        absl::StrCat(RoleName(member.role), " ", member.name, ": ", how));
-  if (how != "left") {
-    parts_.series.members_lost.Increment();
-    parts_.series.leases_expired.Increment(static_cast<double>(
-        ledger_.has_value() ? ledger_->HeldBy(member.id) : 0));
-  }
+  parts_.series.members_lost.Increment();
+  parts_.series.leases_expired.Increment(static_cast<double>(
+      ledger_.has_value() ? ledger_->HeldBy(member.id) : 0));
+  TakeOver(member, how);
+}
+
+void Controller::TakeOver(const MemberInfo& member, const std::string& how) {
   if (ledger_.has_value()) ledger_->Return(member.id);
   if (member.role != v1::ROLE_LEARNER || over()) return;
   if (told_.erase(member.rank) == 0) return;  // It had not begun anything.
@@ -278,7 +281,7 @@ absl::Status Controller::CompleteLease(
   if (!ledger_.has_value() || key.stage() != position.stage) {
     return absl::OkStatus();
   }
-  const absl::Status status =
+  absl::Status status =
       ledger_->Complete(request.lease_id(), key.step(), key.slot());
   if (absl::IsNotFound(status)) return absl::OkStatus();
   if (status.ok()) {

@@ -119,8 +119,13 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
         return true;
       }
       const absl::StatusOr<bool> answered = ask();
-      if (answered.ok() && !*answered && which == Attempt::kMore) return false;
-      reactor->Finish(rpc::ToGrpc(answered.status()));
+      const bool nothing = answered.ok() && !*answered;
+      if (nothing && which == Attempt::kMore) return false;
+      // An empty answer means "ask again": callers would, at once and for ever.
+      reactor->Finish(nothing && which == Attempt::kStopping
+                          ? grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                                         "the coordinator is stopping")
+                          : rpc::ToGrpc(answered.status()));
       return true;
     };
     if (attempt(wait_ms == 0 ? Attempt::kLast : Attempt::kMore)) {

@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "coordinator/archive_service.h"
 #include "rpc/metrics.h"
-#include "rpc/server.h"
+#include "rpc/servers.h"
 
 namespace aha::coordinator {
 namespace {
@@ -173,29 +173,17 @@ struct Lobby::State {
   LobbyAdmin admin;
   LobbyCoordinator coordinator;
   rpc::Metrics metrics{"aha-coordinator"};
-  std::unique_ptr<rpc::MetricsServer> metrics_server;
-  std::unique_ptr<rpc::Server> server;
-  std::string metrics_address;
+  rpc::Servers servers;
 };
 
 absl::StatusOr<std::unique_ptr<Lobby>> Lobby::Start(
     const rpc::ServiceFlags& flags, Submissions& submissions,
     std::string problem) {
   auto state = std::make_unique<State>(submissions, std::move(problem));
-  if (!flags.metrics_listen.empty()) {
-    AHA_ASSIGN_OR_RETURN(
-        state->metrics_server,
-        rpc::MetricsServer::Start(flags.metrics_listen, state->metrics,
-                                  flags.advertise_host));
-    state->metrics_address = state->metrics_server->address();
-  }
-  AHA_ASSIGN_OR_RETURN(
-      state->server, rpc::Server::Start({.listen = flags.listen,
-                                         .security = flags.security,
-                                         .advertise_host = flags.advertise_host,
-                                         .health = flags.health.get()},
-                                        {&state->admin, &state->coordinator}));
-  state->server->SetReady(true);
+  AHA_ASSIGN_OR_RETURN(state->servers,
+                       rpc::StartServers(flags, state->metrics,
+                                         {&state->admin, &state->coordinator}));
+  state->servers.rpc->SetReady(true);
   return std::unique_ptr<Lobby>(new Lobby(std::move(state)));
 }
 
@@ -203,14 +191,13 @@ Lobby::Lobby(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Lobby::~Lobby() {
   // The answer to the submission goes out first.
-  state_->server->Shutdown(absl::Seconds(1));
+  state_->servers.rpc->Shutdown(absl::Seconds(1));
 }
 
-const std::string& Lobby::address() const { return state_->server->address(); }
-int Lobby::port() const { return state_->server->port(); }
-const std::string& Lobby::metrics_address() const {
-  return state_->metrics_address;
+const std::string& Lobby::address() const {
+  return state_->servers.rpc->address();
 }
+int Lobby::port() const { return state_->servers.rpc->port(); }
 
 std::optional<v1::Job> Lobby::Wait() { return state_->desk.Wait(); }
 void Lobby::Interrupt() { state_->desk.Interrupt(); }

@@ -29,7 +29,6 @@ class Lobby {
 
   const std::string& address() const;
   int port() const;
-  const std::string& metrics_address() const;
 
   // The job that was accepted; nothing at Interrupt.
   std::optional<v1::Job> Wait();

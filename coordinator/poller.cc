@@ -23,7 +23,7 @@ void Poller::Park(absl::Duration wait, std::function<bool(Attempt)> attempt) {
       return;
     }
   }
-  attempt(Attempt::kLast);
+  attempt(Attempt::kStopping);
 }
 
 void Poller::Kick() {
@@ -71,7 +71,7 @@ void Poller::Run() {
   }
 }
 
-void Poller::AskAll(absl::Time now, bool last) {
+void Poller::AskAll(absl::Time now, bool stopping) {
   std::list<Parked> asked;
   {
     MutexLock lock(mutex_);
@@ -79,8 +79,10 @@ void Poller::AskAll(absl::Time now, bool last) {
   }
   bool answered = false;
   for (auto it = asked.begin(); it != asked.end();) {
-    const bool due = last || it->deadline <= now;
-    const bool done = it->attempt(due ? Attempt::kLast : Attempt::kMore);
+    const bool due = it->deadline <= now;
+    const bool done = it->attempt(stopping ? Attempt::kStopping
+                                  : due    ? Attempt::kLast
+                                           : Attempt::kMore);
     answered = answered || done;
     it = done ? asked.erase(it) : std::next(it);
   }

@@ -15,8 +15,9 @@
 
 namespace aha::coordinator {
 
-// Last: this is the last time, the call must be answered now.
-enum class Attempt { kMore, kLast };
+// Last: its time is over; stopping: nothing more will happen.  Either way the
+// call must be answered now.
+enum class Attempt { kMore, kLast, kStopping };
 
 class Poller {
  public:
@@ -27,8 +28,8 @@ class Poller {
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
 
-  // Calls `attempt` until it gives true: at every Kick, and with kLast when
-  // `wait` is over or at Stop.
+  // Calls `attempt` until it gives true: at every Kick, with kLast when `wait`
+  // is over, and with kStopping at Stop.
   void Park(absl::Duration wait, std::function<bool(Attempt)> attempt);
 
   // Something changed.  Never blocks; may be called by an attempt.
@@ -45,7 +46,7 @@ class Poller {
 
   void Run();
   // One round over all parked calls.
-  void AskAll(absl::Time now, bool last) ABSL_LOCKS_EXCLUDED(mutex_);
+  void AskAll(absl::Time now, bool stopping) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const absl::Duration interval_;
   const std::function<void(bool)> tick_;

@@ -18,7 +18,7 @@ absl::StatusOr<Source> Load(const JobPlan& plan, StageType type, Split split) {
   for (const StagePlan& stage : plan.stages) {
     if (stage.type != type) continue;
     absl::StatusOr<std::unique_ptr<PromptSource>> source =
-        MakePromptSource(PromptOptions(plan.job, split));
+        OpenPrompts(plan.job, split);
     if (source.ok()) return Source(*std::move(source));
     // Starting again will not help, also not if the file is not there.
     return absl::InvalidArgumentError(

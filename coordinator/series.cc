@@ -108,23 +108,7 @@ Series::Series(rpc::Metrics& m, const JobPlan& plan) : metrics_(&m) {
       m.AddGauge("aha_last_progress_timestamp_seconds",
                  "When a step was committed, an eval group came or a stage "
                  "began, since the Unix epoch.");
-  const std::string groups_help = "Groups of the open steps, by state.";
-  groups_pending =
-      m.AddGauge("aha_groups", groups_help, {{"state", "pending"}});
-  groups_in_flight =
-      m.AddGauge("aha_groups", groups_help, {{"state", "leased"}});
-  groups_delivered =
-      m.AddGauge("aha_groups", groups_help, {{"state", "delivered"}});
-  const std::string members_help = "Living members, by role.";
-  const std::string wanted_help = "Members that the job asks for, by role.";
-  const v1::Cluster& cluster = plan.job.cluster();
-  const auto role = [&](const char* name, int wanted) {
-    m.AddGauge("aha_members_wanted", wanted_help, {{"role", name}}).Set(wanted);
-    return m.AddGauge("aha_members", members_help, {{"role", name}});
-  };
-  actors = role("actor", cluster.actors());
-  rewards = role("reward", cluster.reward_replicas());
-  learners = role("learner", cluster.learners());
+  AddGroupsAndMembers(plan.job.cluster());
   for (int state = v1::JOB_STATE_PENDING; state <= v1::JOB_STATE_FAILED;
        ++state) {
     const auto named = static_cast<v1::JobState>(state);
@@ -143,6 +127,26 @@ Series::Series(rpc::Metrics& m, const JobPlan& plan) : metrics_(&m) {
         m.AddCounter("aha_wait_seconds_total", "Seconds waited, by what for.",
                      {{"waiting_for", what}});
   }
+}
+
+void Series::AddGroupsAndMembers(const v1::Cluster& cluster) {
+  const std::string groups_help = "Groups of the open steps, by state.";
+  groups_pending =
+      metrics_->AddGauge("aha_groups", groups_help, {{"state", "pending"}});
+  groups_in_flight =
+      metrics_->AddGauge("aha_groups", groups_help, {{"state", "leased"}});
+  groups_delivered =
+      metrics_->AddGauge("aha_groups", groups_help, {{"state", "delivered"}});
+  const std::string members_help = "Living members, by role.";
+  const std::string wanted_help = "Members that the job asks for, by role.";
+  const auto role = [&](const char* name, int wanted) {
+    metrics_->AddGauge("aha_members_wanted", wanted_help, {{"role", name}})
+        .Set(wanted);
+    return metrics_->AddGauge("aha_members", members_help, {{"role", name}});
+  };
+  actors = role("actor", cluster.actors());
+  rewards = role("reward", cluster.reward_replicas());
+  learners = role("learner", cluster.learners());
 }
 
 void Series::ShowStep(const std::map<std::string, double>& figures) const {

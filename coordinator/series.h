@@ -39,6 +39,8 @@ struct Series {
   std::map<std::string, rpc::Counter> waits;
 
  private:
+  void AddGroupsAndMembers(const v1::Cluster& cluster);
+
   rpc::Metrics* metrics_ = nullptr;
   std::map<v1::JobState, rpc::Gauge> states_;
   std::vector<rpc::Gauge> stages_;

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <system_error>
 
@@ -15,16 +16,29 @@
 
 namespace aha::coordinator {
 
+// " (1234 bytes are free there)", or "" if nobody can tell.
+inline std::string RoomOf(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::space_info room = std::filesystem::space(path, error);
+  return error ? ""
+               : absl::StrCat(" (", room.available, " bytes are free there)");
+}
+
 // UNAVAILABLE where trying again may help (disk full, busy).
 inline absl::Status FromSqlite(sqlite3* db, int code, const std::string& what) {
   const int error = sqlite3_system_errno(db);
+  const char* const file =
+      db == nullptr ? nullptr : sqlite3_db_filename(db, "main");
+  const std::string path = file == nullptr ? "coordinator.db" : file;
   const std::string text = absl::StrCat(
-      "coordinator.db: ", what, ": ", sqlite3_errmsg(db),
+      path, ": ", what, ": ", sqlite3_errmsg(db),
       error == 0 ? "" : " (" + std::generic_category().message(error) + ")");
   switch (code & 0xff) {
     case SQLITE_FULL:
-    case SQLITE_BUSY:
     case SQLITE_IOERR:
+      // SQLite says "disk I/O error" of most volumes that are full.
+      return absl::UnavailableError(absl::StrCat(text, RoomOf(path)));
+    case SQLITE_BUSY:
       return absl::UnavailableError(text);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:

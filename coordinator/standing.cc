@@ -103,8 +103,7 @@ absl::Status RunStanding(rpc::ServiceFlags flags, const std::string& root,
   AHA_RETURN_IF_ERROR(rpc::CheckAllowed(flags.listen, flags.security));
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Submissions> submissions,
                        Submissions::Open(root));
-  const absl::Status status =
-      Standing(std::move(flags), *submissions, stop).Run();
+  absl::Status status = Standing(std::move(flags), *submissions, stop).Run();
   submissions->root().Remove("endpoint.json");
   return status;
 }

@@ -88,10 +88,10 @@ absl::StatusOr<std::unique_ptr<StateStore>> StateStore::Open(
   const int opened = sqlite3_open_v2(
       path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   std::unique_ptr<StateStore> store(new StateStore(db));
-  if (opened != SQLITE_OK) return FromSqlite(db, opened, path);
+  if (opened != SQLITE_OK) return FromSqlite(db, opened, "open");
   sqlite3_busy_timeout(db, 5'000);
   const int made = sqlite3_exec(db, kSchema, nullptr, nullptr, nullptr);
-  if (made != SQLITE_OK) return FromSqlite(db, made, path);
+  if (made != SQLITE_OK) return FromSqlite(db, made, "open");
   return store;
 }
 

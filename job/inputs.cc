@@ -52,7 +52,7 @@ void CheckModel(const v1::Job& job, Lines* lines) {
 
 void CheckPrompts(const v1::Job& job, Split split, Lines* lines) {
   const absl::StatusOr<std::unique_ptr<PromptSource>> source =
-      MakePromptSource(PromptOptions(job, split));
+      OpenPrompts(job, split);
   if (!source.ok()) {
     const std::string line =
         absl::StrCat(job.prompts().has_file() ? "prompts.file: " : "prompts: ",
@@ -72,18 +72,11 @@ void CheckPrompts(const v1::Job& job, Split split, Lines* lines) {
   }
 }
 
-bool HasStage(const v1::Job& job, absl::string_view type) {
-  for (const v1::Stage& stage : job.stages()) {
-    if (stage.type() == type) return true;
-  }
-  return false;
-}
-
 void CheckDocuments(const v1::Job& job, Lines* lines) {
   for (int i = 0; i < job.stages_size(); ++i) {
     const v1::Stage& stage = job.stages(i);
     if (stage.type() != "sft" || !stage.sft().has_file()) continue;
-    const auto source = MakeDocumentSource(DocumentOptions(job, stage.sft()));
+    const auto source = OpenDocuments(job, stage.sft());
     if (source.ok()) continue;
     lines->push_back(
         absl::StrCat("stages[", i, "].sft.file: ", source.status().message()));

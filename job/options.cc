@@ -2,16 +2,16 @@
 
 #include <algorithm>
 
+#include "base/status.h"
+
 namespace aha {
 namespace {
 
-ProblemOptions ProblemOptionsOf(const v1::Generated& generated) {
+absl::StatusOr<ProblemOptions> ProblemOptionsOf(
+    const v1::Generated& generated) {
   ProblemOptions options;
   for (const std::string& name : generated.kinds()) {
-    // Names were checked when the job was resolved.
-    if (const auto kind = ParseProblemKind(name); kind.ok()) {
-      options.kinds.push_back(*kind);
-    }
+    AHA_ASSIGN_OR_RETURN(options.kinds.emplace_back(), ParseProblemKind(name));
   }
   options.min_operations = generated.min_operations();
   options.max_operations = generated.max_operations();
@@ -20,70 +20,88 @@ ProblemOptions ProblemOptionsOf(const v1::Generated& generated) {
 
 }  // namespace
 
-PromptSourceOptions PromptOptions(const v1::Job& job, Split split) {
+bool HasStage(const v1::Job& job, absl::string_view type) {
+  return std::any_of(job.stages().begin(), job.stages().end(),
+                     [&](const v1::Stage& s) { return s.type() == type; });
+}
+
+absl::StatusOr<PromptSourceOptions> PromptOptions(const v1::Job& job,
+                                                  Split split) {
   PromptSourceOptions options;
   options.file = job.prompts().file();
-  options.generator = ProblemOptionsOf(job.prompts().generated());
+  AHA_ASSIGN_OR_RETURN(options.generator,
+                       ProblemOptionsOf(job.prompts().generated()));
   options.seed = job.seed();
   options.split = split;
   options.shuffled_answers = job.prompts().shuffled_answers();
-  const bool evaluates =
-      std::any_of(job.stages().begin(), job.stages().end(),
-                  [](const v1::Stage& s) { return s.type() == "eval"; });
-  if (!options.file.empty() && split == Split::kTrain && !evaluates) {
+  if (!options.file.empty() && split == Split::kTrain &&
+      !HasStage(job, "eval")) {
     options.split = Split::kAll;
   }
   return options;
 }
 
-DocumentSourceOptions DocumentOptions(const v1::Job& job, const v1::Sft& sft) {
+absl::StatusOr<DocumentSourceOptions> DocumentOptions(const v1::Job& job,
+                                                      const v1::Sft& sft) {
   DocumentSourceOptions options;
   options.file = sft.file();
-  options.generator = ProblemOptionsOf(job.prompts().generated());
-  options.mix = {sft.corpus().facts(), sft.corpus().terse(),
-                 sft.corpus().worked(), sft.corpus().corrected()};
+  AHA_ASSIGN_OR_RETURN(options.generator,
+                       ProblemOptionsOf(job.prompts().generated()));
+  options.mix = {.facts = sft.corpus().facts(),
+                 .terse = sft.corpus().terse(),
+                 .worked = sft.corpus().worked(),
+                 .corrected = sft.corpus().corrected()};
   options.seed = job.seed();
   return options;
 }
 
-AdvantageOptions AdvantageOptionsOf(const v1::Grpo& grpo) {
+absl::StatusOr<std::unique_ptr<PromptSource>> OpenPrompts(const v1::Job& job,
+                                                          Split split) {
+  AHA_ASSIGN_OR_RETURN(const PromptSourceOptions options,
+                       PromptOptions(job, split));
+  return MakePromptSource(options);
+}
+
+absl::StatusOr<std::unique_ptr<DocumentSource>> OpenDocuments(
+    const v1::Job& job, const v1::Sft& sft) {
+  AHA_ASSIGN_OR_RETURN(const DocumentSourceOptions options,
+                       DocumentOptions(job, sft));
+  return MakeDocumentSource(options);
+}
+
+absl::StatusOr<AdvantageOptions> AdvantageOptionsOf(const v1::Grpo& grpo) {
   AdvantageOptions options;
-  if (const auto scale = ParseScaleRewards(grpo.scale_rewards()); scale.ok()) {
-    options.scale = *scale;
-  }
+  AHA_ASSIGN_OR_RETURN(options.scale, ParseScaleRewards(grpo.scale_rewards()));
+  AHA_RETURN_IF_ERROR(options.Validate());
   return options;
 }
 
-LossOptions LossOptionsOf(const v1::Job& job, const v1::Grpo& grpo) {
+absl::StatusOr<LossOptions> LossOptionsOf(const v1::Job& job,
+                                          const v1::Grpo& grpo) {
   LossOptions options;
-  if (const auto type = ParseLossType(grpo.loss_type()); type.ok()) {
-    options.loss_type = *type;
-  }
-  if (const auto level = ParseImportanceLevel(grpo.importance_sampling_level());
-      level.ok()) {
-    options.importance = *level;
-  }
+  AHA_ASSIGN_OR_RETURN(options.loss_type, ParseLossType(grpo.loss_type()));
+  AHA_ASSIGN_OR_RETURN(options.importance,
+                       ParseImportanceLevel(grpo.importance_sampling_level()));
   options.epsilon = grpo.epsilon();
   if (grpo.has_epsilon_high()) options.epsilon_high = grpo.epsilon_high();
   if (grpo.has_delta()) options.delta = grpo.delta();
   options.beta = grpo.beta();
   options.mask_truncated = grpo.mask_truncated_completions();
   options.max_completion_length = job.sampling().max_completion_length();
+  AHA_RETURN_IF_ERROR(options.Validate());
   return options;
 }
 
-LearningRateSchedule ScheduleOf(const v1::Optimizer& optimizer,
-                                uint64_t total_steps) {
+absl::StatusOr<LearningRateSchedule> ScheduleOf(const v1::Optimizer& optimizer,
+                                                uint64_t total_steps) {
   LearningRateSchedule schedule;
-  if (const auto type =
-          LearningRateSchedule::ParseType(optimizer.lr_scheduler_type());
-      type.ok()) {
-    schedule.type = *type;
-  }
+  AHA_ASSIGN_OR_RETURN(schedule.type, LearningRateSchedule::ParseType(
+                                          optimizer.lr_scheduler_type()));
   schedule.peak = optimizer.learning_rate();
   schedule.min_ratio = optimizer.min_lr_ratio();
   schedule.warmup_steps = static_cast<uint64_t>(optimizer.warmup_steps());
   schedule.total_steps = total_steps;
+  AHA_RETURN_IF_ERROR(schedule.Validate());
   return schedule;
 }
 

@@ -1,8 +1,13 @@
 // A resolved job, in the words of rl/ and data/.
 //
-// All functions are pure.  REQUIRES: the job came from LoadJob or ResolveJob.
+// INVALID_ARGUMENT: a name that they do not know or a value that they refuse; a
+// job of LoadJob or ResolveJob has none, one that came over the wire might.
 #pragma once
 
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "aha/v1/job.pb.h"
 #include "data/sources.h"
 #include "rl/advantage.h"
@@ -11,13 +16,23 @@
 
 namespace aha {
 
+bool HasStage(const v1::Job& job, absl::string_view type);
+
 // kTrain: what a grpo stage draws from.  kEval: what an eval stage takes in
 // order.  Jobs with a prompt file and no eval stage train on all of it.
-PromptSourceOptions PromptOptions(const v1::Job& job, Split split);
-DocumentSourceOptions DocumentOptions(const v1::Job& job, const v1::Sft& sft);
-AdvantageOptions AdvantageOptionsOf(const v1::Grpo& grpo);
-LossOptions LossOptionsOf(const v1::Job& job, const v1::Grpo& grpo);
-LearningRateSchedule ScheduleOf(const v1::Optimizer& optimizer,
-                                uint64_t total_steps);
+absl::StatusOr<PromptSourceOptions> PromptOptions(const v1::Job& job,
+                                                  Split split);
+absl::StatusOr<DocumentSourceOptions> DocumentOptions(const v1::Job& job,
+                                                      const v1::Sft& sft);
+absl::StatusOr<std::unique_ptr<PromptSource>> OpenPrompts(const v1::Job& job,
+                                                          Split split);
+absl::StatusOr<std::unique_ptr<DocumentSource>> OpenDocuments(
+    const v1::Job& job, const v1::Sft& sft);
+
+absl::StatusOr<AdvantageOptions> AdvantageOptionsOf(const v1::Grpo& grpo);
+absl::StatusOr<LossOptions> LossOptionsOf(const v1::Job& job,
+                                          const v1::Grpo& grpo);
+absl::StatusOr<LearningRateSchedule> ScheduleOf(const v1::Optimizer& optimizer,
+                                                uint64_t total_steps);
 
 }  // namespace aha

@@ -100,7 +100,7 @@ absl::Status Apply(absl::string_view assignment, const std::string& place,
 
 absl::Status ApplyOverride(absl::string_view assignment, YamlNode* root) {
   const std::string place = absl::StrCat("--set ", assignment);
-  const absl::Status status = Apply(assignment, place, root);
+  absl::Status status = Apply(assignment, place, root);
   if (status.ok() || absl::StrContains(status.message(), place)) return status;
   return absl::Status(status.code(),
                       absl::StrCat(place, ": ", status.message()));

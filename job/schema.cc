@@ -10,26 +10,6 @@
 namespace aha {
 namespace {
 
-// Edits (insert, delete, replace, swap of neighbours) from one to the other.
-size_t EditDistance(absl::string_view a, absl::string_view b) {
-  std::vector<size_t> before(b.size() + 1), last(b.size() + 1),
-      row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) last[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      row[j] = std::min({last[j] + 1, row[j - 1] + 1,
-                         last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        row[j] = std::min(row[j], before[j - 2] + 1);
-      }
-    }
-    before.swap(last);
-    last.swap(row);
-  }
-  return last[b.size()];
-}
-
 std::string ScalarTypeName(const FieldDescriptor& field) {
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
@@ -52,7 +32,7 @@ const v1::Rule& RuleOf(const FieldDescriptor& field) {
 }
 
 std::string TypeName(const FieldDescriptor& field) {
-  const std::string name = ScalarTypeName(field);
+  std::string name = ScalarTypeName(field);
   if (!field.is_repeated()) return name;
   return absl::StrCat("list of ", name, IsMessage(field) ? "s" : "");
 }
@@ -93,23 +73,6 @@ std::string RangeText(const v1::Rule& rule) {
   }
   if (rule.has_max()) return absl::StrCat("at most ", NumberText(rule.max()));
   return "";
-}
-
-std::string NearestName(absl::string_view name,
-                        const std::vector<std::string>& candidates) {
-  constexpr size_t kLongestName = 64;
-  if (name.size() > kLongestName) return "";
-  // A third of the letters wrong still looks like a slip.
-  size_t best = std::max<size_t>(2, name.size() / 3) + 1;
-  std::string nearest;
-  for (const std::string& candidate : candidates) {
-    const size_t distance = EditDistance(name, candidate);
-    if (distance < best && distance < candidate.size()) {
-      best = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest;
 }
 
 std::vector<SchemaKey> SchemaKeys(const Descriptor& root,

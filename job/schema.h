@@ -34,10 +34,6 @@ std::string RangeText(const v1::Rule& rule);
 // 0.2 as "0.2": the fewest digits that read back as the same number.
 std::string NumberText(double value);
 
-// The candidate that `name` is probably a slip for; empty if none is near.
-std::string NearestName(absl::string_view name,
-                        const std::vector<std::string>& candidates);
-
 // "stages[].grpo.steps" of every field below a message.
 struct SchemaKey {
   std::string path;

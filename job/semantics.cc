@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "data/corpus.h"
+#include "job/options.h"
 #include "job/schema.h"
 
 namespace aha {
@@ -14,11 +15,6 @@ namespace {
 
 constexpr size_t kLongestName = 100;
 constexpr int64_t kMostCompletions = 1 << 20;  // Of one step.
-
-bool HasStage(const v1::Job& job, absl::string_view type) {
-  return std::any_of(job.stages().begin(), job.stages().end(),
-                     [&](const v1::Stage& s) { return s.type() == type; });
-}
 
 // Names become directories and metric labels.
 void CheckName(const std::string& path, const std::string& name,

@@ -10,30 +10,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/text.h"
 
 namespace aha {
 namespace {
 
 constexpr size_t kMaxBytes = size_t{256} << 10;
-
-// Length of the UTF-8 sequence at the front of `text`; 0 if it is not one.
-size_t SequenceLength(absl::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates, and what lies above U+10FFFF.
-  const uint8_t second = byte(1);
-  if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
-      (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) {
-    return 0;
-  }
-  return length;
-}
 
 absl::Status CheckText(absl::string_view text, absl::string_view name) {
   if (text.size() > kMaxBytes) {
@@ -42,15 +24,15 @@ absl::Status CheckText(absl::string_view text, absl::string_view name) {
   }
   for (size_t i = 0; i < text.size();) {
     const uint8_t byte = static_cast<uint8_t>(text[i]);
-    const size_t length = SequenceLength(text.substr(i));
+    const Utf8Char c = ReadUtf8(text, i);
     const bool control =
         byte < 0x20 && byte != '\n' && byte != '\t' && byte != '\r';
-    if (length == 0 || control || byte == 0x7F) {
+    if (!c.valid || control || byte == 0x7F) {
       return absl::InvalidArgumentError(
           absl::StrCat(name, ": must be UTF-8 text, has byte 0x",
                        absl::Hex(byte, absl::kZeroPad2), " at offset ", i));
     }
-    i += length;
+    i += c.size;
   }
   if (absl::StripAsciiWhitespace(text).empty()) {
     return absl::InvalidArgumentError(absl::StrCat(name, ": is empty"));

@@ -241,7 +241,7 @@ absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
                                             const Position& position,
                                             uint32_t world_size) {
   const std::string name = StepName(job, position.stage, position.next_step);
-  const std::string relative = CheckpointPath(job, position);
+  std::string relative = CheckpointPath(job, position);
   const std::string path = absl::StrCat(run_directory, "/", relative);
   const std::string partial =
       absl::StrCat(run_directory, "/checkpoints/", kPartialPrefix, name);

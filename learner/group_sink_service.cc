@@ -16,7 +16,7 @@ class GroupSinkService final : public v1::GroupSink::CallbackService {
                                     const v1::DeliverRequest* request,
                                     v1::DeliverResponse*) override {
     return rpc::Finish(context, [&] {
-      const absl::Status status = buffer_.Deliver(request->group());
+      absl::Status status = buffer_.Deliver(request->group());
       if (absl::IsDataLoss(status)) {
         AHA_LOG(kError) << status.message();
       } else if (absl::IsInvalidArgument(status)) {

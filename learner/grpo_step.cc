@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "job/options.h"
 #include "learner/bytes.h"
 #include "learner/step_rewards.h"
 #include "learner/trajectory.h"
@@ -110,20 +111,8 @@ absl::StatusOr<GrpoSettings> GrpoSettings::FromJob(const v1::Job& job,
   settings.stage = stage;
   settings.slots = static_cast<uint32_t>(grpo.prompts_per_step());
   settings.temperature = static_cast<float>(job.sampling().temperature());
-  LossOptions& loss = settings.loss;
-  AHA_ASSIGN_OR_RETURN(loss.loss_type, ParseLossType(grpo.loss_type()));
-  AHA_ASSIGN_OR_RETURN(loss.importance,
-                       ParseImportanceLevel(grpo.importance_sampling_level()));
-  loss.epsilon = grpo.epsilon();
-  if (grpo.has_epsilon_high()) loss.epsilon_high = grpo.epsilon_high();
-  if (grpo.has_delta()) loss.delta = grpo.delta();
-  loss.beta = grpo.beta();
-  loss.mask_truncated = grpo.mask_truncated_completions();
-  loss.max_completion_length = job.sampling().max_completion_length();
-  AHA_RETURN_IF_ERROR(loss.Validate());
-  AHA_ASSIGN_OR_RETURN(settings.advantage.scale,
-                       ParseScaleRewards(grpo.scale_rewards()));
-  AHA_RETURN_IF_ERROR(settings.advantage.Validate());
+  AHA_ASSIGN_OR_RETURN(settings.loss, LossOptionsOf(job, grpo));
+  AHA_ASSIGN_OR_RETURN(settings.advantage, AdvantageOptionsOf(grpo));
   return settings;
 }
 

@@ -38,7 +38,7 @@ void Learner::Stop() {
 void Learner::Interrupt() {
   buffer_.Close();
   MutexLock lock(mutex_);
-  if (idle_ != nullptr) idle_->Abort(VoidStep());
+  if (idle_) joined_->Abort(VoidStep());
 }
 
 void Learner::OnLivingLearners(const std::map<uint32_t, std::string>& living) {

@@ -134,8 +134,8 @@ class Learner {
   int times_missing_ ABSL_GUARDED_BY(mutex_) = 0;
   // comm_, for other threads.
   comm::Communicator* joined_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  // Set while this rank waits for rank 0's word and may be woken.
-  comm::Communicator* idle_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  // This rank waits for rank 0's word and may be woken.
+  bool idle_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace aha::learner

@@ -34,11 +34,11 @@ absl::StatusOr<v1::BeginStepResponse::Go> Learner::AgreeOnStep(uint32_t stage,
                                                                uint64_t step) {
   {
     MutexLock lock(mutex_);
-    idle_ = comm_.get();
+    idle_ = true;
   }
   const absl::Cleanup busy = [&] {
     MutexLock lock(mutex_);
-    idle_ = nullptr;
+    idle_ = false;
   };
   while (!stopping_ || options_.rank == 0) {
     absl::StatusOr<Go::Go> answer = VoidStep();

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "job/options.h"
 #include "ops/adamw.h"
 #include "ops/halves.h"
 #include "tensor/dtype.h"
@@ -136,14 +137,8 @@ absl::Status ModelState::SetUpReference(uint64_t first_step) {
 absl::Status ModelState::BeginStage(const UpdateSettings& settings,
                                     uint64_t first_step) {
   settings_ = settings;
-  const v1::Optimizer& optimizer = settings.optimizer;
-  AHA_ASSIGN_OR_RETURN(schedule_.type, LearningRateSchedule::ParseType(
-                                           optimizer.lr_scheduler_type()));
-  schedule_.peak = optimizer.learning_rate();
-  schedule_.min_ratio = optimizer.min_lr_ratio();
-  schedule_.warmup_steps = static_cast<uint64_t>(optimizer.warmup_steps());
-  schedule_.total_steps = settings.steps;
-  AHA_RETURN_IF_ERROR(schedule_.Validate());
+  AHA_ASSIGN_OR_RETURN(schedule_,
+                       ScheduleOf(settings.optimizer, settings.steps));
   if (first_step == 0) {
     std::fill(m_.begin(), m_.end(), 0.0f);
     // The signs belong to the master.

@@ -18,7 +18,7 @@
 #include "learner/learner.h"
 #include "learner/rpc_cluster.h"
 #include "rpc/member.h"
-#include "rpc/server.h"
+#include "rpc/servers.h"
 
 namespace aha::learner {
 namespace {
@@ -35,7 +35,6 @@ struct Service::State {
         buffer(MonotonicClock()),
         sink(NewGroupSinkService(&buffer)) {}
 
-  absl::Status StartServers();
   absl::Status Join();
   absl::StatusOr<v1::Certificate> Certify(const v1::RegisterResponse& joined);
   absl::StatusOr<std::unique_ptr<comm::Communicator>> Connect(
@@ -49,8 +48,7 @@ struct Service::State {
   Figures figures;
   GroupBuffer buffer;
   std::unique_ptr<grpc::Service> sink;
-  std::unique_ptr<rpc::MetricsServer> metrics_server;
-  std::unique_ptr<rpc::Server> server;
+  rpc::Servers servers;
   ModelSetup setup;
   std::unique_ptr<ThreadPool> pool;
 
@@ -82,22 +80,6 @@ void Service::State::Stop(absl::Status why) {
   if (leave != nullptr) leave->Leave();  // Ends Join.
 }
 
-absl::Status Service::State::StartServers() {
-  const rpc::ServiceFlags& flags = options.flags;
-  if (!flags.metrics_listen.empty()) {
-    AHA_ASSIGN_OR_RETURN(
-        metrics_server, rpc::MetricsServer::Start(flags.metrics_listen, metrics,
-                                                  flags.advertise_host));
-  }
-  AHA_ASSIGN_OR_RETURN(
-      server, rpc::Server::Start({.listen = flags.listen,
-                                  .security = flags.security,
-                                  .advertise_host = flags.advertise_host,
-                                  .health = flags.health.get()},
-                                 {sink.get()}));
-  return absl::OkStatus();
-}
-
 absl::StatusOr<v1::Certificate> Service::State::Certify(
     const v1::RegisterResponse& joined) {
   AHA_ASSIGN_OR_RETURN(setup, SetUpModel(joined.job().model()));
@@ -122,15 +104,13 @@ absl::StatusOr<v1::Certificate> Service::State::Certify(
 absl::Status Service::State::Join() {
   const rpc::ServiceFlags& flags = options.flags;
   AHA_ASSIGN_OR_RETURN(
-      member,
-      rpc::Member::New(
-          {.role = v1::ROLE_LEARNER,
-           .name = flags.name,
-           .address = server->address(),
-           .metrics_address = metrics_server ? metrics_server->address() : "",
-           .rank = options.rank,
-           .coordinator = flags.coordinator,
-           .security = flags.security}));
+      member, rpc::Member::New({.role = v1::ROLE_LEARNER,
+                                .name = flags.name,
+                                .address = servers.rpc->address(),
+                                .metrics_address = servers.metrics_address(),
+                                .rank = options.rank,
+                                .coordinator = flags.coordinator,
+                                .security = flags.security}));
   {
     MutexLock lock(mutex);
     if (stopped) return absl::CancelledError("stopping");
@@ -144,7 +124,7 @@ absl::Status Service::State::Join() {
 absl::StatusOr<std::unique_ptr<comm::Communicator>> Service::State::Connect(
     const v1::NextStageResponse& next) const {
   AHA_ASSIGN_OR_RETURN(const rpc::HostPort mine,
-                       rpc::ParseAddress(server->address()));
+                       rpc::ParseAddress(servers.rpc->address()));
   const std::shared_ptr<const v1::RegisterResponse> joined =
       member->registration();
   const comm::GlooOptions gloo = {
@@ -213,7 +193,7 @@ absl::Status Service::State::Train() {
     training = learner.get();
   }
   member->Serve(Events());
-  server->SetReady(true);
+  servers.rpc->SetReady(true);
   const absl::Status status = learner->Run();
   MutexLock lock(mutex);
   return status.ok() && stopped ? why_stopped : status;
@@ -232,11 +212,13 @@ absl::Status Service::Run() {
     // Before anybody waits for this rank.
     AHA_RETURN_IF_ERROR(comm::LoadNccl({}).status());
   }
-  AHA_RETURN_IF_ERROR(state.StartServers());
+  AHA_ASSIGN_OR_RETURN(state.servers,
+                       rpc::StartServers(state.options.flags, state.metrics,
+                                         {state.sink.get()}));
   absl::Status status = state.Join();
   if (status.ok()) status = state.Train();
   state.buffer.Close();
-  state.server->Shutdown(kGrace);
+  state.servers.rpc->Shutdown(kGrace);
   if (state.member) state.member->Leave();
   MutexLock lock(state.mutex);
   return absl::IsCancelled(status) && state.stopped ? state.why_stopped

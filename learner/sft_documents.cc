@@ -4,31 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "job/options.h"
 #include "rl/schedule.h"
 
 namespace aha::learner {
-namespace {
-
-absl::StatusOr<DocumentSourceOptions> SourceOptions(const v1::Job& job,
-                                                    const v1::Sft& sft) {
-  DocumentSourceOptions options;
-  options.file = sft.file();
-  options.seed = job.seed();
-  options.mix = {.facts = sft.corpus().facts(),
-                 .terse = sft.corpus().terse(),
-                 .worked = sft.corpus().worked(),
-                 .corrected = sft.corpus().corrected()};
-  const v1::Generated& generated = job.prompts().generated();
-  options.generator.min_operations = generated.min_operations();
-  options.generator.max_operations = generated.max_operations();
-  for (const std::string& name : generated.kinds()) {
-    AHA_ASSIGN_OR_RETURN(options.generator.kinds.emplace_back(),
-                         ParseProblemKind(name));
-  }
-  return options;
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<SftDocuments>> SftDocuments::Create(
     const v1::Job& job, uint32_t stage, const ModelSetup& setup) {
@@ -40,10 +19,8 @@ absl::StatusOr<std::unique_ptr<SftDocuments>> SftDocuments::Create(
         "sft.documents_per_micro_batch must divide documents_per_step (",
         per_step, "), is ", per_batch));
   }
-  AHA_ASSIGN_OR_RETURN(const DocumentSourceOptions options,
-                       SourceOptions(job, sft));
   std::unique_ptr<SftDocuments> documents(new SftDocuments(job, stage, setup));
-  AHA_ASSIGN_OR_RETURN(documents->source_, MakeDocumentSource(options));
+  AHA_ASSIGN_OR_RETURN(documents->source_, OpenDocuments(job, sft));
   documents->documents_per_step_ = static_cast<uint32_t>(per_step);
   documents->per_micro_batch_ = static_cast<uint32_t>(per_batch);
   documents->micro_batches_ = static_cast<uint32_t>(per_step / per_batch);

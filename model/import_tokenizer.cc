@@ -4,6 +4,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "model/import.h"
 #include "model/tokenizer_bytes.h"
 #include "model/tokenizer_write.h"

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "model/chat_template.h"
 #include "model/tokenizer_added.h"
 #include "model/tokenizer_bpe.h"

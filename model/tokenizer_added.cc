@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "base/text.h"
 #include "model/tokenizer_bytes.h"
 
 namespace aha {

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/handle.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "model/tokenizer_bytes.h"
 
 namespace aha {

@@ -18,7 +18,7 @@
 #include "reward_service/worker_pool.h"
 #include "rpc/member.h"
 #include "rpc/metrics.h"
-#include "rpc/server.h"
+#include "rpc/servers.h"
 
 namespace aha::reward {
 namespace {
@@ -45,12 +45,11 @@ class App {
   rpc::Cancellation& stop_;
   rpc::Metrics metrics_;
   std::atomic<uint64_t> scored_{0};  // Trajectories, for heartbeats.
-  std::unique_ptr<rpc::MetricsServer> metrics_server_;
   std::unique_ptr<ConsumerForwarder> forwarder_;
   RewardService service_;
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<WorkerPool> workers_;  // Ends before the pipeline.
-  std::unique_ptr<rpc::Server> server_;
+  rpc::Servers servers_;
   std::unique_ptr<rpc::Member> member_;
 
   Mutex mutex_;
@@ -113,11 +112,6 @@ PipelineStats App::Stats() {
 }
 
 absl::Status App::Start() {
-  if (!flags_.metrics_listen.empty()) {
-    AHA_ASSIGN_OR_RETURN(metrics_server_, rpc::MetricsServer::Start(
-                                              flags_.metrics_listen, metrics_,
-                                              flags_.advertise_host));
-  }
   const rpc::Counter waited = metrics_.AddCounter(
       "aha_wait_seconds_total", "Seconds waited, by what for.",
       {{"waiting_for", "consumer"}});
@@ -138,22 +132,17 @@ absl::Status App::Start() {
                       .stats = Stats()});
   service_.SetPipeline(pipeline_.get());
   AHA_ASSIGN_OR_RETURN(
-      server_, rpc::Server::Start({.listen = flags_.listen,
-                                   .security = flags_.security,
-                                   .advertise_host = flags_.advertise_host,
-                                   .health = flags_.health.get()},
-                                  {service_.grpc_service()}));
+      servers_, rpc::StartServers(flags_, metrics_, {service_.grpc_service()}));
   return absl::OkStatus();
 }
 
 absl::Status App::Join() {
-  rpc::MemberOptions options{
-      .role = v1::ROLE_REWARD,
-      .name = flags_.name,
-      .address = server_->address(),
-      .metrics_address = metrics_server_ ? metrics_server_->address() : "",
-      .coordinator = flags_.coordinator,
-      .security = flags_.security};
+  rpc::MemberOptions options{.role = v1::ROLE_REWARD,
+                             .name = flags_.name,
+                             .address = servers_.rpc->address(),
+                             .metrics_address = servers_.metrics_address(),
+                             .coordinator = flags_.coordinator,
+                             .security = flags_.security};
   AHA_ASSIGN_OR_RETURN(member_, rpc::Member::New(std::move(options)));
   const rpc::Cancellation::Registration leave(&stop_,
                                               [this] { member_->Interrupt(); });
@@ -204,8 +193,8 @@ absl::Status App::Run() {
   if (!joined.ok()) {
     return stop_.cancelled() ? absl::OkStatus() : joined;
   }
-  server_->SetReady(true);
-  AHA_LOG(kInfo) << "scoring at " << server_->address();
+  servers_.rpc->SetReady(true);
+  AHA_LOG(kInfo) << "scoring at " << servers_.rpc->address();
   while (!stop_.SleepFor(absl::Seconds(1))) pipeline_->Tick();
   Shutdown();
   MutexLock lock(mutex_);
@@ -216,7 +205,7 @@ void App::Shutdown() {
   if (member_ != nullptr) member_->Leave();
   service_.Close(absl::UnavailableError(
       absl::StrCat("reward replica ", flags_.name, " is shutting down")));
-  if (server_ != nullptr) server_->Shutdown(absl::Seconds(1));
+  if (servers_.rpc != nullptr) servers_.rpc->Shutdown(absl::Seconds(1));
   if (forwarder_ != nullptr) forwarder_->Stop();
   workers_.reset();
 }

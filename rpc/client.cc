@@ -160,7 +160,7 @@ absl::Status Client::Call(absl::string_view name, const Message& request,
     const absl::Duration left =
         std::max(options.attempt, options.total) - (clock() - start);
     response->Clear();
-    const absl::Status status =
+    absl::Status status =
         state_->Attempt(method, request, response,
                         std::min(options.attempt, left), options.cancel);
     if (status.ok()) return status;

@@ -88,7 +88,7 @@ absl::StatusOr<v1::RegisterResponse> Member::Impl::RegisterUntil(
   bool logged = false;
   for (;;) {
     v1::RegisterResponse response;
-    const absl::Status status = Call("Register", request, &response);
+    absl::Status status = Call("Register", request, &response);
     if (status.ok()) {
       attendance.Keep({response.member_id(), response.epoch()});
       return response;

@@ -79,7 +79,7 @@ class FakeCoordinator {
       return owner_.With([&](World& world) {
         world.registered.push_back(*request);
         if (!world.register_answers.empty()) {
-          const grpc::Status answer = world.register_answers.front();
+          grpc::Status answer = world.register_answers.front();
           world.register_answers.pop_front();
           return answer;
         }
@@ -94,7 +94,7 @@ class FakeCoordinator {
                            const v1::HeartbeatRequest* request,
                            v1::HeartbeatResponse* response) override {
       return owner_.With([&](World& world) {
-        const grpc::Status known = Known(world, *request);
+        grpc::Status known = Known(world, *request);
         if (!known.ok()) return known;
         world.heartbeats.push_back(*request);
         response->set_directive(world.directive);
@@ -122,7 +122,7 @@ class FakeCoordinator {
                                const v1::CompleteLeaseRequest* request,
                                v1::CompleteLeaseResponse*) override {
       return owner_.With([&](World& world) {
-        const grpc::Status known = Known(world, *request);
+        grpc::Status known = Known(world, *request);
         if (known.ok()) world.completed.push_back(*request);
         return known;
       });
@@ -165,7 +165,7 @@ class FakeCoordinator {
 
   grpc::Status With(const std::function<grpc::Status(World&)>& handler) {
     MutexLock lock(mutex_);
-    const grpc::Status status = handler(world_);
+    grpc::Status status = handler(world_);
     changed_.NotifyAll();
     return status;
   }
@@ -177,7 +177,7 @@ class FakeCoordinator {
     ++world_.polls;
     changed_.NotifyAll();
     for (;;) {
-      const grpc::Status known = Known(world_, request);
+      grpc::Status known = Known(world_, request);
       if (!known.ok()) return known;
       if (!world_.leases.empty() || context->IsCancelled()) break;
       changed_.WaitFor(mutex_, absl::Milliseconds(20));

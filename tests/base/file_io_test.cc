@@ -11,6 +11,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -19,12 +20,6 @@ using ::testing::HasSubstr;
 
 class FileIoTest : public ::testing::Test {
  protected:
-  FileIoTest() {
-    std::string name = ::testing::TempDir() + "/aha-file-io-XXXXXX";
-    directory_ = ::mkdtemp(name.data());
-  }
-  ~FileIoTest() override { std::filesystem::remove_all(directory_); }
-
   std::string Path(const std::string& name) const {
     return directory_ + "/" + name;
   }
@@ -38,7 +33,8 @@ class FileIoTest : public ::testing::Test {
                       std::filesystem::directory_iterator()));
   }
 
-  std::string directory_;
+  const TempDir scratch_;
+  const std::string& directory_ = scratch_.path();
 };
 
 TEST_F(FileIoTest, WhatWasWrittenIsRead) {

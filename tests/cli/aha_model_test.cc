@@ -15,6 +15,7 @@
 #include "nlohmann/json.hpp"
 #include "tests/model/golden_files.h"
 #include "tests/model/tiny.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -86,7 +87,7 @@ class AhaModelTest : public ::testing::Test {
     return scratch_ / name;
   }
 
-  const ScratchDirectory scratch_;
+  const TempDir scratch_;
   const std::string model_ = scratch_ / "model";
 };
 

@@ -7,7 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/cli/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace aha::cli {
 namespace {

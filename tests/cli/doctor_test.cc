@@ -4,7 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/cli/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace aha::cli {
 namespace {

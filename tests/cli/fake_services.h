@@ -20,7 +20,7 @@
 #include "base/file_io.h"
 #include "cli/json.h"
 #include "cli/run_directory.h"
-#include "tests/cli/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace aha::cli {
 

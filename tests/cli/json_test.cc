@@ -7,7 +7,7 @@
 #include "base/file_io.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/cli/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace aha::cli {
 namespace {

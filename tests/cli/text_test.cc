@@ -46,6 +46,8 @@ TEST(TextTest, PaddingCutsWhatIsTooLong) {
   EXPECT_EQ(PadRight("ab", 4), "ab  ");
   EXPECT_EQ(PadLeft("ab", 4), "  ab");
   EXPECT_EQ(PadRight("abcdef", 4), "abc…");
+  EXPECT_EQ(PadRight("abcdef", 4, Glyphs::kAscii), "abc~");
+  EXPECT_EQ(PadLeft("abcdef", 4, Glyphs::kAscii), "abc~");
   EXPECT_EQ(Ellipsize("abcdef", 4, Glyphs::kAscii), "abc~");
   EXPECT_EQ(Ellipsize("漢字漢字", 4), "漢…");
 }
@@ -73,14 +75,6 @@ TEST(TextTest, SparklinesScaleToTheirOwnRange) {
   EXPECT_EQ(Sparkline({0, 0, 8, 8}, 2, Glyphs::kAscii), "_#");
   EXPECT_EQ(Sparkline({}, 8, Glyphs::kAscii), "");
   EXPECT_EQ(DisplayWidth(Sparkline({NAN, 1, 2}, 8, Glyphs::kUnicode)), 3);
-}
-
-TEST(TextTest, EditDistanceCountsLetters) {
-  EXPECT_EQ(EditDistance("rollout", "rolout"), 1u);
-  EXPECT_EQ(EditDistance("job", "jbo"), 1u);
-  EXPECT_EQ(EditDistance("list", "wiat"), 2u);
-  EXPECT_EQ(EditDistance("wait", "wiat"), 1u);
-  EXPECT_EQ(EditDistance("", "abc"), 3u);
 }
 
 TEST(TextTest, BarsFillFromTheLeft) {

@@ -32,8 +32,8 @@ std::string FreshDirectory() {
   for (char& c : name) {
     if (c == '/') c = '_';
   }
-  const std::string path = absl::StrCat(testing::TempDir(), "/aha_comm_",
-                                        ::getpid(), "_", name, "_", ++counter);
+  std::string path = absl::StrCat(testing::TempDir(), "/aha_comm_", ::getpid(),
+                                  "_", name, "_", ++counter);
   std::filesystem::remove_all(path);
   return path;
 }

@@ -114,7 +114,7 @@ TEST_F(NcclTest, ARankThatIsLostInTheSumIsNamed) {
   const auto ends = Run(
       absl::Seconds(3),
       [](int rank, Communicator& comm) {
-        const absl::Status status = SumOnes(rank, comm);
+        absl::Status status = SumOnes(rank, comm);
         if (rank == 1) {
           EXPECT_THAT(std::string(status.message()),
                       HasSubstr("remote process exited"));
@@ -162,7 +162,7 @@ TEST_F(NcclTest, AbortEndsAHangingSumSoon) {
   const auto ends = Run(absl::Seconds(60), [](int rank, Communicator& comm) {
     std::thread aborter(
         [&comm] { comm.Abort(absl::CancelledError("the process stops")); });
-    const absl::Status status = SumOnes(rank, comm);
+    absl::Status status = SumOnes(rank, comm);
     aborter.join();
     return status;
   });

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "aha/v1/weights.pb.h"
+#include "base/file_io.h"
 #include "base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -18,7 +19,9 @@
 namespace aha::coordinator {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kJob[] = R"(
 name: tiny
@@ -222,6 +225,10 @@ TEST(AppTest, AWholeJobRunsOverGrpc) {
   EXPECT_EQ(summary["checksum"], ChainAfter(0, 2).Hex());
   EXPECT_EQ(summary["eval"]["after"]["pass_at_1"], 0.5);
   EXPECT_FALSE(std::filesystem::exists(dir.path() + "/endpoint.json"));
+  // Who left at the end was not lost.
+  EXPECT_THAT(*ReadWholeFile(dir.path() + "/events.jsonl"),
+              AllOf(HasSubstr("\"event\":\"left\""),
+                    Not(HasSubstr("\"event\":\"lost\""))));
 }
 
 // The death of a process closes its connections; here a client's end does.

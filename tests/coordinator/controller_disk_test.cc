@@ -109,8 +109,9 @@ TEST_F(ControllerTest, ADiskThatStaysFullFailsTheJobAndItGoesOnLater) {
     }
   }
   EXPECT_EQ(State(), v1::JOB_STATE_FAILED);
-  EXPECT_THAT(Problem(), AllOf(HasSubstr("1m40s"), HasSubstr("coordinator.db"),
-                               HasSubstr("disk I/O error")));
+  EXPECT_THAT(Problem(), AllOf(HasSubstr("1m40s"), HasSubstr("disk I/O error"),
+                               HasSubstr(dir_.path() + "/coordinator.db"),
+                               HasSubstr("bytes are free there")));
   Start();
   JoinAll();
   EXPECT_EQ(NextStage(), "0/1@" + CheckpointName(0, 1));

@@ -154,12 +154,7 @@ TEST_F(ControllerTest, ATruncatedManifestIsNoCheckpoint) {
 }
 
 TEST_F(ControllerTest, AnEvalStageThatEndedIsNotRunAgain) {
-  EnterGrpo();
-  for (uint64_t step = 0; step < 3; ++step) ASSERT_TRUE(Step(0, step).ok());
-  ASSERT_TRUE(Checkpoint(0, 3).ok());
-  NextStage();
-  ASSERT_TRUE(Publish({1, 0}).ok());
-  Evaluate();
+  RunToTheEnd();
   Start();
   EXPECT_EQ(State(), v1::JOB_STATE_SUCCEEDED);
 }

@@ -47,12 +47,7 @@ TEST_F(ControllerTest, RunsATinyJobToItsEnd) {
 }
 
 TEST_F(ControllerTest, TheEndIsWrittenDown) {
-  EnterGrpo();
-  for (uint64_t step = 0; step < 3; ++step) ASSERT_TRUE(Step(0, step).ok());
-  ASSERT_TRUE(Checkpoint(0, 3).ok());
-  NextStage();
-  ASSERT_TRUE(Publish({1, 0}).ok());
-  Evaluate();
+  RunToTheEnd();
   const auto summary = nlohmann::json::parse(File("summary.json"));
   EXPECT_EQ(summary["job"], "tiny");
   EXPECT_EQ(summary["state"], "succeeded");

@@ -15,7 +15,7 @@
 #include "coordinator/controller.h"
 #include "gtest/gtest.h"
 #include "job/manifest.h"
-#include "tests/coordinator/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace aha::coordinator {
 
@@ -189,7 +189,7 @@ class FakeCluster {
     const auto go = BeginStep(stage, step);
     if (!go.ok()) return go.status();
     if (*go != "GO") return absl::UnavailableError(*go);
-    const absl::Status published = Publish({stage, step + 1}, salt);
+    absl::Status published = Publish({stage, step + 1}, salt);
     if (!published.ok()) return published;
     return controller_->CommitStep(CommitRequest(stage, step, salt));
   }

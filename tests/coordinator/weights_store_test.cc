@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "tests/coordinator/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace aha::coordinator {
 namespace {
@@ -37,8 +37,7 @@ class WeightsStoreTest : public ::testing::Test {
     auto incoming = store_->Begin(id, Info(bytes));
     if (!incoming.ok()) return incoming.status();
     for (size_t at = 0; at < bytes.size(); at += piece) {
-      const absl::Status status =
-          Append(**incoming, at, bytes.substr(at, piece));
+      absl::Status status = Append(**incoming, at, bytes.substr(at, piece));
       if (!status.ok()) return status;
     }
     return store_->Finish(*std::move(incoming));

@@ -3,12 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "base/rng.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -103,12 +102,8 @@ TEST(JsonlTest, SurvivesMutatedInput) {
 
 class JsonlFileTest : public ::testing::Test {
  protected:
-  JsonlFileTest() {
-    std::string pattern = ::testing::TempDir() + "/aha_jsonl_XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~JsonlFileTest() override { std::filesystem::remove_all(directory_); }
-  std::string directory_;
+  const TempDir scratch_;
+  const std::string& directory_ = scratch_.path();
 };
 
 TEST_F(JsonlFileTest, LoadsFilesAndNamesThemInErrors) {

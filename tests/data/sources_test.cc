@@ -3,13 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -63,12 +62,7 @@ TEST(GeneratedSourceTest, EvaluationKeepsItsAnswers) {
 
 class FileSourceTest : public ::testing::Test {
  protected:
-  FileSourceTest() {
-    std::string pattern = ::testing::TempDir() + "/aha_sources_XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-    options_.file = directory_ + "/p.jsonl";
-  }
-  ~FileSourceTest() override { std::filesystem::remove_all(directory_); }
+  FileSourceTest() { options_.file = directory_ + "/p.jsonl"; }
 
   void Write(int prompts) {
     std::ofstream file(options_.file);
@@ -77,7 +71,8 @@ class FileSourceTest : public ::testing::Test {
     }
   }
 
-  std::string directory_;
+  const TempDir scratch_;
+  const std::string& directory_ = scratch_.path();
   PromptSourceOptions options_;
 };
 

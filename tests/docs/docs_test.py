@@ -10,7 +10,8 @@ Checks README.md, docs/*.md and the comments of recipes/*.yaml:
 * blocks fenced as "sh runnable" are run, line by line, in a scratch directory
   that holds recipes/ (with fewer steps) and nothing else;
 * every path, link and AHA_ variable that is named exists;
-* what docs/run-directory.md lists is what a real run leaves behind.
+* what docs/run-directory.md lists is what a real run leaves behind;
+* what `make install` installs is enough to run a job.
 """
 import functools
 import json
@@ -262,6 +263,28 @@ class Runnable(unittest.TestCase):
                 with self.subTest(key=key):
                     self.assertTrue(any(re.fullmatch(pattern, k) for k in found),
                                     f"{key} is not among {sorted(found)}")
+
+
+class Installed(unittest.TestCase):
+    def test_programs_and_recipes_stand_on_their_own(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            prefix = pathlib.Path(scratch) / "prefix"
+            # As `make install` says it.
+            self.call(scratch, "cmake", "--install", BIN.parent, "--prefix", prefix)
+            ahactl = prefix / "bin" / "ahactl"
+            self.assertIn("ahactl ", self.call(scratch, ahactl, "--version"))
+            self.call(scratch, ahactl, "run", prefix / "share/aha/recipes/tiny.yaml",
+                      "--set", "stages[0].grpo.steps=1", "--dir", "run")
+            models = sorted(pathlib.Path(scratch).glob("run/checkpoints/*/model"))
+            self.assertEqual(len(models), 1)
+            self.call(scratch, prefix / "bin" / "aha-model", "inspect", models[0])
+
+    def call(self, directory, *command):
+        """Its output; with no other program of ours in sight."""
+        done = subprocess.run(list(map(str, command)), text=True, cwd=directory,
+                              capture_output=True, timeout=100, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@
 
 namespace {
 
+using aha::GroupId;
 using aha::reward::Assembler;
-using aha::reward::GroupId;
 using aha::reward::Ticket;
 
 constexpr uint64_t kMaxBytes = 1 << 16;

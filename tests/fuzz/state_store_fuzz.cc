@@ -8,7 +8,7 @@
 #include <string>
 
 #include "coordinator/state_store.h"
-#include "tests/coordinator/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace aha::coordinator {
 namespace {
@@ -45,7 +45,7 @@ std::string Valid() {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   namespace coordinator = aha::coordinator;
   static const std::string& valid = *new std::string(coordinator::Valid());
-  static const coordinator::TempDir& directory = *new coordinator::TempDir;
+  static const aha::TempDir& directory = *new aha::TempDir;
   std::string bytes = valid;
   for (size_t i = 0; i + 3 <= size; i += 3) {
     bytes[(data[i] | size_t{data[i + 1]} << 8) % bytes.size()] =

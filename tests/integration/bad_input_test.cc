@@ -65,7 +65,7 @@ class BadInputTest : public ::testing::Test {
   std::string WriteModel() const {
     const absl::StatusOr<v1::Job> job = ParseJob(kSmallJob, "small");
     const absl::StatusOr<ModelSetup> setup = SetUpModel(job->model());
-    const std::string dir = Path("model");
+    std::string dir = Path("model");
     Write("model/config.json", setup->config.ToJson());
     for (const auto& [name, content] : setup->tokenizer_files) {
       Write("model/" + name, content);

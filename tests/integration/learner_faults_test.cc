@@ -44,7 +44,7 @@ cluster: {max_rows: 32}
 constexpr int64_t kSftSteps = 30;
 
 std::string WriteJob(const TempDir& scratch) {
-  const std::string path = scratch.path() + "/job.yaml";
+  std::string path = scratch.path() + "/job.yaml";
   std::ofstream(path) << kTwoStages;
   return path;
 }

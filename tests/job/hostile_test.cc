@@ -2,14 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "base/rng.h"
 #include "tests/job/minimal_job.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -102,12 +101,8 @@ TEST(HostileTest, MutatedFilesAreReadOrRefused) {
 
 class JobFileTest : public ::testing::Test {
  protected:
-  JobFileTest() {
-    std::string pattern = ::testing::TempDir() + "/aha_job_XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~JobFileTest() override { std::filesystem::remove_all(directory_); }
-  std::string directory_;
+  const TempDir scratch_;
+  const std::string& directory_ = scratch_.path();
 };
 
 TEST_F(JobFileTest, LoadsAFileAndNamesItInErrors) {

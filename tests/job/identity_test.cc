@@ -1,13 +1,10 @@
 #include "job/identity.h"
 
-#include <stdlib.h>
-
-#include <filesystem>
-#include <fstream>
-
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/job.h"
+#include "tests/job/minimal_job.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -17,25 +14,10 @@ using ::testing::HasSubstr;
 using ::testing::Key;
 using ::testing::UnorderedElementsAre;
 
-constexpr char kJob[] = R"(
-name: tiny
-model:
-  architecture: {}
-rewards:
-  - type: accuracy
-stages:
-  - name: sft
-    type: sft
-    sft: {steps: 3}
-  - name: grpo
-    type: grpo
-    grpo: {steps: 3}
-)";
-
 TEST(IdentityTest, TheFingerprintIgnoresWhatDoesNotDecideTheResult) {
-  const Hash128 base = ResultFingerprint(*ParseJob(kJob, "job.yaml"));
+  const Hash128 base = ResultFingerprint(*ParseJob(kMinimalJob, "job.yaml"));
   const auto with = [](const std::string& assignment) {
-    const auto job = ParseJob(kJob, "job.yaml", {assignment});
+    const auto job = ParseJob(kMinimalJob, "job.yaml", {assignment});
     EXPECT_TRUE(job.ok()) << job.status();
     return ResultFingerprint(*job);
   };
@@ -50,15 +32,12 @@ TEST(IdentityTest, TheFingerprintIgnoresWhatDoesNotDecideTheResult) {
 
 class InputFilesTest : public ::testing::Test {
  protected:
-  InputFilesTest() { directory_ = mkdtemp(template_); }
-  ~InputFilesTest() override { std::filesystem::remove_all(directory_); }
   std::string Write(const std::string& name, const std::string& text) const {
-    std::ofstream(directory_ + "/" + name) << text;
-    return directory_ + "/" + name;
+    return scratch_.Write(name, text);
   }
 
-  char template_[32] = "/tmp/aha_identity_XXXXXX";
-  std::string directory_;
+  const TempDir scratch_;
+  const std::string& directory_ = scratch_.path();
 };
 
 TEST_F(InputFilesTest, OneEditedByteIsAnotherContent) {

@@ -8,7 +8,7 @@
 #include "base/file_io.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/learner/scratch.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -45,12 +45,12 @@ class ManifestTest : public testing::Test {
     const std::string edited = absl::StrReplaceAll(*text, {{from, to}});
     EXPECT_NE(edited, *text) << from;
     std::ofstream(path()) << edited;
-    const absl::Status status = ReadManifest(directory()).status();
+    absl::Status status = ReadManifest(directory()).status();
     std::ofstream(path()) << *text;
     return status;
   }
 
-  ScratchDirectory scratch_;
+  TempDir scratch_{Memory()};
   Manifest manifest_;
 };
 

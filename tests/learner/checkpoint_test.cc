@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "learner/stage.h"
 #include "tests/learner/fixture.h"
-#include "tests/learner/scratch.h"
+#include "tests/temp_dir.h"
 
 namespace aha::learner {
 namespace {
@@ -82,7 +82,7 @@ class ResumeTest : public testing::TestWithParam<std::tuple<int, double>> {
 };
 
 TEST_P(ResumeTest, AResumedRunMakesTheBitsOfAnUninterruptedOne) {
-  const ScratchDirectory run;
+  const TempDir run{Memory()};
   Rank straight(Job());
   straight.Train(4);
   Rank before(Job());
@@ -134,7 +134,7 @@ class CheckpointTest : public testing::Test {
     path_ = run_.path() + "/" + *directory;
   }
 
-  ScratchDirectory run_;
+  TempDir run_{Memory()};
   Rank rank_{TinyJob()};
   std::string path_;
 };

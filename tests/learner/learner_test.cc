@@ -13,7 +13,7 @@
 #include "gtest/gtest.h"
 #include "tests/learner/fake_cluster.h"
 #include "tests/learner/fixture.h"
-#include "tests/learner/scratch.h"
+#include "tests/temp_dir.h"
 
 namespace aha::learner {
 namespace {
@@ -68,7 +68,7 @@ class LearnerTest : public testing::TestWithParam<int> {
 
   // The checksum of an undisturbed run.
   Hash128 Undisturbed() {
-    const ScratchDirectory run;
+    const TempDir run{Memory()};
     FakeCluster cluster(job_, &setup_, 1);
     EXPECT_THAT(RunLoops(job_, setup_, run.path(), 1, cluster),
                 ElementsAre(absl::OkStatus()));
@@ -77,7 +77,7 @@ class LearnerTest : public testing::TestWithParam<int> {
     return cluster.chain();
   }
 
-  const ScratchDirectory run_;
+  const TempDir run_{Memory()};
   v1::Job job_ = TinyJob();
   ModelSetup setup_;
 };
@@ -115,7 +115,7 @@ TEST_P(LearnerTest, TwoRanksGiveTheChecksumOfOne) {
 TEST_P(LearnerTest, StoppedAndContinuedItGivesTheSameChecksum) {
   for (const StepKey& stop :
        {StepKey(0, 3), StepKey(2, 0), StepKey(2, 1), StepKey(2, 3)}) {
-    const ScratchDirectory run;
+    const TempDir run{Memory()};
     FakeCluster cluster(job_, &setup_, 1);
     cluster.stop_at = stop;
     RunLoops(job_, setup_, run.path(), 1, cluster);
@@ -131,7 +131,7 @@ TEST_P(LearnerTest, StoppedAndContinuedItGivesTheSameChecksum) {
 TEST_P(LearnerTest, AfterALostCommitTheJobGoesOnFromTheCheckpoint) {
   for (const StepKey& lost :
        {StepKey(0, 0), StepKey(0, 3), StepKey(2, 1), StepKey(2, 3)}) {
-    const ScratchDirectory run;
+    const TempDir run{Memory()};
     FakeCluster cluster(job_, &setup_, 1);
     cluster.lose_commit = lost;
     RunLoops(job_, setup_, run.path(), 1, cluster);

@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "tests/model/gguf_writer.h"
 #include "tests/model/golden_files.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -195,7 +196,7 @@ TEST(GgufTest, OpenNamesTheFile) {
   const absl::Status missing = GgufFile::Open("/nowhere/x.gguf").status();
   EXPECT_TRUE(absl::IsNotFound(missing));
   EXPECT_THAT(std::string(missing.message()), HasSubstr("/nowhere/x.gguf"));
-  const ScratchDirectory scratch;
+  const TempDir scratch;
   scratch.Write("x.gguf", "GGU");
   EXPECT_THAT(
       std::string(GgufFile::Open(scratch / "x.gguf").status().message()),

@@ -1,8 +1,6 @@
 // The goldens of tests/golden and the real model, for tests of model/.
 #pragma once
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "base/file_io.h"
@@ -28,31 +26,6 @@ inline nlohmann::json Golden(const std::string& name) {
 inline std::string SmolLm2() {
   return AHA_SOURCE_DIR "/models/SmolLM2-135M-Instruct";
 }
-
-// A directory of a test's own, removed with it.
-class ScratchDirectory {
- public:
-  ScratchDirectory() {
-    std::string name = ::testing::TempDir() + "/aha-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-  }
-  ~ScratchDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-
-  std::string operator/(const std::string& name) const {
-    return path_ + "/" + name;
-  }
-  void Write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ + "/" + name, std::ios::binary) << text;
-  }
-
- private:
-  std::string path_;
-};
 
 }  // namespace aha
 

@@ -7,6 +7,7 @@
 #include "model/tokenizer.h"
 #include "tests/model/gguf_writer.h"
 #include "tests/model/golden_files.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -96,7 +97,7 @@ class GgufImportTest : public ::testing::Test {
     return ReadModel(scratch_ / "model.gguf", dtype);
   }
 
-  const ScratchDirectory scratch_;
+  const TempDir scratch_;
 };
 
 TEST_F(GgufImportTest, TakesShapeAndSpecialTokensFromTheMetadata) {
@@ -211,7 +212,7 @@ TEST_F(GgufImportTest, NothingIsWrittenOver) {
 TEST(ImportTest, TheSourceMustBeThereAndOfAKnownKind) {
   EXPECT_TRUE(
       absl::IsNotFound(ReadModel("/nowhere/x.gguf", DType::kF32).status()));
-  const ScratchDirectory scratch;
+  const TempDir scratch;
   scratch.Write("x.bin", "?");
   EXPECT_TRUE(absl::IsInvalidArgument(
       ReadModel(scratch / "x.bin", DType::kF32).status()));

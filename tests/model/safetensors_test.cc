@@ -11,6 +11,7 @@
 #include "nlohmann/json.hpp"
 #include "tests/model/golden_files.h"
 #include "tests/model/tiny.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -60,7 +61,7 @@ class SafetensorsTest : public testing::Test {
   absl::StatusOr<Parameters> Read(const ModelConfig& config,
                                   const std::string& bytes,
                                   DType dtype = DType::kF32) {
-    const std::string path = TempDir("file") + "/model.safetensors";
+    const std::string path = directory_ / "model.safetensors";
     WriteFile(path, bytes);
     return ReadSafetensors(path, config, dtype);
   }
@@ -68,6 +69,8 @@ class SafetensorsTest : public testing::Test {
     const auto read = Read(config, bytes);
     return read.ok() ? "OK" : std::string(read.status().message());
   }
+
+  const TempDir directory_;
 };
 
 TEST_F(SafetensorsTest, SurvivesARoundTrip) {
@@ -76,7 +79,7 @@ TEST_F(SafetensorsTest, SurvivesARoundTrip) {
       ModelConfig config = TinyConfig();
       config.tie_word_embeddings = tied;
       const Parameters parameters = RandomParameters(config, 7, dtype);
-      const std::string path = TempDir("trip") + "/model.safetensors";
+      const std::string path = directory_ / "model.safetensors";
       ASSERT_TRUE(WriteSafetensors(parameters, path).ok());
       const auto read = ReadSafetensors(path, config, dtype);
       ASSERT_TRUE(read.ok()) << read.status();
@@ -98,9 +101,9 @@ TEST_F(SafetensorsTest, SurvivesARoundTrip) {
 
 TEST_F(SafetensorsTest, ReadsADirectoryAndWidensBf16) {
   const File file(DType::kBf16);
-  const std::string directory = TempDir("model");
-  WriteFile(directory + "/model.safetensors", file.bytes);
-  const auto wide = ReadSafetensors(directory, file.config, DType::kF32);
+  directory_.Write("model.safetensors", file.bytes);
+  const auto wide =
+      ReadSafetensors(directory_.path(), file.config, DType::kF32);
   ASSERT_TRUE(wide.ok()) << wide.status();
   const Parameters want = RandomParameters(file.config, 7, DType::kBf16);
   for (int64_t i = 0; i < want.layout().count(); ++i) {
@@ -137,8 +140,7 @@ TEST_F(SafetensorsTest, RoundsF32AndReadsF16) {
 }
 
 // Splits a file's tensors over two shards.
-std::string WriteShards(const File& file) {
-  const std::string directory = TempDir("shards");
+void WriteShards(const File& file, const TempDir& directory) {
   Json parts[2], map;
   std::string data[2];
   int at = 0;
@@ -155,31 +157,32 @@ std::string WriteShards(const File& file) {
     map["weight_map"][name] = absl::StrCat("part", part, ".safetensors");
   }
   for (int part = 0; part < 2; ++part) {
-    WriteFile(absl::StrCat(directory, "/part", part, ".safetensors"),
-              WithLength(parts[part].dump(), data[part]));
+    directory.Write(absl::StrCat("part", part, ".safetensors"),
+                    WithLength(parts[part].dump(), data[part]));
   }
-  WriteFile(directory + "/model.safetensors.index.json", map.dump());
-  return directory;
+  directory.Write("model.safetensors.index.json", map.dump());
 }
 
 TEST_F(SafetensorsTest, ReadsShards) {
   const File file;
-  const std::string directory = WriteShards(file);
-  const auto read = ReadSafetensors(directory, file.config, DType::kF32);
+  WriteShards(file, directory_);
+  const auto read =
+      ReadSafetensors(directory_.path(), file.config, DType::kF32);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_TRUE(SameBytes(*read, RandomParameters(file.config, 7, DType::kF32)));
 }
 
 TEST_F(SafetensorsTest, RefusesAnIndexThatLies) {
   const File file;
-  const std::string directory = WriteShards(file);
-  const std::string index = directory + "/model.safetensors.index.json";
+  WriteShards(file, directory_);
+  const std::string index = directory_ / "model.safetensors.index.json";
   Json map = Json::parse(FileText(index));
   const auto message = [&] {
     WriteFile(index, map.dump());
-    return std::string(ReadSafetensors(directory, file.config, DType::kF32)
-                           .status()
-                           .message());
+    return std::string(
+        ReadSafetensors(directory_.path(), file.config, DType::kF32)
+            .status()
+            .message());
   };
   const Json right = map;
   map["weight_map"]["model.norm.weight"] = "../part0.safetensors";
@@ -296,7 +299,7 @@ TEST_F(SafetensorsTest, RefusesDamagedContainers) {
 // 2000 damaged files: each is read or refused with a message.
 TEST_F(SafetensorsTest, SurvivesRandomDamage) {
   const File file;
-  const std::string path = TempDir("damage") + "/model.safetensors";
+  const std::string path = directory_ / "model.safetensors";
   const RandomKey key(5, RandomPurpose::kTest);
   const uint32_t header =
       static_cast<uint32_t>(file.bytes.size() - file.data.size());

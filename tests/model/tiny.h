@@ -1,10 +1,7 @@
 // A model of a few thousand weights for tests.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,17 +49,6 @@ inline std::unique_ptr<Policy> MakePolicy(const Parameters& parameters,
   EXPECT_TRUE(policy.ok()) << policy.status();
   EXPECT_TRUE((*policy)->Load(parameters).ok());
   return *std::move(policy);
-}
-
-// A new directory below the test's temporary one.
-inline std::string TempDir(const std::string& name) {
-  const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-  const std::string path = testing::TempDir() + "/" + info->test_suite_name() +
-                           "." + info->name() + "." + name + "." +
-                           std::to_string(::getpid());
-  std::filesystem::remove_all(path);
-  std::filesystem::create_directories(path);
-  return path;
 }
 
 }  // namespace aha

@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/model/golden_files.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -114,7 +115,7 @@ TEST(TokenizerTest, LoadNamesTheDirectoryThatIsMissing) {
 }
 
 TEST(TokenizerTest, LoadTakesTheTemplateBesideTheConfiguration) {
-  const ScratchDirectory scratch;
+  const TempDir scratch;
   scratch.Write("tokenizer.json", CharacterTokenizer().tokenizer_json);
   scratch.Write("chat_template.jinja",
                 "{% for message in messages %}{{ '<|im_start|>' + "

@@ -13,6 +13,7 @@
 #include "rpc/client.h"
 #include "rpc/finish.h"
 #include "rpc/server.h"
+#include "tests/temp_dir.h"
 
 namespace aha::rpc {
 namespace {
@@ -77,8 +78,6 @@ class Admin : public v1::Admin::CallbackService {
 class MutualTlsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    directory_ = absl::StrCat(::testing::TempDir(), "/tls-XXXXXX");
-    ASSERT_NE(mkdtemp(directory_.data()), nullptr);
     for (const char* cluster : {"ours", "theirs"}) {
       const std::string command =
           absl::StrCat(AHA_SOURCE_DIR "/deploy/make-certificates ", directory_,
@@ -90,10 +89,6 @@ class MutualTlsTest : public ::testing::Test {
         {&admin_});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
-  }
-  void TearDown() override {
-    server_.reset();
-    (void)!system(absl::StrCat("rm -rf ", directory_).c_str());
   }
   // `role`'s certificate; believes what the authority of `cluster` signed.
   Security Of(const std::string& cluster, const std::string& role) const {
@@ -110,7 +105,8 @@ class MutualTlsTest : public ::testing::Test {
     return (*client)->Call("aha.v1.Admin.GetJob", v1::GetJobRequest(),
                            &response, {.total = absl::ZeroDuration()});
   }
-  std::string directory_;
+  const TempDir scratch_;
+  const std::string& directory_ = scratch_.path();
   Admin admin_;
   std::unique_ptr<Server> server_;
 };

@@ -1,4 +1,6 @@
 // v1::GroupKey as a value that can key a map and be printed.
+//
+// Compares in the order in which groups are wanted.
 #pragma once
 
 #include <compare>
@@ -9,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "aha/v1/common.pb.h"
 
-namespace aha::reward {
+namespace aha {
 
 struct GroupId {
   uint32_t stage = 0;
@@ -36,4 +38,4 @@ struct GroupId {
   }
 };
 
-}  // namespace aha::reward
+}  // namespace aha
