@@ -218,8 +218,11 @@ absl::Status RpcCluster::Publish(uint32_t stage, uint64_t version,
                            absl::IsDeadlineExceeded(status) ||
                            absl::IsResourceExhausted(status);
     if (!transient || stopping_.cancelled() || clock() >= deadline) {
+      SetWaitingFor("");
       return Judge(session, status);
     }
+    // The user is to see what it is that holds everybody up: a full disk.
+    SetWaitingFor(absl::StrCat("its weights to be taken: ", status.message()));
     AHA_LOG(kWarning) << "publishing stage " << stage << " version " << version
                       << " again: " << status;
     stopping_.SleepFor(
