@@ -1,6 +1,7 @@
 #include "model/gguf.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/rng.h"
 #include "gmock/gmock.h"
@@ -204,7 +205,7 @@ TEST(GgufTest, OpenNamesTheFile) {
 }
 
 TEST(GgufTest, AFileCutShortWhileItIsOpenIsAnError) {
-  const ScratchDirectory scratch;
+  const TempDir scratch;
   const std::string path = scratch / "x.gguf";
   scratch.Write("x.gguf", Small().Bytes());
   const auto file = GgufFile::Open(path);
@@ -224,7 +225,7 @@ TEST(GgufTest, ATextOfASparseFileIsNotReserved) {
   GgufWriter::Put<uint64_t>(0, &bytes);
   GgufWriter::Put<uint64_t>(1, &bytes);
   GgufWriter::Put<uint64_t>(uint64_t{1} << 31, &bytes);
-  const ScratchDirectory scratch;
+  const TempDir scratch;
   scratch.Write("x.gguf", bytes);
   std::filesystem::resize_file(scratch / "x.gguf", uint64_t{1} << 32);
   EXPECT_THAT(
