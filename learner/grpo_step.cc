@@ -49,6 +49,32 @@ struct Batch {
                   computed.subspan(offset, recorded[i].size()));
     });
   }
+
+  // Loss and its derivative of every completion; `reference` may be empty.
+  absl::Status Loss(const LossOptions& options,
+                    absl::Span<const float> reference,
+                    const TargetScores& scores, absl::Span<float> dloss,
+                    GroupFacts* facts) const {
+    absl::Status status;
+    ForEach([&](size_t i, size_t offset) {
+      const size_t length = recorded[i].size();
+      if (!status.ok()) return;
+      status =
+          SequenceLoss(options,
+                       {.logprobs = scores.logprobs.subspan(offset, length),
+                        .old_logprobs = recorded[i],
+                        .ref_logprobs = reference.empty()
+                                            ? reference
+                                            : reference.subspan(offset, length),
+                        .advantage = advantages[i],
+                        .truncated = truncated[i]},
+                       dloss.subspan(offset, length), &facts->sums);
+      for (size_t t = 0; t < length; ++t) {
+        facts->entropy += scores.entropies[offset + t];
+      }
+    });
+    return status;
+  }
 };
 
 Batch BatchOf(const v1::ScoredGroup& group, const MicroBatch& range,
@@ -64,31 +90,6 @@ Batch BatchOf(const v1::ScoredGroup& group, const MicroBatch& range,
     batch.truncated.push_back(IsTruncated(trajectory));
   }
   return batch;
-}
-
-// Loss and its derivative of every completion; `reference` may be empty.
-absl::Status BatchLoss(const LossOptions& options, const Batch& batch,
-                       absl::Span<const float> reference,
-                       const TargetScores& scores, absl::Span<float> dloss,
-                       GroupFacts* facts) {
-  absl::Status status;
-  batch.ForEach([&](size_t i, size_t offset) {
-    const size_t length = batch.recorded[i].size();
-    if (!status.ok()) return;
-    status = SequenceLoss(
-        options,
-        {.logprobs = scores.logprobs.subspan(offset, length),
-         .old_logprobs = batch.recorded[i],
-         .ref_logprobs =
-             reference.empty() ? reference : reference.subspan(offset, length),
-         .advantage = batch.advantages[i],
-         .truncated = batch.truncated[i]},
-        dloss.subspan(offset, length), &facts->sums);
-    for (size_t t = 0; t < length; ++t) {
-      facts->entropy += scores.entropies[offset + t];
-    }
-  });
-  return status;
 }
 
 std::string RolloutLines(const v1::ScoredGroup& group,
@@ -141,8 +142,7 @@ absl::Status GrpoStep::TrainMicroBatch(const v1::ScoredGroup& group,
         if (sampler == nullptr) {
           batch.Compare(scores.logprobs, &facts->comparison);
         }
-        return BatchLoss(settings_.loss, batch, reference, scores, dloss,
-                         facts);
+        return batch.Loss(settings_.loss, reference, scores, dloss, facts);
       },
       &state_.sums());
 }

@@ -17,16 +17,14 @@ constexpr absl::Duration kEvalPause = absl::Milliseconds(200);
 
 }  // namespace
 
-Learner::Learner(LearnerOptions options, const ModelSetup* setup,
-                 ThreadPool* pool, Cluster* cluster, GroupBuffer* buffer,
-                 Connect connect, LearnerGauges gauges)
+Learner::Learner(LearnerOptions options, LearnerParts parts)
     : options_(std::move(options)),
-      setup_(*setup),
-      pool_(*pool),
-      cluster_(*cluster),
-      buffer_(*buffer),
-      connect_(std::move(connect)),
-      gauges_(std::move(gauges)) {}
+      setup_(*parts.setup),
+      pool_(*parts.pool),
+      cluster_(*parts.cluster),
+      buffer_(*parts.buffer),
+      connect_(std::move(parts.connect)),
+      gauges_(std::move(parts.gauges)) {}
 
 Learner::~Learner() = default;
 

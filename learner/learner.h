@@ -60,12 +60,19 @@ struct LearnerOptions {
   Clock clock;
 };
 
+// Nothing is owned.
+struct LearnerParts {
+  const ModelSetup* setup;
+  ThreadPool* pool;
+  Cluster* cluster;
+  GroupBuffer* buffer;
+  Connect connect;
+  LearnerGauges gauges = {};
+};
+
 class Learner {
  public:
-  // Nothing is owned.
-  Learner(LearnerOptions options, const ModelSetup* setup, ThreadPool* pool,
-          Cluster* cluster, GroupBuffer* buffer, Connect connect,
-          LearnerGauges gauges);
+  Learner(LearnerOptions options, LearnerParts parts);
   ~Learner();
 
   // OK when the job is over or after Stop.

@@ -183,9 +183,15 @@ absl::Status Service::State::Train() {
                      .job = member->job(),
                      .run_directory = member->registration()->run_directory(),
                      .clock = MonotonicClock()},
-      &setup, pool.get(), cluster.get(), &buffer,
-      [this](const v1::NextStageResponse& next) { return Connect(next); },
-      figures.Gauges());
+      LearnerParts{.setup = &setup,
+                   .pool = pool.get(),
+                   .cluster = cluster.get(),
+                   .buffer = &buffer,
+                   .connect =
+                       [this](const v1::NextStageResponse& next) {
+                         return Connect(next);
+                       },
+                   .gauges = figures.Gauges()});
   {
     MutexLock lock(mutex);
     if (stopped) return absl::OkStatus();

@@ -59,8 +59,12 @@ class TableGradient {
                              GradientSum* sum);
 
  private:
-  absl::Status AddRows(const char* name, int64_t first, int64_t count,
-                       const float* rows, ThreadPool& pool, GradientSum* sum);
+  struct Rows {
+    int64_t first, count;
+    const float* values;
+  };
+  absl::Status AddRows(const char* name, const Rows& rows, ThreadPool& pool,
+                       GradientSum* sum);
 
   bool tied_ = false;
   int64_t hidden_ = 0;
@@ -88,7 +92,8 @@ void TableGradient::Begin(const ModelConfig& config,
 
 absl::Status TableGradient::AddHead(int64_t first, int64_t count, float* dw,
                                     ThreadPool& pool, GradientSum* sum) {
-  if (!tied_) return AddRows("lm_head.weight", first, count, dw, pool, sum);
+  const Rows rows{.first = first, .count = count, .values = dw};
+  if (!tied_) return AddRows("lm_head.weight", rows, pool, sum);
   const auto begin =
       std::lower_bound(distinct_.begin(), distinct_.end(), first);
   const auto end = std::lower_bound(begin, distinct_.end(), first + count);
@@ -98,7 +103,7 @@ absl::Status TableGradient::AddHead(int64_t first, int64_t count, float* dw,
                 rows_.data() + (token - distinct_.begin()) * hidden_);
     std::fill_n(row, hidden_, 0.0f);
   }
-  return AddRows("model.embed_tokens.weight", first, count, dw, pool, sum);
+  return AddRows("model.embed_tokens.weight", rows, pool, sum);
 }
 
 absl::Status TableGradient::AddEmbeddings(const ops::CpuContext& cpu,
@@ -109,20 +114,21 @@ absl::Status TableGradient::AddEmbeddings(const ops::CpuContext& cpu,
                            .rows = static_cast<int64_t>(places_.size()),
                            .cols = hidden_});
   for (size_t i = 0; i < distinct_.size(); ++i) {
-    AHA_RETURN_IF_ERROR(AddRows(
-        "model.embed_tokens.weight", distinct_[i], 1,
-        rows_.data() + static_cast<int64_t>(i) * hidden_, *cpu.pool, sum));
+    const Rows row{.first = distinct_[i],
+                   .count = 1,
+                   .values = rows_.data() + static_cast<int64_t>(i) * hidden_};
+    AHA_RETURN_IF_ERROR(
+        AddRows("model.embed_tokens.weight", row, *cpu.pool, sum));
   }
   return absl::OkStatus();
 }
 
-absl::Status TableGradient::AddRows(const char* name, int64_t first,
-                                    int64_t count, const float* rows,
+absl::Status TableGradient::AddRows(const char* name, const Rows& rows,
                                     ThreadPool& pool, GradientSum* sum) {
   TensorInfo part = sum->layout().Find(name);
-  part.offset += first * hidden_;
-  part.count = count * hidden_;
-  return sum->Add(part, rows, pool);
+  part.offset += rows.first * hidden_;
+  part.count = rows.count * hidden_;
+  return sum->Add(part, rows.values, pool);
 }
 
 }  // namespace

@@ -209,8 +209,9 @@ absl::Status LayerTape::MlpBackward(int64_t layer, int64_t rows,
   const Layer& weights = transformer_.layer(layer);
   const LayerBuffers& b = kept.buffers;
   ops::Round(cpu, dx, work_.dy, rows * c.hidden_size, transformer_.dtype());
-  AHA_RETURN_IF_ERROR(AddWeightGradient(layer, {"mlp.down_proj.weight"},
-                                        work_.dy, b.activation, rows, sum));
+  AHA_RETURN_IF_ERROR(AddWeightGradient(
+      layer, {"mlp.down_proj.weight"},
+      {.dy = work_.dy, .x = b.activation, .rows = rows}, sum));
   ops::Matmul(cpu, {.x = work_.dy,
                     .b = weights.down_grad.get(),
                     .y = work_.dwide,
@@ -221,15 +222,20 @@ absl::Status LayerTape::MlpBackward(int64_t layer, int64_t rows,
                         .rows = rows,
                         .cols = c.intermediate_size,
                         .dtype = transformer_.dtype()});
-  AHA_RETURN_IF_ERROR(
-      AddWeightGradient(layer, {"mlp.gate_proj.weight", "mlp.up_proj.weight"},
-                        work_.dgate_up, b.mlp_norm, rows, sum));
+  AHA_RETURN_IF_ERROR(AddWeightGradient(
+      layer, {"mlp.gate_proj.weight", "mlp.up_proj.weight"},
+      {.dy = work_.dgate_up, .x = b.mlp_norm, .rows = rows}, sum));
   ops::Matmul(cpu, {.x = work_.dgate_up,
                     .b = weights.gate_up_grad.get(),
                     .y = work_.dnorm,
                     .m = rows});
-  return NormBackward(layer, "post_attention_layernorm.weight", rows,
-                      b.mlp_input, weights.mlp_norm, b.mlp_inv_rms, dx, sum);
+  return NormBackward(layer, "post_attention_layernorm.weight",
+                      {.x = b.mlp_input,
+                       .gamma = weights.mlp_norm.data(),
+                       .inv_rms = b.mlp_inv_rms,
+                       .dx = dx,
+                       .rows = rows},
+                      sum);
 }
 
 absl::Status LayerTape::AttentionBackward(int64_t layer, const RowBatch& batch,
@@ -242,8 +248,9 @@ absl::Status LayerTape::AttentionBackward(int64_t layer, const RowBatch& batch,
   const int64_t rows = batch.rows();
   const int64_t stride = transformer_.qkv_width();
   ops::Round(cpu, dx, work_.dy, rows * c.hidden_size, transformer_.dtype());
-  AHA_RETURN_IF_ERROR(AddWeightGradient(layer, {"self_attn.o_proj.weight"},
-                                        work_.dy, b.attention, rows, sum));
+  AHA_RETURN_IF_ERROR(
+      AddWeightGradient(layer, {"self_attn.o_proj.weight"},
+                        {.dy = work_.dy, .x = b.attention, .rows = rows}, sum));
   ops::Matmul(
       cpu,
       {.x = work_.dy, .b = weights.o_grad.get(), .y = work_.dwide, .m = rows});
@@ -272,19 +279,24 @@ absl::Status LayerTape::AttentionBackward(int64_t layer, const RowBatch& batch,
       AddWeightGradient(layer,
                         {"self_attn.q_proj.weight", "self_attn.k_proj.weight",
                          "self_attn.v_proj.weight"},
-                        work_.dy, b.norm, rows, sum));
+                        {.dy = work_.dy, .x = b.norm, .rows = rows}, sum));
   ops::Matmul(cpu, {.x = work_.dy,
                     .b = weights.qkv_grad.get(),
                     .y = work_.dnorm,
                     .m = rows});
-  return NormBackward(layer, "input_layernorm.weight", rows, kept.input,
-                      weights.input_norm, b.inv_rms, dx, sum);
+  return NormBackward(layer, "input_layernorm.weight",
+                      {.x = kept.input,
+                       .gamma = weights.input_norm.data(),
+                       .inv_rms = b.inv_rms,
+                       .dx = dx,
+                       .rows = rows},
+                      sum);
 }
 
 absl::Status LayerTape::AddWeightGradient(int64_t layer,
-                                          std::vector<const char*> names,
-                                          const void* dy, const void* x,
-                                          int64_t rows, GradientSum* sum) {
+                                          const std::vector<const char*>& names,
+                                          const Product& product,
+                                          GradientSum* sum) {
   std::vector<const TensorInfo*> tensors;
   int64_t out = 0;
   for (const char* name : names) {
@@ -293,10 +305,10 @@ absl::Status LayerTape::AddWeightGradient(int64_t layer,
     out += tensors.back()->shape[0];
   }
   ops::MatmulGradWeight(transformer_.context(),
-                        {.dy = dy,
-                         .x = x,
+                        {.dy = product.dy,
+                         .x = product.x,
                          .dw = work_.dw,
-                         .m = rows,
+                         .m = product.rows,
                          .n = out,
                          .k = tensors.front()->shape[1],
                          .dtype = transformer_.dtype()});
@@ -309,18 +321,15 @@ absl::Status LayerTape::AddWeightGradient(int64_t layer,
 }
 
 absl::Status LayerTape::NormBackward(int64_t layer, const char* name,
-                                     int64_t rows, const float* x,
-                                     const std::vector<float>& gamma,
-                                     const float* inv_rms, float* dx,
-                                     GradientSum* sum) {
+                                     const Norm& norm, GradientSum* sum) {
   ops::RmsNormGrad(transformer_.context(),
-                   {.x = x,
-                    .gamma = gamma.data(),
-                    .inv_rms = inv_rms,
+                   {.x = norm.x,
+                    .gamma = norm.gamma,
+                    .inv_rms = norm.inv_rms,
                     .dy = work_.dnorm,
-                    .dx = dx,
+                    .dx = norm.dx,
                     .dgamma = work_.dw,
-                    .rows = rows,
+                    .rows = norm.rows,
                     .cols = transformer_.config().hidden_size});
   return sum->Add(
       sum->layout().Find(absl::StrCat("model.layers.", layer, ".", name)),

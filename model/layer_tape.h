@@ -74,14 +74,24 @@ class LayerTape {
                            float* dx, GradientSum* sum);
   absl::Status AttentionBackward(int64_t layer, const RowBatch& batch,
                                  const Kept& kept, float* dx, GradientSum* sum);
-  // dw of neighbouring [out_i, in] matrices that were one product, from
-  // dy [rows, sum of out_i] and x [rows, in].
-  absl::Status AddWeightGradient(int64_t layer, std::vector<const char*> names,
-                                 const void* dy, const void* x, int64_t rows,
-                                 GradientSum* sum);
-  absl::Status NormBackward(int64_t layer, const char* name, int64_t rows,
-                            const float* x, const std::vector<float>& gamma,
-                            const float* inv_rms, float* dx, GradientSum* sum);
+  struct Product {
+    const void* dy;  // [rows, sum of out_i]
+    const void* x;   // [rows, in]
+    int64_t rows;
+  };
+  // dw of neighbouring [out_i, in] matrices that were one product.
+  absl::Status AddWeightGradient(int64_t layer,
+                                 const std::vector<const char*>& names,
+                                 const Product& product, GradientSum* sum);
+  struct Norm {
+    const float* x;
+    const float* gamma;
+    const float* inv_rms;
+    float* dx;
+    int64_t rows;
+  };
+  absl::Status NormBackward(int64_t layer, const char* name, const Norm& norm,
+                            GradientSum* sum);
 
   Transformer& transformer_;
   const int64_t max_kept_bytes_;

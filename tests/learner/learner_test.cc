@@ -41,13 +41,15 @@ std::vector<absl::Status> RunLoops(const v1::Job& job, const ModelSetup& setup,
            .job = job,
            .run_directory = run,
            .clock = MonotonicClock()},
-          &setup, &pool, &cluster.ForRank(rank), &cluster.buffer(rank),
-          [&, rank](const v1::NextStageResponse&)
-              -> absl::StatusOr<std::unique_ptr<comm::Communicator>> {
-            if (ranks == 1) return comm::NewSingle();
-            return std::move((*group)[static_cast<size_t>(rank)]);
-          },
-          {});
+          {.setup = &setup,
+           .pool = &pool,
+           .cluster = &cluster.ForRank(rank),
+           .buffer = &cluster.buffer(rank),
+           .connect = [&, rank](const v1::NextStageResponse&)
+               -> absl::StatusOr<std::unique_ptr<comm::Communicator>> {
+             if (ranks == 1) return comm::NewSingle();
+             return std::move((*group)[static_cast<size_t>(rank)]);
+           }});
       statuses[static_cast<size_t>(rank)] = learner.Run();
     });
   }
@@ -210,17 +212,19 @@ TEST_P(LearnerTest, StopEndsALearnerThatWaits) {
       std::thread([&] { running->Stop(); }).join();
     }
   };
-  Learner learner(
-      {.rank = 0,
-       .job = job_,
-       .run_directory = run_.path(),
-       .clock = MonotonicClock()},
-      &setup_, &pool, &cluster.ForRank(0), &cluster.buffer(0),
-      [](const v1::NextStageResponse&)
-          -> absl::StatusOr<std::unique_ptr<comm::Communicator>> {
-        return comm::NewSingle();
-      },
-      gauges);
+  Learner learner({.rank = 0,
+                   .job = job_,
+                   .run_directory = run_.path(),
+                   .clock = MonotonicClock()},
+                  {.setup = &setup_,
+                   .pool = &pool,
+                   .cluster = &cluster.ForRank(0),
+                   .buffer = &cluster.buffer(0),
+                   .connect = [](const v1::NextStageResponse&)
+                       -> absl::StatusOr<std::unique_ptr<comm::Communicator>> {
+                     return comm::NewSingle();
+                   },
+                   .gauges = gauges});
   running = &learner;
   EXPECT_TRUE(learner.Run().ok());
   EXPECT_THAT(cluster.checkpoints(),

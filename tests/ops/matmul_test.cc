@@ -12,8 +12,8 @@ namespace aha::ops {
 namespace {
 
 PackedMatrix Packed(Cpu& cpu, const Tensor& w, int64_t k, int64_t n,
-                    DType dtype, PackedMatrix::Source source) {
-  absl::StatusOr<PackedMatrix> matrix = PackedMatrix::Create(k, n, dtype);
+                    PackedMatrix::Source source) {
+  absl::StatusOr<PackedMatrix> matrix = PackedMatrix::Create(k, n, w.dtype());
   EXPECT_TRUE(matrix.ok()) << matrix.status();
   matrix->Pack(cpu, w.data(), source);
   return *std::move(matrix);
@@ -60,7 +60,7 @@ TEST_P(MatmulTest, AgreesWithReferenceFromBothSources) {
   for (const Source source : {Source::kPlain, Source::kTransposed}) {
     const Tensor w =
         source == Source::kPlain ? b : Transposed(b, k_, n_, dtype_);
-    const PackedMatrix packed = Packed(cpu, w, k_, n_, dtype_, source);
+    const PackedMatrix packed = Packed(cpu, w, k_, n_, source);
     std::vector<float> got(kRows * n_);
     Matmul(cpu, {x.data(), &packed, got.data(), kRows});
     ExpectNear(got, want, ToleranceOf(dtype_).product, scale_);
@@ -73,7 +73,7 @@ TEST_P(MatmulTest, BitsDependNeitherOnTheNumberOfRowsNorOfThreads) {
   const Tensor w(Normal(k_ * n_, 2), dtype_);
   Cpu one(1), two(2), three(3);
   const PackedMatrix packed =
-      Packed(two, w, k_, n_, dtype_, PackedMatrix::Source::kTransposed);
+      Packed(two, w, k_, n_, PackedMatrix::Source::kTransposed);
   std::vector<float> want(kRows * n_), got(kRows * n_);
   Matmul(two, {x.data(), &packed, want.data(), kRows});
   for (Cpu* cpu : {&one, &two, &three}) {
@@ -101,7 +101,7 @@ TEST_P(MatmulTest, NegativeControlSplitKDiffers) {
       xs.Set(i, x[i / k * k_ + begin + i % k]);
     }
     for (int64_t i = 0; i < k * n_; ++i) bs.Set(i, b[begin * n_ + i]);
-    const PackedMatrix packed = Packed(cpu, bs, k, n_, dtype_, Source::kPlain);
+    const PackedMatrix packed = Packed(cpu, bs, k, n_, Source::kPlain);
     std::vector<float> y(kRows * n_);
     Matmul(cpu, {xs.data(), &packed, y.data(), kRows});
     return y;
@@ -118,7 +118,7 @@ TEST_P(MatmulTest, AddRoundsTheProductFirst) {
   const Tensor w(Normal(k_ * n_, 2), dtype_);
   Cpu cpu(2);
   const PackedMatrix packed =
-      Packed(cpu, w, k_, n_, dtype_, PackedMatrix::Source::kPlain);
+      Packed(cpu, w, k_, n_, PackedMatrix::Source::kPlain);
   auto y = Normal(kRows * n_, 3), want = y;
   std::vector<float> product(kRows * n_);
   Matmul(cpu, {x.data(), &packed, product.data(), kRows});
@@ -228,10 +228,8 @@ TEST(PackedMatrixTest, PackingAgainReplacesTheWeights) {
   const Tensor a(Normal(kSize * kSize, 1), DType::kBf16);
   const Tensor b(Normal(kSize * kSize, 2), DType::kBf16);
   using Source = PackedMatrix::Source;
-  const PackedMatrix fresh =
-      Packed(cpu, b, kSize, kSize, DType::kBf16, Source::kPlain);
-  PackedMatrix reused =
-      Packed(cpu, a, kSize, kSize, DType::kBf16, Source::kPlain);
+  const PackedMatrix fresh = Packed(cpu, b, kSize, kSize, Source::kPlain);
+  PackedMatrix reused = Packed(cpu, a, kSize, kSize, Source::kPlain);
   reused.Pack(cpu, b.data(), Source::kPlain);
   std::vector<float> want(kSize * kSize), got = want;
   Matmul(cpu, {a.data(), &fresh, want.data(), kSize});

@@ -54,6 +54,7 @@ class Tensor {
       : Tensor(static_cast<int64_t>(values.size()), dtype) {
     for (size_t i = 0; i < values.size(); ++i) Set(i, values[i]);
   }
+  DType dtype() const { return dtype_; }
   void* data() { return data_.data(); }
   const void* data() const { return data_.data(); }
   const void* at(int64_t i) const { return data_.data() + Offset(i); }

@@ -20,16 +20,20 @@ struct Result {
   double loss() const { return sums.loss; }
 };
 
-Result Evaluate(const LossOptions& options, const std::vector<float>& logprobs,
-                const std::vector<float>& old, float advantage,
-                const std::vector<float>& ref = {}, bool truncated = false) {
+Result EvaluateInputs(const LossOptions& options,
+                      const SequenceLossInput& inputs) {
   Result result;
-  result.grad.assign(logprobs.size(), 99);
+  result.grad.assign(inputs.logprobs.size(), 99);
   const absl::Status status =
-      SequenceLoss(options, {logprobs, old, ref, advantage, truncated},
-                   absl::MakeSpan(result.grad), &result.sums);
+      SequenceLoss(options, inputs, absl::MakeSpan(result.grad), &result.sums);
   EXPECT_TRUE(status.ok()) << status;
   return result;
+}
+
+Result Evaluate(const LossOptions& options, const std::vector<float>& logprobs,
+                const std::vector<float>& old, float advantage,
+                const std::vector<float>& ref = {}) {
+  return EvaluateInputs(options, {logprobs, old, ref, advantage, false});
 }
 
 // Loss of one token whose ratio is `ratio`.
@@ -188,7 +192,9 @@ TEST(LossesTest, ClipCountsFollowTrl) {
 TEST(LossesTest, MaskedCompletionsStayInTheDenominators) {
   LossOptions options;
   options.mask_truncated = true;
-  const Result result = Evaluate(options, {-1, -2}, {-1, -2}, 1, {}, true);
+  const std::vector<float> logprobs = {-1, -2};
+  const SequenceLossInput truncated = {logprobs, logprobs, {}, 1, true};
+  const Result result = EvaluateInputs(options, truncated);
   EXPECT_THAT(result.grad, Each(0.0f));
   EXPECT_EQ(result.loss(), 0);
   const auto denominator = [&](LossType type) {
@@ -201,7 +207,7 @@ TEST(LossesTest, MaskedCompletionsStayInTheDenominators) {
   EXPECT_EQ(denominator(LossType::kDrGrpo), 8);
   EXPECT_EQ(denominator(LossType::kBnpo), 0);
   options.mask_truncated = false;
-  EXPECT_NE(Evaluate(options, {-1, -2}, {-1, -2}, 1, {}, true).loss(), 0);
+  EXPECT_NE(EvaluateInputs(options, truncated).loss(), 0);
 }
 
 TEST(LossesTest, ZeroAdvantageStillFeelsTheReference) {
