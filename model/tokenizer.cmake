@@ -3,7 +3,8 @@
 # tokenizer: text <-> ids, chat formats, GGUF files.
 # model_import: foreign models -> directories of Aha's; needs the model itself.
 aha_library(tokenizer
-  SRCS chat_template.cc gguf.cc gguf_dequantize.cc gguf_parse.cc tokenizer.cc
+  SRCS chat_template.cc gguf.cc gguf_dequantize.cc gguf_parse.cc json_field.cc
+       tokenizer.cc
        tokenizer_added.cc tokenizer_bpe.cc tokenizer_bytes.cc
        tokenizer_characters.cc tokenizer_json.cc tokenizer_split.cc
   DEPS base tensor PkgConfig::PCRE2 nlohmann_json::nlohmann_json

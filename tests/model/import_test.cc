@@ -129,6 +129,12 @@ TEST_F(GgufImportTest, BringsTheRotatedRowsBackIntoOrder) {
       ElementsAre(700, 701, 702, 703));
 }
 
+TEST_F(GgufImportTest, ATokenizerThatAddsNoTokenMaySaySo) {
+  const auto files = Import(
+      WithTensors(Metadata().Bool("tokenizer.ggml.add_bos_token", false)));
+  EXPECT_TRUE(files.ok()) << files.status();
+}
+
 TEST_F(GgufImportTest, AHeadOfItsOwnIsNotTied) {
   GgufWriter writer = WithTensors(Metadata());
   AddMatrix("output.weight", kVocab, kHidden, 1200, &writer);
@@ -164,6 +170,10 @@ TEST_F(GgufImportTest, WhatItDoesNotKnowItRefuses) {
            .Floats("blk.0.attn_q.bias", {8}, std::vector<float>(8)),
        "tensor \"blk.0.attn_q.bias\" is not one of a Llama model's"},
       {Metadata(), "token_embd.weight must be there"},
+      {WithTensors(Metadata().Bool("tokenizer.ggml.add_bos_token", true)),
+       "tokenizer.ggml.add_bos_token must be false, got true"},
+      {WithTensors(Metadata().Bool("tokenizer.ggml.add_eos_token", true)),
+       "tokenizer.ggml.add_eos_token must be false, got true"},
   };
   for (const auto& test : cases) {
     const absl::Status status = Import(test.writer).status();
