@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <utility>
 
@@ -68,6 +69,20 @@ absl::StatusOr<ModelFiles> ReadGguf(const std::string& path, DType dtype) {
                     GenerationConfig(*config)};
 }
 
+// As for GGUF: a model with such a weight computes nothing but NaN.
+absl::Status CheckFinite(const Parameters& parameters) {
+  for (const TensorInfo& info : parameters.layout().tensors()) {
+    for (int64_t i = 0; i < info.count; ++i) {
+      const float value =
+          LoadElement(parameters.data(), info.offset + i, parameters.dtype());
+      if (std::isfinite(value)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tensor ", info.name, " must be finite, got ", value, " at ", i));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // `weights` is a .safetensors file or the directory itself.
 absl::StatusOr<ModelFiles> ReadHuggingFace(const fs::path& directory,
                                            const fs::path& weights,
@@ -92,6 +107,7 @@ absl::StatusOr<ModelFiles> ReadHuggingFace(const fs::path& directory,
   AHA_ASSIGN_OR_RETURN(std::string generation, read("generation_config.json"));
   AHA_ASSIGN_OR_RETURN(Parameters parameters,
                        ReadSafetensors(weights.string(), config, dtype));
+  AHA_RETURN_IF_ERROR(InFile(CheckFinite(parameters), weights.string()));
   return ModelFiles{config,
                     std::move(parameters),
                     std::move(tokenizer_json),

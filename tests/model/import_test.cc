@@ -1,6 +1,7 @@
 #include "model/import.h"
 
 #include <cstring>
+#include <limits>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -206,6 +207,28 @@ TEST_F(GgufImportTest, WhatIsWrittenIsReadBackBitForBit) {
   EXPECT_EQ(again->tokenizer_json, files->tokenizer_json);
   EXPECT_EQ(again->tokenizer_config_json, files->tokenizer_config_json);
   EXPECT_EQ(again->config.ToJson(), files->config.ToJson());
+}
+
+// Of either kind of file.
+TEST_F(GgufImportTest, AWeightThatIsNoNumberIsRefusedByItsTensorsName) {
+  GgufWriter writer = WithTensors(Metadata());
+  std::vector<float> values(kVocab * kHidden, 1);
+  values[9] = std::numeric_limits<float>::quiet_NaN();
+  writer.Floats("output.weight", {kHidden, kVocab}, values);
+  EXPECT_THAT(std::string(Import(writer).status().message()),
+              HasSubstr("tensor output.weight must be finite, got nan at 9"));
+
+  auto files = Import(WithTensors(Metadata()));
+  ASSERT_TRUE(files.ok()) << files.status();
+  const TensorInfo& norm = files->parameters.layout().Find("model.norm.weight");
+  StoreElement(files->parameters.data(), norm.offset + 3,
+               -std::numeric_limits<float>::infinity(), DType::kF32);
+  ASSERT_TRUE(WriteModel(*files, scratch_ / "out").ok());
+  const absl::Status status = ReadModel(scratch_ / "out", DType::kF32).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(
+      std::string(status.message()),
+      HasSubstr("tensor model.norm.weight must be finite, got -inf at 3"));
 }
 
 TEST_F(GgufImportTest, NothingIsWrittenOver) {
