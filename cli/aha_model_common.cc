@@ -1,6 +1,7 @@
 #include "cli/aha_model_common.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -12,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
+#include "ops/choose_isa.h"
 
 namespace aha::cli {
 namespace {
@@ -88,6 +90,13 @@ absl::StatusOr<DType> ParseDType(const std::string& text, DType absent) {
   return UsageError(absl::StrCat("--dtype must be bf16 or fp32, got ", text));
 }
 
+absl::StatusOr<DType> ComputeDType(const ModelOptions& options) {
+  const absl::Status isa = ops::ChooseIsa(std::getenv("AHA_CPU_ISA")).status();
+  if (absl::IsInvalidArgument(isa)) return UsageError(isa.message());
+  AHA_RETURN_IF_ERROR(isa);
+  return ParseDType(options.dtype, NativeDType());
+}
+
 absl::Status CheckModelDirectory(const std::string& directory) {
   std::error_code error;
   if (std::filesystem::is_directory(directory, error)) return absl::OkStatus();
@@ -110,8 +119,7 @@ int ThreadsOf(const ModelOptions& options) {
 absl::StatusOr<LoadedModel> LoadModel(const ModelOptions& options,
                                       PolicyUse use) {
   AHA_RETURN_IF_ERROR(CheckModelDirectory(options.directory));
-  AHA_ASSIGN_OR_RETURN(const DType dtype,
-                       ParseDType(options.dtype, NativeDType()));
+  AHA_ASSIGN_OR_RETURN(const DType dtype, ComputeDType(options));
   AHA_ASSIGN_OR_RETURN(const ModelConfig config,
                        ModelConfig::Load(options.directory));
   AHA_ASSIGN_OR_RETURN(const Parameters parameters,

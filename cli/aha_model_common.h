@@ -27,6 +27,10 @@ bool IsUsageError(const absl::Status& status);
 // "bf16", "fp32"; `absent` if the text is empty.
 absl::StatusOr<DType> ParseDType(const std::string& text, DType absent);
 
+// The format to compute in: --dtype, or what suits this CPU.  Before anything
+// computes: there a wrong AHA_CPU_ISA would end the process.
+absl::StatusOr<DType> ComputeDType(const ModelOptions& options);
+
 // NOT_FOUND unless it is a directory.
 absl::Status CheckModelDirectory(const std::string& directory);
 

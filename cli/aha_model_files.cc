@@ -162,8 +162,7 @@ absl::Status Export(const ModelOptions& model, const ConvertOptions& options) {
 
 absl::Status CertifyModel(const ModelOptions& model) {
   AHA_RETURN_IF_ERROR(CheckModelDirectory(model.directory));
-  AHA_ASSIGN_OR_RETURN(const DType dtype,
-                       ParseDType(model.dtype, NativeDType()));
+  AHA_ASSIGN_OR_RETURN(const DType dtype, ComputeDType(model));
   AHA_ASSIGN_OR_RETURN(const ModelConfig config,
                        ModelConfig::Load(model.directory));
   AHA_ASSIGN_OR_RETURN(const KernelCertificate certificate,

@@ -62,10 +62,12 @@ class AhaModelTest : public ::testing::Test {
     EXPECT_TRUE(WriteModel(files, model_).ok());
   }
 
-  Outcome Run(const std::string& arguments) const {
-    const std::string command =
-        absl::StrCat("exec " AHA_BIN_DIR "/aha-model ", arguments, " >",
-                     scratch_ / "out", " 2>", scratch_ / "err", " </dev/null");
+  // `before`: environment variables, say.
+  Outcome Run(const std::string& arguments,
+              const std::string& before = "") const {
+    const std::string command = absl::StrCat(
+        before, " exec " AHA_BIN_DIR "/aha-model ", arguments, " >",
+        scratch_ / "out", " 2>", scratch_ / "err", " </dev/null");
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
             FileText(scratch_ / "out"), FileText(scratch_ / "err")};
@@ -345,6 +347,19 @@ TEST_F(AhaModelTest, CertifySaysThatTheKernelsAreInvariant) {
   const Outcome outcome = Run("certify " + model_ + " -o json --threads 2");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.json()["digest"].get<std::string>().size(), 32u);
+}
+
+// 78 would tell a supervisor not to start a service again.
+TEST_F(AhaModelTest, AnUnknownInstructionSetIsAUsageError) {
+  for (const std::string& command :
+       {"certify " + model_, "score " + model_ + " --input /dev/null",
+        "generate " + model_ + " --prompt a"}) {
+    const Outcome outcome = Run(command, "AHA_CPU_ISA=foo");
+    EXPECT_EQ(outcome.code, 2) << command;
+    EXPECT_EQ(outcome.err,
+              "aha-model: AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got "
+              "foo\n");
+  }
 }
 
 TEST_F(AhaModelTest, BrokenModelFilesAreOneClearLine) {
