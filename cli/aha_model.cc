@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <map>
+#include <new>
 #include <string>
 
 #include "CLI/CLI.hpp"
@@ -228,6 +229,16 @@ void AddNumberCommands(CLI::App* app, Flags* flags,
   (*commands)[loss] = [](const Flags& f) { return Loss(f.model, f.loss); };
 }
 
+// A file may claim more than there is memory for; its sizes are as it says.
+absl::Status RunCommand(const Command& command, const Flags& flags) {
+  try {
+    return command(flags);
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        "out of memory: the model or its input is too large for this machine");
+  }
+}
+
 int Run(int argc, char** argv) {
   CLI::App app("aha-model: look at a language model and its numbers");
   app.name("aha-model");
@@ -257,7 +268,8 @@ int Run(int argc, char** argv) {
                  OneLine(error.what()).c_str());
     return kExitUsage;
   }
-  const absl::Status status = commands.at(app.get_subcommands().front())(flags);
+  const absl::Status status =
+      RunCommand(commands.at(app.get_subcommands().front()), flags);
   if (status.ok()) return kExitDone;
   std::fprintf(stderr, "aha-model: %s\n", OneLine(status.message()).c_str());
   const int code = ExitCodeOf(status);

@@ -165,6 +165,8 @@ absl::Status CertifyModel(const ModelOptions& model) {
   AHA_ASSIGN_OR_RETURN(const DType dtype, ComputeDType(model));
   AHA_ASSIGN_OR_RETURN(const ModelConfig config,
                        ModelConfig::Load(model.directory));
+  // Sizes that only config.json claims would take memory that is not there.
+  AHA_RETURN_IF_ERROR(CheckSafetensors(model.directory, config));
   AHA_ASSIGN_OR_RETURN(const KernelCertificate certificate,
                        Certify(config, dtype, ThreadsOf(model)));
   if (model.format == Format::kJson) {

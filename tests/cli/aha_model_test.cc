@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/import.h"
+#include "model/parameters.h"
 #include "model/tokenizer.h"
 #include "nlohmann/json.hpp"
 #include "tests/model/golden_files.h"
@@ -360,6 +364,37 @@ TEST_F(AhaModelTest, AnUnknownInstructionSetIsAUsageError) {
               "aha-model: AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got "
               "foo\n");
   }
+}
+
+// The sizes of a config.json are taken for true once the weights have them.
+TEST_F(AhaModelTest, CertifyBelievesNoConfigWithoutItsWeights) {
+  ModelConfig config = TinyConfig();
+  config.hidden_size = 65536;
+  config.intermediate_size = 200000;
+  std::ofstream(model_ + "/config.json") << config.ToJson();
+  const Outcome outcome = Run("certify " + model_, "ulimit -v 4000000;");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("shape must be ["));
+}
+
+TEST_F(AhaModelTest, WhatDoesNotFitIntoMemoryIsOneClearLine) {
+  ModelConfig config = TinyConfig();
+  config.vocab_size = 1 << 24;
+  config.hidden_size = 128;
+  const std::string large = scratch_ / "large";
+  std::filesystem::create_directory(large);
+  std::ofstream(large + "/config.json") << config.ToJson();
+  const Parameters shape = Parameters::Borrow(
+      std::make_shared<const ParameterLayout>(config), DType::kF32, nullptr);
+  const std::string header = SafetensorsHeader(shape);
+  std::ofstream(large + "/model.safetensors") << header;
+  // A hole: it takes no space on the disk.
+  std::filesystem::resize_file(
+      large + "/model.safetensors",
+      header.size() + static_cast<uint64_t>(shape.bytes()));
+  const Outcome outcome = Run("inspect " + large, "ulimit -v 2000000;");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("aha-model: out of memory"));
 }
 
 TEST_F(AhaModelTest, BrokenModelFilesAreOneClearLine) {
