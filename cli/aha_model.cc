@@ -14,6 +14,7 @@
 #include "cli/aha_model_commands.h"
 #include "cli/aha_model_common.h"
 #include "cli/exit_code.h"
+#include "cli/option_checks.h"
 #include "cli/text.h"
 
 namespace aha::cli {
@@ -155,12 +156,15 @@ void AddGenerate(CLI::App* app, Flags* flags,
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   generate->add_option("--temperature", options->temperature, "0: greedy")
-      ->check(CLI::Range(0.0, 100.0))
+      ->check(RealNumber(
+          "0 or from 0.001 to 1000",
+          [](double t) { return t == 0 || (t >= 1e-3 && t <= 1e3); }))
       ->capture_default_str();
   generate
       ->add_option("--top-p", options->top_p,
                    "Keep the likeliest tokens of this much probability")
-      ->check(CLI::Range(1e-6, 1.0))
+      ->check(RealNumber("from 1e-6 to 1",
+                         [](double p) { return p >= 1e-6 && p <= 1; }))
       ->capture_default_str();
   generate
       ->add_option("--top-k", options->top_k,
@@ -168,6 +172,7 @@ void AddGenerate(CLI::App* app, Flags* flags,
       ->check(CLI::Range(0, 1 << 24))
       ->capture_default_str();
   generate->add_option("--seed", options->seed, "Of the random numbers")
+      ->check(WholeNumber())
       ->capture_default_str();
   (*commands)[generate] = [](const Flags& f) {
     return Generate(f.model, f.generate);
@@ -201,7 +206,8 @@ void AddNumberCommands(CLI::App* app, Flags* flags,
   score
       ->add_option("--temperature", flags->score.temperature,
                    "Divides the logits")
-      ->check(CLI::Range(1e-3, 100.0))
+      ->check(RealNumber("from 0.001 to 1000",
+                         [](double t) { return t >= 1e-3 && t <= 1e3; }))
       ->capture_default_str();
   (*commands)[score] = [](const Flags& f) { return Score(f.model, f.score); };
 

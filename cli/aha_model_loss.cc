@@ -104,9 +104,10 @@ absl::StatusOr<Settings> ParseSettings(const LossOptionsText& text) {
   }
   AHA_RETURN_IF_ERROR(AsUsage(settings.loss.Validate()));
   AHA_RETURN_IF_ERROR(AsUsage(settings.advantage.Validate()));
-  if (settings.temperature <= 0) {
-    return UsageError(absl::StrCat("--set temperature must be above 0, got ",
-                                   settings.temperature));
+  if (!(settings.temperature >= 1e-3 && settings.temperature <= 1e3)) {
+    return UsageError(
+        absl::StrCat("--set temperature must be from 0.001 to 1000, got ",
+                     settings.temperature));
   }
   return settings;
 }

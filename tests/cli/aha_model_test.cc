@@ -128,6 +128,29 @@ TEST_F(AhaModelTest, WrongCallsAreUsageErrors) {
       2, "--set epsilon must be a number, got x");
 }
 
+TEST_F(AhaModelTest, NumbersOutOfRangeAreRefusedByTheirFlag) {
+  const std::string generate =
+      "generate " + model_ + " --prompt a --max-new-tokens 1 ";
+  for (const char* seed : {"-1", "99999999999999999999999", "1.5", "x"}) {
+    ExpectError(absl::StrCat(generate, "--seed ", seed), 2,
+                absl::StrCat("--seed: must be a whole number at least 0, got '",
+                             seed, "'"));
+  }
+  for (const char* t : {"nan", "inf", "-1", "0.0005", "1001", "x"}) {
+    ExpectError(absl::StrCat(generate, "--temperature ", t), 2,
+                "--temperature: must be 0 or from 0.001 to 1000, got '");
+    ExpectError(absl::StrCat("score ", model_, " --input - --temperature ", t),
+                2, "--temperature: must be from 0.001 to 1000, got '");
+  }
+  ExpectError(generate + "--top-p nan", 2, "--top-p: must be from 1e-6 to 1");
+  // What the engine takes.
+  for (const char* good :
+       {"--temperature 0", "--temperature 0.001", "--temperature 1000",
+        "--top-p 1e-6", "--seed 9223372036854775807"}) {
+    EXPECT_EQ(Run(generate + good).code, 0) << good;
+  }
+}
+
 TEST_F(AhaModelTest, WhatIsNotThereIsNotFound) {
   for (const char* command :
        {"inspect /no/model", "tokenize /no/model --text a",
