@@ -53,12 +53,6 @@ absl::StatusOr<Json> ParseObject(const std::string& line) {
   return object;
 }
 
-std::string Show(const Json& value) {
-  const std::string text =
-      value.dump(-1, ' ', true, Json::error_handler_t::replace);
-  return text.size() > 60 ? absl::StrCat(text.substr(0, 57), "...") : text;
-}
-
 absl::StatusOr<const Json*> Array(const Json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end()) {
@@ -161,6 +155,14 @@ absl::Status ForEachLine(
         absl::StrCat(path, ": must have a line, got none"));
   }
   return absl::OkStatus();
+}
+
+std::string Show(const Json& value) {
+  if (value.is_array()) return absl::StrCat("an array of ", value.size());
+  if (value.is_object()) return absl::StrCat("an object of ", value.size());
+  const std::string text =
+      value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  return text.size() > 60 ? absl::StrCat(text.substr(0, 57), "...") : text;
 }
 
 absl::StatusOr<std::vector<int32_t>> TokenIds(const Json& object,

@@ -51,6 +51,9 @@ absl::Status ForEachLine(
     const std::string& path,
     const std::function<absl::Status(const Json& object)>& use);
 
+// For messages: the value, short.
+std::string Show(const Json& value);
+
 // The member `key`, an array of token ids of the vocabulary; INVALID_ARGUMENT
 // with rule and value otherwise.
 absl::StatusOr<std::vector<int32_t>> TokenIds(const Json& object,

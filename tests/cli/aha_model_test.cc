@@ -295,6 +295,33 @@ TEST_F(AhaModelTest, BrokenInputLinesAreNamed) {
               1, "p.jsonl: line 2: must have \"prompt\"");
 }
 
+TEST_F(AhaModelTest, MessagesThatAreNoMessagesAreNamed) {
+  const struct {
+    const char* messages;
+    const char* message;
+  } cases[] = {
+      {R"("hi")", "messages must be an array, got \"hi\""},
+      {R"({"role": "user", "content": "hi"})",
+       "messages must be an array, got an object of 2"},
+      {R"([])", "messages must not be empty"},
+      {R"(["hi"])", "messages[0] must be an object, got \"hi\""},
+      {R"([{"role": "user"}])",
+       "messages[0].content must be a string, got nothing"},
+      {R"([{"role": "user", "content": "a"}, {"role": "user", "content": 7}])",
+       "messages[1].content must be a string, got 7"},
+      {R"([{"role": "user", "content": [{"type": "text", "text": "a"}]}])",
+       "messages[0].content must be a string, got an array of 1"},
+      {R"([{"role": null, "content": "a"}])",
+       "messages[0].role must be a string, got null"},
+  };
+  for (const auto& test : cases) {
+    ExpectError("generate " + model_ + " --prompts " +
+                    File("p.jsonl",
+                         absl::StrCat("{\"messages\": ", test.messages, "}\n")),
+                1, absl::StrCat("p.jsonl: line 1: ", test.message));
+  }
+}
+
 std::string TrajectoryLine(const Json& generated, const Json& reward) {
   Json line = generated;
   line.update(reward);
