@@ -140,9 +140,11 @@ absl::Status ForEachLine(
   std::istream& in = path == "-" ? std::cin : file;
   std::string line;
   int64_t number = 0;
+  bool any = false;
   while (NextLine(in, &line)) {
     ++number;
     if (absl::StripAsciiWhitespace(line).empty()) continue;
+    any = true;
     absl::StatusOr<Json> object = ParseObject(line);
     const absl::Status status = object.ok() ? use(*object) : object.status();
     if (!status.ok()) {
@@ -150,9 +152,9 @@ absl::Status ForEachLine(
                                                       ": ", status.message()));
     }
   }
-  if (number == 0) {
+  if (!any) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": must have a line, got none"));
+        absl::StrCat(path, ": must have a line with a JSON object, got none"));
   }
   return absl::OkStatus();
 }

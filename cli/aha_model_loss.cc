@@ -19,6 +19,8 @@ namespace aha::cli {
 namespace {
 
 constexpr int64_t kBatchTokens = 4096;
+// Rounding may lift the logarithm of a certain token a hair above 0.
+constexpr float kLargestLogProb = 1e-3f;
 
 struct Settings {
   LossOptions loss;
@@ -128,7 +130,9 @@ absl::Status ReadReward(const Json& object, Trajectory* out) {
   if (advantage != object.end() && advantage->is_number()) {
     out->advantage = advantage->get<float>();
     out->has_advantage = true;
-    return absl::OkStatus();
+    if (std::isfinite(out->advantage)) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "advantage must be finite in fp32, got ", Show(*advantage)));
   }
   const auto reward = object.find("reward");
   if (reward == object.end() || !reward->is_number()) {
@@ -148,7 +152,20 @@ absl::Status ReadReward(const Json& object, Trajectory* out) {
   return absl::OkStatus();
 }
 
+// As SequenceLoss wants them, which knows neither line nor key.
+absl::StatusOr<std::vector<float>> LogProbs(const Json& object, const char* key,
+                                            size_t count) {
+  AHA_ASSIGN_OR_RETURN(std::vector<float> values, Floats(object, key, count));
+  for (size_t i = 0; i < count; ++i) {
+    if (std::isfinite(values[i]) && values[i] <= kLargestLogProb) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        key, "[", i, "] must be finite and at most 0, got ", values[i]));
+  }
+  return values;
+}
+
 absl::StatusOr<Trajectory> ReadTrajectory(const Json& object,
+                                          const Settings& settings,
                                           const Tokenizer& tokenizer,
                                           const ModelConfig& config) {
   Trajectory out;
@@ -172,10 +189,10 @@ absl::StatusOr<Trajectory> ReadTrajectory(const Json& object,
         out.sequence.prompt_length, " and ", completion.size()));
   }
   AHA_ASSIGN_OR_RETURN(out.old_logprobs,
-                       Floats(object, "logprobs", completion.size()));
-  if (object.contains("ref_logprobs")) {
+                       LogProbs(object, "logprobs", completion.size()));
+  if (settings.loss.beta != 0 || object.contains("ref_logprobs")) {
     AHA_ASSIGN_OR_RETURN(out.ref_logprobs,
-                         Floats(object, "ref_logprobs", completion.size()));
+                         LogProbs(object, "ref_logprobs", completion.size()));
   }
   out.truncated = TextOr(object, "finish_reason", "stop") == "length";
   AHA_RETURN_IF_ERROR(ReadReward(object, &out));
@@ -316,9 +333,9 @@ absl::Status Loss(const ModelOptions& model, const LossOptionsText& options) {
   std::vector<Trajectory> trajectories;
   AHA_RETURN_IF_ERROR(ForEachLine(
       options.trajectories_path, [&](const Json& object) -> absl::Status {
-        AHA_ASSIGN_OR_RETURN(
-            Trajectory trajectory,
-            ReadTrajectory(object, *tokenizer, loaded.policy->config()));
+        AHA_ASSIGN_OR_RETURN(Trajectory trajectory,
+                             ReadTrajectory(object, settings, *tokenizer,
+                                            loaded.policy->config()));
         trajectories.push_back(std::move(trajectory));
         return absl::OkStatus();
       }));

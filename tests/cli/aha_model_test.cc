@@ -284,7 +284,8 @@ TEST_F(AhaModelTest, BrokenInputLinesAreNamed) {
       {"{\"token_ids\": [1, 101]}\n", "line 1: token_ids[1] must be"},
       {"{\"token_ids\": [1.5]}\n", "line 1: token_ids[0] must be"},
       {"{\"token_ids\": []}\n", "line 1: token_ids must have 1 to 160"},
-      {"", "must have a line"},
+      {"", "in.jsonl: must have a line with a JSON object, got none"},
+      {"\n \n\t\n", "in.jsonl: must have a line with a JSON object"},
   };
   for (const auto& test : cases) {
     ExpectError("score " + model_ + " --input " + File("in.jsonl", test.text),
@@ -364,6 +365,8 @@ TEST_F(AhaModelTest, LossOfFreshTrajectoriesHasRatioOneAndAGradient) {
 
 TEST_F(AhaModelTest, LossRefusesTrajectoriesThatDoNotFit) {
   const std::string base = R"({"prompt_token_ids": [5], "token_ids": [6, 7], )";
+  const std::string both =
+      base + R"("logprobs": [-1, -1], "ref_logprobs": [-1, -1], )";
   const struct {
     std::string text;
     const char* message;
@@ -372,12 +375,21 @@ TEST_F(AhaModelTest, LossRefusesTrajectoriesThatDoNotFit) {
        "line 1: logprobs must have 2 numbers, got 1"},
       {base + R"("logprobs": [-1, "x"], "reward": 1, "group": 0})",
        "line 1: logprobs[1] must be a number"},
-      {base + R"("logprobs": [-1, -1], "reward": 1})",
-       "line 1: must have \"group\""},
-      {base + R"("logprobs": [-1, -1]})", "line 1: must have \"advantage\""},
+      {both + R"("reward": 1})", "line 1: must have \"group\""},
+      {both + R"("note": 1})", "line 1: must have \"advantage\""},
+      {base + R"("logprobs": [-1, 0.5], "reward": 1, "group": 0})",
+       "line 1: logprobs[1] must be finite and at most 0, got 0.5"},
+      {base +
+           R"("logprobs": [-1, -1], "ref_logprobs": [2, -1], "advantage": 1})",
+       "line 1: ref_logprobs[0] must be finite and at most 0, got 2"},
+      {base + R"("logprobs": [-1, -1], "advantage": 1})",
+       "line 1: ref_logprobs must be there"},
+      {both + R"("advantage": 1e300})",
+       "line 1: advantage must be finite in fp32, got 1e+300"},
   };
   for (const auto& test : cases) {
-    ExpectError("loss " + model_ + " --algorithm grpo --trajectories " +
+    ExpectError("loss " + model_ +
+                    " --algorithm grpo --set beta=0.1 --trajectories " +
                     File("t.jsonl", test.text + "\n"),
                 1, test.message);
   }
