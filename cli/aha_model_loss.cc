@@ -1,6 +1,7 @@
 // loss: what a step's loss, its statistics and its gradient would be.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <utility>
 
@@ -312,6 +313,21 @@ Json Summary(const Settings& settings, const LossSums& sums) {
   return json;
 }
 
+// A gradient in the place of a model's weights would be read as those.
+absl::Status CheckGradientsPath(const std::string& path) {
+  std::error_code error;
+  // Where a link leads, too.
+  const std::filesystem::path target =
+      std::filesystem::weakly_canonical(path, error);
+  const std::filesystem::path directory = target.parent_path();
+  if (!std::filesystem::exists(directory / "config.json", error)) {
+    return absl::OkStatus();
+  }
+  return UsageError(
+      absl::StrCat("--gradients must be a file outside model directories, got ",
+                   path, " (there is ", directory.string(), "/config.json)"));
+}
+
 void Print(const Json& json, Format format) {
   if (format == Format::kJson) return PrintJsonLine(json);
   for (const auto& [key, value] : json.items()) {
@@ -325,6 +341,9 @@ void Print(const Json& json, Format format) {
 absl::Status Loss(const ModelOptions& model, const LossOptionsText& options) {
   AHA_ASSIGN_OR_RETURN(const Settings settings, ParseSettings(options));
   const bool wants_gradient = !options.gradients_path.empty();
+  if (wants_gradient) {
+    AHA_RETURN_IF_ERROR(CheckGradientsPath(options.gradients_path));
+  }
   AHA_ASSIGN_OR_RETURN(const LoadedModel loaded,
                        LoadModel(model, wants_gradient ? PolicyUse::kTraining
                                                        : PolicyUse::kSampling));

@@ -363,6 +363,23 @@ TEST_F(AhaModelTest, LossOfFreshTrajectoriesHasRatioOneAndAGradient) {
   EXPECT_EQ(alone["loss"], json["loss"]);
 }
 
+TEST_F(AhaModelTest, AGradientDoesNotReplaceAModelsWeights) {
+  const std::string weights = model_ + "/model.safetensors";
+  const std::string before = FileText(weights);
+  std::filesystem::create_symlink(weights, scratch_ / "link");
+  const std::string trajectories =
+      File("t.jsonl",
+           R"({"prompt_token_ids": [5], "token_ids": [6], "logprobs": [-1], )"
+           R"("advantage": 1})");
+  for (const std::string& path :
+       {weights, model_ + "/new.safetensors", scratch_ / "link"}) {
+    ExpectError("loss " + model_ + " --algorithm grpo --trajectories " +
+                    trajectories + " --gradients " + path,
+                2, "--gradients must be a file outside model directories");
+    EXPECT_TRUE(FileText(weights) == before);
+  }
+}
+
 TEST_F(AhaModelTest, LossRefusesTrajectoriesThatDoNotFit) {
   const std::string base = R"({"prompt_token_ids": [5], "token_ids": [6, 7], )";
   const std::string both =
