@@ -8,12 +8,16 @@
 #include <map>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "base/version.h"
 #include "cli/aha_model_commands.h"
 #include "cli/aha_model_common.h"
 #include "cli/exit_code.h"
+#include "cli/explain.h"
 #include "cli/option_checks.h"
 #include "cli/text.h"
 
@@ -47,11 +51,16 @@ using Command = std::function<absl::Status(const Flags&)>;
 // `output` is the flag that picks the format: -o is a directory elsewhere.
 CLI::App* Add(CLI::App* app, const char* name, const char* help,
               const char* output, Flags* flags, const char* examples) {
-  static const std::map<std::string, Format> kFormats = {
-      {"text", Format::kText}, {"json", Format::kJson}};
   CLI::App* command = app->add_subcommand(name, help);
-  command->add_option(output, flags->model.format, "text or json")
-      ->transform(CLI::CheckedTransformer(kFormats))
+  command
+      ->add_option_function<std::string>(
+          output,
+          [flags](const std::string& format) {
+            flags->model.format =
+                format == "json" ? Format::kJson : Format::kText;
+          },
+          "Format of stdout")
+      ->check(CLI::IsMember({"text", "json"}))
       ->default_str("text");
   command->add_option("--dtype", flags->model.dtype, "Number format")
       ->check(CLI::IsMember({"bf16", "fp32"}));
@@ -95,7 +104,7 @@ void AddFileCommands(CLI::App* app, Flags* flags,
       ->required();
   import
       ->add_option("-o,--out", flags->convert.destination,
-                   "Directory to write; must not exist")
+                   "Directory to write; must be new or empty")
       ->required();
   (*commands)[import] = [](const Flags& f) {
     return Import(f.model, f.convert);
@@ -109,7 +118,7 @@ void AddFileCommands(CLI::App* app, Flags* flags,
   AddDirectory(exporting, flags);
   exporting
       ->add_option("-o,--out", flags->convert.destination,
-                   "Directory to write; must not exist")
+                   "Directory to write; must be new or empty")
       ->required();
   (*commands)[exporting] = [](const Flags& f) {
     return Export(f.model, f.convert);
@@ -235,6 +244,25 @@ void AddNumberCommands(CLI::App* app, Flags* flags,
   (*commands)[loss] = [](const Flags& f) { return Loss(f.model, f.loss); };
 }
 
+// What is wrong with the command line, in one line.
+std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<CLI::App*> named = app.get_subcommands();
+  const CLI::App& command = named.empty() ? app : *named.back();
+  std::string text = error.what();
+  const std::vector<std::string> extras = app.remaining(true);
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr &&
+      !extras.empty()) {
+    // A misspelt option explains the argument behind it.
+    const auto option = std::find_if(
+        extras.begin(), extras.end(),
+        [](const std::string& word) { return absl::StartsWith(word, "-"); });
+    text = ExplainExtra(option == extras.end() ? extras.front() : *option,
+                        command);
+  }
+  return absl::StrCat(OneLine(text), " (see aha-model ",
+                      named.empty() ? "" : command.get_name() + " ", "--help)");
+}
+
 // A file may claim more than there is memory for; its sizes are as it says.
 absl::Status RunCommand(const Command& command, const Flags& flags) {
   try {
@@ -270,8 +298,7 @@ int Run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help.
-    std::fprintf(stderr, "aha-model: %s (see aha-model --help)\n",
-                 OneLine(error.what()).c_str());
+    std::fprintf(stderr, "aha-model: %s\n", Explain(app, error).c_str());
     return kExitUsage;
   }
   const absl::Status status =

@@ -48,13 +48,19 @@ std::string GenerationConfig(const ModelConfig& config) {
   return json.is_null() ? "" : json.dump(2) + "\n";
 }
 
+// A key that is missing from a file that is there: the file is wrong.
+absl::Status InGguf(const absl::Status& status, const std::string& path) {
+  if (!absl::IsNotFound(status)) return InFile(status, path);
+  return InFile(absl::InvalidArgumentError(status.message()), path);
+}
+
 absl::StatusOr<ModelFiles> ReadGguf(const std::string& path, DType dtype) {
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file,
                        GgufFile::Open(path));
   absl::StatusOr<ModelConfig> config = ConfigOfGguf(*file);
-  AHA_RETURN_IF_ERROR(InFile(config.status(), path));
+  AHA_RETURN_IF_ERROR(InGguf(config.status(), path));
   absl::StatusOr<GgufTokenizerFiles> text = TokenizerOfGguf(*file);
-  AHA_RETURN_IF_ERROR(InFile(text.status(), path));
+  AHA_RETURN_IF_ERROR(InGguf(text.status(), path));
   const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
       Tokenizer::Parse(text->tokenizer_json, text->tokenizer_config_json);
   AHA_RETURN_IF_ERROR(InFile(tokenizer.status(), path));

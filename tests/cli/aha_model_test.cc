@@ -128,6 +128,21 @@ TEST_F(AhaModelTest, WrongCallsAreUsageErrors) {
       2, "--set epsilon must be a number, got x");
 }
 
+TEST_F(AhaModelTest, AMisspeltOptionIsAnsweredWithTheNearest) {
+  ExpectError("generate " + model_ + " --prompt a --outptu json", 2,
+              "unknown option \"--outptu\"; did you mean \"--output\"? (see "
+              "aha-model generate --help)");
+  ExpectError("inspect " + model_ + " more", 2, "unexpected argument \"more\"");
+}
+
+TEST_F(AhaModelTest, HelpNamesValuesAsTheyAreTyped) {
+  const std::string help = Run("import --help").out;
+  EXPECT_THAT(help, HasSubstr("{text,json}=text"));
+  EXPECT_THAT(help, Not(HasSubstr("ENUM")));
+  EXPECT_THAT(help, HasSubstr("must be new or empty"));
+  ExpectError("inspect " + model_ + " -o 1", 2, "1 not in {text,json}");
+}
+
 TEST_F(AhaModelTest, NumbersOutOfRangeAreRefusedByTheirFlag) {
   const std::string generate =
       "generate " + model_ + " --prompt a --max-new-tokens 1 ";
@@ -417,6 +432,8 @@ TEST_F(AhaModelTest, ExportChangesTheFormatAndImportBringsItBack) {
   const std::string bf16 = scratch_ / "bf16";
   Outcome outcome = Run("export " + model_ + " -o " + bf16 + " --dtype bf16");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("next: aha-model generate " + bf16 +
+                                     " --chat --prompt"));
   EXPECT_THAT(FileText(bf16 + "/config.json"), HasSubstr("bfloat16"));
   outcome = Run("import " + model_ + "/model.safetensors -o " + fp32 +
                 " --dtype fp32 --output json");
@@ -424,6 +441,15 @@ TEST_F(AhaModelTest, ExportChangesTheFormatAndImportBringsItBack) {
   EXPECT_EQ(outcome.json()["weights_checksum"],
             Run("inspect " + model_ + " -o json").json()["weights_checksum"]);
   ExpectError("export " + model_ + " -o " + bf16, 5, "is there already");
+}
+
+TEST_F(AhaModelTest, AModelWithoutChatsIsNotToChat) {
+  std::filesystem::remove(model_ + "/tokenizer_config.json");
+  const std::string copy = scratch_ / "copy";
+  const Outcome outcome = Run("export " + model_ + " -o " + copy);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              HasSubstr("next: aha-model generate " + copy + " --prompt"));
 }
 
 TEST_F(AhaModelTest, CertifySaysThatTheKernelsAreInvariant) {

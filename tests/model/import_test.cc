@@ -184,6 +184,15 @@ TEST_F(GgufImportTest, WhatItDoesNotKnowItRefuses) {
   }
 }
 
+// NOT_FOUND is for a file that is not there.
+TEST_F(GgufImportTest, AMissingKeyIsAnErrorInTheFile) {
+  const absl::Status status =
+      Import(GgufWriter().Text("general.architecture", "llama")).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("llama.embedding_length"));
+}
+
 TEST_F(GgufImportTest, AMissingOrMisshapenTensorIsNamed) {
   GgufWriter writer = Metadata();
   AddMatrix("token_embd.weight", kVocab, kHidden, 100, &writer);
