@@ -1,12 +1,16 @@
 #include "model/import.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
 #include "base/status.h"
@@ -129,6 +133,62 @@ std::string ConfigText(const ModelFiles& files) {
   return json.dump(2) + "\n";
 }
 
+// "a/b" for "./a/b/".
+fs::path Target(const std::string& directory) {
+  const fs::path target = fs::path(directory).lexically_normal();
+  return target.has_filename() ? target : target.parent_path();
+}
+
+// Where a process writes a model before it has its name.
+std::string StagingPrefix(const fs::path& target) {
+  return absl::StrCat(target.string(), ".partial-");
+}
+std::string OwnStaging(const fs::path& target) {
+  return absl::StrCat(StagingPrefix(target), ::getpid());
+}
+
+// Says of a staging directory that somebody writes it, wherever he runs: a
+// process id would say so on one machine only.
+class StagingLock {
+ public:
+  explicit StagingLock(const fs::path& staging)
+      : fd_(::open(staging.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+        held_(fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) == 0) {}
+  ~StagingLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  StagingLock(const StagingLock&) = delete;
+  StagingLock& operator=(const StagingLock&) = delete;
+
+  bool held() const { return held_; }
+
+ private:
+  const int fd_;
+  const bool held_;
+};
+
+// What killed processes left for this target.
+void RemoveStale(const fs::path& target) {
+  const std::string prefix = StagingPrefix(target.filename());
+  std::error_code error;
+  const fs::path beside =
+      target.has_parent_path() ? target.parent_path() : fs::path(".");
+  std::vector<fs::path> stale;
+  for (fs::directory_iterator it(beside, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    int64_t process = 0;
+    if (absl::StartsWith(name, prefix) &&
+        absl::SimpleAtoi(name.substr(prefix.size()), &process)) {
+      stale.push_back(it->path());
+    }
+  }
+  for (const fs::path& path : stale) {
+    const StagingLock lock(path);
+    if (lock.held()) fs::remove_all(path, error);
+  }
+}
+
 absl::Status WriteFiles(const ModelFiles& files, const fs::path& directory) {
   AHA_RETURN_IF_ERROR(WriteText(ConfigText(files), directory / "config.json"));
   AHA_RETURN_IF_ERROR(
@@ -168,8 +228,7 @@ absl::StatusOr<ModelFiles> ReadModel(const std::string& source, DType dtype) {
 
 absl::Status WriteModel(const ModelFiles& files, const std::string& directory) {
   std::error_code error;
-  fs::path target = fs::path(directory).lexically_normal();
-  if (!target.has_filename()) target = target.parent_path();
+  const fs::path target = Target(directory);
   if (fs::exists(target, error) &&
       (!fs::is_directory(target, error) || !fs::is_empty(target, error))) {
     return absl::AlreadyExistsError(
@@ -177,10 +236,11 @@ absl::Status WriteModel(const ModelFiles& files, const std::string& directory) {
                      ": is there already and not an empty "
                      "directory; remove it or choose another"));
   }
-  const fs::path staging =
-      absl::StrCat(target.string(), ".partial-", ::getpid());
+  RemoveStale(target);
+  const fs::path staging = OwnStaging(target);
   fs::create_directories(staging, error);
   if (error) return FromError(error, staging.string());
+  const StagingLock lock(staging);
   absl::Status status = WriteFiles(files, staging);
   if (status.ok()) {
     fs::rename(staging, target, error);
@@ -190,6 +250,15 @@ absl::Status WriteModel(const ModelFiles& files, const std::string& directory) {
   }
   if (!status.ok()) fs::remove_all(staging, error);
   return status;
+}
+
+void AbandonModel(const std::string& directory) {
+  const fs::path staging = OwnStaging(Target(directory));
+  std::error_code error;
+  // A file made meanwhile keeps its directory; the next ones find none.
+  for (int tries = 0; tries < 100 && fs::exists(staging, error); ++tries) {
+    fs::remove_all(staging, error);
+  }
 }
 
 }  // namespace aha

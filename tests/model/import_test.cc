@@ -1,5 +1,9 @@
 #include "model/import.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <limits>
 
@@ -248,6 +252,40 @@ TEST_F(GgufImportTest, NothingIsWrittenOver) {
   const absl::Status status = WriteModel(*files, scratch_ / "out");
   EXPECT_TRUE(absl::IsAlreadyExists(status)) << status;
   EXPECT_EQ(FileText(scratch_ / "out/precious"), "data");
+}
+
+TEST_F(GgufImportTest, WhatAKilledImportLeftGoesWithTheNext) {
+  const auto files = Import(WithTensors(Metadata()));
+  ASSERT_TRUE(files.ok()) << files.status();
+  for (const char* name :
+       {"out.partial-7", "out.partial-8", "out.partial-x", "other.partial-7"}) {
+    std::filesystem::create_directory(scratch_ / name);
+    scratch_.Write(std::string(name) + "/config.json", "{}");
+  }
+  // As a living process has it.
+  const int fd = ::open((scratch_ / "out.partial-8").c_str(), O_RDONLY);
+  ASSERT_EQ(::flock(fd, LOCK_EX | LOCK_NB), 0);
+  const absl::Status status = WriteModel(*files, scratch_ / "./out/");
+  ::close(fd);
+  ASSERT_TRUE(status.ok()) << status;
+  const auto there = [&](const char* name) {
+    return std::filesystem::exists(scratch_ / name);
+  };
+  EXPECT_FALSE(there("out.partial-7"));
+  EXPECT_TRUE(there("out.partial-8"));
+  EXPECT_TRUE(there("out.partial-x"));
+  EXPECT_TRUE(there("other.partial-7"));
+  EXPECT_TRUE(there("out/model.safetensors"));
+}
+
+TEST_F(GgufImportTest, AnAbandonedModelLeavesNothing) {
+  const std::string staging =
+      (scratch_ / "out.partial-") + std::to_string(::getpid());
+  std::filesystem::create_directory(staging);
+  std::ofstream(staging + "/config.json") << "{}";
+  AbandonModel(scratch_ / "out/");
+  EXPECT_FALSE(std::filesystem::exists(staging));
+  AbandonModel(scratch_ / "out");  // Nothing was begun.
 }
 
 TEST(ImportTest, TheSourceMustBeThereAndOfAKnownKind) {
