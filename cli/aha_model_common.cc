@@ -11,6 +11,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
 #include "ops/choose_isa.h"
@@ -45,10 +46,14 @@ absl::StatusOr<Json> ParseObject(const std::string& line) {
     return absl::InvalidArgumentError(
         absl::StrCat("must have at most ", kMaxLineBytes, " bytes, got more"));
   }
-  Json object = Json::parse(line, nullptr, false);
-  if (!object.is_object()) {
+  absl::StatusOr<Json> object = aha::ParseJson<Json>(line);
+  if (!object.ok()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("must be a JSON object, got ", line.substr(0, 60)));
+        absl::StrCat("must be a JSON object: ", object.status().message()));
+  }
+  if (!object->is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("must be a JSON object, got ", Show(*object)));
   }
   return object;
 }

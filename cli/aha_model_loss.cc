@@ -143,9 +143,13 @@ absl::Status ReadReward(const Json& object, Trajectory* out) {
   out->reward = reward->get<double>();
   // Lines of rollouts/ call the group by its step and slot.
   for (const char* key : {"group", "step", "slot"}) {
-    if (object.contains(key)) {
-      absl::StrAppend(&out->group, key, object[key].dump(), " ");
+    const auto part = object.find(key);
+    if (part == object.end()) continue;
+    if (part->is_structured()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(key, " must be a number or text, got ", Show(*part)));
     }
+    absl::StrAppend(&out->group, key, part->dump(), " ");
   }
   if (out->group.empty()) {
     return absl::InvalidArgumentError("must have \"group\" beside \"reward\"");

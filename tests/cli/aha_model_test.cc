@@ -311,6 +311,37 @@ TEST_F(AhaModelTest, BrokenInputLinesAreNamed) {
               1, "p.jsonl: line 2: must have \"prompt\"");
 }
 
+// The JSON library copies and dumps by recursion, so depth must have a bound.
+TEST_F(AhaModelTest, DeepJsonIsRefusedAndNeverShown) {
+  const std::string open(100000, '['), close(100000, ']');
+  const std::string deep = "{\"token_ids\": [1, 2], \"a\": " + open + close;
+  std::string objects = "1";
+  for (int i = 0; i < 60; ++i) objects = "{\"a\": " + objects + "}";
+  const struct {
+    std::string text;
+    const char* message;
+  } cases[] = {
+      {deep + "}",
+       "line 1: must be a JSON object: must be JSON nested at most"},
+      {open, "line 1: must be a JSON object: must be JSON nested at most"},
+      {"{\"token_ids\": " + objects + "}",
+       "line 1: token_ids must be an array, got an object of 1"},
+      {"{\"token_ids\": [1, [[2]]]}",
+       "line 1: token_ids[1] must be a token id below 101, got an array of 1"},
+      {"[1]", "line 1: must be a JSON object, got an array of 1"},
+  };
+  for (const auto& test : cases) {
+    const std::string path = File("in.jsonl", test.text + "\n");
+    ExpectError("score " + model_ + " --input " + path, 1, test.message);
+  }
+  ExpectError("loss " + model_ + " --algorithm grpo --trajectories " +
+                  File("in.jsonl", deep + "}\n"),
+              1, "nested at most");
+  ExpectError(
+      "generate " + model_ + " --prompts " + File("in.jsonl", deep + "}\n"), 1,
+      "nested at most");
+}
+
 TEST_F(AhaModelTest, MessagesThatAreNoMessagesAreNamed) {
   const struct {
     const char* messages;
@@ -408,6 +439,8 @@ TEST_F(AhaModelTest, LossRefusesTrajectoriesThatDoNotFit) {
       {base + R"("logprobs": [-1, "x"], "reward": 1, "group": 0})",
        "line 1: logprobs[1] must be a number"},
       {both + R"("reward": 1})", "line 1: must have \"group\""},
+      {both + R"("reward": 1, "group": {"a": 1}})",
+       "line 1: group must be a number or text, got an object of 1"},
       {both + R"("note": 1})", "line 1: must have \"advantage\""},
       {base + R"("logprobs": [-1, 0.5], "reward": 1, "group": 0})",
        "line 1: logprobs[1] must be finite and at most 0, got 0.5"},
