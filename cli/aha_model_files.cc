@@ -45,6 +45,12 @@ Json ShapeJson(const ModelConfig& config) {
   return json;
 }
 
+// OK if Aha can write the model's chats; the reason otherwise.
+absl::Status ChatStatus(const Tokenizer& tokenizer) {
+  const ChatMessage hello = {"user", "hello"};
+  return tokenizer.ApplyChatTemplate({&hello, 1}).status();
+}
+
 // What a directory holds, and that it can be read.
 absl::StatusOr<Json> Describe(const ModelOptions& model) {
   AHA_RETURN_IF_ERROR(CheckModelDirectory(model.directory));
@@ -70,8 +76,7 @@ absl::StatusOr<Json> Describe(const ModelOptions& model) {
     ends.push_back(text.ok() ? *text : absl::StrCat("token ", id));
   }
   json["eos_tokens"] = ends;
-  const ChatMessage hello = {"user", "hello"};
-  const absl::Status chat = tokenizer->ApplyChatTemplate({&hello, 1}).status();
+  const absl::Status chat = ChatStatus(*tokenizer);
   json["chat_template"] = chat.ok() ? "ChatML" : std::string(chat.message());
   return json;
 }
@@ -107,9 +112,12 @@ absl::Status Convert(const ModelOptions& model, const ConvertOptions& options,
       " parameters in ", ShortName(dtype), ", ",
       FormatBytes(static_cast<uint64_t>(files.parameters.bytes())),
       ", weights ", Of(json, "weights_checksum")));
+  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer,
+                       Tokenizer::Load(options.destination));
   PrintLine(absl::StrCat("next: aha-model generate ",
                          OneLine(options.destination),
-                         " --chat --prompt 'What is 2 + 2?'"));
+                         ChatStatus(*tokenizer).ok() ? " --chat" : "",
+                         " --prompt 'What is 2 + 2?'"));
   return absl::OkStatus();
 }
 
@@ -162,10 +170,11 @@ absl::Status Export(const ModelOptions& model, const ConvertOptions& options) {
 
 absl::Status CertifyModel(const ModelOptions& model) {
   AHA_RETURN_IF_ERROR(CheckModelDirectory(model.directory));
-  AHA_ASSIGN_OR_RETURN(const DType dtype,
-                       ParseDType(model.dtype, NativeDType()));
+  AHA_ASSIGN_OR_RETURN(const DType dtype, ComputeDType(model));
   AHA_ASSIGN_OR_RETURN(const ModelConfig config,
                        ModelConfig::Load(model.directory));
+  // Sizes that only config.json claims would take memory that is not there.
+  AHA_RETURN_IF_ERROR(CheckSafetensors(model.directory, config));
   AHA_ASSIGN_OR_RETURN(const KernelCertificate certificate,
                        Certify(config, dtype, ThreadsOf(model)));
   if (model.format == Format::kJson) {

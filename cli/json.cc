@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
+#include "base/json.h"
 #include "base/status.h"
 
 namespace aha::cli {
@@ -61,11 +62,10 @@ void EmitYaml(const Json& value, YAML::Emitter* out) {
 }  // namespace
 
 absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what) {
-  Json value = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (value.is_discarded()) {
-    return absl::DataLossError(absl::StrCat(what, " is not JSON"));
-  }
-  return value;
+  absl::StatusOr<Json> value = aha::ParseJson<Json>(text);
+  if (value.ok()) return value;
+  return absl::DataLossError(
+      absl::StrCat(what, ": ", value.status().message()));
 }
 
 absl::StatusOr<Json> ReadJsonFile(const std::string& path) {

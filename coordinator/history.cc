@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "job/manifest.h"
 
@@ -119,7 +120,7 @@ std::map<std::string, double> History::latest_metrics(uint32_t stage) const {
   --it;
   if (it->first.first != stage) return metrics;
   const nlohmann::json line =
-      nlohmann::json::parse(it->second.metrics_line, nullptr, false);
+      ParseJson<nlohmann::json>(it->second.metrics_line).value_or(nullptr);
   if (!line.is_object()) return metrics;
   for (const auto& [name, value] : line.items()) {
     if (value.is_number()) metrics[name] = value.get<double>();
