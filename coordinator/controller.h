@@ -121,7 +121,9 @@ class Controller {
   absl::Status CommitStep(const v1::CommitStepRequest& request);
   absl::Status CommitCheckpoint(const v1::CommitCheckpointRequest& request);
 
-  // Weights: may this version come in now, and: it has come in, whole.
+  // Weights: an actor got a piece of them; may this version come in now; it has
+  // come in, whole.
+  void PieceSent();
   absl::Status AdmitVersion(VersionId id, uint64_t epoch);
   absl::Status VersionArrived(VersionId id);
 
@@ -192,6 +194,11 @@ class Controller {
   std::vector<std::pair<std::string, std::string>> Missing() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CheckWaits(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The groups of an eval stage are waited for here, as those of a step are by
+  // the learners: as long as anything moves.
+  void CheckEvalGroups(absl::Time now, bool others_missing)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string UnscoredGroups() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void UpdateGauges() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ShowProgress() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -240,8 +247,12 @@ class Controller {
   // all ranks agree.
   std::optional<uint64_t> begun_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_lease_id_ ABSL_GUARDED_BY(mutex_) = 1;
-  // Grows while actors and reward replicas get on.
+  // Grows while actors and reward replicas get on: what they sampled, scored or
+  // delivered, and the weights that they were sent.
   uint64_t progress_ ABSL_GUARDED_BY(mutex_) = 0;
+  // An eval stage that samples: progress_, and since when it is that.
+  std::optional<std::pair<uint64_t, absl::Time>> unmoved_
+      ABSL_GUARDED_BY(mutex_);
 
   // The learner group.
   // Why it goes back to a checkpoint, while that is looked for.

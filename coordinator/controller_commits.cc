@@ -268,6 +268,11 @@ absl::Status Controller::CommitCheckpoint(
   return absl::OkStatus();
 }
 
+void Controller::PieceSent() {
+  MutexLock lock(mutex_);
+  ++progress_;
+}
+
 absl::Status Controller::AdmitVersion(VersionId id, uint64_t epoch) {
   MutexLock lock(mutex_);
   if (epoch != options_.epoch) {

@@ -302,9 +302,11 @@ absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
         absl::StrCat("key: eval stage ", context.key().stage(),
                      " is not running; it is stage ", stage));
   }
+  const uint64_t before = board_->scored();
   const absl::Status added = board_->Add(group);
   if (absl::IsDataLoss(added)) Fail(std::string(added.message()));
   AHA_RETURN_IF_ERROR(added);
+  progress_ += board_->scored() - before;
   ledger_->Deliver(0, context.key().slot());
   ShowProgress();
   if (!board_->Complete()) return absl::OkStatus();

@@ -119,6 +119,7 @@ class WeightsService::Fetcher
  private:
   void OnWriteDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::CANCELLED);
+    controller_.PieceSent();
     controller_.series().weights_sent.Increment(
         static_cast<double>(chunk_.data().size()));
     offset_ += chunk_.data().size();
