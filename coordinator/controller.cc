@@ -205,6 +205,8 @@ void Controller::SetState(State state) {
   const absl::Status stored =
       parts_.store->Set({{"state", StateName(state)}, {"problem", problem_}});
   WarnIfError(stored);
+  // All learners are there, whichever way the job came to run.
+  if (state == v1::JOB_STATE_RUNNING) StoreCertificate();
 }
 
 void Controller::Fail(const std::string& problem) {

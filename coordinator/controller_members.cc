@@ -72,7 +72,6 @@ absl::StatusOr<v1::RegisterResponse> Controller::Register(
   }
   if (state_ == v1::JOB_STATE_PENDING && MissingLearners().empty()) {
     SetState(v1::JOB_STATE_RUNNING);
-    StoreCertificate();
   }
   v1::RegisterResponse response;
   response.set_member_id(joined.id);

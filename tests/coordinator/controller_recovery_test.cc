@@ -103,6 +103,26 @@ TEST_F(ControllerTest, AResumedJobRefusesAMachineThatComputesOtherBits) {
   EXPECT_EQ(State(), v1::JOB_STATE_RUNNING);
 }
 
+TEST_F(ControllerTest, APauseBeforeAnybodyJoinedDoesNotForgetTheMachinesClass) {
+  ASSERT_TRUE(controller_->Pause().ok());
+  JoinAll();
+  ASSERT_TRUE(controller_->Resume().ok());
+  ASSERT_EQ(NextStage(), "0/0@");
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(Checkpoint(0, 1).ok());
+  Start();
+  v1::RegisterRequest other;
+  other.set_role(v1::ROLE_ACTOR);
+  other.set_name("actor-1");
+  other.set_incarnation("i");
+  other.mutable_certificate()->set_digest("other");
+  other.mutable_certificate()->set_numeric_class("class B");
+  EXPECT_THAT(
+      std::string(controller_->Register(other).status().message()),
+      HasSubstr("class B) would not compute the same bits as this run's"));
+}
+
 TEST_F(ControllerTest, AResumedJobRefusesFilesThatWereEditedSince) {
   v1::RegisterRequest learner;
   learner.set_role(v1::ROLE_LEARNER);
