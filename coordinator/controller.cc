@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "coordinator/controller_internal.h"
 #include "coordinator/log_status.h"
+#include "coordinator/metrics_file.h"
 #include "coordinator/summary.h"
 
 namespace aha::coordinator {
@@ -43,7 +44,8 @@ absl::Status Controller::Begin() {
   parts_.series.epoch.Set(static_cast<double>(options_.epoch));
   // A summary tells of an end, and there is none now.
   parts_.directory->Remove("summary.json");
-  ReturnTo(ChooseCheckpoint(parts_.directory->path(), history_.checkpoints()));
+  AHA_RETURN_IF_ERROR(ReturnTo(
+      ChooseCheckpoint(parts_.directory->path(), history_.checkpoints())));
   AHA_RETURN_IF_ERROR(LoadCertificate());
   AHA_RETURN_IF_ERROR(
       parts_.store->Set({{"state", StateName(state_)}, {"problem", ""}}));
@@ -64,19 +66,21 @@ absl::Status Controller::Begin() {
   return absl::OkStatus();
 }
 
-void Controller::ReturnTo(const CheckpointChoice& choice) {
+absl::Status Controller::ReturnTo(const CheckpointChoice& choice) {
   for (const std::string& line : choice.refused) {
     AHA_LOG(kError) << line << "; the one before is used";
     Note("checkpoint_refused", line);
   }
-  history_.GoBack(choice.checkpoint);
+  AHA_RETURN_IF_ERROR(history_.GoBack(choice.checkpoint));
   // Steps after the position come again, and so will their lines.
   WriteMetrics();
+  return absl::OkStatus();
 }
 
 void Controller::WriteMetrics() {
   const absl::Status written =
-      parts_.directory->WriteWhole("metrics.jsonl", history_.MetricsLines());
+      MatchMetrics(parts_.directory->File("metrics.jsonl"), *parts_.store,
+                   history_.position().stage, history_.position().step);
   metrics_lack_ = !written.ok();
   WarnIfError(written);
 }
@@ -94,7 +98,10 @@ void Controller::Recover() {
   MutexLock lock(mutex_);
   if (over()) return;
   const Position before = history_.position();
-  ReturnTo(choice);
+  if (const absl::Status returned = ReturnTo(choice); !returned.ok()) {
+    going_back_.reset();
+    return Fail(std::string(returned.message()));
+  }
   memory_lost_ = false;
   const Position& now = history_.position();
   Note("rollback",

@@ -158,13 +158,13 @@ class Controller {
   void EnterStage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LeaveStage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ReturnTo(const CheckpointChoice& choice)
+  absl::Status ReturnTo(const CheckpointChoice& choice)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fail(const std::string& problem) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetState(State state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End(State state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteSummary() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // All lines of metrics.jsonl anew.
+  // Makes metrics.jsonl hold what is committed up to the position.
   void WriteMetrics() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   double StageSeconds(uint32_t stage) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

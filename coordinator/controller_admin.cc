@@ -33,7 +33,7 @@ const char* StateName(v1::JobState state) {
 v1::JobStatus Controller::Status() {
   MutexLock lock(mutex_);
   const Position& position = history_.position();
-  const Totals totals = history_.totals();
+  const Totals& totals = history_.totals();
   v1::JobStatus status;
   status.set_name(parts_.plan->job.name());
   status.set_state(state_);

@@ -306,7 +306,8 @@ absl::Status Controller::VersionArrived(VersionId id) {
   }
   const auto info = parts_.weights->Find(id);
   if (!info.has_value()) return absl::OkStatus();
-  const auto known = history_.KnownWeights(id.stage, id.version);
+  AHA_ASSIGN_OR_RETURN(const auto known,
+                       history_.KnownWeights(id.stage, id.version));
   if (known.has_value() && *known != info->checksum) {
     Fail(absl::StrCat("stage ", id.stage, " version ", id.version,
                       " was committed with weights ", known->Hex(),

@@ -23,9 +23,8 @@ constexpr char kInputs[] = "inputs";  // A line each: key, tab, content.
 }  // namespace
 
 absl::Status Controller::LoadCertificate() {
-  AHA_ASSIGN_OR_RETURN(const auto commits, parts_.store->Commits());
-  AHA_ASSIGN_OR_RETURN(const auto evals, parts_.store->Evals());
-  if (commits.empty() && evals.empty()) return absl::OkStatus();
+  AHA_ASSIGN_OR_RETURN(const bool begun, parts_.store->HasResults());
+  if (!begun) return absl::OkStatus();
   AHA_ASSIGN_OR_RETURN(const auto digest, parts_.store->Get(kDigest));
   AHA_ASSIGN_OR_RETURN(const auto name, parts_.store->Get(kNumericClass));
   v1::Certificate certificate;
