@@ -182,6 +182,8 @@ class Controller {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FillLease(const LeasedGroup& group, const std::string& consumer,
                  v1::Lease* lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The result of an eval stage that is complete, and on to the next stage.
+  void RecordEval() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string ConsumerOf(uint32_t slot) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -307,15 +307,25 @@ absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
   progress_ += board_->scored() - before;
   ledger_->Deliver(0, context.key().slot());
   ShowProgress();
-  if (!board_->Complete()) return absl::OkStatus();
+  // It has all of it, and the tick records it if that fails now.
+  if (board_->Complete()) RecordEval();
+  return absl::OkStatus();
+}
+
+void Controller::RecordEval() {
+  const uint32_t stage = history_.position().stage;
   const EvalResult result = board_->Result();
-  AHA_RETURN_IF_ERROR(Stored(
+  const absl::Status added = Stored(
       history_.AddEval({.stage = stage,
                         .prompts = result.prompts,
                         .pass_at_1 = result.pass_at_1,
                         .mean_completion_length = result.mean_completion_length,
                         .tokens = result.tokens},
-                       StageSeconds(stage))));
+                       StageSeconds(stage)));
+  if (!added.ok()) {
+    if (!absl::IsUnavailable(added)) Fail(std::string(added.message()));
+    return;
+  }
   parts_.series.tokens.Increment(static_cast<double>(result.tokens));
   parts_.series.ShowEval(plan().name, result.pass_at_1,
                          result.mean_completion_length);
@@ -323,7 +333,6 @@ absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
                             " over ", result.prompts, " prompts, mean length ",
                             result.mean_completion_length));
   Advance();
-  return absl::OkStatus();
 }
 
 }  // namespace aha::coordinator

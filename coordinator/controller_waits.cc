@@ -14,7 +14,7 @@ void Controller::Tick() {
   {
     MutexLock lock(mutex_);
     const absl::Time now = parts_.clock();
-    const State before = state_;
+    const std::pair before(state_, history_.position().stage);
     const std::vector<MemberInfo> dead = members_.Expire();
     for (const MemberInfo& member : dead) {
       Lost(member,
@@ -25,10 +25,15 @@ void Controller::Tick() {
     }
     const uint64_t expired = ledger_.has_value() ? ledger_->Expire() : 0;
     parts_.series.leases_expired.Increment(static_cast<double>(expired));
+    // The disk took nothing when the last group came.
+    if (board_.has_value() && board_->Complete()) RecordEval();
     if (!over()) CheckWaits(now);
     last_tick_ = now;
     UpdateGauges();
-    if (!dead.empty() || expired > 0 || state_ != before) listener = listener_;
+    if (!dead.empty() || expired > 0 ||
+        before != std::pair(state_, history_.position().stage)) {
+      listener = listener_;
+    }
   }
   if (listener) listener();
 }
