@@ -234,6 +234,7 @@ void Controller::End(State state) {
     WarnIfError(stored);
   }
   if (metrics_lack_) WriteMetrics();
+  parts_.weights->DropAll();  // Nobody samples any more.
   if (state != v1::JOB_STATE_FAILED && !history_.CheckpointFits()) {
     problem_ = absl::StrCat(
         "the last steps are in no checkpoint; the newest is ",

@@ -300,6 +300,7 @@ absl::Status Controller::VersionArrived(VersionId id) {
   MutexLock lock(mutex_);
   // The stage may have changed during the transfer.
   const Position& position = history_.position();
+  if (over()) parts_.weights->DropAll();
   if (over() || going_back_.has_value() || id.stage != position.stage ||
       id.version > first_step_) {
     return absl::OkStatus();  // Phase two is CommitStep.
