@@ -53,6 +53,22 @@ absl::Status ClaimInputs(const v1::Job& job, bool begun, StateStore& store) {
   return absl::OkStatus();
 }
 
+// A run that has checkpoints and a database that knows of none: going on would
+// begin again, and write over them.
+absl::Status CheckKept(const RunDirectory& directory) {
+  const std::string checkpoints = directory.File("checkpoints");
+  std::error_code error;
+  const std::filesystem::directory_iterator it(checkpoints, error);
+  if (error || it == std::filesystem::directory_iterator()) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      directory.File(kDatabase), " is new or was emptied, but ", checkpoints,
+      " holds checkpoints of an earlier run, which nothing can vouch for; put "
+      "a "
+      "copy of the database back, or choose another directory"));
+}
+
 // Makes the directory this job's, or refuses.  The new epoch.
 absl::StatusOr<uint64_t> Claim(const AppOptions& options,
                                const RunDirectory& directory,
@@ -63,6 +79,9 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
   AHA_ASSIGN_OR_RETURN(const auto state, store.Get("state"));
   AHA_ASSIGN_OR_RETURN(const auto last_epoch, store.Get("epoch"));
   AHA_ASSIGN_OR_RETURN(const bool begun, store.HasResults());
+  if (options.resume && !held.has_value()) {
+    AHA_RETURN_IF_ERROR(CheckKept(directory));
+  }
   const bool other = held.has_value() && *held != fingerprint;
   if (other && (begun || options.resume)) {
     return absl::FailedPreconditionError(absl::StrCat(

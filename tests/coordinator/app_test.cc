@@ -294,6 +294,23 @@ TEST(AppTest, ARunDirectoryBelongsToOneJobAndOneCoordinator) {
   EXPECT_TRUE(App::Start(resumed).ok());
 }
 
+TEST(AppTest, AResumeWithoutTheDatabaseDoesNotBeginAgainOverTheCheckpoints) {
+  TempDir dir;
+  AppOptions options = Options(dir.path());
+  options.resume = true;
+  ASSERT_TRUE(App::Start(options).ok()) << "of a run that has nothing yet";
+  std::filesystem::create_directories(dir.path() + "/checkpoints/step-3");
+  EXPECT_TRUE(App::Start(options).ok()) << "its checkpoints";
+  std::filesystem::resize_file(dir.path() + "/coordinator.db", 0);
+  for (const char* more : {"-wal", "-shm"}) {
+    std::filesystem::remove(dir.path() + "/coordinator.db" + more);
+  }
+  const absl::Status emptied = App::Start(options).status();
+  EXPECT_EQ(rpc::ExitCode(emptied), rpc::kExitRefused);
+  EXPECT_THAT(std::string(emptied.message()),
+              HasSubstr("coordinator.db is new or was emptied"));
+}
+
 TEST(AppTest, AResumeWithAnEditedPromptFileIsRefusedNamingIt) {
   TempDir dir;
   const std::string prompts = dir.path() + "/prompts.jsonl";
