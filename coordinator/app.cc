@@ -53,6 +53,14 @@ absl::Status ClaimInputs(const v1::Job& job, bool begun, StateStore& store) {
   return absl::OkStatus();
 }
 
+// A database that cannot be read will not heal by a restart.
+absl::Status Damaged(const std::string& directory, absl::Status status) {
+  if (!absl::IsDataLoss(status)) return status;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "--run-dir: ", directory, ": ", status.message(),
+      "; put a copy of the file back, or choose another directory"));
+}
+
 // A run that has checkpoints and a database that knows of none: going on would
 // begin again, and write over them.
 absl::Status CheckKept(const RunDirectory& directory) {
@@ -111,6 +119,23 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
                                  {"name", options.job.name()},
                                  {"epoch", absl::StrCat(epoch)}}));
   return epoch;
+}
+
+absl::StatusOr<bool> Succeeded(const std::string& run_directory) {
+  const std::string path = absl::StrCat(run_directory, "/", kDatabase);
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
+  // A kill between the two: the run goes on from its end and writes it.
+  if (!std::filesystem::exists(absl::StrCat(run_directory, "/summary.json"),
+                               ignored)) {
+    return false;
+  }
+  AHA_ASSIGN_OR_RETURN(const auto store, StateStore::Open(path));
+  AHA_ASSIGN_OR_RETURN(const auto state, store->Get("state"));
+  AHA_ASSIGN_OR_RETURN(const auto problem, store->Get("problem"));
+  // With a problem its last steps are in no checkpoint.
+  return state == StateName(v1::JOB_STATE_SUCCEEDED) &&
+         problem.value_or("").empty();
 }
 
 // The pid means something only there.
@@ -221,7 +246,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
   AHA_RETURN_IF_ERROR(
       rpc::CheckAllowed(options.flags.listen, options.flags.security));
   auto state = std::make_unique<State>();
-  AHA_RETURN_IF_ERROR(state->Open(options));
+  AHA_RETURN_IF_ERROR(Damaged(options.run_directory, state->Open(options)));
   // From here on ~App cleans up.
   std::unique_ptr<App> app(new App(std::move(state)));
   // A standing coordinator stays anyway, for the next job.
@@ -286,20 +311,9 @@ void App::Wait() {
 }
 
 absl::StatusOr<bool> HasSucceeded(const std::string& run_directory) {
-  const std::string path = absl::StrCat(run_directory, "/", kDatabase);
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return false;
-  // A kill between the two: the run goes on from its end and writes it.
-  if (!std::filesystem::exists(absl::StrCat(run_directory, "/summary.json"),
-                               ignored)) {
-    return false;
-  }
-  AHA_ASSIGN_OR_RETURN(const auto store, StateStore::Open(path));
-  AHA_ASSIGN_OR_RETURN(const auto state, store->Get("state"));
-  AHA_ASSIGN_OR_RETURN(const auto problem, store->Get("problem"));
-  // With a problem its last steps are in no checkpoint.
-  return state == StateName(v1::JOB_STATE_SUCCEEDED) &&
-         problem.value_or("").empty();
+  const absl::StatusOr<bool> succeeded = Succeeded(run_directory);
+  if (!succeeded.ok()) return Damaged(run_directory, succeeded.status());
+  return succeeded;
 }
 
 }  // namespace aha::coordinator

@@ -18,6 +18,7 @@
 namespace aha::coordinator {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr char kJob[] = R"(
@@ -309,6 +310,32 @@ TEST(AppTest, AResumeWithoutTheDatabaseDoesNotBeginAgainOverTheCheckpoints) {
   EXPECT_EQ(rpc::ExitCode(emptied), rpc::kExitRefused);
   EXPECT_THAT(std::string(emptied.message()),
               HasSubstr("coordinator.db is new or was emptied"));
+}
+
+TEST(AppTest, ADamagedDatabaseIsRefusedNamingItAndNoRestartHelps) {
+  TempDir dir;
+  AppOptions options = Options(dir.path());
+  options.resume = true;
+  const std::string database = dir.path() + "/coordinator.db";
+  {
+    ASSERT_TRUE(App::Start(options).ok());
+    const auto store = StateStore::Open(database);
+    ASSERT_TRUE((*store)->PutEval({.stage = 9}, 1).ok());
+  }
+  const absl::Status row = App::Start(options).status();
+  EXPECT_EQ(rpc::ExitCode(row), rpc::kExitRefused) << row;
+  EXPECT_THAT(
+      std::string(row.message()),
+      AllOf(HasSubstr(dir.path()),
+            HasSubstr("coordinator.db: table evals, stage 9: the job has no")));
+  std::ofstream(dir.path() + "/summary.json") << "{}";
+  std::ofstream(database) << std::string(9000, 'x');
+  for (const absl::Status& status :
+       {App::Start(options).status(), HasSucceeded(dir.path()).status()}) {
+    EXPECT_EQ(rpc::ExitCode(status), rpc::kExitRefused) << status;
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr(dir.path()), HasSubstr("not a database")));
+  }
 }
 
 TEST(AppTest, AResumeWithAnEditedPromptFileIsRefusedNamingIt) {
