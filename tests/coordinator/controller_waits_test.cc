@@ -8,6 +8,7 @@ namespace aha::coordinator {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 
 // Two prompts to evaluate; cluster.wait_seconds is 100.
@@ -76,6 +77,18 @@ TEST_F(EvalTest, AsLongAsAnythingMovesItGoesOn) {
   ASSERT_TRUE(controller_->Deliver(Scored(held.leases(0).group(), 1)).ok());
   pass_almost(2);
   EXPECT_EQ(State(), v1::JOB_STATE_FAILED);
+}
+
+TEST_F(ControllerTest, ALearnerThatIsStillCertifyingIsNamedAsRegistered) {
+  v1::RegisterRequest request;
+  request.set_role(v1::ROLE_LEARNER);
+  request.set_name("learner-0");
+  request.set_incarnation("i");
+  request.set_address("learner:0");
+  ASSERT_TRUE(controller_->Register(request).ok());
+  EXPECT_THAT(controller_->Status().waits(),
+              Contains(HasSubstr("learner rank 0 (of 1; rank 0 is registered "
+                                 "and makes its certificate)")));
 }
 
 TEST_F(EvalTest, APauseIsNoWait) {
