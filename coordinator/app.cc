@@ -182,6 +182,7 @@ absl::Status App::State::Open(const AppOptions& options) {
   AHA_ASSIGN_OR_RETURN(store, StateStore::Open(directory->File(kDatabase)));
   ControllerOptions controlled;
   controlled.standing = !options.runs.empty();
+  controlled.lingers = linger;
   AHA_ASSIGN_OR_RETURN(controlled.epoch, Claim(options, *directory, *store));
   AHA_RETURN_IF_ERROR(
       directory->WriteWhole("job.yaml", JobToYaml(options.job)));
@@ -246,11 +247,11 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
   AHA_RETURN_IF_ERROR(
       rpc::CheckAllowed(options.flags.listen, options.flags.security));
   auto state = std::make_unique<State>();
+  // A standing coordinator stays anyway, for the next job.
+  state->linger = options.flags.linger && options.runs.empty();
   AHA_RETURN_IF_ERROR(Damaged(options.run_directory, state->Open(options)));
   // From here on ~App cleans up.
   std::unique_ptr<App> app(new App(std::move(state)));
-  // A standing coordinator stays anyway, for the next job.
-  app->state_->linger = options.flags.linger && options.runs.empty();
   AHA_RETURN_IF_ERROR(app->state_->Serve(options));
   return app;
 }
@@ -289,7 +290,11 @@ void App::Wait() {
   const Clock clock = MonotonicClock();
   std::optional<absl::Time> ended;
   while (true) {
-    if (!ended.has_value() && state_->controller->Ended()) ended = clock();
+    if (!state_->controller->Ended()) {
+      ended.reset();  // Also a job that was resumed.
+    } else if (!ended.has_value()) {
+      ended = clock();
+    }
     if (ended.has_value() && !state_->Lingers() &&
         (!state_->controller->HasMembers() || clock() - *ended > kLeaveTime)) {
       // Time for the last answers and statuses to go out.

@@ -1,5 +1,7 @@
 #include "coordinator/controller.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -42,13 +44,15 @@ Controller::Controller(ControllerOptions options, Parts parts, History history)
 absl::Status Controller::Begin() {
   MutexLock lock(mutex_);
   parts_.series.epoch.Set(static_cast<double>(options_.epoch));
-  // A summary tells of an end, and there is none now.
-  parts_.directory->Remove("summary.json");
   AHA_RETURN_IF_ERROR(ReturnTo(
       ChooseCheckpoint(parts_.directory->path(), history_.checkpoints())));
   AHA_RETURN_IF_ERROR(LoadCertificate());
-  AHA_RETURN_IF_ERROR(
-      parts_.store->Set({{"state", StateName(state_)}, {"problem", ""}}));
+  AHA_ASSIGN_OR_RETURN(const auto stopped, parts_.store->Get(kStopWanted));
+  if (options_.lingers && !stopped.value_or("").empty()) return StayStopped();
+  // A summary tells of an end, and there is none now.
+  parts_.directory->Remove("summary.json");
+  AHA_RETURN_IF_ERROR(parts_.store->Set(
+      {{"state", StateName(state_)}, {"problem", ""}, {kStopWanted, ""}}));
   const Position& position = history_.position();
   if (history_.checkpoint().has_value()) {
     Note("resumed",
@@ -63,6 +67,36 @@ absl::Status Controller::Begin() {
                            eval.mean_completion_length);
   }
   EnterStage();
+  return absl::OkStatus();
+}
+
+absl::Status Controller::StayStopped() {
+  SetState(v1::JOB_STATE_STOPPED);
+  Note("stopped",
+       "by `ahactl job stop`, before this start; `ahactl job "
+       "resume` goes on");
+  // Else it is that of the process that stopped.
+  std::error_code ignored;
+  if (!std::filesystem::exists(parts_.directory->File("summary.json"),
+                               ignored)) {
+    WriteSummary();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Controller::GoOn() {
+  AHA_RETURN_IF_ERROR(Stored(parts_.store->Set({{kStopWanted, ""}})));
+  parts_.directory->Remove("summary.json");
+  problem_.clear();
+  told_.clear();
+  SetState(v1::JOB_STATE_PENDING);
+  // The learners that had what no checkpoint holds have left, or will.
+  NewGroup();
+  if (history_.CheckpointFits()) {
+    EnterStage();
+  } else {
+    going_back_ = "resumed after a stop";
+  }
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 //   PENDING --all learners are there--> RUNNING <--> PAUSED
 //   RUNNING, PAUSED --Stop--> STOPPING --checkpoint--> STOPPED
 //   RUNNING --last stage done--> SUCCEEDED;  anything --problem--> FAILED
+//   STOPPED --Resume, if it lingers--> PENDING
 //
 // A stage begins when rank 0 publishes the weights that it starts with.  sft
 // and grpo stages then go step by step: BeginStep, (groups), Publish,
@@ -74,6 +75,10 @@ struct ControllerOptions {
   int most_lost_leases = 20;
   // Another job follows: who registers when this one is over waits for that.
   bool standing = false;
+  // The process stays when the job is over, and whatever ends is started again.
+  // A job that somebody stopped then stays stopped, also in the process that
+  // follows, until somebody resumes it.
+  bool lingers = false;
 };
 
 class Controller {
@@ -132,7 +137,8 @@ class Controller {
   std::vector<v1::Member> Members();
   absl::Status Pause();
   absl::Status Resume();
-  // `why`, if not empty, is shown as the reason of the end.
+  // `why`, if not empty, is shown as the reason of the end; it was not the
+  // job's owner then, and who starts again goes on.
   absl::Status Stop(const std::string& why = "");
   absl::Status Drain(const std::string& name);
 
@@ -152,6 +158,9 @@ class Controller {
 
   // --- controller.cc: stages and the state machine
   absl::Status Begin() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status StayStopped() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // From STOPPED, in this process.
+  absl::Status GoOn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool over() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   const StagePlan& plan() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sets up what the history's position needs; ends the job after its last.

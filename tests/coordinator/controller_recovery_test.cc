@@ -103,6 +103,61 @@ TEST_F(ControllerTest, AResumedJobRefusesAMachineThatComputesOtherBits) {
   EXPECT_EQ(State(), v1::JOB_STATE_RUNNING);
 }
 
+TEST_F(ControllerTest, AJobThatWasStoppedStaysSoWhereEverythingIsStartedAgain) {
+  lingers_ = true;
+  Start();
+  EnterGrpo();
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(Checkpoint(0, 1).ok());
+  ASSERT_TRUE(controller_->Stop().ok());
+  Start();  // Killed before it had stopped.
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
+  EXPECT_THAT(File("summary.json"), HasSubstr("\"state\": \"stopped\""));
+  EXPECT_EQ(controller_->Status().checksum(), ChainAfter(0, 0).Hex());
+  JoinAll();
+  EXPECT_EQ(NextStage(), "stop");
+  EXPECT_EQ(Lease().directive(), v1::DIRECTIVE_STOP);
+  Start();
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
+  ASSERT_TRUE(controller_->Resume().ok());
+  EXPECT_EQ(State(), v1::JOB_STATE_PENDING);
+  EXPECT_EQ(File("summary.json"), "");
+  JoinAll();
+  EXPECT_EQ(NextStage(), "0/1@" + CheckpointName(0, 1));
+  Start();  // Now it is a job that runs.
+  EXPECT_EQ(State(), v1::JOB_STATE_PENDING);
+}
+
+TEST_F(ControllerTest, AStoppedJobIsResumedFromItsCheckpointInTheSameProcess) {
+  lingers_ = true;
+  Start();
+  EnterGrpo();
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(controller_->Stop().ok());
+  EXPECT_EQ(NextStage(), "stop") << "it could not save";
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
+  ASSERT_TRUE(controller_->Resume().ok());
+  controller_->Recover();
+  EXPECT_EQ(Problem(), "");
+  JoinAll();
+  EXPECT_EQ(NextStage(), "0/0@");
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  EXPECT_TRUE(Step(0, 0).ok());
+}
+
+TEST_F(ControllerTest, OnlyAStopByTheOwnerOfAJobThatLingersLasts) {
+  ASSERT_TRUE(controller_->Stop().ok());
+  EXPECT_FALSE(controller_->Resume().ok()) << "its process ends";
+  Start();  // By hand.
+  EXPECT_EQ(State(), v1::JOB_STATE_PENDING);
+  lingers_ = true;
+  Start();
+  ASSERT_TRUE(controller_->Stop("the coordinator got SIGTERM").ok());
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
+  Start();  // Its pod was moved.
+  EXPECT_EQ(State(), v1::JOB_STATE_PENDING);
+}
+
 TEST_F(ControllerTest, APauseBeforeAnybodyJoinedDoesNotForgetTheMachinesClass) {
   ASSERT_TRUE(controller_->Pause().ok());
   JoinAll();
