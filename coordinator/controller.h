@@ -129,7 +129,7 @@ class Controller {
   // Weights: an actor got a piece of them; may this version come in now; it has
   // come in, whole.
   void PieceSent();
-  absl::Status AdmitVersion(VersionId id, uint64_t epoch);
+  absl::Status AdmitVersion(VersionId id, uint64_t member_id, uint64_t epoch);
   absl::Status VersionArrived(VersionId id);
 
   // Admin.

@@ -273,12 +273,10 @@ void Controller::PieceSent() {
   ++progress_;
 }
 
-absl::Status Controller::AdmitVersion(VersionId id, uint64_t epoch) {
+absl::Status Controller::AdmitVersion(VersionId id, uint64_t member_id,
+                                      uint64_t epoch) {
   MutexLock lock(mutex_);
-  if (epoch != options_.epoch) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "epoch: is ", options_.epoch, ", the weights have ", epoch));
-  }
+  AHA_RETURN_IF_ERROR(TouchRankZero(member_id, epoch));
   const Position& position = history_.position();
   if (over() || going_back_.has_value() || id.stage != position.stage) {
     return absl::FailedPreconditionError(

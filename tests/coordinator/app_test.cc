@@ -72,6 +72,7 @@ class Caller {
   }
   rpc::Client& client() { return *client_; }
   uint64_t epoch() const { return joined_.epoch(); }
+  uint64_t id() const { return joined_.member_id(); }
   void Leave() {
     v1::LeaveResponse response;
     EXPECT_TRUE(Call("Leave", Make<v1::LeaveRequest>(), &response).ok());
@@ -90,6 +91,7 @@ absl::Status Publish(Caller& learner, VersionId id) {
   chunk.mutable_id()->set_stage(id.stage);
   chunk.mutable_id()->set_version(id.version);
   chunk.set_epoch(learner.epoch());
+  chunk.set_member_id(learner.id());
   chunk.set_total_bytes(bytes.size());
   chunk.set_checksum(HashOf(bytes).ToBytes());
   for (size_t at = 0; at < bytes.size(); at += 4) {

@@ -54,6 +54,17 @@ TEST_F(ControllerTest, ALearnerThatIsLostSendsTheJobBackToTheCheckpoint) {
   EXPECT_TRUE(Step(0, 1).ok()) << "the same bits again";
 }
 
+TEST_F(ControllerTest, ARankZeroThatWasReplacedPublishesNoMore) {
+  EnterGrpo();
+  const uint64_t zombie = learners_[0];
+  Pass(absl::Seconds(4));
+  learners_[0] = Join(v1::ROLE_LEARNER, 0, "another process");
+  ASSERT_EQ(NextStage(), "0/0@");
+  EXPECT_TRUE(
+      absl::IsNotFound(controller_->AdmitVersion({0, 0}, zombie, epoch_)));
+  EXPECT_TRUE(Publish({0, 0}).ok());
+}
+
 TEST_F(ControllerTest, RecomputedStepsMustGiveTheSameBits) {
   EnterGrpo();
   ASSERT_TRUE(Step(0, 0).ok());

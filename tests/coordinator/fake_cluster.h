@@ -156,7 +156,7 @@ class FakeCluster {
 
   absl::Status Publish(VersionId id, const std::string& salt = "") {
     const std::string bytes = WeightsOf(id, salt);
-    absl::Status status = controller_->AdmitVersion(id, epoch_);
+    absl::Status status = controller_->AdmitVersion(id, learners_[0], epoch_);
     if (!status.ok()) return status;
     auto incoming =
         weights_->Begin(id, {.bytes = bytes.size(), .checksum = HashOf(bytes)});
