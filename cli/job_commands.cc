@@ -120,18 +120,30 @@ int SteerEnded(const Target& target, const JobView& job,
 int Steer(const Target& target, const Steering& steering, Output output) {
   const absl::StatusOr<JobView> view = target.View();
   if (!view.ok()) return Report(view.status());
-  if (IsEndState(view->state))
+  // A coordinator that lingers can go on with what was stopped.
+  const bool goes_on = steering.already == JobState::kRunning &&
+                       view->state == JobState::kStopped;
+  if (IsEndState(view->state) && !goes_on)
     return SteerEnded(target, *view, steering, output);
   const absl::StatusOr<std::unique_ptr<AdminClient>> client = target.Connect();
-  if (!client.ok()) return Report(client.status());
+  if (!client.ok()) {
+    return goes_on ? SteerEnded(target, *view, steering, output)
+                   : Report(client.status());
+  }
   const absl::StatusOr<JobView> before = (*client)->GetJob();
-  if (!before.ok()) return Report(before.status());
+  if (!before.ok()) {
+    return goes_on ? SteerEnded(target, *view, steering, output)
+                   : Report(before.status());
+  }
   if (before->state == steering.already ||
       (steering.already == JobState::kStopped &&
        before->state == JobState::kStopping)) {
     return Unchanged(*before, output);
   }
   const absl::StatusOr<JobView> after = ((**client).*steering.call)();
+  if (goes_on && absl::IsFailedPrecondition(after.status())) {
+    return SteerEnded(target, *view, steering, output);
+  }
   if (!after.ok()) return Report(after.status());
   Print(ToJson(*after),
         absl::StrCat("job/", after->name, " ", steering.doing, "\n"), output);
@@ -184,7 +196,9 @@ constexpr JobCommand kCommands[] = {
      [](const JobFlags& f, Output o) { return Steer(f.target, kPause, o); }},
     {"resume", "Go on after a pause",
      "A job that was stopped or killed has no processes that could go on: use\n"
-     "`ahactl run --resume --dir DIR`.  Exit 3 if the job runs already.\n\n"
+     "`ahactl run --resume --dir DIR`, unless its coordinator was started "
+     "with\n"
+     "--linger and waits.  Exit 3 if the job runs already.\n\n"
      "Examples:\n"
      "  ahactl job resume quickstart",
      [](const JobFlags& f, Output o) { return Steer(f.target, kResume, o); }},

@@ -176,10 +176,14 @@ absl::StatusOr<Start> ExamineDirectory(const RunDirectory& run,
 absl::Status Prepare(const RunDirectory& run, const v1::Job& job) {
   std::error_code error;
   std::filesystem::create_directories(run.path(), error);
+  if (error.value() == ENOSPC || error.value() == EDQUOT) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "cannot create run directory ", run.path(), ": ", error.message()));
+  }
   if (error) {
-    return absl::ErrnoToStatus(
-        error.value(),
-        absl::StrCat("cannot create run directory ", run.path()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--dir: cannot create run directory ", run.path(), ": ",
+                     error.message()));
   }
   AHA_RETURN_IF_ERROR(LockRun(run.path()));
   AHA_RETURN_IF_ERROR(WaitForOldProcesses(run));

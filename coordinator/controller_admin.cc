@@ -33,7 +33,7 @@ const char* StateName(v1::JobState state) {
 v1::JobStatus Controller::Status() {
   MutexLock lock(mutex_);
   const Position& position = history_.position();
-  const Totals totals = history_.totals();
+  const Totals& totals = history_.totals();
   v1::JobStatus status;
   status.set_name(parts_.plan->job.name());
   status.set_state(state_);
@@ -103,6 +103,7 @@ absl::Status Controller::Pause() {
 absl::Status Controller::Resume() {
   const Change change(*this);
   MutexLock lock(mutex_);
+  if (state_ == v1::JOB_STATE_STOPPED && options_.lingers) return GoOn();
   if (over() || state_ == v1::JOB_STATE_STOPPING) {
     return absl::FailedPreconditionError(
         absl::StrCat("the job is ", StateName(state_), ", it cannot resume"));
@@ -117,6 +118,9 @@ absl::Status Controller::Resume() {
 absl::Status Controller::Stop(const std::string& why) {
   const Change change(*this);
   MutexLock lock(mutex_);
+  if (why.empty() && (!over() || state_ == v1::JOB_STATE_STOPPED)) {
+    AHA_RETURN_IF_ERROR(Stored(parts_.store->Set({{kStopWanted, "yes"}})));
+  }
   if (state_ == v1::JOB_STATE_STOPPED || state_ == v1::JOB_STATE_STOPPING) {
     return absl::OkStatus();
   }

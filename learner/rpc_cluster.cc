@@ -174,7 +174,9 @@ absl::Status RpcCluster::StreamWeights(rpc::Stream& stream, uint32_t stage,
   v1::WeightsChunk chunk;
   chunk.mutable_id()->set_stage(stage);
   chunk.mutable_id()->set_version(version);
-  chunk.set_epoch(Session().epoch);
+  const rpc::MemberIdentity session = Session();
+  chunk.set_epoch(session.epoch);
+  chunk.set_member_id(session.member_id);
   chunk.set_total_bytes(header.size() + body);
   chunk.set_checksum(checksum.ToBytes());
   uint64_t offset = 0;
