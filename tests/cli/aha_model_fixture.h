@@ -79,7 +79,7 @@ class AhaModelTest : public ::testing::Test {
     const Outcome outcome = Run(arguments);
     EXPECT_EQ(outcome.code, code);
     EXPECT_EQ(outcome.out, "");
-    EXPECT_THAT(outcome.err, HasSubstr(message));
+    EXPECT_THAT(outcome.err, ::testing::HasSubstr(message));
     EXPECT_THAT(outcome.err, ::testing::StartsWith("aha-model: "));
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
   }

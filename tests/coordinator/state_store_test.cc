@@ -13,7 +13,7 @@
 #include "coordinator/metrics_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/coordinator/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace aha::coordinator {
 namespace {
