@@ -334,5 +334,5 @@ int Run(int argc, char** argv) {
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);  // `aha-model ... | head` ends quietly.
   std::signal(SIGINT, [](int) { std::_Exit(aha::cli::kExitInterrupted); });
-  return aha::cli::Run(argc, argv);
+  return aha::cli::WriteOut("aha-model", aha::cli::Run(argc, argv));
 }

@@ -7,6 +7,7 @@
 #include "base/file_io.h"
 #include "base/status.h"
 #include "cli/aha_model_common.h"
+#include "cli/before_death.h"
 #include "cli/text.h"
 #include "model/import.h"
 #include "nlohmann/json.hpp"
@@ -94,7 +95,10 @@ absl::Status Convert(const ModelOptions& model, const ConvertOptions& options,
                      DType dtype) {
   AHA_ASSIGN_OR_RETURN(const ModelFiles files,
                        ReadModel(model.directory, dtype));
-  AHA_RETURN_IF_ERROR(WriteModel(files, options.destination));
+  {
+    const BeforeDeath abandon([&] { AbandonModel(options.destination); });
+    AHA_RETURN_IF_ERROR(WriteModel(files, options.destination));
+  }
   Json json;
   json["source"] = model.directory;
   json["directory"] = options.destination;

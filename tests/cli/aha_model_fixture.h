@@ -65,10 +65,15 @@ class AhaModelTest : public ::testing::Test {
   // `before`: environment variables, say.
   Outcome Run(const std::string& arguments,
               const std::string& before = "") const {
-    const std::string command = absl::StrCat(
-        before, " exec " AHA_BIN_DIR "/aha-model ", arguments, " >",
-        scratch_ / "out", " 2>", scratch_ / "err", " </dev/null");
-    const int status = std::system(command.c_str());
+    return RunShell(
+        absl::StrCat(before, " exec " AHA_BIN_DIR "/aha-model ", arguments));
+  }
+  // A redirection in `command` comes after ours.
+  Outcome RunShell(const std::string& command) const {
+    const std::string whole =
+        absl::StrCat("exec >", scratch_ / "out", " 2>", scratch_ / "err",
+                     " </dev/null; ", command);
+    const int status = std::system(whole.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
             FileText(scratch_ / "out"), FileText(scratch_ / "err")};
   }

@@ -101,6 +101,22 @@ TEST_F(AhaModelTest, BrokenInputLinesAreNamed) {
               1, "p.jsonl: line 2: must have \"prompt\"");
 }
 
+TEST_F(AhaModelTest, LostOutputIsAnError) {
+  const std::string input = File("in.jsonl", "{\"token_ids\": [1, 2, 3]}\n");
+  for (const std::string& command :
+       {"score " + model_ + " --input " + input,
+        "generate " + model_ + " --prompt a --max-new-tokens 3 -o json",
+        "generate " + model_ + " --prompt a --max-new-tokens 3",
+        "inspect " + model_, "tokenize " + model_ + " --text a"}) {
+    SCOPED_TRACE(command);
+    const Outcome outcome =
+        RunShell("exec " AHA_BIN_DIR "/aha-model " + command + " >/dev/full");
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_THAT(outcome.err, HasSubstr("aha-model: stdout: "));
+    EXPECT_THAT(outcome.err, HasSubstr("No space left on device"));
+  }
+}
+
 // The JSON library copies and dumps by recursion, so depth must have a bound.
 TEST_F(AhaModelTest, DeepJsonIsRefusedAndNeverShown) {
   const std::string open(100000, '['), close(100000, ']');

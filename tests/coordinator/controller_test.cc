@@ -312,10 +312,11 @@ TEST_F(ControllerTest, AFatalProblemEndsTheJobWithIt) {
 
 TEST_F(ControllerTest, VersionsOutsideTheWindowAreNotAdmitted) {
   EnterGrpo();
-  EXPECT_TRUE(controller_->AdmitVersion({0, 1}, epoch_).ok());
-  EXPECT_FALSE(controller_->AdmitVersion({0, 2}, epoch_).ok());
-  EXPECT_FALSE(controller_->AdmitVersion({1, 0}, epoch_).ok());
-  EXPECT_FALSE(controller_->AdmitVersion({0, 1}, epoch_ + 1).ok());
+  EXPECT_TRUE(controller_->AdmitVersion({0, 1}, learners_[0], epoch_).ok());
+  EXPECT_FALSE(controller_->AdmitVersion({0, 2}, learners_[0], epoch_).ok());
+  EXPECT_FALSE(controller_->AdmitVersion({1, 0}, learners_[0], epoch_).ok());
+  EXPECT_FALSE(
+      controller_->AdmitVersion({0, 1}, learners_[0], epoch_ + 1).ok());
 }
 
 }  // namespace
