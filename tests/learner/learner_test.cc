@@ -20,6 +20,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
@@ -170,6 +171,28 @@ TEST_P(LearnerTest, ADifferingBitFailsTheJobBeforeItIsCommitted) {
 
 TEST_P(LearnerTest, AFullDiskCostsCheckpointsNotTraining) {
   ::signal(SIGXFSZ, SIG_IGN);
+TEST_P(LearnerTest, WeightsThatAreNotFiniteAreNeitherCommittedNorSaved) {
+  for (const char* dtype : {"fp32", "bf16"}) {
+    job_.mutable_model()->set_dtype(dtype);
+    job_.mutable_stages(kSftStage)
+        ->mutable_sft()
+        ->mutable_optimizer()
+        ->set_learning_rate(1e300);
+    job_.mutable_checkpoint()->set_every_steps(1);
+    setup_ = MakeSetup(job_);
+    FakeCluster cluster(job_, &setup_, 1);
+    const absl::Status status = Run(cluster)[0];
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << dtype << status;
+    EXPECT_THAT(cluster.commits(), IsEmpty()) << dtype;
+    EXPECT_THAT(cluster.checkpoints(), IsEmpty()) << dtype;
+    EXPECT_THAT(
+        cluster.reports(),
+        ElementsAre(AllOf(StartsWith("fatal: "), HasSubstr("step 0: "),
+                          HasSubstr("those of model.embed_tokens.weight did"),
+                          HasSubstr("learning_rate 1e+300"))));
+  }
+}
+
   rlimit before;
   ::getrlimit(RLIMIT_FSIZE, &before);
   const rlimit full{1000, before.rlim_max};
