@@ -114,6 +114,7 @@ absl::Status Learner::Run() {
     if (stopping_ || !MayGoOn(status)) break;
   }
   if (!stopping_) {
+  if (options_.rank == 0) RemovePartialCheckpoints(options_.run_directory);
     cluster_.Report(true, status.ToString());
     return status;
   }
