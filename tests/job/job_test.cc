@@ -147,7 +147,8 @@ TEST(JobTest, RangesAndChoicesAreEnforced) {
   EXPECT_THAT(ErrorWith({"prompts.generated.kinds=[sums, swap]"}),
               HasSubstr("prompts.generated.kinds[1]: must be one of"));
   EXPECT_EQ(ErrorWith({"sampling.top_p=1"}), "ok");
-  EXPECT_THAT(ErrorWith({"sampling.top_p=0"}), HasSubstr("above 0"));
+  EXPECT_THAT(ErrorWith({"sampling.top_p=0"}),
+              HasSubstr("must be from 1e-06 to 1, got 0"));
 }
 
 TEST(JobTest, RequiredKeysAreNamed) {
