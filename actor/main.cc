@@ -9,7 +9,8 @@
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   aha::rpc::Cancellation terminated;
-  aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
+  aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); },
+                                  aha::rpc::SignalAgain::kEndsTheProcess);
   aha::actor::AppOptions options;
   options.flags.name = "actor-0";
   CLI::App app("Aha rollout actor: samples completions.", "aha-actor");

@@ -85,6 +85,7 @@ absl::Status AddPrompt(const Json& json, int64_t line,
                        std::unordered_set<std::string>& ids,
                        std::vector<PromptRecord>& records) {
   PromptRecord record;
+  record.line = line;
   AHA_ASSIGN_OR_RETURN(record.prompt, TextField(json, "prompt", false));
   AHA_RETURN_IF_ERROR(CheckNotEmpty("prompt", record.prompt));
   AHA_ASSIGN_OR_RETURN(record.answer, TextField(json, "answer", true));

@@ -14,7 +14,10 @@ namespace aha {
 namespace {
 
 constexpr size_t kLongestName = 100;
-constexpr int64_t kMostCompletions = 1 << 20;  // Of one step.
+constexpr int64_t kMostCompletions = 1 << 20;  // Of one step or evaluation.
+// Of one group, which travels as one message of at most 64 MiB: 16 bytes each
+// for a token's id, its log-probability and its text.
+constexpr int64_t kMostTokensOfGroup = 4 << 20;
 
 // Names become directories and metric labels.
 void CheckName(const std::string& path, const std::string& name,
@@ -187,19 +190,32 @@ void CheckSft(const v1::Sft& sft, const std::string& path, Problems* problems) {
   }
 }
 
+// `path` is that of the stage's settings; `count` the name of `groups` there.
+void CheckGroups(const std::string& path, const char* count, int64_t groups,
+                 int64_t generations, const v1::Sampling& sampling,
+                 Problems* problems) {
+  if (groups * generations > kMostCompletions) {
+    problems->Add(
+        ChildPath(path, count),
+        absl::StrCat("times num_generations must be at most ", kMostCompletions,
+                     ", got ", groups, " x ", generations));
+  }
+  const int64_t length = sampling.max_completion_length();
+  if (generations * length > kMostTokensOfGroup) {
+    problems->Add(
+        ChildPath(path, "num_generations"),
+        absl::StrCat("times sampling.max_completion_length must be "
+                     "at most ",
+                     kMostTokensOfGroup, ", got ", generations, " x ", length));
+  }
+}
+
 void CheckGrpo(const v1::Job& job, const v1::Grpo& grpo,
                const std::string& path, Problems* problems) {
   CheckOptimizer(grpo.optimizer(), grpo.steps(), ChildPath(path, "optimizer"),
                  problems);
-  const int64_t completions =
-      int64_t{grpo.prompts_per_step()} * grpo.num_generations();
-  if (completions > kMostCompletions) {
-    problems->Add(
-        ChildPath(path, "prompts_per_step"),
-        absl::StrCat("times num_generations must be at most ", kMostCompletions,
-                     ", got ", grpo.prompts_per_step(), " x ",
-                     grpo.num_generations()));
-  }
+  CheckGroups(path, "prompts_per_step", grpo.prompts_per_step(),
+              grpo.num_generations(), job.sampling(), problems);
   const double high =
       grpo.has_epsilon_high() ? grpo.epsilon_high() : grpo.epsilon();
   if (grpo.has_delta() && grpo.delta() <= 1 + high) {
@@ -245,6 +261,9 @@ void CheckStages(const v1::Job& job, Problems* problems) {
     } else {
       CheckContext(job, stage.eval().sampling(),
                    ChildPath(path, "eval.sampling"), problems);
+      CheckGroups(ChildPath(path, "eval"), "prompts", stage.eval().prompts(),
+                  stage.eval().num_generations(), stage.eval().sampling(),
+                  problems);
     }
   }
   if (HasStage(job, "grpo")) {

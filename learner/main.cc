@@ -13,7 +13,8 @@
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   aha::rpc::Cancellation terminated;
-  const aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
+  const aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); },
+                                        aha::rpc::SignalAgain::kEndsTheProcess);
   aha::learner::ServiceOptions options;
   CLI::App app("Trains the policy: one rank of the learner group.",
                "aha-learner");

@@ -9,7 +9,8 @@
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   aha::rpc::Cancellation terminated;
-  aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
+  aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); },
+                                  aha::rpc::SignalAgain::kEndsTheProcess);
   aha::rpc::ServiceFlags flags;
   flags.name = "reward-0";
   CLI::App app("Aha reward service: scores completions by rules.",

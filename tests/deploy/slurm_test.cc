@@ -167,7 +167,7 @@ TEST_F(SlurmTest, OverMutualTlsAPreemptedJobGivesTheSameChecksum) {
 }
 
 TEST_F(SlurmTest, ALearnerAndAnActorThatDieAreReplacedInTheSameAllocation) {
-  const std::string recipe = Variant("  lease_seconds: 2\n");
+  const std::string recipe = Variant("  lease_seconds: 3\n");
   const std::string job =
       cluster_->Submit({"--nodes=1"}, {recipe, Run()}, {"AHA_THREADS=1"});
   ASSERT_TRUE(AwaitSteps(2)) << cluster_->Output(job);

@@ -147,7 +147,26 @@ TEST(JobTest, RangesAndChoicesAreEnforced) {
   EXPECT_THAT(ErrorWith({"prompts.generated.kinds=[sums, swap]"}),
               HasSubstr("prompts.generated.kinds[1]: must be one of"));
   EXPECT_EQ(ErrorWith({"sampling.top_p=1"}), "ok");
-  EXPECT_THAT(ErrorWith({"sampling.top_p=0"}), HasSubstr("above 0"));
+  EXPECT_THAT(ErrorWith({"sampling.top_p=0"}),
+              HasSubstr("must be from 1e-06 to 1, got 0"));
+}
+
+TEST(JobTest, PathsCanBeMadeIndependentOfTheWorkingDirectory) {
+  auto job = ParseJob(kMinimalJob, "job.yaml",
+                      {"model={path: ../m}", "prompts={file: a/./p.jsonl}",
+                       "stages[0].sft={steps: 3, file: /d.jsonl}"});
+  ASSERT_TRUE(job.ok()) << job.status();
+  MakePathsAbsolute(&*job);
+  const auto here = std::filesystem::current_path();
+  EXPECT_EQ(job->model().path(), here.parent_path() / "m");
+  EXPECT_EQ(job->prompts().file(), here / "a/p.jsonl");
+  EXPECT_EQ(job->stages(0).sft().file(), "/d.jsonl");
+  EXPECT_FALSE(job->stages(1).has_sft());
+  auto none = ParseJob(kMinimalJob, "job.yaml");
+  ASSERT_TRUE(none.ok()) << none.status();
+  const std::string before = none->SerializeAsString();
+  MakePathsAbsolute(&*none);
+  EXPECT_EQ(none->SerializeAsString(), before);
 }
 
 TEST(JobTest, RequiredKeysAreNamed) {
