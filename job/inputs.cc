@@ -123,8 +123,7 @@ void CheckEachPrompt(const v1::Job& job, const Tokenizer* tokenizer,
   const std::string& file = job.prompts().file();
   const bool trains = HasStage(job, "grpo");
   if (file.empty()) {
-    const auto source = MakePromptSource(
-        PromptOptions(job, trains ? Split::kTrain : Split::kEval));
+    const auto source = OpenPrompts(job, trains ? Split::kTrain : Split::kEval);
     for (uint64_t i = 0; source.ok() && i < kGenerated; ++i) {
       const Prompt prompt = (*source)->Get(i);
       CheckPrompt(job, tokenizer, "prompts.generated: " + prompt.id,

@@ -270,12 +270,15 @@ TEST(LearnerStopTest, ARankThatHangsDoesNotKeepAnotherFromStopping) {
                    .run_directory = run.path(),
                    .clock = MonotonicClock(),
                    .stop_patience = absl::Milliseconds(10)},
-                  &setup, &pool, &cluster.ForRank(0), &cluster.buffer(0),
-                  [&](const v1::NextStageResponse&)
-                      -> absl::StatusOr<std::unique_ptr<comm::Communicator>> {
-                    return std::move((*group)[0]);
-                  },
-                  {});
+                  {.setup = &setup,
+                   .pool = &pool,
+                   .cluster = &cluster.ForRank(0),
+                   .buffer = &cluster.buffer(0),
+                   .connect = [&](const v1::NextStageResponse&)
+                       -> absl::StatusOr<std::unique_ptr<comm::Communicator>> {
+                     return std::move((*group)[0]);
+                   },
+                   .gauges = {}});
   std::atomic<bool> ended = false;
   std::thread loop([&] {
     EXPECT_TRUE(learner.Run().ok());
