@@ -107,9 +107,7 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
   return absl::StrCat(text, "; see `", named.path, " --help`");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int Run(int argc, char** argv) {
   CLI::App app("Train reasoning models by reinforcement learning", "ahactl");
   app.set_version_flag("--version", std::string("ahactl ") + aha::Version());
   app.require_subcommand(1);
@@ -145,4 +143,10 @@ int main(int argc, char** argv) {
     return aha::cli::kExitUsage;
   }
   return context.action ? context.action() : aha::cli::kExitUsage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return aha::cli::WriteOut("ahactl", Run(argc, argv));
 }
