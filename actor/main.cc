@@ -1,11 +1,13 @@
 // aha-actor: samples completions for the coordinator's groups.
 #include "CLI/CLI.hpp"
 #include "actor/app.h"
+#include "base/standard_streams.h"
 #include "rpc/cancellation.h"
 #include "rpc/service_flags.h"
 #include "rpc/signals.h"
 
 int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
   aha::rpc::Cancellation terminated;
   aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
   aha::actor::AppOptions options;

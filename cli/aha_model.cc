@@ -9,6 +9,7 @@
 #include <string>
 
 #include "CLI/CLI.hpp"
+#include "base/standard_streams.h"
 #include "base/version.h"
 #include "cli/aha_model_commands.h"
 #include "cli/aha_model_common.h"
@@ -269,6 +270,7 @@ int Run(int argc, char** argv) {
 }  // namespace aha::cli
 
 int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
   std::signal(SIGPIPE, SIG_DFL);  // `aha-model ... | head` ends quietly.
   std::signal(SIGINT, [](int) { std::_Exit(aha::cli::kExitInterrupted); });
   return aha::cli::Run(argc, argv);

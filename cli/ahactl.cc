@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/standard_streams.h"
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
@@ -148,5 +149,6 @@ int Run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
   return aha::cli::WriteOut("ahactl", Run(argc, argv));
 }

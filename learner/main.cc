@@ -4,12 +4,14 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/standard_streams.h"
 #include "learner/service.h"
 #include "rpc/cancellation.h"
 #include "rpc/service_flags.h"
 #include "rpc/signals.h"
 
 int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
   aha::rpc::Cancellation terminated;
   const aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
   aha::learner::ServiceOptions options;

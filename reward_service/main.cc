@@ -1,11 +1,13 @@
 // aha-reward: scores trajectories, assembles groups, delivers them.
 #include "CLI/CLI.hpp"
+#include "base/standard_streams.h"
 #include "reward_service/app.h"
 #include "rpc/cancellation.h"
 #include "rpc/service_flags.h"
 #include "rpc/signals.h"
 
 int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
   aha::rpc::Cancellation terminated;
   aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
   aha::rpc::ServiceFlags flags;
