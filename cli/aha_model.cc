@@ -13,6 +13,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/standard_streams.h"
 #include "base/version.h"
 #include "cli/aha_model_commands.h"
 #include "cli/aha_model_common.h"
@@ -332,6 +333,7 @@ int Run(int argc, char** argv) {
 // CLI11 throws while flags are added if the flags are wrong: our mistake.
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
   std::signal(SIGPIPE, SIG_DFL);  // `aha-model ... | head` ends quietly.
   std::signal(SIGINT, [](int) { std::_Exit(aha::cli::kExitInterrupted); });
   return aha::cli::WriteOut("aha-model", aha::cli::Run(argc, argv));

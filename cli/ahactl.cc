@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/standard_streams.h"
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
@@ -79,11 +80,7 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
   return absl::StrCat(text, "; see `", named.path, " --help`");
 }
 
-}  // namespace
-
-// CLI11 throws while flags are added if the flags are wrong: our mistake.
-// NOLINTNEXTLINE(bugprone-exception-escape)
-int main(int argc, char** argv) {
+int Run(int argc, char** argv) {
   CLI::App app("Train reasoning models by reinforcement learning", "ahactl");
   app.set_version_flag("--version", std::string("ahactl ") + aha::Version());
   app.require_subcommand(1);
@@ -119,4 +116,13 @@ int main(int argc, char** argv) {
     return aha::cli::kExitUsage;
   }
   return context.action ? context.action() : aha::cli::kExitUsage;
+}
+
+}  // namespace
+
+// CLI11 throws while flags are added if the flags are wrong: our mistake.
+// NOLINTNEXTLINE(bugprone-exception-escape)
+int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
+  return aha::cli::WriteOut("ahactl", Run(argc, argv));
 }

@@ -68,19 +68,16 @@ int Describe(const Target& target, Output output) {
   const RunDirectory& run = *held;
   // What a remote run's image is called here means nothing to anybody.
   const std::string shown = target.Remote() ? view->run_directory : run.path();
-  const auto here = [&](const std::string& text) {
-    return absl::StrReplaceAll(text, {{run.path(), shown}});
-  };
   if (output != Output::kTable) {
-    const Json described = DescribeJson(*view, members, run);
-    Print(Json::parse(here(
-              described.dump(-1, ' ', false, Json::error_handler_t::replace))),
-          "", output);
+    Json described = DescribeJson(*view, members, run);
+    ReplaceInTexts(run.path(), shown, &described);
+    Print(described, "", output);
     return kExitDone;
   }
   for (const std::string& line :
        DescribeText(*view, members, run, TerminalStyle(STDOUT_FILENO))) {
-    std::printf("%s\n", here(line).c_str());
+    std::printf("%s\n",
+                absl::StrReplaceAll(line, {{run.path(), shown}}).c_str());
   }
   return kExitDone;
 }

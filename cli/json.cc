@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/file_io.h"
 #include "base/json.h"
 #include "base/status.h"
@@ -89,6 +90,15 @@ std::string TextOr(const Json& object, absl::string_view key,
                    absl::string_view fallback) {
   const Json& member = MemberOrNull(object, key);
   return member.is_string() ? member.get<std::string>() : std::string(fallback);
+}
+
+void ReplaceInTexts(const std::string& from, const std::string& to,
+                    Json* value) {
+  if (value->is_string()) {
+    *value = absl::StrReplaceAll(value->get<std::string>(), {{from, to}});
+  }
+  if (!value->is_structured()) return;
+  for (Json& member : *value) ReplaceInTexts(from, to, &member);
 }
 
 std::string ToJsonText(const Json& value) {

@@ -39,8 +39,11 @@ v1::JobStatus Controller::Status() {
   status.set_state(state_);
   status.set_problem(problem_);
   status.set_run_directory(parts_.directory->path());
-  status.set_checksum(position.chain.Hex());
-  status.set_weights_checksum(position.weights.Hex());
+  // Before the first step there is nothing to sum.
+  if (position.chain != Hash128{}) status.set_checksum(position.chain.Hex());
+  if (position.weights != Hash128{}) {
+    status.set_weights_checksum(position.weights.Hex());
+  }
   status.set_tokens_compared(totals.tokens_compared);
   status.set_tokens_differing(totals.tokens_differing);
   status.set_started_unix_seconds(

@@ -14,6 +14,8 @@ namespace aha {
 namespace {
 
 constexpr size_t kLongestName = 100;
+constexpr int kWidestHead = 1024;              // As ModelConfig::Validate.
+constexpr double kLowestTemperature = 1e-3;    // As SamplingParams::Validate.
 constexpr int64_t kMostCompletions = 1 << 20;  // Of one step or evaluation.
 // Of one group, which travels as one message of at most 64 MiB: 16 bytes each
 // for a token's id, its log-probability and its text.
@@ -54,12 +56,14 @@ void CheckArchitecture(const v1::Architecture& shape, Problems* problems) {
                   absl::StrCat("must be divisible by num_attention_heads (",
                                shape.num_attention_heads(), "), got ",
                                shape.hidden_size()));
-  } else if (shape.hidden_size() / shape.num_attention_heads() % 2 != 0) {
+  } else if (const int head = shape.hidden_size() / shape.num_attention_heads();
+             head % 2 != 0 || head > kWidestHead) {
     problems->Add(
         path + "hidden_size",
-        absl::StrCat("divided by num_attention_heads must be even "
-                     "for the rotary embedding, got ",
-                     shape.hidden_size(), " / ", shape.num_attention_heads()));
+        absl::StrCat("divided by num_attention_heads must be even for the "
+                     "rotary embedding and at most ",
+                     kWidestHead, ", got ", shape.hidden_size(), " / ",
+                     shape.num_attention_heads()));
   }
   if (shape.num_attention_heads() % shape.num_key_value_heads() != 0) {
     problems->Add(path + "num_key_value_heads",
@@ -149,6 +153,17 @@ void CheckContext(const v1::Job& job, const v1::Sampling& sampling,
                   absl::StrCat("with prompts.max_prompt_length must be at most "
                                "model.architecture.max_position_embeddings (",
                                context, "), got ", completion, " + ", prompt));
+  }
+}
+
+void CheckTemperature(const v1::Sampling& sampling, const std::string& path,
+                      Problems* problems) {
+  const double temperature = sampling.temperature();
+  if (temperature > 0 && temperature < kLowestTemperature) {
+    problems->Add(
+        ChildPath(path, "temperature"),
+        absl::StrCat("must be 0 or at least ", NumberText(kLowestTemperature),
+                     ", got ", NumberText(temperature)));
   }
 }
 
@@ -259,8 +274,9 @@ void CheckStages(const v1::Job& job, Problems* problems) {
     } else if (stage.type() == "grpo") {
       CheckGrpo(job, stage.grpo(), ChildPath(path, "grpo"), problems);
     } else {
-      CheckContext(job, stage.eval().sampling(),
-                   ChildPath(path, "eval.sampling"), problems);
+      const std::string sampling = ChildPath(path, "eval.sampling");
+      CheckContext(job, stage.eval().sampling(), sampling, problems);
+      CheckTemperature(stage.eval().sampling(), sampling, problems);
       CheckGroups(ChildPath(path, "eval"), "prompts", stage.eval().prompts(),
                   stage.eval().num_generations(), stage.eval().sampling(),
                   problems);
@@ -278,6 +294,7 @@ void CheckSemantics(const v1::Job& job, Problems* problems) {
   CheckModel(job, problems);
   CheckPrompts(job, problems);
   CheckRewards(job, problems);
+  CheckTemperature(job.sampling(), "sampling", problems);
   CheckStages(job, problems);
 }
 

@@ -106,18 +106,28 @@ TEST(JobTest, AnUnknownKeyIsNamedWithTheNearestKnownOne) {
               HasSubstr("unknown key; checkpoint has every_steps, keep"));
 }
 
+TEST(JobTest, ANumberTooLargeForItsTypeIsRefusedWithTheRange) {
+  EXPECT_EQ(ErrorWith({"seed=18446744073709551615"}), "ok");
+  EXPECT_THAT(ErrorWith({"seed=18446744073709551616"}),
+              HasSubstr("seed: must be a whole number from 0 to "
+                        "18446744073709551615, is '18446744073709551616'"));
+  EXPECT_THAT(ErrorWith({"stages[0].sft.steps=99999999999"}),
+              HasSubstr("must be a whole number from 1 to 2147483647, is "
+                        "'99999999999'"));
+  EXPECT_THAT(ErrorWith({"cluster.actors=99999999999"}),
+              HasSubstr("must be a whole number from 1 to 1024, is"));
+}
+
 TEST(JobTest, AWrongTypeIsNamedWithWhatWasFound) {
   EXPECT_THAT(ErrorWith({"seed=many"}),
-              HasSubstr("seed: must be a whole number of at least 0, is "
-                        "'many'"));
+              HasSubstr("seed: must be a whole number from 0 to "
+                        "18446744073709551615, is 'many'"));
   EXPECT_THAT(ErrorWith({"seed=-1"}), HasSubstr("is '-1'"));
   EXPECT_THAT(ErrorWith({"stages[0].sft.steps=1.5"}),
-              HasSubstr("stages[0].sft.steps: must be a whole number, is "
-                        "'1.5'"));
-  EXPECT_THAT(ErrorWith({"stages[0].sft.steps=99999999999"}),
-              HasSubstr("must be a whole number"));
+              HasSubstr("stages[0].sft.steps: must be a whole number from 1 to "
+                        "2147483647, is '1.5'"));
   EXPECT_THAT(ErrorWith({"stages[0].sft.steps='5'"}),
-              HasSubstr("must be a whole number, is '5' in quotes"));
+              HasSubstr("is '5' in quotes"));
   EXPECT_THAT(ErrorWith({"sampling.temperature=[1]"}),
               HasSubstr("must be a number, is a list"));
   EXPECT_THAT(ErrorWith({"sampling.temperature=.nan"}),

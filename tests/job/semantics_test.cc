@@ -40,6 +40,10 @@ TEST(SemanticsTest, HeadsMustDivideTheWidth) {
   EXPECT_THAT(ErrorWith({"model.architecture.num_attention_heads=64",
                          "model.architecture.num_key_value_heads=64"}),
               HasSubstr("must be even"));
+  EXPECT_THAT(ErrorWith({"model.architecture.hidden_size=16384"}),
+              HasSubstr("model.architecture.hidden_size: divided by "
+                        "num_attention_heads must be even for the rotary "
+                        "embedding and at most 1024, got 16384 / 4"));
   EXPECT_THAT(ErrorWith({"model.architecture.num_key_value_heads=3"}),
               HasSubstr("num_key_value_heads: must divide "
                         "num_attention_heads (4), got 3"));
@@ -162,6 +166,14 @@ TEST(SemanticsTest, OptimizerNumbersAgree) {
                         "got 6"));
   EXPECT_THAT(ErrorWith({"stages[1].grpo.optimizer.adam_beta2=1"}),
               HasSubstr("adam_beta2: must be below 1"));
+}
+
+TEST(SemanticsTest, ATemperatureIsNotSoLowThatTheLogitsOverflow) {
+  EXPECT_THAT(ErrorWith({"sampling.temperature=1e-9"}),
+              HasSubstr("sampling.temperature: must be 0 or at least 0.001, "
+                        "got 1e-09"));
+  EXPECT_THAT(ErrorWith({"stages[2].eval.sampling.temperature=1e-9"}),
+              HasSubstr("stages[2].eval.sampling.temperature: must be 0 or"));
 }
 
 TEST(SemanticsTest, GrpoNumbersAgree) {
