@@ -56,8 +56,7 @@ class KubePlayTest : public ::testing::Test {
   static void ExpectReady(const Played& played) {
     for (const Pod& pod : played.pods()) {
       ASSERT_TRUE(Eventually(
-          [&] { return played.Health(pod, "readiness").exit_code == 0; },
-          absl::Seconds(30)))
+          [&] { return played.Health(pod, "readiness").exit_code == 0; }, kJob))
           << pod.name << " is not ready\n"
           << played.Logs();
       EXPECT_EQ(played.Health(pod, "liveness").exit_code, 0) << pod.name;
@@ -103,7 +102,7 @@ TEST_F(KubePlayTest, TheLocalOverlayGivesTheChecksumOfAhactlRun) {
 TEST_F(KubePlayTest, AnActorPodThatIsRemovedHalfWayChangesNothing) {
   Played played(Overlay("local"), image_);
   ASSERT_EQ(played.Start(), "");
-  ASSERT_TRUE(Eventually([&] { return played.Steps() >= 8; }, absl::Minutes(1)))
+  ASSERT_TRUE(Eventually([&] { return played.Steps() >= 8; }, kJob))
       << played.Logs();
   const Pod* const actor = Find(played, "actor");
   ASSERT_NE(actor, nullptr);
