@@ -1,6 +1,7 @@
 // aha-actor: samples completions for the coordinator's groups.
 #include "CLI/CLI.hpp"
 #include "actor/app.h"
+#include "base/standard_streams.h"
 #include "rpc/cancellation.h"
 #include "rpc/service_flags.h"
 #include "rpc/signals.h"
@@ -8,8 +9,10 @@
 // CLI11 throws while flags are added if the flags are wrong: our mistake.
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
   aha::rpc::Cancellation terminated;
-  aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
+  aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); },
+                                  aha::rpc::SignalAgain::kEndsTheProcess);
   aha::actor::AppOptions options;
   options.flags.name = "actor-0";
   CLI::App app("Aha rollout actor: samples completions.", "aha-actor");

@@ -4,7 +4,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
-#include "base/status.h"
+#include "job/prompt_tokens.h"
 
 namespace aha::actor {
 namespace {
@@ -19,19 +19,12 @@ class TokenizerCodec final : public PromptCodec {
 
   absl::StatusOr<std::vector<int32_t>> Encode(
       const std::string& prompt_id, const std::string& prompt) const override {
-    absl::StatusOr<std::vector<int32_t>> ids = Tokens(prompt);
-    if (!ids.ok()) {
-      return absl::Status(
-          ids.status().code(),
-          absl::StrCat("prompt ", prompt_id, ": ", ids.status().message()));
-    }
-    const size_t most = static_cast<size_t>(prompts_.max_prompt_length());
-    if (ids->empty() || ids->size() > most) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "prompt ", prompt_id, ": must have 1 to ", most,
-          " tokens (prompts.max_prompt_length), got ", ids->size()));
-    }
-    return ids;
+    absl::StatusOr<std::vector<int32_t>> ids =
+        PromptTokens(tokenizer_, prompts_, prompt);
+    if (ids.ok()) return ids;
+    return absl::Status(
+        ids.status().code(),
+        absl::StrCat("prompt ", prompt_id, ": ", ids.status().message()));
   }
 
   absl::StatusOr<std::string> Decode(
@@ -44,18 +37,6 @@ class TokenizerCodec final : public PromptCodec {
   }
 
  private:
-  absl::StatusOr<std::vector<int32_t>> Tokens(const std::string& prompt) const {
-    if (prompts_.format() != "chat") return tokenizer_.Encode(prompt);
-    std::vector<ChatMessage> messages;
-    if (prompts_.has_system()) {
-      messages.push_back({.role = "system", .content = prompts_.system()});
-    }
-    messages.push_back({.role = "user", .content = prompt});
-    AHA_ASSIGN_OR_RETURN(const std::string text,
-                         tokenizer_.ApplyChatTemplate(messages));
-    return tokenizer_.Encode(text);
-  }
-
   const Tokenizer& tokenizer_;
   const v1::Prompts prompts_;
   const std::vector<int32_t> end_tokens_;

@@ -6,13 +6,20 @@
 #include <exception>
 #include <functional>
 #include <map>
+#include <new>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/standard_streams.h"
 #include "base/version.h"
 #include "cli/aha_model_commands.h"
 #include "cli/aha_model_common.h"
 #include "cli/exit_code.h"
+#include "cli/explain.h"
+#include "cli/option_checks.h"
 #include "cli/text.h"
 
 namespace aha::cli {
@@ -46,11 +53,16 @@ using Commands = std::map<CLI::App*, Command>;
 // `output` is the flag that picks the format: -o is a directory elsewhere.
 CLI::App* Add(CLI::App* app, Flags* flags, const char* name, const char* help,
               const char* output = "-o,--output") {
-  static const std::map<std::string, Format> kFormats = {
-      {"text", Format::kText}, {"json", Format::kJson}};
   CLI::App* command = app->add_subcommand(name, help);
-  command->add_option(output, flags->model.format, "text or json")
-      ->transform(CLI::CheckedTransformer(kFormats))
+  command
+      ->add_option_function<std::string>(
+          output,
+          [flags](const std::string& format) {
+            flags->model.format =
+                format == "json" ? Format::kJson : Format::kText;
+          },
+          "Format of stdout")
+      ->check(CLI::IsMember({"text", "json"}))
       ->default_str("text");
   command->add_option("--dtype", flags->model.dtype, "Number format")
       ->check(CLI::IsMember({"bf16", "fp32"}));
@@ -98,7 +110,7 @@ void AddFileCommands(CLI::App* app, Flags* flags, Commands* commands) {
       ->required();
   import
       ->add_option("-o,--out", flags->convert.destination,
-                   "Directory to write; must not exist")
+                   "Directory to write; must be new or empty")
       ->required();
   (*commands)[import] = [](const Flags& f) {
     return Import(f.model, f.convert);
@@ -114,7 +126,7 @@ void AddFileCommands(CLI::App* app, Flags* flags, Commands* commands) {
   AddDirectory(exporting, flags);
   exporting
       ->add_option("-o,--out", flags->convert.destination,
-                   "Directory to write; must not exist")
+                   "Directory to write; must be new or empty")
       ->required();
   (*commands)[exporting] = [](const Flags& f) {
     return Export(f.model, f.convert);
@@ -161,12 +173,15 @@ void AddGenerate(CLI::App* app, Flags* flags, Commands* commands) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   generate->add_option("--temperature", options->temperature, "0: greedy")
-      ->check(CLI::Range(0.0, 100.0))
+      ->check(RealNumber(
+          "0 or from 0.001 to 1000",
+          [](double t) { return t == 0 || (t >= 1e-3 && t <= 1e3); }))
       ->capture_default_str();
   generate
       ->add_option("--top-p", options->top_p,
                    "Keep the likeliest tokens of this much probability")
-      ->check(CLI::Range(1e-6, 1.0))
+      ->check(RealNumber("from 1e-6 to 1",
+                         [](double p) { return p >= 1e-6 && p <= 1; }))
       ->capture_default_str();
   generate
       ->add_option("--top-k", options->top_k,
@@ -174,6 +189,7 @@ void AddGenerate(CLI::App* app, Flags* flags, Commands* commands) {
       ->check(CLI::Range(0, 1 << 24))
       ->capture_default_str();
   generate->add_option("--seed", options->seed, "Of the random numbers")
+      ->check(WholeNumber())
       ->capture_default_str();
   (*commands)[generate] = [](const Flags& f) {
     return Generate(f.model, f.generate);
@@ -210,7 +226,8 @@ void AddScore(CLI::App* app, Flags* flags, Commands* commands) {
   score
       ->add_option("--temperature", flags->score.temperature,
                    "Divides the logits")
-      ->check(CLI::Range(1e-3, 100.0))
+      ->check(RealNumber("from 0.001 to 1000",
+                         [](double t) { return t >= 1e-3 && t <= 1e3; }))
       ->capture_default_str();
   (*commands)[score] = [](const Flags& f) { return Score(f.model, f.score); };
 }
@@ -242,6 +259,35 @@ void AddLoss(CLI::App* app, Flags* flags, Commands* commands) {
   (*commands)[loss] = [](const Flags& f) { return Loss(f.model, f.loss); };
 }
 
+// What is wrong with the command line, in one line.
+std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<CLI::App*> named = app.get_subcommands();
+  const CLI::App& command = named.empty() ? app : *named.back();
+  std::string text = error.what();
+  const std::vector<std::string> extras = app.remaining(true);
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr &&
+      !extras.empty()) {
+    // A misspelt option explains the argument behind it.
+    const auto option = std::find_if(
+        extras.begin(), extras.end(),
+        [](const std::string& word) { return absl::StartsWith(word, "-"); });
+    text = ExplainExtra(option == extras.end() ? extras.front() : *option,
+                        command);
+  }
+  return absl::StrCat(OneLine(text), " (see aha-model ",
+                      named.empty() ? "" : command.get_name() + " ", "--help)");
+}
+
+// A file may claim more than there is memory for; its sizes are as it says.
+absl::Status RunCommand(const Command& command, const Flags& flags) {
+  try {
+    return command(flags);
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        "out of memory: the model or its input is too large for this machine");
+  }
+}
+
 int Run(int argc, char** argv) {
   CLI::App app("aha-model: look at a language model and its numbers");
   app.name("aha-model");
@@ -269,11 +315,11 @@ int Run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help.
-    std::fprintf(stderr, "aha-model: %s (see aha-model --help)\n",
-                 OneLine(error.what()).c_str());
+    std::fprintf(stderr, "aha-model: %s\n", Explain(app, error).c_str());
     return kExitUsage;
   }
-  const absl::Status status = commands.at(app.get_subcommands().front())(flags);
+  const absl::Status status =
+      RunCommand(commands.at(app.get_subcommands().front()), flags);
   if (status.ok()) return kExitDone;
   std::fprintf(stderr, "aha-model: %s\n", OneLine(status.message()).c_str());
   const int code = ExitCodeOf(status);
@@ -287,7 +333,8 @@ int Run(int argc, char** argv) {
 // CLI11 throws while flags are added if the flags are wrong: our mistake.
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
   std::signal(SIGPIPE, SIG_DFL);  // `aha-model ... | head` ends quietly.
   std::signal(SIGINT, [](int) { std::_Exit(aha::cli::kExitInterrupted); });
-  return aha::cli::Run(argc, argv);
+  return aha::cli::WriteOut("aha-model", aha::cli::Run(argc, argv));
 }

@@ -1,6 +1,7 @@
 #include "cli/aha_model_common.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -10,8 +11,10 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
+#include "ops/choose_isa.h"
 
 namespace aha::cli {
 namespace {
@@ -43,18 +46,16 @@ absl::StatusOr<Json> ParseObject(const std::string& line) {
     return absl::InvalidArgumentError(
         absl::StrCat("must have at most ", kMaxLineBytes, " bytes, got more"));
   }
-  Json object = Json::parse(line, nullptr, false);
-  if (!object.is_object()) {
+  absl::StatusOr<Json> object = aha::ParseJson<Json>(line);
+  if (!object.ok()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("must be a JSON object, got ", line.substr(0, 60)));
+        absl::StrCat("must be a JSON object: ", object.status().message()));
+  }
+  if (!object->is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("must be a JSON object, got ", Show(*object)));
   }
   return object;
-}
-
-std::string Show(const Json& value) {
-  const std::string text =
-      value.dump(-1, ' ', true, Json::error_handler_t::replace);
-  return text.size() > 60 ? absl::StrCat(text.substr(0, 57), "...") : text;
 }
 
 absl::StatusOr<const Json*> Array(const Json& object, const char* key) {
@@ -88,6 +89,13 @@ absl::StatusOr<DType> ParseDType(const std::string& text, DType absent) {
   return UsageError(absl::StrCat("--dtype must be bf16 or fp32, got ", text));
 }
 
+absl::StatusOr<DType> ComputeDType(const ModelOptions& options) {
+  const absl::Status isa = ops::ChooseIsa(std::getenv("AHA_CPU_ISA")).status();
+  if (absl::IsInvalidArgument(isa)) return UsageError(isa.message());
+  AHA_RETURN_IF_ERROR(isa);
+  return ParseDType(options.dtype, NativeDType());
+}
+
 absl::Status CheckModelDirectory(const std::string& directory) {
   std::error_code error;
   if (std::filesystem::is_directory(directory, error)) return absl::OkStatus();
@@ -110,8 +118,7 @@ int ThreadsOf(const ModelOptions& options) {
 absl::StatusOr<LoadedModel> LoadModel(const ModelOptions& options,
                                       PolicyUse use) {
   AHA_RETURN_IF_ERROR(CheckModelDirectory(options.directory));
-  AHA_ASSIGN_OR_RETURN(const DType dtype,
-                       ParseDType(options.dtype, NativeDType()));
+  AHA_ASSIGN_OR_RETURN(const DType dtype, ComputeDType(options));
   AHA_ASSIGN_OR_RETURN(const ModelConfig config,
                        ModelConfig::Load(options.directory));
   AHA_ASSIGN_OR_RETURN(const Parameters parameters,
@@ -138,9 +145,11 @@ absl::Status ForEachLine(
   std::istream& in = path == "-" ? std::cin : file;
   std::string line;
   int64_t number = 0;
+  bool any = false;
   while (NextLine(in, &line)) {
     ++number;
     if (absl::StripAsciiWhitespace(line).empty()) continue;
+    any = true;
     absl::StatusOr<Json> object = ParseObject(line);
     const absl::Status status = object.ok() ? use(*object) : object.status();
     if (!status.ok()) {
@@ -148,11 +157,19 @@ absl::Status ForEachLine(
                                                       ": ", status.message()));
     }
   }
-  if (number == 0) {
+  if (!any) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": must have a line, got none"));
+        absl::StrCat(path, ": must have a line with a JSON object, got none"));
   }
   return absl::OkStatus();
+}
+
+std::string Show(const Json& value) {
+  if (value.is_array()) return absl::StrCat("an array of ", value.size());
+  if (value.is_object()) return absl::StrCat("an object of ", value.size());
+  const std::string text =
+      value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  return text.size() > 60 ? absl::StrCat(text.substr(0, 57), "...") : text;
 }
 
 absl::StatusOr<std::vector<int32_t>> TokenIds(const Json& object,

@@ -27,6 +27,10 @@ bool IsUsageError(const absl::Status& status);
 // "bf16", "fp32"; `absent` if the text is empty.
 absl::StatusOr<DType> ParseDType(const std::string& text, DType absent);
 
+// The format to compute in: --dtype, or what suits this CPU.  Before anything
+// computes: there a wrong AHA_CPU_ISA would end the process.
+absl::StatusOr<DType> ComputeDType(const ModelOptions& options);
+
 // NOT_FOUND unless it is a directory.
 absl::Status CheckModelDirectory(const std::string& directory);
 
@@ -46,6 +50,9 @@ absl::StatusOr<LoadedModel> LoadModel(const ModelOptions& options,
 absl::Status ForEachLine(
     const std::string& path,
     const std::function<absl::Status(const Json& object)>& use);
+
+// For messages: the value, short.
+std::string Show(const Json& value);
 
 // The member `key`, an array of token ids of the vocabulary; INVALID_ARGUMENT
 // with rule and value otherwise.

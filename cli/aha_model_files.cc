@@ -7,6 +7,7 @@
 #include "base/file_io.h"
 #include "base/status.h"
 #include "cli/aha_model_common.h"
+#include "cli/before_death.h"
 #include "cli/text.h"
 #include "model/import.h"
 #include "nlohmann/json.hpp"
@@ -45,6 +46,12 @@ Json ShapeJson(const ModelConfig& config) {
   return json;
 }
 
+// OK if Aha can write the model's chats; the reason otherwise.
+absl::Status ChatStatus(const Tokenizer& tokenizer) {
+  const ChatMessage hello = {"user", "hello"};
+  return tokenizer.ApplyChatTemplate({&hello, 1}).status();
+}
+
 // What a directory holds, and that it can be read.
 absl::StatusOr<Json> Describe(const ModelOptions& model) {
   AHA_RETURN_IF_ERROR(CheckModelDirectory(model.directory));
@@ -70,8 +77,7 @@ absl::StatusOr<Json> Describe(const ModelOptions& model) {
     ends.push_back(text.ok() ? *text : absl::StrCat("token ", id));
   }
   json["eos_tokens"] = ends;
-  const ChatMessage hello = {"user", "hello"};
-  const absl::Status chat = tokenizer->ApplyChatTemplate({&hello, 1}).status();
+  const absl::Status chat = ChatStatus(*tokenizer);
   json["chat_template"] = chat.ok() ? "ChatML" : std::string(chat.message());
   return json;
 }
@@ -89,7 +95,10 @@ absl::Status Convert(const ModelOptions& model, const ConvertOptions& options,
                      DType dtype) {
   AHA_ASSIGN_OR_RETURN(const ModelFiles files,
                        ReadModel(model.directory, dtype));
-  AHA_RETURN_IF_ERROR(WriteModel(files, options.destination));
+  {
+    const BeforeDeath abandon([&] { AbandonModel(options.destination); });
+    AHA_RETURN_IF_ERROR(WriteModel(files, options.destination));
+  }
   Json json;
   json["source"] = model.directory;
   json["directory"] = options.destination;
@@ -107,9 +116,12 @@ absl::Status Convert(const ModelOptions& model, const ConvertOptions& options,
       " parameters in ", ShortName(dtype), ", ",
       FormatBytes(static_cast<uint64_t>(files.parameters.bytes())),
       ", weights ", Of(json, "weights_checksum")));
+  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer,
+                       Tokenizer::Load(options.destination));
   PrintLine(absl::StrCat("next: aha-model generate ",
                          OneLine(options.destination),
-                         " --chat --prompt 'What is 2 + 2?'"));
+                         ChatStatus(*tokenizer).ok() ? " --chat" : "",
+                         " --prompt 'What is 2 + 2?'"));
   return absl::OkStatus();
 }
 
@@ -162,10 +174,11 @@ absl::Status Export(const ModelOptions& model, const ConvertOptions& options) {
 
 absl::Status CertifyModel(const ModelOptions& model) {
   AHA_RETURN_IF_ERROR(CheckModelDirectory(model.directory));
-  AHA_ASSIGN_OR_RETURN(const DType dtype,
-                       ParseDType(model.dtype, NativeDType()));
+  AHA_ASSIGN_OR_RETURN(const DType dtype, ComputeDType(model));
   AHA_ASSIGN_OR_RETURN(const ModelConfig config,
                        ModelConfig::Load(model.directory));
+  // Sizes that only config.json claims would take memory that is not there.
+  AHA_RETURN_IF_ERROR(CheckSafetensors(model.directory, config));
   AHA_ASSIGN_OR_RETURN(const KernelCertificate certificate,
                        Certify(config, dtype, ThreadsOf(model)));
   if (model.format == Format::kJson) {

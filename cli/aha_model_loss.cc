@@ -1,6 +1,7 @@
 // loss: what a step's loss, its statistics and its gradient would be.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <utility>
 
@@ -19,6 +20,8 @@ namespace aha::cli {
 namespace {
 
 constexpr int64_t kBatchTokens = 4096;
+// Rounding may lift the logarithm of a certain token a hair above 0.
+constexpr float kLargestLogProb = 1e-3f;
 
 struct Settings {
   LossOptions loss;
@@ -104,9 +107,10 @@ absl::StatusOr<Settings> ParseSettings(const LossOptionsText& text) {
   }
   AHA_RETURN_IF_ERROR(AsUsage(settings.loss.Validate()));
   AHA_RETURN_IF_ERROR(AsUsage(settings.advantage.Validate()));
-  if (settings.temperature <= 0) {
-    return UsageError(absl::StrCat("--set temperature must be above 0, got ",
-                                   settings.temperature));
+  if (!(settings.temperature >= 1e-3 && settings.temperature <= 1e3)) {
+    return UsageError(
+        absl::StrCat("--set temperature must be from 0.001 to 1000, got ",
+                     settings.temperature));
   }
   return settings;
 }
@@ -127,7 +131,9 @@ absl::Status ReadReward(const Json& object, Trajectory* out) {
   if (advantage != object.end() && advantage->is_number()) {
     out->advantage = advantage->get<float>();
     out->has_advantage = true;
-    return absl::OkStatus();
+    if (std::isfinite(out->advantage)) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "advantage must be finite in fp32, got ", Show(*advantage)));
   }
   const auto reward = object.find("reward");
   if (reward == object.end() || !reward->is_number()) {
@@ -137,9 +143,13 @@ absl::Status ReadReward(const Json& object, Trajectory* out) {
   out->reward = reward->get<double>();
   // Lines of rollouts/ call the group by its step and slot.
   for (const char* key : {"group", "step", "slot"}) {
-    if (object.contains(key)) {
-      absl::StrAppend(&out->group, key, object[key].dump(), " ");
+    const auto part = object.find(key);
+    if (part == object.end()) continue;
+    if (part->is_structured()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(key, " must be a number or text, got ", Show(*part)));
     }
+    absl::StrAppend(&out->group, key, part->dump(), " ");
   }
   if (out->group.empty()) {
     return absl::InvalidArgumentError("must have \"group\" beside \"reward\"");
@@ -147,7 +157,20 @@ absl::Status ReadReward(const Json& object, Trajectory* out) {
   return absl::OkStatus();
 }
 
+// As SequenceLoss wants them, which knows neither line nor key.
+absl::StatusOr<std::vector<float>> LogProbs(const Json& object, const char* key,
+                                            size_t count) {
+  AHA_ASSIGN_OR_RETURN(std::vector<float> values, Floats(object, key, count));
+  for (size_t i = 0; i < count; ++i) {
+    if (std::isfinite(values[i]) && values[i] <= kLargestLogProb) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        key, "[", i, "] must be finite and at most 0, got ", values[i]));
+  }
+  return values;
+}
+
 absl::StatusOr<Trajectory> ReadTrajectory(const Json& object,
+                                          const Settings& settings,
                                           const Tokenizer& tokenizer,
                                           const ModelConfig& config) {
   Trajectory out;
@@ -171,10 +194,10 @@ absl::StatusOr<Trajectory> ReadTrajectory(const Json& object,
         out.sequence.prompt_length, " and ", completion.size()));
   }
   AHA_ASSIGN_OR_RETURN(out.old_logprobs,
-                       Floats(object, "logprobs", completion.size()));
-  if (object.contains("ref_logprobs")) {
+                       LogProbs(object, "logprobs", completion.size()));
+  if (settings.loss.beta != 0 || object.contains("ref_logprobs")) {
     AHA_ASSIGN_OR_RETURN(out.ref_logprobs,
-                         Floats(object, "ref_logprobs", completion.size()));
+                         LogProbs(object, "ref_logprobs", completion.size()));
   }
   out.truncated = TextOr(object, "finish_reason", "stop") == "length";
   AHA_RETURN_IF_ERROR(ReadReward(object, &out));
@@ -294,6 +317,21 @@ Json Summary(const Settings& settings, const LossSums& sums) {
   return json;
 }
 
+// A gradient in the place of a model's weights would be read as those.
+absl::Status CheckGradientsPath(const std::string& path) {
+  std::error_code error;
+  // Where a link leads, too.
+  const std::filesystem::path target =
+      std::filesystem::weakly_canonical(path, error);
+  const std::filesystem::path directory = target.parent_path();
+  if (!std::filesystem::exists(directory / "config.json", error)) {
+    return absl::OkStatus();
+  }
+  return UsageError(
+      absl::StrCat("--gradients must be a file outside model directories, got ",
+                   path, " (there is ", directory.string(), "/config.json)"));
+}
+
 void Print(const Json& json, Format format) {
   if (format == Format::kJson) return PrintJsonLine(json);
   for (const auto& [key, value] : json.items()) {
@@ -307,6 +345,9 @@ void Print(const Json& json, Format format) {
 absl::Status Loss(const ModelOptions& model, const LossOptionsText& options) {
   AHA_ASSIGN_OR_RETURN(const Settings settings, ParseSettings(options));
   const bool wants_gradient = !options.gradients_path.empty();
+  if (wants_gradient) {
+    AHA_RETURN_IF_ERROR(CheckGradientsPath(options.gradients_path));
+  }
   AHA_ASSIGN_OR_RETURN(const LoadedModel loaded,
                        LoadModel(model, wants_gradient ? PolicyUse::kTraining
                                                        : PolicyUse::kSampling));
@@ -315,9 +356,9 @@ absl::Status Loss(const ModelOptions& model, const LossOptionsText& options) {
   std::vector<Trajectory> trajectories;
   AHA_RETURN_IF_ERROR(ForEachLine(
       options.trajectories_path, [&](const Json& object) -> absl::Status {
-        AHA_ASSIGN_OR_RETURN(
-            Trajectory trajectory,
-            ReadTrajectory(object, *tokenizer, loaded.policy->config()));
+        AHA_ASSIGN_OR_RETURN(Trajectory trajectory,
+                             ReadTrajectory(object, settings, *tokenizer,
+                                            loaded.policy->config()));
         trajectories.push_back(std::move(trajectory));
         return absl::OkStatus();
       }));

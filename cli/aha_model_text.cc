@@ -34,14 +34,38 @@ absl::StatusOr<Prompt> MakePrompt(const Tokenizer& tokenizer,
   return prompt;
 }
 
+absl::StatusOr<std::vector<ChatMessage>> ReadMessages(const Json& array) {
+  if (!array.is_array()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("messages must be an array, got ", Show(array)));
+  }
+  std::vector<ChatMessage> messages(array.size());
+  for (size_t i = 0; i < array.size(); ++i) {
+    const std::string name = absl::StrCat("messages[", i, "]");
+    if (!array[i].is_object()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, " must be an object, got ", Show(array[i])));
+    }
+    for (const auto& [key, text] :
+         {std::pair("role", &messages[i].role),
+          std::pair("content", &messages[i].content)}) {
+      const auto member = array[i].find(key);
+      if (member == array[i].end() || !member->is_string()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(name, ".", key, " must be a string, got ",
+                         member == array[i].end() ? "nothing" : Show(*member)));
+      }
+      *text = member->get<std::string>();
+    }
+  }
+  return messages;
+}
+
 absl::StatusOr<Prompt> PromptOfLine(const Tokenizer& tokenizer,
                                     const Json& object, bool chat) {
   if (object.contains("messages")) {
-    std::vector<ChatMessage> messages;
-    for (const Json& message : object["messages"]) {
-      messages.push_back(
-          {TextOr(message, "role", ""), TextOr(message, "content", "")});
-    }
+    AHA_ASSIGN_OR_RETURN(const std::vector<ChatMessage> messages,
+                         ReadMessages(object["messages"]));
     Prompt prompt;
     AHA_ASSIGN_OR_RETURN(prompt.text, tokenizer.ApplyChatTemplate(messages));
     AHA_ASSIGN_OR_RETURN(prompt.ids, tokenizer.Encode(prompt.text));

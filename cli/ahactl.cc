@@ -8,13 +8,17 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/text.h"
+#include "base/standard_streams.h"
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/explain.h"
 #include "cli/text.h"
 
 namespace {
+
+using aha::cli::ExplainExtra;
+using aha::cli::Nearest;
 
 constexpr char kFooter[] =
     "Start here:\n"
@@ -25,13 +29,6 @@ constexpr char kFooter[] =
     "Every command has --help with examples, and -o table|json|yaml.\n"
     "Exit codes: 0 done, 1 error, 2 usage, 3 unchanged, 4 not found, "
     "5 conflict,\n6 denied, 7 unavailable, 8 the job failed, 130 interrupted.";
-
-std::string Nearest(const std::string& word,
-                    const std::vector<std::string>& candidates) {
-  const std::string nearest = aha::NearestName(word, candidates);
-  return nearest.empty() ? ""
-                         : absl::StrCat("; did you mean \"", nearest, "\"?");
-}
 
 // The command that the words name, and how it is called.
 struct Named {
@@ -58,21 +55,6 @@ Named Resolve(const CLI::App& app, int argc, char** argv) {
   return named;
 }
 
-// An argument that nothing takes, and what it is most likely meant to be.
-std::string Extra(const std::string& word, const CLI::App& command) {
-  if (!absl::StartsWith(word, "-")) {
-    return absl::StrCat("unexpected argument \"", word, "\"");
-  }
-  std::vector<std::string> options;
-  for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames()) {
-      options.push_back("--" + name);
-    }
-  }
-  const std::string name = word.substr(0, word.find('='));
-  return absl::StrCat("unknown option \"", name, "\"", Nearest(name, options));
-}
-
 // What is wrong with the command line, in one line.
 std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
                     char** argv) {
@@ -92,17 +74,13 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
     const auto option = std::find_if(
         extras.begin(), extras.end(),
         [](const std::string& word) { return absl::StartsWith(word, "-"); });
-    text = Extra(option == extras.end() ? extras.front() : *option,
-                 *named.command);
+    text = ExplainExtra(option == extras.end() ? extras.front() : *option,
+                        *named.command);
   }
   return absl::StrCat(text, "; see `", named.path, " --help`");
 }
 
-}  // namespace
-
-// CLI11 throws while flags are added if the flags are wrong: our mistake.
-// NOLINTNEXTLINE(bugprone-exception-escape)
-int main(int argc, char** argv) {
+int Run(int argc, char** argv) {
   CLI::App app("Train reasoning models by reinforcement learning", "ahactl");
   app.set_version_flag("--version", std::string("ahactl ") + aha::Version());
   app.require_subcommand(1);
@@ -138,4 +116,13 @@ int main(int argc, char** argv) {
     return aha::cli::kExitUsage;
   }
   return context.action ? context.action() : aha::cli::kExitUsage;
+}
+
+}  // namespace
+
+// CLI11 throws while flags are added if the flags are wrong: our mistake.
+// NOLINTNEXTLINE(bugprone-exception-escape)
+int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
+  return aha::cli::WriteOut("ahactl", Run(argc, argv));
 }

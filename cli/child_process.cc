@@ -10,8 +10,11 @@
 #include <cerrno>
 #include <map>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "base/file_io.h"
 
 extern char** environ;
 
@@ -147,6 +150,19 @@ void SignalChild(pid_t pid, int signal) {
   if (pid <= 0) return;
   // The group includes what the child started; it is named like the child.
   if (::kill(-pid, signal) != 0) ::kill(pid, signal);
+}
+
+uint64_t PeakResidentBytes(pid_t pid) {
+  const absl::StatusOr<std::string> status =
+      ReadWholeFile(absl::StrCat("/proc/", pid, "/status"));
+  if (!status.ok()) return 0;
+  for (absl::string_view line : absl::StrSplit(*status, '\n')) {
+    if (!absl::ConsumePrefix(&line, "VmHWM:")) continue;
+    absl::ConsumeSuffix(&line, "kB");
+    uint64_t kib = 0;
+    return absl::SimpleAtoi(line, &kib) ? kib * 1024 : 0;
+  }
+  return 0;
 }
 
 }  // namespace aha::cli

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,5 +33,8 @@ std::optional<ProcessExit> ReapChild(pid_t pid);
 
 // Signals the child's whole group; silently nothing if it is gone.
 void SignalChild(pid_t pid, int signal);
+
+// Its largest resident size so far, from /proc; 0 if it is gone.
+uint64_t PeakResidentBytes(pid_t pid);
 
 }  // namespace aha::cli

@@ -74,6 +74,10 @@ absl::StatusOr<std::unique_ptr<AdminClient>> Target::Connect() const {
   // Of a process elsewhere only its answer tells.
   if (!endpoint.ok() ||
       (endpoint->OnThisHost() && !ProcessIsAlive(endpoint->pid))) {
+    if (run.ViewFromFiles().state == JobState::kSucceeded) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the job in ", run.path(), " has succeeded, so nothing of it runs"));
+    }
     return absl::UnavailableError(absl::StrCat(
         "the job in ", run.path(), " does not run now (no coordinator); ",
         "go on with `ahactl run --resume --dir ", run.path(), "`"));

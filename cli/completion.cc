@@ -10,9 +10,21 @@
 namespace aha::cli {
 namespace {
 
-constexpr char kJobNames[] =
-    "for d in runs/*/; do [ -e \"${d}job.yaml\" ] && basename \"$d\"; done "
-    "2>/dev/null";
+// Offers the jobs of runs/.  Never by `compgen -W`, which expands the names
+// again and so runs a command that stands in one.
+constexpr char kBashJobs[] =
+    "_ahactl_jobs() {\n"
+    "  local d n\n"
+    "  for d in runs/*/; do\n"
+    "    n=${d#runs/} n=${n%/}\n"
+    "    [[ $n == \"$cur\"* && $n != -* && $n != *[!A-Za-z0-9_.-]* &&\n"
+    "       -e ${d}job.yaml ]] && COMPREPLY+=(\"$n\")\n"
+    "  done\n"
+    "}\n";
+constexpr char kFishJobs[] =
+    "(for d in runs/*/; set -l n (string split -- / $d)[2]; "
+    "string match -qr -- '^[A-Za-z0-9_.][A-Za-z0-9_.-]*$' $n; "
+    "and test -e $d/job.yaml; and echo $n; end)";
 
 std::string Joined(const std::vector<std::string>& words) {
   return absl::StrJoin(words, " ");
@@ -28,8 +40,7 @@ std::string BashReply(Completes kind, const std::vector<std::string>& words) {
     case Completes::kDirectory:
       return "COMPREPLY=($(compgen -d -- \"$cur\"))";
     case Completes::kJob:
-      return absl::StrCat("COMPREPLY=($(compgen -W \"$(", kJobNames,
-                          ")\" -- \"$cur\"))");
+      return "_ahactl_jobs";
     case Completes::kWords:
       return absl::StrCat("COMPREPLY=($(compgen -W \"", Joined(words),
                           "\" -- \"$cur\"))");
@@ -81,7 +92,7 @@ std::string BashScript(const CommandNode& root) {
   BashArms(root, root.name, &arms);
   return absl::StrCat(
       "# bash completion of ", root.name, "; load it with\n#   source <(",
-      root.name, " completion bash)\n_", root.name,
+      root.name, " completion bash)\n", kBashJobs, "_", root.name,
       "() {\n"
       "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
       "  local path=",

@@ -1,6 +1,8 @@
 #include "cli/exit_code.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "absl/strings/str_split.h"
 #include "cli/text.h"
@@ -31,6 +33,17 @@ int ExitCodeOf(const absl::Status& status) {
     default:
       return kExitError;
   }
+}
+
+int WriteOut(const char* program, int code) {
+  errno = 0;
+  // What failed before fails again, since it was kept: then errno has it.
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0) return code;
+  std::fprintf(stderr, "%s: stdout: not everything could be written%s%s\n",
+               program, errno == 0 ? "" : ": ",
+               errno == 0 ? "" : std::strerror(errno));
+  return code == kExitDone ? kExitError : code;
 }
 
 int Report(const absl::Status& status) {

@@ -18,6 +18,11 @@ inline constexpr int kExitInterrupted = 130;
 
 int ExitCodeOf(const absl::Status& status);
 
+// What a program that ends with `code` exits with once its output is written:
+// kExitError in place of kExitDone if stdout did not take all of it, which a
+// line on stderr says with the reason.  Last in main.
+int WriteOut(const char* program, int code);
+
 // Prints "ahactl: <message>" to stderr, one line, and gives the exit code.
 int Report(const absl::Status& status);
 

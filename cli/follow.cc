@@ -77,7 +77,7 @@ int PrintTails(const std::vector<FollowedFile>& files, int lines, bool follow,
 }
 
 std::string EventLine(absl::string_view line) {
-  const Json event = Json::parse(line.begin(), line.end(), nullptr, false);
+  const Json event = ParseJson(line, "event").value_or(nullptr);
   if (!event.is_object()) return OneLine(line);
   std::string when = TextOr(event, "time", "");
   for (const char* key : {"time", "time_unix_seconds", "unix_seconds"}) {

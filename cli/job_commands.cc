@@ -68,19 +68,16 @@ int Describe(const Target& target, Output output) {
   const RunDirectory& run = *held;
   // What a remote run's image is called here means nothing to anybody.
   const std::string shown = target.Remote() ? view->run_directory : run.path();
-  const auto here = [&](const std::string& text) {
-    return absl::StrReplaceAll(text, {{run.path(), shown}});
-  };
   if (output != Output::kTable) {
-    const Json described = DescribeJson(*view, members, run);
-    Print(Json::parse(here(
-              described.dump(-1, ' ', false, Json::error_handler_t::replace))),
-          "", output);
+    Json described = DescribeJson(*view, members, run);
+    ReplaceInTexts(run.path(), shown, &described);
+    Print(described, "", output);
     return kExitDone;
   }
   for (const std::string& line :
        DescribeText(*view, members, run, TerminalStyle(STDOUT_FILENO))) {
-    std::printf("%s\n", here(line).c_str());
+    std::printf("%s\n",
+                absl::StrReplaceAll(line, {{run.path(), shown}}).c_str());
   }
   return kExitDone;
 }
@@ -120,18 +117,30 @@ int SteerEnded(const Target& target, const JobView& job,
 int Steer(const Target& target, const Steering& steering, Output output) {
   const absl::StatusOr<JobView> view = target.View();
   if (!view.ok()) return Report(view.status());
-  if (IsEndState(view->state))
+  // A coordinator that lingers can go on with what was stopped.
+  const bool goes_on = steering.already == JobState::kRunning &&
+                       view->state == JobState::kStopped;
+  if (IsEndState(view->state) && !goes_on)
     return SteerEnded(target, *view, steering, output);
   const absl::StatusOr<std::unique_ptr<AdminClient>> client = target.Connect();
-  if (!client.ok()) return Report(client.status());
+  if (!client.ok()) {
+    return goes_on ? SteerEnded(target, *view, steering, output)
+                   : Report(client.status());
+  }
   const absl::StatusOr<JobView> before = (*client)->GetJob();
-  if (!before.ok()) return Report(before.status());
+  if (!before.ok()) {
+    return goes_on ? SteerEnded(target, *view, steering, output)
+                   : Report(before.status());
+  }
   if (before->state == steering.already ||
       (steering.already == JobState::kStopped &&
        before->state == JobState::kStopping)) {
     return Unchanged(*before, output);
   }
   const absl::StatusOr<JobView> after = ((**client).*steering.call)();
+  if (goes_on && absl::IsFailedPrecondition(after.status())) {
+    return SteerEnded(target, *view, steering, output);
+  }
   if (!after.ok()) return Report(after.status());
   Print(ToJson(*after),
         absl::StrCat("job/", after->name, " ", steering.doing, "\n"), output);
@@ -184,7 +193,9 @@ constexpr JobCommand kCommands[] = {
      [](const JobFlags& f, Output o) { return Steer(f.target, kPause, o); }},
     {"resume", "Go on after a pause",
      "A job that was stopped or killed has no processes that could go on: use\n"
-     "`ahactl run --resume --dir DIR`.  Exit 3 if the job runs already.\n\n"
+     "`ahactl run --resume --dir DIR`, unless its coordinator was started "
+     "with\n"
+     "--linger and waits.  Exit 3 if the job runs already.\n\n"
      "Examples:\n"
      "  ahactl job resume quickstart",
      [](const JobFlags& f, Output o) { return Steer(f.target, kResume, o); }},

@@ -98,23 +98,28 @@ std::optional<double> LengthOf(const StageView& stage) {
 Json ToJson(const JobView& job) {
   Json stages = Json::array();
   for (const StageView& stage : job.stages) stages.push_back(ToJson(stage));
-  return {{"name", job.name},
-          {"state", StateName(job.state)},
-          {"seconds", job.seconds},
-          {"started_unix_seconds", job.started_unix_seconds},
-          {"current_stage", job.current_stage},
-          {"stages", std::move(stages)},
-          {"checksum", job.checksum},
-          {"weights_checksum", job.weights_checksum},
-          {"problem", job.problem},
-          {"waits", job.waits},
-          {"groups_leased", job.groups_leased},
-          {"groups_delivered", job.groups_delivered},
-          {"exact",
-           {{"tokens_compared", job.tokens_compared},
-            {"tokens_differing", job.tokens_differing}}},
-          {"rollout_tokens_per_second", job.rollout_tokens_per_second},
-          {"run_directory", job.run_directory}};
+  Json json = {{"name", job.name},
+               {"state", StateName(job.state)},
+               {"seconds", job.seconds}};
+  // What nobody told is left out, not 0: a run's files do not say when it
+  // began, and before the first step there is no checksum.
+  const auto add_known = [&json](const char* key, const auto& value) {
+    if (value != std::decay_t<decltype(value)>()) json[key] = value;
+  };
+  add_known("started_unix_seconds", job.started_unix_seconds);
+  if (!job.stages.empty()) json["current_stage"] = job.current_stage;
+  json["stages"] = std::move(stages);
+  add_known("checksum", job.checksum);
+  add_known("weights_checksum", job.weights_checksum);
+  json["problem"] = job.problem;
+  json["waits"] = job.waits;
+  json["groups_leased"] = job.groups_leased;
+  json["groups_delivered"] = job.groups_delivered;
+  json["exact"] = {{"tokens_compared", job.tokens_compared},
+                   {"tokens_differing", job.tokens_differing}};
+  json["rollout_tokens_per_second"] = job.rollout_tokens_per_second;
+  json["run_directory"] = job.run_directory;
+  return json;
 }
 
 Json ToJson(const MemberView& member) {

@@ -9,7 +9,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/file_io.h"
+#include "base/json.h"
 #include "base/status.h"
 
 namespace aha::cli {
@@ -61,11 +63,10 @@ void EmitYaml(const Json& value, YAML::Emitter* out) {
 }  // namespace
 
 absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what) {
-  Json value = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (value.is_discarded()) {
-    return absl::DataLossError(absl::StrCat(what, " is not JSON"));
-  }
-  return value;
+  absl::StatusOr<Json> value = aha::ParseJson<Json>(text);
+  if (value.ok()) return value;
+  return absl::DataLossError(
+      absl::StrCat(what, ": ", value.status().message()));
 }
 
 absl::StatusOr<Json> ReadJsonFile(const std::string& path) {
@@ -89,6 +90,15 @@ std::string TextOr(const Json& object, absl::string_view key,
                    absl::string_view fallback) {
   const Json& member = MemberOrNull(object, key);
   return member.is_string() ? member.get<std::string>() : std::string(fallback);
+}
+
+void ReplaceInTexts(const std::string& from, const std::string& to,
+                    Json* value) {
+  if (value->is_string()) {
+    *value = absl::StrReplaceAll(value->get<std::string>(), {{from, to}});
+  }
+  if (!value->is_structured()) return;
+  for (Json& member : *value) ReplaceInTexts(from, to, &member);
 }
 
 std::string ToJsonText(const Json& value) {

@@ -25,6 +25,10 @@ std::string TextOr(const Json& object, absl::string_view key,
 // The member, or null if there is none.
 const Json& MemberOrNull(const Json& object, absl::string_view key);
 
+// In every text within `value`, not in its keys.
+void ReplaceInTexts(const std::string& from, const std::string& to,
+                    Json* value);
+
 // Two-space indentation; invalid UTF-8 replaced.
 std::string ToJsonText(const Json& value);
 std::string ToYamlText(const Json& value);

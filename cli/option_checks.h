@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 
@@ -24,6 +25,18 @@ inline CLI::Validator WholeNumber(
               return "";
             return absl::StrCat("must be a whole number ", range, ", got '",
                                 OneLine(text), "'");
+          },
+          ""};
+}
+
+// A number for which `holds`; `rule` says when.  NaN holds for no range.
+inline CLI::Validator RealNumber(const std::string& rule,
+                                 const std::function<bool(double)>& holds) {
+  return {[=](std::string& text) -> std::string {
+            double value = 0;
+            if (absl::SimpleAtod(text, &value) && holds(value)) return "";
+            return absl::StrCat("must be ", rule, ", got '", OneLine(text),
+                                "'");
           },
           ""};
 }

@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "cli/before_death.h"
 #include "rpc/cancellation.h"
 
 namespace aha::cli {
@@ -43,7 +44,10 @@ struct RemoteRun::State {
   std::map<std::string, uint64_t> have ABSL_GUARDED_BY(mutex);  // Bytes.
   rpc::Cancellation stop;
   std::thread thread;
+  std::unique_ptr<BeforeDeath> before_death;
 
+  // Also from another thread while one of the other calls is under way.
+  void Remove() ABSL_LOCKS_EXCLUDED(mutex);
   absl::Status Sync() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   absl::Status Get(const std::string& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
@@ -91,6 +95,14 @@ absl::Status RemoteRun::State::Sync() {
   return absl::OkStatus();
 }
 
+void RemoteRun::State::Remove() {
+  stop.Cancel();
+  client->Cancel();
+  MutexLock lock(mutex);
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+}
+
 absl::StatusOr<std::unique_ptr<RemoteRun>> RemoteRun::Open(
     const AdminOptions& options, const std::string& job) {
   auto state = std::make_unique<State>();
@@ -103,6 +115,8 @@ absl::StatusOr<std::unique_ptr<RemoteRun>> RemoteRun::Open(
   state->path = pattern;
   std::unique_ptr<RemoteRun> run(new RemoteRun(std::move(state)));
   State& s = *run->state_;
+  // Whoever follows ends with Ctrl-C.
+  s.before_death = std::make_unique<BeforeDeath>([&s] { s.Remove(); });
   {
     MutexLock lock(s.mutex);
     AHA_RETURN_IF_ERROR(s.Sync());
@@ -110,6 +124,7 @@ absl::StatusOr<std::unique_ptr<RemoteRun>> RemoteRun::Open(
   s.thread = std::thread([&s] {
     while (!s.stop.SleepFor(kPoll)) {
       MutexLock lock(s.mutex);
+      if (s.stop.cancelled()) return;  // Removed.
       // A coordinator that is away for a while is asked again.
       (void)s.Sync();
     }
@@ -120,11 +135,8 @@ absl::StatusOr<std::unique_ptr<RemoteRun>> RemoteRun::Open(
 RemoteRun::RemoteRun(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 RemoteRun::~RemoteRun() {
-  state_->stop.Cancel();
-  state_->client->Cancel();
+  state_->Remove();
   if (state_->thread.joinable()) state_->thread.join();
-  std::error_code ignored;
-  fs::remove_all(state_->path, ignored);
 }
 
 RunDirectory RemoteRun::directory() const { return RunDirectory(state_->path); }

@@ -57,6 +57,10 @@ struct RunFlags {
   bool quiet = false;
 };
 
+std::string DirectoryOf(const RunFlags& flags, const v1::Job& job) {
+  return flags.dir.empty() ? "runs/" + job.name() : flags.dir;
+}
+
 absl::StatusOr<v1::Job> Load(const RunFlags& flags) {
   std::vector<std::string> overrides = flags.set;
   const auto add = [&overrides](const char* key, std::optional<int> value) {
@@ -83,6 +87,14 @@ absl::StatusOr<v1::Job> Load(const RunFlags& flags) {
   // A wrong path is a wrong argument, not an unknown job.
   if (absl::IsNotFound(job.status()) && !flags.job_path.empty()) {
     return absl::InvalidArgumentError(job.status().message());
+  }
+  if (!job.ok()) return job;
+  // job.yaml must mean the same files from everywhere; but a run that was begun
+  // with relative paths goes on with them: they are part of its fingerprint.
+  const absl::StatusOr<v1::Job> held =
+      LoadJob(absl::StrCat(DirectoryOf(flags, *job), "/job.yaml"));
+  if (!held.ok() || ResultFingerprint(*held) != ResultFingerprint(*job)) {
+    MakePathsAbsolute(&*job);
   }
   return job;
 }
@@ -176,10 +188,14 @@ absl::StatusOr<Start> ExamineDirectory(const RunDirectory& run,
 absl::Status Prepare(const RunDirectory& run, const v1::Job& job) {
   std::error_code error;
   std::filesystem::create_directories(run.path(), error);
+  if (error.value() == ENOSPC || error.value() == EDQUOT) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "cannot create run directory ", run.path(), ": ", error.message()));
+  }
   if (error) {
-    return absl::ErrnoToStatus(
-        error.value(),
-        absl::StrCat("cannot create run directory ", run.path()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--dir: cannot create run directory ", run.path(), ": ",
+                     error.message()));
   }
   AHA_RETURN_IF_ERROR(LockRun(run.path()));
   AHA_RETURN_IF_ERROR(WaitForOldProcesses(run));
@@ -278,7 +294,7 @@ int Run(const RunFlags& flags, Output output) {
   rpc::ForgetServiceEnvironment();
   const absl::StatusOr<v1::Job> job = Load(flags);
   if (!job.ok()) return Report(job.status());
-  const RunDirectory run(flags.dir.empty() ? "runs/" + job->name() : flags.dir);
+  const RunDirectory run(DirectoryOf(flags, *job));
   const absl::StatusOr<Start> start = ExamineDirectory(run, *job, flags.resume);
   if (!start.ok()) return Report(start.status());
   if (*start == Start::kAlreadyDone) {

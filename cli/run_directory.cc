@@ -217,9 +217,9 @@ std::vector<Json> ParseJsonLines(absl::string_view text, int* broken) {
   std::vector<Json> values;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     if (absl::StripAsciiWhitespace(line).empty()) continue;
-    Json value = Json::parse(line.begin(), line.end(), nullptr, false);
-    if (value.is_object()) {
-      values.push_back(std::move(value));
+    absl::StatusOr<Json> value = ParseJson(line, "line");
+    if (value.ok() && value->is_object()) {
+      values.push_back(*std::move(value));
     } else if (broken != nullptr) {
       ++*broken;
     }

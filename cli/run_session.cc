@@ -323,7 +323,13 @@ int Session::Finish() {
         run_.File("logs/").c_str());
     return interrupts_ > 0 ? kExitInterrupted : kExitJobFailed;
   }
-  if (supervisor_.failure() && interrupts_ == 0) return kExitError;
+  if (supervisor_.failure() && interrupts_ == 0) {
+    // What refuses a resume is what the run was begun with: another machine,
+    // other files.
+    return supervisor_.failure()->refused && options_.supervisor.resume
+               ? kExitConflict
+               : kExitError;
+  }
   if (!options_.quiet) {
     const std::string why =
         problem.empty() ? "" : absl::StrCat(" (", OneLine(problem), ")");

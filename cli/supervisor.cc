@@ -38,20 +38,6 @@ const char* ProgramName(ProcessRole role) {
   return "ahactl";
 }
 
-// Largest resident size so far, from /proc; 0 if it is gone.
-uint64_t PeakResidentBytes(pid_t pid) {
-  const absl::StatusOr<std::string> status =
-      ReadWholeFile(absl::StrCat("/proc/", pid, "/status"));
-  if (!status.ok()) return 0;
-  for (absl::string_view line : absl::StrSplit(*status, '\n')) {
-    if (!absl::ConsumePrefix(&line, "VmHWM:")) continue;
-    absl::ConsumeSuffix(&line, "kB");
-    uint64_t kib = 0;
-    return absl::SimpleAtoi(line, &kib) ? kib * 1024 : 0;
-  }
-  return 0;
-}
-
 }  // namespace
 
 std::vector<std::string> LogTail(const std::string& path, int lines) {

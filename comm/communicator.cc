@@ -19,6 +19,8 @@ const char* NameOf(Collective kind) {
       return "broadcast";
     case Collective::kBarrier:
       return "barrier";
+    case Collective::kGather:
+      return "gather";
   }
   return "unknown collective";
 }
@@ -33,6 +35,10 @@ class Single : public Communicator {
   }
   absl::StatusOr<std::vector<std::string>> DoAllGather(
       const Call&, absl::string_view mine) override {
+    return std::vector<std::string>{std::string(mine)};
+  }
+  absl::StatusOr<std::vector<std::string>> DoGather(
+      const Call&, int, absl::string_view mine) override {
     return std::vector<std::string>{std::string(mine)};
   }
   absl::Status DoBarrier(const Call&) override { return absl::OkStatus(); }
@@ -67,6 +73,17 @@ absl::Status Communicator::status() const {
   return aborted_;
 }
 
+absl::Duration Communicator::waiting() const {
+  MutexLock lock(mutex_);
+  return std::max(clock_() - call_began_, absl::ZeroDuration());
+}
+
+absl::Status Communicator::CheckRoot(int root) const {
+  if (root >= 0 && root < size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("root must be from 0 to ", size() - 1, ", is ", root));
+}
+
 absl::Duration Communicator::Left(const Call& call) const {
   return std::max(call.deadline - clock_(), absl::ZeroDuration());
 }
@@ -81,15 +98,26 @@ void Communicator::Abort(absl::Status reason) {
 
 template <class Body>
 absl::Status Communicator::Run(Collective kind, absl::string_view name,
-                               uint64_t size, Body&& body) {
+                               uint64_t size, absl::Duration timeout,
+                               Body&& body) {
   AHA_RETURN_IF_ERROR(Communicator::status());
+  if (timeout == absl::ZeroDuration()) timeout = options_.timeout;
   const absl::Time start = clock_();
+  {
+    MutexLock lock(mutex_);
+    call_began_ = start;
+  }
   const Call call{.kind = kind,
                   .sequence = ++sequence_,
                   .name = std::string(name),
                   .size = size,
-                  .deadline = start + options_.timeout};
+                  .timeout = timeout,
+                  .deadline = start + timeout};
   absl::Status status = body(call);
+  {
+    MutexLock lock(mutex_);
+    call_began_ = absl::InfiniteFuture();
+  }
   time_spent_ += clock_() - start;
   if (status.ok()) return status;
   // Whoever aborted first knows the cause; ours may be its echo.
@@ -101,13 +129,14 @@ absl::Status Communicator::Run(Collective kind, absl::string_view name,
 absl::Status Communicator::AllReduceSum(absl::string_view name,
                                         absl::Span<int64_t> values) {
   return Run(Collective::kAllReduceSum, name, values.size(),
+             absl::ZeroDuration(),
              [&](const Call& call) { return DoAllReduceSum(call, values); });
 }
 
 absl::StatusOr<std::vector<std::string>> Communicator::AllGatherBytes(
-    absl::string_view name, absl::string_view mine) {
+    absl::string_view name, absl::string_view mine, absl::Duration timeout) {
   std::vector<std::string> all;
-  AHA_RETURN_IF_ERROR(Run(Collective::kAllGather, name, 0,
+  AHA_RETURN_IF_ERROR(Run(Collective::kAllGather, name, 0, timeout,
                           [&](const Call& call) -> absl::Status {
                             AHA_ASSIGN_OR_RETURN(all, DoAllGather(call, mine));
                             return absl::OkStatus();
@@ -115,17 +144,29 @@ absl::StatusOr<std::vector<std::string>> Communicator::AllGatherBytes(
   return all;
 }
 
+absl::StatusOr<std::vector<std::string>> Communicator::GatherBytes(
+    absl::string_view name, int root, absl::string_view mine) {
+  AHA_RETURN_IF_ERROR(CheckRoot(root));
+  std::vector<std::string> all;
+  AHA_RETURN_IF_ERROR(
+      Run(Collective::kGather, name, static_cast<uint64_t>(root),
+          absl::ZeroDuration(), [&](const Call& call) -> absl::Status {
+            AHA_ASSIGN_OR_RETURN(all, DoGather(call, root, mine));
+            return absl::OkStatus();
+          }));
+  if (rank() != root) all.clear();
+  return all;
+}
+
 absl::StatusOr<std::string> Communicator::Broadcast(absl::string_view name,
                                                     int root,
-                                                    absl::string_view bytes) {
-  if (root < 0 || root >= size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("root must be from 0 to ", size() - 1, ", is ", root));
-  }
+                                                    absl::string_view bytes,
+                                                    absl::Duration timeout) {
+  AHA_RETURN_IF_ERROR(CheckRoot(root));
   // A gather to which only the root contributes; broadcasts are small here.
   std::vector<std::string> all;
   AHA_RETURN_IF_ERROR(
-      Run(Collective::kBroadcast, name, static_cast<uint64_t>(root),
+      Run(Collective::kBroadcast, name, static_cast<uint64_t>(root), timeout,
           [&](const Call& call) -> absl::Status {
             AHA_ASSIGN_OR_RETURN(
                 all, DoAllGather(call, rank() == root ? bytes : ""));
@@ -135,7 +176,7 @@ absl::StatusOr<std::string> Communicator::Broadcast(absl::string_view name,
 }
 
 absl::Status Communicator::Barrier(absl::string_view name) {
-  return Run(Collective::kBarrier, name, 0,
+  return Run(Collective::kBarrier, name, 0, absl::ZeroDuration(),
              [&](const Call& call) { return DoBarrier(call); });
 }
 

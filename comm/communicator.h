@@ -39,6 +39,7 @@ enum class Collective : uint32_t {
   kAllGather = 2,
   kBroadcast = 3,
   kBarrier = 4,
+  kGather = 5,
 };
 
 // One collective call, as all ranks must see it.
@@ -47,7 +48,8 @@ struct Call {
   uint64_t sequence = 0;  // From 1.
   std::string name;       // What is moved: "gradients".
   uint64_t size = 0;      // Elements; 0 where ranks may differ.
-  absl::Time deadline;    // On Communicator's monotonic clock.
+  absl::Duration timeout;
+  absl::Time deadline;  // On Communicator's monotonic clock.
 };
 
 // "all-reduce #12 \"gradients\"".
@@ -73,15 +75,25 @@ class Communicator {
   uint64_t sequence() const { return sequence_; }
   // Time spent inside calls so far, waiting for others included.
   absl::Duration time_spent() const { return time_spent_; }
+  // How long the call under way has taken; 0 if there is none.  From any
+  // thread.
+  absl::Duration waiting() const;
 
   // values[i] = sum of values[i] over the ranks.
   absl::Status AllReduceSum(absl::string_view name, absl::Span<int64_t> values);
-  // What each rank gave, by rank.  Lengths may differ.
+  // What each rank gave, by rank.  Lengths may differ.  A `timeout` of 0 is
+  // the group's.
   absl::StatusOr<std::vector<std::string>> AllGatherBytes(
-      absl::string_view name, absl::string_view mine);
+      absl::string_view name, absl::string_view mine,
+      absl::Duration timeout = absl::ZeroDuration());
+  // The same at `root`; nothing elsewhere.  For what is large.
+  absl::StatusOr<std::vector<std::string>> GatherBytes(absl::string_view name,
+                                                       int root,
+                                                       absl::string_view mine);
   // What `root` gave; the others' `bytes` are ignored.
-  absl::StatusOr<std::string> Broadcast(absl::string_view name, int root,
-                                        absl::string_view bytes);
+  absl::StatusOr<std::string> Broadcast(
+      absl::string_view name, int root, absl::string_view bytes,
+      absl::Duration timeout = absl::ZeroDuration());
   absl::Status Barrier(absl::string_view name);
 
   // Why it is aborted; OK if it is not.
@@ -103,13 +115,16 @@ class Communicator {
                                       absl::Span<int64_t> values) = 0;
   virtual absl::StatusOr<std::vector<std::string>> DoAllGather(
       const Call& call, absl::string_view mine) = 0;
+  virtual absl::StatusOr<std::vector<std::string>> DoGather(
+      const Call& call, int root, absl::string_view mine) = 0;
   virtual absl::Status DoBarrier(const Call& call) = 0;
   // Wakes a waiting call.
   virtual void DoAbort() = 0;
 
+  absl::Status CheckRoot(int root) const;
   template <class Body>
   absl::Status Run(Collective kind, absl::string_view name, uint64_t size,
-                   Body&& body);
+                   absl::Duration timeout, Body&& body);
 
   const CommunicatorOptions options_;
   const Clock clock_ = MonotonicClock();
@@ -117,6 +132,7 @@ class Communicator {
   absl::Duration time_spent_;
   mutable Mutex mutex_;
   absl::Status aborted_ ABSL_GUARDED_BY(mutex_);
+  absl::Time call_began_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
 };
 
 // The group of one: no network, no threads.

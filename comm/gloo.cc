@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -12,6 +13,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "comm/directory_store.h"
+#include "comm/gloo_header.h"
 #include "gloo/allreduce.h"
 #include "gloo/rendezvous/context.h"
 #include "gloo/rendezvous/store.h"
@@ -80,36 +82,6 @@ class StoreAdapter : public gloo::rendezvous::Store {
   const absl::Time deadline_;
 };
 
-// What ranks tell each other before a call.  Fixed layout, little-endian as
-// every machine this runs on.
-struct Header {
-  uint64_t sequence;
-  uint64_t size;
-  uint64_t bytes;  // The sender's contribution to a gather.
-  uint32_t kind;
-  char name[36];  // Cut to fit; ends in zeros.
-};
-static_assert(sizeof(Header) == 64);
-
-Header HeaderOf(const Call& call, size_t bytes) {
-  Header header{.sequence = call.sequence,
-                .size = call.size,
-                .bytes = bytes,
-                .kind = static_cast<uint32_t>(call.kind),
-                .name = {}};
-  std::strncpy(header.name, call.name.c_str(), sizeof(header.name) - 1);
-  return header;
-}
-
-Call CallOf(Header header) {
-  header.name[sizeof(header.name) - 1] = '\0';
-  return {.kind = static_cast<Collective>(header.kind),
-          .sequence = header.sequence,
-          .name = header.name,
-          .size = header.size,
-          .deadline = {}};
-}
-
 class Gloo : public Communicator {
  public:
   Gloo(const CommunicatorOptions& options,
@@ -128,6 +100,8 @@ class Gloo : public Communicator {
                               absl::Span<int64_t> values) override;
   absl::StatusOr<std::vector<std::string>> DoAllGather(
       const Call& call, absl::string_view mine) override;
+  absl::StatusOr<std::vector<std::string>> DoGather(
+      const Call& call, int root, absl::string_view mine) override;
   absl::Status DoBarrier(const Call& call) override {
     return Meet(call, 0).status();
   }
@@ -136,10 +110,12 @@ class Gloo : public Communicator {
   // Exchanges headers with every rank; the sizes of their contributions.
   absl::StatusOr<std::vector<uint64_t>> Meet(const Call& call, size_t bytes);
   absl::Status CheckHeader(const Call& call, int peer, const Header& header);
-  // Sends `from` to every other rank, receives into[peer] from each.
+  // Sends `from` to every other rank, or to rank `to` only, and receives
+  // into[peer] from each.
   absl::Status Exchange(const Call& call, uint64_t slot,
                         absl::Span<const char> from,
-                        absl::Span<const absl::Span<char>> into);
+                        absl::Span<const absl::Span<char>> into,
+                        std::optional<int> to = std::nullopt);
   absl::Status AwaitPeer(const Call& call, int peer, Buffer& buffer);
   // The ranks whose connection is broken.
   std::string LostRanks(const Call& call);
@@ -172,20 +148,21 @@ absl::Status Gloo::AwaitPeer(const Call& call, int peer, Buffer& buffer) {
       status.code(),
       absl::StrCat(Describe(call), ": rank ", peer,
                    late ? " did not come within " : " was lost after ",
-                   absl::FormatDuration(options().timeout - Left(call)), " (",
+                   absl::FormatDuration(call.timeout - Left(call)), " (",
                    status.message(), ")"));
 }
 
 absl::Status Gloo::Exchange(const Call& call, uint64_t slot,
                             absl::Span<const char> from,
-                            absl::Span<const absl::Span<char>> into) {
+                            absl::Span<const absl::Span<char>> into,
+                            std::optional<int> to) {
   std::vector<Buffer> receives(into.size());
   for (int peer = 0; peer < size(); ++peer) {
-    const absl::Span<char> to = into[static_cast<size_t>(peer)];
-    if (peer == rank() || to.empty()) continue;
+    const absl::Span<char> target = into[static_cast<size_t>(peer)];
+    if (peer == rank() || target.empty()) continue;
     Buffer& buffer = receives[static_cast<size_t>(peer)];
     const absl::Status posted = Guard([&] {
-      buffer = context_->createUnboundBuffer(to.data(), to.size());
+      buffer = context_->createUnboundBuffer(target.data(), target.size());
       buffer->recv(peer, slot);
       return absl::OkStatus();
     });
@@ -198,7 +175,7 @@ absl::Status Gloo::Exchange(const Call& call, uint64_t slot,
   // One buffer a destination: each has one pending operation at a time.
   std::vector<Buffer> sends(into.size());
   for (int peer = 0; peer < size() && !from.empty(); ++peer) {
-    if (peer == rank()) continue;
+    if (peer == rank() || peer != to.value_or(peer)) continue;
     Buffer& buffer = sends[static_cast<size_t>(peer)];
     const absl::Status sent = Guard([&] {
       buffer = context_->createUnboundBuffer(const_cast<char*>(from.data()),
@@ -290,6 +267,36 @@ absl::StatusOr<std::vector<std::string>> Gloo::DoAllGather(
   return all;
 }
 
+absl::StatusOr<std::vector<std::string>> Gloo::DoGather(
+    const Call& call, int root, absl::string_view mine) {
+  // What stands in buffers of the sockets and of Gloo stays small.
+  constexpr size_t kPiece = size_t{16} << 20;
+  AHA_ASSIGN_OR_RETURN(const std::vector<uint64_t> sizes,
+                       Meet(call, mine.size()));
+  const bool receives = rank() == root;
+  std::vector<std::string> all(sizes.size());
+  size_t longest = 0;
+  for (size_t peer = 0; peer < sizes.size(); ++peer) {
+    if (peer == static_cast<size_t>(root)) continue;
+    if (receives) all[peer].resize(sizes[peer]);
+    longest = std::max<size_t>(longest, sizes[peer]);
+  }
+  const absl::Span<const char> from =
+      receives ? absl::Span<const char>() : absl::MakeConstSpan(mine);
+  std::vector<absl::Span<char>> into(all.size());
+  for (size_t begin = 0; begin < longest; begin += kPiece) {
+    for (size_t peer = 0; peer < all.size(); ++peer) {
+      into[peer] = absl::MakeSpan(all[peer]).subspan(
+          std::min(begin, all[peer].size()), kPiece);
+    }
+    AHA_RETURN_IF_ERROR(Exchange(
+        call, kBytesSlot, from.subspan(std::min(begin, from.size()), kPiece),
+        into, root));
+  }
+  if (receives) all[static_cast<size_t>(root)] = std::string(mine);
+  return all;
+}
+
 void AddWrapping(void* out, const void* a, const void* b, size_t count) {
   auto* sum = static_cast<uint64_t*>(out);
   const auto* left = static_cast<const uint64_t*>(a);
@@ -330,7 +337,7 @@ absl::Status Gloo::DoAllReduceSum(const Call& call,
   return absl::Status(
       status.code(),
       absl::StrCat(Describe(call), ": broke off after ",
-                   absl::FormatDuration(options().timeout - Left(call)),
+                   absl::FormatDuration(call.timeout - Left(call)),
                    ", lost rank ", LostRanks(call), " (", status.message(),
                    ")"));
 }

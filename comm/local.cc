@@ -146,7 +146,7 @@ class Local : public Communicator {
                               absl::Span<int64_t> values) override {
     std::vector<std::string> ignored;
     return hub_->Meet(rank(), {.call = call, .values = values, .bytes = ""},
-                      options().timeout, &ignored);
+                      call.timeout, &ignored);
   }
 
   absl::StatusOr<std::vector<std::string>> DoAllGather(
@@ -154,14 +154,19 @@ class Local : public Communicator {
     std::vector<std::string> all;
     AHA_RETURN_IF_ERROR(hub_->Meet(
         rank(), {.call = call, .values = {}, .bytes = std::string(mine)},
-        options().timeout, &all));
+        call.timeout, &all));
     return all;
+  }
+
+  absl::StatusOr<std::vector<std::string>> DoGather(
+      const Call& call, int, absl::string_view mine) override {
+    return DoAllGather(call, mine);
   }
 
   absl::Status DoBarrier(const Call& call) override {
     std::vector<std::string> ignored;
     return hub_->Meet(rank(), {.call = call, .values = {}, .bytes = ""},
-                      options().timeout, &ignored);
+                      call.timeout, &ignored);
   }
 
   void DoAbort() override {

@@ -58,7 +58,11 @@ class Nccl : public Communicator {
                               absl::Span<int64_t> values) override;
   absl::StatusOr<std::vector<std::string>> DoAllGather(
       const Call& call, absl::string_view mine) override {
-    return control_->AllGatherBytes(call.name, mine);
+    return control_->AllGatherBytes(call.name, mine, call.timeout);
+  }
+  absl::StatusOr<std::vector<std::string>> DoGather(
+      const Call& call, int root, absl::string_view mine) override {
+    return control_->GatherBytes(call.name, root, mine);
   }
   absl::Status DoBarrier(const Call& call) override {
     return control_->Barrier(call.name);

@@ -53,6 +53,30 @@ absl::Status ClaimInputs(const v1::Job& job, bool begun, StateStore& store) {
   return absl::OkStatus();
 }
 
+// A database that cannot be read will not heal by a restart.
+absl::Status Damaged(const std::string& directory, absl::Status status) {
+  if (!absl::IsDataLoss(status)) return status;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "--run-dir: ", directory, ": ", status.message(),
+      "; put a copy of the file back, or choose another directory"));
+}
+
+// A run that has checkpoints and a database that knows of none: going on would
+// begin again, and write over them.
+absl::Status CheckKept(const RunDirectory& directory) {
+  const std::string checkpoints = directory.File("checkpoints");
+  std::error_code error;
+  const std::filesystem::directory_iterator it(checkpoints, error);
+  if (error || it == std::filesystem::directory_iterator()) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      directory.File(kDatabase), " is new or was emptied, but ", checkpoints,
+      " holds checkpoints of an earlier run, which nothing can vouch for; put "
+      "a "
+      "copy of the database back, or choose another directory"));
+}
+
 // Makes the directory this job's, or refuses.  The new epoch.
 absl::StatusOr<uint64_t> Claim(const AppOptions& options,
                                const RunDirectory& directory,
@@ -63,6 +87,9 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
   AHA_ASSIGN_OR_RETURN(const auto state, store.Get("state"));
   AHA_ASSIGN_OR_RETURN(const auto last_epoch, store.Get("epoch"));
   AHA_ASSIGN_OR_RETURN(const bool begun, store.HasResults());
+  if (options.resume && !held.has_value()) {
+    AHA_RETURN_IF_ERROR(CheckKept(directory));
+  }
   const bool other = held.has_value() && *held != fingerprint;
   if (other && (begun || options.resume)) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -92,6 +119,23 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
                                  {"name", options.job.name()},
                                  {"epoch", absl::StrCat(epoch)}}));
   return epoch;
+}
+
+absl::StatusOr<bool> Succeeded(const std::string& run_directory) {
+  const std::string path = absl::StrCat(run_directory, "/", kDatabase);
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
+  // A kill between the two: the run goes on from its end and writes it.
+  if (!std::filesystem::exists(absl::StrCat(run_directory, "/summary.json"),
+                               ignored)) {
+    return false;
+  }
+  AHA_ASSIGN_OR_RETURN(const auto store, StateStore::Open(path));
+  AHA_ASSIGN_OR_RETURN(const auto state, store->Get("state"));
+  AHA_ASSIGN_OR_RETURN(const auto problem, store->Get("problem"));
+  // With a problem its last steps are in no checkpoint.
+  return state == StateName(v1::JOB_STATE_SUCCEEDED) &&
+         problem.value_or("").empty();
 }
 
 // The pid means something only there.
@@ -137,6 +181,7 @@ absl::Status App::State::Open(const AppOptions& options) {
   AHA_ASSIGN_OR_RETURN(store, StateStore::Open(directory->File(kDatabase)));
   ControllerOptions controlled;
   controlled.standing = !options.runs.empty();
+  controlled.lingers = linger;
   AHA_ASSIGN_OR_RETURN(controlled.epoch, Claim(options, *directory, *store));
   AHA_RETURN_IF_ERROR(
       directory->WriteWhole("job.yaml", JobToYaml(options.job)));
@@ -190,11 +235,11 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
   AHA_RETURN_IF_ERROR(
       rpc::CheckAllowed(options.flags.listen, options.flags.security));
   auto state = std::make_unique<State>();
-  AHA_RETURN_IF_ERROR(state->Open(options));
+  // A standing coordinator stays anyway, for the next job.
+  state->linger = options.flags.linger && options.runs.empty();
+  AHA_RETURN_IF_ERROR(Damaged(options.run_directory, state->Open(options)));
   // From here on ~App cleans up.
   std::unique_ptr<App> app(new App(std::move(state)));
-  // A standing coordinator stays anyway, for the next job.
-  app->state_->linger = options.flags.linger && options.runs.empty();
   AHA_RETURN_IF_ERROR(app->state_->Serve(options));
   return app;
 }
@@ -235,7 +280,11 @@ void App::Wait() {
   const Clock clock = MonotonicClock();
   std::optional<absl::Time> ended;
   while (true) {
-    if (!ended.has_value() && state_->controller->Ended()) ended = clock();
+    if (!state_->controller->Ended()) {
+      ended.reset();  // Also a job that was resumed.
+    } else if (!ended.has_value()) {
+      ended = clock();
+    }
     if (ended.has_value() && !state_->Lingers() &&
         (!state_->controller->HasMembers() || clock() - *ended > kLeaveTime)) {
       // Time for the last answers and statuses to go out.
@@ -257,20 +306,9 @@ void App::Wait() {
 }
 
 absl::StatusOr<bool> HasSucceeded(const std::string& run_directory) {
-  const std::string path = absl::StrCat(run_directory, "/", kDatabase);
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return false;
-  // A kill between the two: the run goes on from its end and writes it.
-  if (!std::filesystem::exists(absl::StrCat(run_directory, "/summary.json"),
-                               ignored)) {
-    return false;
-  }
-  AHA_ASSIGN_OR_RETURN(const auto store, StateStore::Open(path));
-  AHA_ASSIGN_OR_RETURN(const auto state, store->Get("state"));
-  AHA_ASSIGN_OR_RETURN(const auto problem, store->Get("problem"));
-  // With a problem its last steps are in no checkpoint.
-  return state == StateName(v1::JOB_STATE_SUCCEEDED) &&
-         problem.value_or("").empty();
+  const absl::StatusOr<bool> succeeded = Succeeded(run_directory);
+  if (!succeeded.ok()) return Damaged(run_directory, succeeded.status());
+  return succeeded;
 }
 
 }  // namespace aha::coordinator

@@ -1,5 +1,7 @@
 #include "coordinator/controller.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -7,6 +9,7 @@
 #include "base/status.h"
 #include "coordinator/controller_internal.h"
 #include "coordinator/log_status.h"
+#include "coordinator/metrics_file.h"
 #include "coordinator/summary.h"
 
 namespace aha::coordinator {
@@ -41,12 +44,15 @@ Controller::Controller(ControllerOptions options, Parts parts, History history)
 absl::Status Controller::Begin() {
   MutexLock lock(mutex_);
   parts_.series.epoch.Set(static_cast<double>(options_.epoch));
+  AHA_RETURN_IF_ERROR(ReturnTo(
+      ChooseCheckpoint(parts_.directory->path(), history_.checkpoints())));
+  AHA_RETURN_IF_ERROR(LoadCertificate());
+  AHA_ASSIGN_OR_RETURN(const auto stopped, parts_.store->Get(kStopWanted));
+  if (options_.lingers && !stopped.value_or("").empty()) return StayStopped();
   // A summary tells of an end, and there is none now.
   parts_.directory->Remove("summary.json");
-  ReturnTo(ChooseCheckpoint(parts_.directory->path(), history_.checkpoints()));
-  AHA_RETURN_IF_ERROR(LoadCertificate());
-  AHA_RETURN_IF_ERROR(
-      parts_.store->Set({{"state", StateName(state_)}, {"problem", ""}}));
+  AHA_RETURN_IF_ERROR(parts_.store->Set(
+      {{"state", StateName(state_)}, {"problem", ""}, {kStopWanted, ""}}));
   const Position& position = history_.position();
   if (history_.checkpoint().has_value()) {
     Note("resumed",
@@ -64,19 +70,51 @@ absl::Status Controller::Begin() {
   return absl::OkStatus();
 }
 
-void Controller::ReturnTo(const CheckpointChoice& choice) {
+absl::Status Controller::StayStopped() {
+  SetState(v1::JOB_STATE_STOPPED);
+  Note("stopped",
+       "by `ahactl job stop`, before this start; `ahactl job "
+       "resume` goes on");
+  // Else it is that of the process that stopped.
+  std::error_code ignored;
+  if (!std::filesystem::exists(parts_.directory->File("summary.json"),
+                               ignored)) {
+    WriteSummary();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Controller::GoOn() {
+  AHA_RETURN_IF_ERROR(Stored(parts_.store->Set({{kStopWanted, ""}})));
+  parts_.directory->Remove("summary.json");
+  problem_.clear();
+  told_.clear();
+  SetState(v1::JOB_STATE_PENDING);
+  // The learners that had what no checkpoint holds have left, or will.
+  NewGroup();
+  if (history_.CheckpointFits()) {
+    EnterStage();
+  } else {
+    going_back_ = "resumed after a stop";
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Controller::ReturnTo(const CheckpointChoice& choice) {
   for (const std::string& line : choice.refused) {
     AHA_LOG(kError) << line << "; the one before is used";
     Note("checkpoint_refused", line);
   }
-  history_.GoBack(choice.checkpoint);
+  AHA_RETURN_IF_ERROR(history_.GoBack(choice.checkpoint));
   // Steps after the position come again, and so will their lines.
   WriteMetrics();
+  return absl::OkStatus();
 }
 
 void Controller::WriteMetrics() {
   const absl::Status written =
-      parts_.directory->WriteWhole("metrics.jsonl", history_.MetricsLines());
+      MatchMetrics(parts_.directory->File("metrics.jsonl"), *parts_.store,
+                   history_.position().stage, history_.position().step);
   metrics_lack_ = !written.ok();
   WarnIfError(written);
 }
@@ -94,7 +132,10 @@ void Controller::Recover() {
   MutexLock lock(mutex_);
   if (over()) return;
   const Position before = history_.position();
-  ReturnTo(choice);
+  if (const absl::Status returned = ReturnTo(choice); !returned.ok()) {
+    going_back_.reset();
+    return Fail(std::string(returned.message()));
+  }
   memory_lost_ = false;
   const Position& now = history_.position();
   Note("rollback",
@@ -205,6 +246,8 @@ void Controller::SetState(State state) {
   const absl::Status stored =
       parts_.store->Set({{"state", StateName(state)}, {"problem", problem_}});
   WarnIfError(stored);
+  // All learners are there, whichever way the job came to run.
+  if (state == v1::JOB_STATE_RUNNING) StoreCertificate();
 }
 
 void Controller::Fail(const std::string& problem) {
@@ -225,6 +268,7 @@ void Controller::End(State state) {
     WarnIfError(stored);
   }
   if (metrics_lack_) WriteMetrics();
+  parts_.weights->DropAll();  // Nobody samples any more.
   if (state != v1::JOB_STATE_FAILED && !history_.CheckpointFits()) {
     problem_ = absl::StrCat(
         "the last steps are in no checkpoint; the newest is ",

@@ -4,6 +4,7 @@
 //   PENDING --all learners are there--> RUNNING <--> PAUSED
 //   RUNNING, PAUSED --Stop--> STOPPING --checkpoint--> STOPPED
 //   RUNNING --last stage done--> SUCCEEDED;  anything --problem--> FAILED
+//   STOPPED --Resume, if it lingers--> PENDING
 //
 // A stage begins when rank 0 publishes the weights that it starts with.  sft
 // and grpo stages then go step by step: BeginStep, (groups), Publish,
@@ -74,6 +75,10 @@ struct ControllerOptions {
   int most_lost_leases = 20;
   // Another job follows: who registers when this one is over waits for that.
   bool standing = false;
+  // The process stays when the job is over, and whatever ends is started again.
+  // A job that somebody stopped then stays stopped, also in the process that
+  // follows, until somebody resumes it.
+  bool lingers = false;
 };
 
 class Controller {
@@ -121,8 +126,10 @@ class Controller {
   absl::Status CommitStep(const v1::CommitStepRequest& request);
   absl::Status CommitCheckpoint(const v1::CommitCheckpointRequest& request);
 
-  // Weights: may this version come in now, and: it has come in, whole.
-  absl::Status AdmitVersion(VersionId id, uint64_t epoch);
+  // Weights: an actor got a piece of them; may this version come in now; it has
+  // come in, whole.
+  void PieceSent();
+  absl::Status AdmitVersion(VersionId id, uint64_t member_id, uint64_t epoch);
   absl::Status VersionArrived(VersionId id);
 
   // Admin.
@@ -130,7 +137,8 @@ class Controller {
   std::vector<v1::Member> Members();
   absl::Status Pause();
   absl::Status Resume();
-  // `why`, if not empty, is shown as the reason of the end.
+  // `why`, if not empty, is shown as the reason of the end; it was not the
+  // job's owner then, and who starts again goes on.
   absl::Status Stop(const std::string& why = "");
   absl::Status Drain(const std::string& name);
 
@@ -150,19 +158,22 @@ class Controller {
 
   // --- controller.cc: stages and the state machine
   absl::Status Begin() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status StayStopped() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // From STOPPED, in this process.
+  absl::Status GoOn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool over() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   const StagePlan& plan() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sets up what the history's position needs; ends the job after its last.
   void EnterStage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LeaveStage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ReturnTo(const CheckpointChoice& choice)
+  absl::Status ReturnTo(const CheckpointChoice& choice)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fail(const std::string& problem) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetState(State state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End(State state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteSummary() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // All lines of metrics.jsonl anew.
+  // Makes metrics.jsonl hold what is committed up to the position.
   void WriteMetrics() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   double StageSeconds(uint32_t stage) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -183,6 +194,8 @@ class Controller {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FillLease(const LeasedGroup& group, const std::string& consumer,
                  v1::Lease* lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The result of an eval stage that is complete, and on to the next stage.
+  void RecordEval() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string ConsumerOf(uint32_t slot) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -195,6 +208,11 @@ class Controller {
   std::vector<std::pair<std::string, std::string>> Missing() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CheckWaits(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The groups of an eval stage are waited for here, as those of a step are by
+  // the learners: as long as anything moves.
+  void CheckEvalGroups(absl::Time now, bool others_missing)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string UnscoredGroups() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void UpdateGauges() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ShowProgress() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -243,8 +261,12 @@ class Controller {
   // all ranks agree.
   std::optional<uint64_t> begun_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_lease_id_ ABSL_GUARDED_BY(mutex_) = 1;
-  // Grows while actors and reward replicas get on.
+  // Grows while actors and reward replicas get on: what they sampled, scored or
+  // delivered, and the weights that they were sent.
   uint64_t progress_ ABSL_GUARDED_BY(mutex_) = 0;
+  // An eval stage that samples: progress_, and since when it is that.
+  std::optional<std::pair<uint64_t, absl::Time>> unmoved_
+      ABSL_GUARDED_BY(mutex_);
 
   // The learner group.
   // Why it goes back to a checkpoint, while that is looked for.

@@ -33,14 +33,17 @@ const char* StateName(v1::JobState state) {
 v1::JobStatus Controller::Status() {
   MutexLock lock(mutex_);
   const Position& position = history_.position();
-  const Totals totals = history_.totals();
+  const Totals& totals = history_.totals();
   v1::JobStatus status;
   status.set_name(parts_.plan->job.name());
   status.set_state(state_);
   status.set_problem(problem_);
   status.set_run_directory(parts_.directory->path());
-  status.set_checksum(position.chain.Hex());
-  status.set_weights_checksum(position.weights.Hex());
+  // Before the first step there is nothing to sum.
+  if (position.chain != Hash128{}) status.set_checksum(position.chain.Hex());
+  if (position.weights != Hash128{}) {
+    status.set_weights_checksum(position.weights.Hex());
+  }
   status.set_tokens_compared(totals.tokens_compared);
   status.set_tokens_differing(totals.tokens_differing);
   status.set_started_unix_seconds(
@@ -103,6 +106,7 @@ absl::Status Controller::Pause() {
 absl::Status Controller::Resume() {
   const Change change(*this);
   MutexLock lock(mutex_);
+  if (state_ == v1::JOB_STATE_STOPPED && options_.lingers) return GoOn();
   if (over() || state_ == v1::JOB_STATE_STOPPING) {
     return absl::FailedPreconditionError(
         absl::StrCat("the job is ", StateName(state_), ", it cannot resume"));
@@ -117,6 +121,9 @@ absl::Status Controller::Resume() {
 absl::Status Controller::Stop(const std::string& why) {
   const Change change(*this);
   MutexLock lock(mutex_);
+  if (why.empty() && (!over() || state_ == v1::JOB_STATE_STOPPED)) {
+    AHA_RETURN_IF_ERROR(Stored(parts_.store->Set({{kStopWanted, "yes"}})));
+  }
   if (state_ == v1::JOB_STATE_STOPPED || state_ == v1::JOB_STATE_STOPPING) {
     return absl::OkStatus();
   }

@@ -268,12 +268,15 @@ absl::Status Controller::CommitCheckpoint(
   return absl::OkStatus();
 }
 
-absl::Status Controller::AdmitVersion(VersionId id, uint64_t epoch) {
+void Controller::PieceSent() {
   MutexLock lock(mutex_);
-  if (epoch != options_.epoch) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "epoch: is ", options_.epoch, ", the weights have ", epoch));
-  }
+  ++progress_;
+}
+
+absl::Status Controller::AdmitVersion(VersionId id, uint64_t member_id,
+                                      uint64_t epoch) {
+  MutexLock lock(mutex_);
+  AHA_RETURN_IF_ERROR(TouchRankZero(member_id, epoch));
   const Position& position = history_.position();
   if (over() || going_back_.has_value() || id.stage != position.stage) {
     return absl::FailedPreconditionError(
@@ -295,13 +298,15 @@ absl::Status Controller::VersionArrived(VersionId id) {
   MutexLock lock(mutex_);
   // The stage may have changed during the transfer.
   const Position& position = history_.position();
+  if (over()) parts_.weights->DropAll();
   if (over() || going_back_.has_value() || id.stage != position.stage ||
       id.version > first_step_) {
     return absl::OkStatus();  // Phase two is CommitStep.
   }
   const auto info = parts_.weights->Find(id);
   if (!info.has_value()) return absl::OkStatus();
-  const auto known = history_.KnownWeights(id.stage, id.version);
+  AHA_ASSIGN_OR_RETURN(const auto known,
+                       history_.KnownWeights(id.stage, id.version));
   if (known.has_value() && *known != info->checksum) {
     Fail(absl::StrCat("stage ", id.stage, " version ", id.version,
                       " was committed with weights ", known->Hex(),

@@ -27,6 +27,9 @@ class Controller::Change {
   Controller& controller_;
 };
 
+// In the store, "" or not there: nobody asked for a stop.
+inline constexpr char kStopWanted[] = "stop_wanted";
+
 inline absl::Status AnotherGroup(uint32_t rank) {
   return absl::FailedPreconditionError(
       absl::StrCat("rank: the learner group of rank ", rank,

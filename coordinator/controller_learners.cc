@@ -23,8 +23,14 @@ std::string Controller::MissingLearners() const {
     if (members_.Learner(rank) == nullptr) ranks.push_back(rank);
   }
   if (ranks.empty()) return "";
-  return absl::StrCat("learner rank ", absl::StrJoin(ranks, ", "), " (of ",
-                      parts_.plan->learners, ")");
+  std::string text = absl::StrCat("learner rank ", absl::StrJoin(ranks, ", "),
+                                  " (of ", parts_.plan->learners);
+  for (const MemberInfo* member : members_.OfRole(v1::ROLE_LEARNER)) {
+    if (member->certified()) continue;
+    absl::StrAppend(&text, "; rank ", member->rank,
+                    " is registered and makes its certificate");
+  }
+  return text + ")";
 }
 
 absl::StatusOr<bool> Controller::TryNextStage(

@@ -23,9 +23,8 @@ constexpr char kInputs[] = "inputs";  // A line each: key, tab, content.
 }  // namespace
 
 absl::Status Controller::LoadCertificate() {
-  AHA_ASSIGN_OR_RETURN(const auto commits, parts_.store->Commits());
-  AHA_ASSIGN_OR_RETURN(const auto evals, parts_.store->Evals());
-  if (commits.empty() && evals.empty()) return absl::OkStatus();
+  AHA_ASSIGN_OR_RETURN(const bool begun, parts_.store->HasResults());
+  if (!begun) return absl::OkStatus();
   AHA_ASSIGN_OR_RETURN(const auto digest, parts_.store->Get(kDigest));
   AHA_ASSIGN_OR_RETURN(const auto name, parts_.store->Get(kNumericClass));
   v1::Certificate certificate;
@@ -72,7 +71,6 @@ absl::StatusOr<v1::RegisterResponse> Controller::Register(
   }
   if (state_ == v1::JOB_STATE_PENDING && MissingLearners().empty()) {
     SetState(v1::JOB_STATE_RUNNING);
-    StoreCertificate();
   }
   v1::RegisterResponse response;
   response.set_member_id(joined.id);
@@ -305,20 +303,32 @@ absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
         absl::StrCat("key: eval stage ", context.key().stage(),
                      " is not running; it is stage ", stage));
   }
+  const uint64_t before = board_->scored();
   const absl::Status added = board_->Add(group);
   if (absl::IsDataLoss(added)) Fail(std::string(added.message()));
   AHA_RETURN_IF_ERROR(added);
+  progress_ += board_->scored() - before;
   ledger_->Deliver(0, context.key().slot());
   ShowProgress();
-  if (!board_->Complete()) return absl::OkStatus();
+  // It has all of it, and the tick records it if that fails now.
+  if (board_->Complete()) RecordEval();
+  return absl::OkStatus();
+}
+
+void Controller::RecordEval() {
+  const uint32_t stage = history_.position().stage;
   const EvalResult result = board_->Result();
-  AHA_RETURN_IF_ERROR(Stored(
+  const absl::Status added = Stored(
       history_.AddEval({.stage = stage,
                         .prompts = result.prompts,
                         .pass_at_1 = result.pass_at_1,
                         .mean_completion_length = result.mean_completion_length,
                         .tokens = result.tokens},
-                       StageSeconds(stage))));
+                       StageSeconds(stage)));
+  if (!added.ok()) {
+    if (!absl::IsUnavailable(added)) Fail(std::string(added.message()));
+    return;
+  }
   parts_.series.tokens.Increment(static_cast<double>(result.tokens));
   parts_.series.ShowEval(plan().name, result.pass_at_1,
                          result.mean_completion_length);
@@ -326,7 +336,6 @@ absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
                             " over ", result.prompts, " prompts, mean length ",
                             result.mean_completion_length));
   Advance();
-  return absl::OkStatus();
 }
 
 }  // namespace aha::coordinator

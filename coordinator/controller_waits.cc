@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "coordinator/controller.h"
 
@@ -13,7 +14,7 @@ void Controller::Tick() {
   {
     MutexLock lock(mutex_);
     const absl::Time now = parts_.clock();
-    const State before = state_;
+    const std::pair before(state_, history_.position().stage);
     const std::vector<MemberInfo> dead = members_.Expire();
     for (const MemberInfo& member : dead) {
       Lost(member,
@@ -24,10 +25,15 @@ void Controller::Tick() {
     }
     const uint64_t expired = ledger_.has_value() ? ledger_->Expire() : 0;
     parts_.series.leases_expired.Increment(static_cast<double>(expired));
+    // The disk took nothing when the last group came.
+    if (board_.has_value() && board_->Complete()) RecordEval();
     if (!over()) CheckWaits(now);
     last_tick_ = now;
     UpdateGauges();
-    if (!dead.empty() || expired > 0 || state_ != before) listener = listener_;
+    if (!dead.empty() || expired > 0 ||
+        before != std::pair(state_, history_.position().stage)) {
+      listener = listener_;
+    }
   }
   if (listener) listener();
 }
@@ -81,7 +87,10 @@ std::vector<std::pair<std::string, std::string>> Controller::Missing() const {
 }
 
 void Controller::CheckWaits(absl::Time now) {
-  if (state_ == v1::JOB_STATE_PAUSED) return missing_since_.clear();
+  if (state_ == v1::JOB_STATE_PAUSED) {
+    unmoved_.reset();
+    return missing_since_.clear();
+  }
   const auto missing = Missing();
   std::map<std::string, absl::Time> since;
   for (const auto& [what, text] : missing) {
@@ -99,6 +108,48 @@ void Controller::CheckWaits(absl::Time now) {
     }
   }
   missing_since_ = std::move(since);
+  CheckEvalGroups(now, !missing.empty());
+}
+
+void Controller::CheckEvalGroups(absl::Time now, bool others_missing) {
+  if (!board_.has_value() || !start_visible_ || others_missing) {
+    return unmoved_.reset();
+  }
+  if (!unmoved_.has_value() || unmoved_->first != progress_) {
+    unmoved_ = {progress_, now};
+  }
+  if (now - unmoved_->second <= parts_.plan->wait) return;
+  Fail(absl::StrCat("eval stage ", history_.position().stage, " (", plan().name,
+                    "): nothing moved for ",
+                    absl::FormatDuration(parts_.plan->wait),
+                    " (cluster.wait_seconds), ", board_->scored(), " of ",
+                    plan().groups, " groups arrived; ", UnscoredGroups(),
+                    "; see the actors' and reward replicas' logs"));
+}
+
+std::string Controller::UnscoredGroups() const {
+  constexpr size_t kMostNamed = 8;
+  std::map<uint64_t, std::vector<uint32_t>> slots;  // By actor.
+  for (const LedgerHold& hold : ledger_->Holds()) {
+    slots[hold.member].push_back(hold.slot);
+  }
+  std::vector<std::string> parts;
+  for (auto& [id, held] : slots) {
+    const MemberInfo* actor = members_.Find(id);
+    if (actor == nullptr) continue;
+    const size_t all = held.size();
+    held.resize(std::min(all, kMostNamed));
+    parts.push_back(absl::StrCat(
+        actor->name, " has slot ", absl::StrJoin(held, ", "),
+        all > held.size() ? absl::StrCat(" and ", all - held.size(), " more")
+                          : "",
+        actor->waiting_for.empty() ? " and reports no wait" : " and waits for ",
+        actor->waiting_for));
+  }
+  if (const uint64_t pending = ledger_->Counts().pending; pending > 0) {
+    parts.push_back(absl::StrCat("nobody asks for ", pending, " groups"));
+  }
+  return absl::StrJoin(parts, "; ");
 }
 
 void Controller::ShowProgress() {

@@ -1,8 +1,10 @@
 #include "coordinator/history.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "job/manifest.h"
 
@@ -21,6 +23,17 @@ absl::Status VerifyCheckpoint(const std::string& directory,
         record.stage, ", next_step ", record.next_step, ")"));
   }
   return VerifyParts(directory, manifest);
+}
+
+// Of a line of metrics.jsonl.
+std::map<std::string, double> Numbers(const std::string& line) {
+  std::map<std::string, double> numbers;
+  const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+  if (!json.is_object()) return numbers;
+  for (const auto& [name, value] : json.items()) {
+    if (value.is_number()) numbers[name] = value.get<double>();
+  }
+  return numbers;
 }
 
 }  // namespace
@@ -46,14 +59,18 @@ CheckpointChoice ChooseCheckpoint(
 
 absl::StatusOr<History> History::Load(const JobPlan* plan, StateStore* store) {
   History history(plan, store);
-  AHA_ASSIGN_OR_RETURN(const std::vector<CommitRecord> commits,
-                       store->Commits());
-  for (const CommitRecord& commit : commits) {
-    history.commits_[{commit.stage, commit.step}] = commit;
-  }
   AHA_ASSIGN_OR_RETURN(history.checkpoints_, store->Checkpoints());
   AHA_ASSIGN_OR_RETURN(const std::vector<EvalRecord> evals, store->Evals());
-  for (const EvalRecord& eval : evals) history.evals_[eval.stage] = eval;
+  for (const EvalRecord& eval : evals) {
+    if (eval.stage >= plan->stages.size() ||
+        plan->stages[eval.stage].trains()) {
+      return absl::DataLossError(
+          absl::StrCat("coordinator.db: table evals, stage ", eval.stage,
+                       ": the job has no such eval stage (it has ",
+                       plan->stages.size(), " stages)"));
+    }
+    history.evals_[eval.stage] = eval;
+  }
   history.SkipFinishedEvals();
   return history;
 }
@@ -78,10 +95,22 @@ Position History::After(const CheckpointRecord& checkpoint) const {
   return position;
 }
 
-void History::GoBack(const std::optional<CheckpointRecord>& checkpoint) {
+absl::Status History::GoBack(
+    const std::optional<CheckpointRecord>& checkpoint) {
   checkpoint_ = checkpoint;
   position_ = checkpoint.has_value() ? After(*checkpoint) : Position{};
   SkipFinishedEvals();
+  AHA_ASSIGN_OR_RETURN(totals_,
+                       store_->TotalsBefore(position_.stage, position_.step));
+  latest_.clear();
+  for (uint32_t stage = 0; stage < plan_->stages.size(); ++stage) {
+    if (stage > position_.stage) break;
+    const uint64_t end =
+        stage < position_.stage ? plan_->stages[stage].steps : position_.step;
+    AHA_ASSIGN_OR_RETURN(const auto last, store_->LastCommitBefore(stage, end));
+    if (last.has_value()) latest_[stage] = Numbers(last->metrics_line);
+  }
+  return absl::OkStatus();
 }
 
 bool History::CheckpointFits() const {
@@ -89,58 +118,26 @@ bool History::CheckpointFits() const {
   return checkpoint_.has_value() && checkpoint_->chain == position_.chain;
 }
 
-Totals History::totals() const {
-  Totals totals;
-  for (const auto& [key, commit] : commits_) {
-    if (key >= std::pair(position_.stage, position_.step)) break;
-    ++totals.steps;
-    totals.tokens += commit.tokens;
-    totals.tokens_compared += commit.tokens_compared;
-    totals.tokens_differing += commit.tokens_differing;
-  }
-  return totals;
-}
-
-std::string History::MetricsLines() const {
-  std::string lines;
-  for (const auto& [key, commit] : commits_) {
-    if (key >= std::pair(position_.stage, position_.step)) break;
-    absl::StrAppend(&lines, commit.metrics_line, "\n");
-  }
-  return lines;
-}
-
 std::map<std::string, double> History::latest_metrics(uint32_t stage) const {
-  std::map<std::string, double> metrics;
-  auto it = commits_.lower_bound(
-      std::min(std::pair(stage + 1, uint64_t{0}),
-               std::pair(position_.stage, position_.step)));
-  if (it == commits_.begin()) return metrics;
-  --it;
-  if (it->first.first != stage) return metrics;
-  const nlohmann::json line =
-      nlohmann::json::parse(it->second.metrics_line, nullptr, false);
-  if (!line.is_object()) return metrics;
-  for (const auto& [name, value] : line.items()) {
-    if (value.is_number()) metrics[name] = value.get<double>();
-  }
-  return metrics;
+  const auto it = latest_.find(stage);
+  return it == latest_.end() ? std::map<std::string, double>() : it->second;
 }
 
 absl::StatusOr<History::Committed> History::Commit(const CommitRecord& commit,
                                                    double stage_seconds) {
   const std::pair key(commit.stage, commit.step);
   const std::pair next(position_.stage, position_.step);
-  const auto known = commits_.find(key);
-  if (known != commits_.end() && (known->second.weights != commit.weights ||
-                                  known->second.chain != commit.chain)) {
+  AHA_ASSIGN_OR_RETURN(const std::optional<CommitRecord> known,
+                       store_->FindCommit(commit.stage, commit.step));
+  const bool recorded = known.has_value();
+  if (recorded &&
+      (known->weights != commit.weights || known->chain != commit.chain)) {
     return absl::DataLossError(absl::StrCat(
         "stage ", commit.stage, " step ", commit.step,
-        " was committed before with weights ", known->second.weights.Hex(),
-        " and chain ", known->second.chain.Hex(), "; computed again it gave ",
+        " was committed before with weights ", known->weights.Hex(),
+        " and chain ", known->chain.Hex(), "; computed again it gave ",
         commit.weights.Hex(), " and ", commit.chain.Hex()));
   }
-  const bool recorded = known != commits_.end();
   if (recorded && key < next) return Committed::kAgain;
   if (key != next) {
     return absl::FailedPreconditionError(
@@ -149,7 +146,11 @@ absl::StatusOr<History::Committed> History::Commit(const CommitRecord& commit,
                      " step ", next.second));
   }
   AHA_RETURN_IF_ERROR(store_->PutCommit(commit, stage_seconds));
-  commits_[key] = commit;
+  ++totals_.steps;
+  totals_.tokens += commit.tokens;
+  totals_.tokens_compared += commit.tokens_compared;
+  totals_.tokens_differing += commit.tokens_differing;
+  latest_[commit.stage] = Numbers(commit.metrics_line);
   ++position_.step;
   position_.chain = commit.chain;
   position_.weights = commit.weights;
@@ -186,12 +187,13 @@ void History::Advance() {
   SkipFinishedEvals();
 }
 
-std::optional<Hash128> History::KnownWeights(uint32_t stage,
-                                             uint64_t version) const {
+absl::StatusOr<std::optional<Hash128>> History::KnownWeights(
+    uint32_t stage, uint64_t version) const {
   if (version == 0) return std::nullopt;
-  const auto it = commits_.find({stage, version - 1});
-  if (it == commits_.end()) return std::nullopt;
-  return it->second.weights;
+  AHA_ASSIGN_OR_RETURN(const std::optional<CommitRecord> commit,
+                       store_->FindCommit(stage, version - 1));
+  if (!commit.has_value()) return std::nullopt;
+  return commit->weights;
 }
 
 }  // namespace aha::coordinator

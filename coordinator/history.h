@@ -12,7 +12,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -29,13 +28,6 @@ struct Position {
   Hash128 chain = {};    // Zero before the first step.
   Hash128 weights = {};  // Of the latest commit; zero before it.
   friend bool operator==(const Position&, const Position&) = default;
-};
-
-struct Totals {
-  uint64_t steps = 0;
-  uint64_t tokens = 0;
-  uint64_t tokens_compared = 0;
-  uint64_t tokens_differing = 0;
 };
 
 // The newest of `checkpoints` (oldest first) below `run_directory` whose
@@ -56,9 +48,8 @@ class History {
 
   const Position& position() const { return position_; }
   // Of the commits before the position.
-  Totals totals() const;
-  // Their lines of metrics.jsonl, in order.
-  std::string MetricsLines() const;
+  const Totals& totals() const { return totals_; }
+  // Of the latest commit of a stage before the position.
   std::map<std::string, double> latest_metrics(uint32_t stage) const;
 
   // The checkpoint that leads to the position, or the newest before it.
@@ -73,7 +64,7 @@ class History {
     return checkpoints_;
   }
   // Moves to a checkpoint; without one, to the job's start.
-  void GoBack(const std::optional<CheckpointRecord>& checkpoint);
+  absl::Status GoBack(const std::optional<CheckpointRecord>& checkpoint);
 
   enum class Committed {
     kNew,         // Nothing has ever got this far.
@@ -91,7 +82,8 @@ class History {
   void Advance();
 
   // The recorded checksum of a version, if it was committed ever.
-  std::optional<Hash128> KnownWeights(uint32_t stage, uint64_t version) const;
+  absl::StatusOr<std::optional<Hash128>> KnownWeights(uint32_t stage,
+                                                      uint64_t version) const;
   const std::map<uint32_t, EvalRecord>& evals() const { return evals_; }
 
  private:
@@ -104,7 +96,9 @@ class History {
   StateStore* store_;
   Position position_;
   std::optional<CheckpointRecord> checkpoint_;
-  std::map<std::pair<uint32_t, uint64_t>, CommitRecord> commits_;
+  // Of the commits, which stay in the store.
+  Totals totals_;
+  std::map<uint32_t, std::map<std::string, double>> latest_;
   std::vector<CheckpointRecord> checkpoints_;
   std::map<uint32_t, EvalRecord> evals_;
 };

@@ -90,7 +90,7 @@ std::vector<uint64_t> Ledger::Renew(uint64_t member,
   return lost;
 }
 
-Ledger::Holds::iterator Ledger::GiveBack(Holds::iterator held) {
+Ledger::HeldLeases::iterator Ledger::GiveBack(HeldLeases::iterator held) {
   Group* group = Find(held->second.step, held->second.slot);
   if (group != nullptr && group->state == State::kLeased) {
     group->state = State::kPending;
@@ -178,6 +178,15 @@ uint64_t Ledger::HeldBy(uint64_t member) const {
   return static_cast<uint64_t>(std::count_if(
       held_.begin(), held_.end(),
       [&](const auto& entry) { return entry.second.member == member; }));
+}
+
+std::vector<LedgerHold> Ledger::Holds() const {
+  std::vector<LedgerHold> holds;
+  for (const auto& [id, held] : held_) {
+    holds.push_back(
+        {.member = held.member, .step = held.step, .slot = held.slot});
+  }
+  return holds;
 }
 
 }  // namespace aha::coordinator

@@ -45,6 +45,13 @@ struct LeasedGroup {
   int times = 1;  // That this ledger gave the group out, this one included.
 };
 
+// A lease that runs.
+struct LedgerHold {
+  uint64_t member = 0;
+  uint64_t step = 0;
+  uint32_t slot = 0;
+};
+
 struct LedgerCounts {
   uint64_t pending = 0;  // Only those that can be leased now.
   uint64_t leased = 0;
@@ -91,6 +98,7 @@ class Ledger {
   uint64_t next_lease_id() const { return next_lease_id_; }
   LedgerCounts Counts() const;
   uint64_t HeldBy(uint64_t member) const;
+  std::vector<LedgerHold> Holds() const;  // By lease.
 
  private:
   enum class State : uint8_t { kPending, kLeased, kDelivered };
@@ -101,7 +109,7 @@ class Ledger {
     absl::Time granted;
     absl::Time expires;
   };
-  using Holds = std::map<uint64_t, Held>;
+  using HeldLeases = std::map<uint64_t, Held>;
 
   struct Group {
     State state = State::kPending;
@@ -112,7 +120,7 @@ class Ledger {
   void OpenSteps();
   bool CanSample(uint64_t step) const;
   Group* Find(uint64_t step, uint32_t slot);
-  Holds::iterator GiveBack(Holds::iterator held);
+  HeldLeases::iterator GiveBack(HeldLeases::iterator held);
   // Ends every lease of a group but changes nothing else.
   void Withdraw(uint64_t step, uint32_t slot);
 
@@ -122,7 +130,7 @@ class Ledger {
   uint64_t next_lease_id_;
   std::set<uint64_t> visible_;
   std::map<uint64_t, std::vector<Group>> open_;
-  Holds held_;
+  HeldLeases held_;
   uint64_t expired_ = 0;  // Since Expire said so.
   // Every lease ever given for an open step, for late completions.
   std::map<uint64_t, std::pair<uint64_t, uint32_t>> given_;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/standard_streams.h"
 #include "base/status.h"
 #include "coordinator/app.h"
 #include "coordinator/standing.h"
@@ -100,4 +101,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace aha::coordinator
 
-int main(int argc, char** argv) { return aha::coordinator::Main(argc, argv); }
+int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
+  return aha::coordinator::Main(argc, argv);
+}

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "coordinator/controller.h"
 
@@ -92,7 +93,7 @@ v1::JobStatus StatusOf(const std::string& name, const std::string& directory) {
   const absl::StatusOr<std::string> text =
       ReadWholeFile(directory + "/summary.json", kLargestSummary);
   if (!text.ok()) return status;
-  const json summary = json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const json summary = ParseJson<json>(*text).value_or(nullptr);
   if (!summary.is_object()) return status;
   status.set_state(ParseState(TextOf(summary, "state")));
   status.set_checksum(TextOf(summary, "checksum"));

@@ -20,6 +20,24 @@ namespace {
 
 constexpr char kLockFile[] = "coordinator.lock";
 
+// UNAVAILABLE where trying again may help.
+absl::Status Refusal(const std::string& what, int error) {
+  const std::string text =
+      absl::StrCat(what, ": ", std::generic_category().message(error));
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EIO:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ESTALE:
+      return absl::UnavailableError(text);
+    default:
+      return absl::FailedPreconditionError(text);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RunDirectory>> RunDirectory::Open(
@@ -27,20 +45,16 @@ absl::StatusOr<std::unique_ptr<RunDirectory>> RunDirectory::Open(
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(flag, ": cannot make ", path, ": ", error.message()));
+    return Refusal(absl::StrCat(flag, ": cannot make ", path), error.value());
   }
   const std::string absolute = std::filesystem::canonical(path, error).string();
   if (error) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(flag, ": ", path, ": ", error.message()));
+    return Refusal(absl::StrCat(flag, ": ", path), error.value());
   }
   const std::string lock = absl::StrCat(absolute, "/", kLockFile);
   const int fd = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(flag, ": cannot write in ", absolute, ": ",
-                     std::generic_category().message(errno)));
+    return Refusal(absl::StrCat(flag, ": cannot write in ", absolute), errno);
   }
   // The kernel drops the lock with the process, however that ends.
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {

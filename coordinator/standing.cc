@@ -26,7 +26,12 @@ class Standing {
 
   absl::Status Run() {
     // The job of a coordinator that died; who is interrupted keeps it, too.
-    AHA_ASSIGN_OR_RETURN(std::optional<v1::Job> job, submissions_.Current());
+    absl::StatusOr<std::optional<v1::Job>> current = submissions_.Current();
+    if (absl::IsInvalidArgument(current.status())) {
+      GiveUp(current.status().message());
+      current = std::nullopt;
+    }
+    AHA_ASSIGN_OR_RETURN(std::optional<v1::Job> job, std::move(current));
     while (!stop_.cancelled()) {
       if (job.has_value()) {
         AHA_RETURN_IF_ERROR(RunJob(*job));
@@ -60,11 +65,13 @@ class Standing {
     options.resume = true;  // Of a new run, which has nothing: its start.
     absl::StatusOr<std::unique_ptr<App>> app = App::Start(options);
     if (!app.ok()) {
-      // A port that is taken is the cluster's problem, not the job's.
-      if (absl::IsAlreadyExists(app.status())) return app.status();
-      problem_ = absl::StrCat(job.name(), ": ", app.status().message());
-      AHA_LOG(kError) << problem_;
-      submissions_.Forget();
+      // Only these will be the same the next time.  A port that is taken, or a
+      // full disk, is the cluster's problem, and the job stays for later.
+      if (!absl::IsInvalidArgument(app.status()) &&
+          !absl::IsFailedPrecondition(app.status())) {
+        return app.status();
+      }
+      GiveUp(absl::StrCat(job.name(), ": ", app.status().message()));
       return absl::OkStatus();
     }
     AHA_RETURN_IF_ERROR(Settle((*app)->address(), (*app)->port()));
@@ -73,6 +80,13 @@ class Standing {
     (*app)->Wait();
     if ((*app)->Ended()) submissions_.Forget();
     return absl::OkStatus();
+  }
+
+  // The current job cannot be begun or gone on with, now or later.
+  void GiveUp(absl::string_view why) {
+    problem_ = std::string(why);
+    AHA_LOG(kError) << problem_;
+    submissions_.Forget();
   }
 
   // From now on the port is this one, whoever serves.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "coordinator/sqlite.h"
 
@@ -78,6 +79,37 @@ absl::Status PutRecord(sqlite3* db, const char* sql, uint32_t stage,
     AHA_RETURN_IF_ERROR(bind(put).Run());
     return PutSeconds(db, stage, stage_seconds);
   });
+}
+
+absl::StatusOr<Hash128> HashIn(Statement& row, int column,
+                               const std::string& name, const char* what) {
+  absl::StatusOr<Hash128> hash = Hash128::FromHex(row.Text(column));
+  if (hash.ok()) return hash;
+  return absl::DataLossError(absl::StrCat("coordinator.db: table ", name, ": ",
+                                          what, ": ", hash.status().message()));
+}
+
+// The first that `sql` finds with (stage, step).
+absl::StatusOr<std::optional<CommitRecord>> OneCommit(sqlite3* db,
+                                                      const char* sql,
+                                                      uint32_t stage,
+                                                      uint64_t step) {
+  AHA_ASSIGN_OR_RETURN(Statement get, Statement::Prepare(db, sql));
+  AHA_ASSIGN_OR_RETURN(const bool found, get.Bind(stage).Bind(step).Step());
+  if (!found) return std::nullopt;
+  CommitRecord commit;
+  commit.stage = static_cast<uint32_t>(get.Number(0));
+  commit.step = get.Number(1);
+  const std::string row =
+      absl::StrCat("commits, stage ", commit.stage, " step ", commit.step);
+  AHA_ASSIGN_OR_RETURN(commit.weights, HashIn(get, 2, row, "weights"));
+  AHA_ASSIGN_OR_RETURN(commit.chain, HashIn(get, 3, row, "chain"));
+  commit.groups = get.Number(4);
+  commit.tokens = get.Number(5);
+  commit.tokens_compared = get.Number(6);
+  commit.tokens_differing = get.Number(7);
+  commit.metrics_line = get.Text(8);
+  return commit;
 }
 
 }  // namespace
@@ -162,27 +194,52 @@ absl::Status StateStore::PutStageSeconds(uint32_t stage, double seconds) {
   return PutSeconds(db_, stage, seconds);
 }
 
-absl::StatusOr<std::vector<CommitRecord>> StateStore::Commits() {
+absl::StatusOr<std::optional<CommitRecord>> StateStore::FindCommit(
+    uint32_t stage, uint64_t step) {
+  MutexLock lock(mutex_);
+  return OneCommit(db_, "SELECT * FROM commits WHERE stage = ? AND step = ?",
+                   stage, step);
+}
+
+absl::StatusOr<std::optional<CommitRecord>> StateStore::LastCommitBefore(
+    uint32_t stage, uint64_t step) {
+  MutexLock lock(mutex_);
+  return OneCommit(db_,
+                   "SELECT * FROM commits WHERE stage = ? AND step < ? "
+                   "ORDER BY step DESC LIMIT 1",
+                   stage, step);
+}
+
+absl::Status StateStore::EachMetricsLine(
+    uint32_t stage, uint64_t step,
+    const std::function<absl::Status(const std::string&)>& take) {
   MutexLock lock(mutex_);
   AHA_ASSIGN_OR_RETURN(
       Statement get,
-      Statement::Prepare(db_, "SELECT * FROM commits ORDER BY stage, step"));
-  std::vector<CommitRecord> commits;
+      Statement::Prepare(db_,
+                         "SELECT metrics FROM commits WHERE (stage, step) < "
+                         "(?, ?) ORDER BY stage, step"));
+  get.Bind(stage).Bind(step);
   while (true) {
     AHA_ASSIGN_OR_RETURN(const bool found, get.Step());
-    if (!found) return commits;
-    CommitRecord commit;
-    commit.stage = static_cast<uint32_t>(get.Number(0));
-    commit.step = get.Number(1);
-    AHA_ASSIGN_OR_RETURN(commit.weights, Hash128::FromHex(get.Text(2)));
-    AHA_ASSIGN_OR_RETURN(commit.chain, Hash128::FromHex(get.Text(3)));
-    commit.groups = get.Number(4);
-    commit.tokens = get.Number(5);
-    commit.tokens_compared = get.Number(6);
-    commit.tokens_differing = get.Number(7);
-    commit.metrics_line = get.Text(8);
-    commits.push_back(std::move(commit));
+    if (!found) return absl::OkStatus();
+    AHA_RETURN_IF_ERROR(take(get.Text(0)));
   }
+}
+
+absl::StatusOr<Totals> StateStore::TotalsBefore(uint32_t stage, uint64_t step) {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(
+      Statement get,
+      Statement::Prepare(db_,
+                         "SELECT COUNT(*), SUM(tokens), SUM(compared), "
+                         "SUM(differing) FROM commits WHERE (stage, step) < "
+                         "(?, ?)"));
+  AHA_RETURN_IF_ERROR(get.Bind(stage).Bind(step).Step().status());
+  return Totals{.steps = get.Number(0),
+                .tokens = get.Number(1),
+                .tokens_compared = get.Number(2),
+                .tokens_differing = get.Number(3)};
 }
 
 absl::StatusOr<std::vector<CheckpointRecord>> StateStore::Checkpoints() {
@@ -199,8 +256,11 @@ absl::StatusOr<std::vector<CheckpointRecord>> StateStore::Checkpoints() {
     checkpoint.stage = static_cast<uint32_t>(get.Number(0));
     checkpoint.next_step = get.Number(1);
     checkpoint.directory = get.Text(2);
-    AHA_ASSIGN_OR_RETURN(checkpoint.weights, Hash128::FromHex(get.Text(3)));
-    AHA_ASSIGN_OR_RETURN(checkpoint.chain, Hash128::FromHex(get.Text(4)));
+    const std::string row =
+        absl::StrCat("checkpoints, stage ", checkpoint.stage, " next_step ",
+                     checkpoint.next_step);
+    AHA_ASSIGN_OR_RETURN(checkpoint.weights, HashIn(get, 3, row, "weights"));
+    AHA_ASSIGN_OR_RETURN(checkpoint.chain, HashIn(get, 4, row, "chain"));
     checkpoint.stage_done = get.Number(5) != 0;
     checkpoints.push_back(std::move(checkpoint));
   }

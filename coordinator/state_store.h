@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -44,6 +45,14 @@ struct CheckpointRecord {
   bool stage_done = false;
 };
 
+// Sums over commits.
+struct Totals {
+  uint64_t steps = 0;
+  uint64_t tokens = 0;
+  uint64_t tokens_compared = 0;
+  uint64_t tokens_differing = 0;
+};
+
 struct EvalRecord {
   uint32_t stage = 0;
   uint64_t prompts = 0;
@@ -71,8 +80,20 @@ class StateStore {
   absl::Status PutEval(const EvalRecord& eval, double stage_seconds);
   absl::Status PutStageSeconds(uint32_t stage, double seconds);
 
+  // A long run has more commits than should be held in memory.
+  absl::StatusOr<std::optional<CommitRecord>> FindCommit(uint32_t stage,
+                                                         uint64_t step);
+  // The last one of `stage` before `step`.
+  absl::StatusOr<std::optional<CommitRecord>> LastCommitBefore(uint32_t stage,
+                                                               uint64_t step);
+  // Of the commits before (stage, step), in order.  `take` must not call the
+  // store; its first error ends it.
+  absl::Status EachMetricsLine(
+      uint32_t stage, uint64_t step,
+      const std::function<absl::Status(const std::string&)>& take);
+  absl::StatusOr<Totals> TotalsBefore(uint32_t stage, uint64_t step);
+
   // In order of (stage, step).
-  absl::StatusOr<std::vector<CommitRecord>> Commits();
   absl::StatusOr<std::vector<CheckpointRecord>> Checkpoints();
   absl::StatusOr<std::vector<EvalRecord>> Evals();
   absl::StatusOr<std::map<uint32_t, double>> StageSeconds();

@@ -19,6 +19,7 @@ namespace {
 
 constexpr char kCurrent[] = ".current";  // No job has such a name.
 constexpr uint64_t kLongestName = 4096;
+constexpr uint64_t kLargestJob = 16 << 20;
 
 bool Exists(const std::string& path) {
   std::error_code ignored;
@@ -83,12 +84,25 @@ std::string Submissions::DirectoryOf(const v1::Job& job) const {
 absl::StatusOr<std::optional<v1::Job>> Submissions::Current() const {
   const std::string path = root_->File(kCurrent);
   if (!Exists(path)) return std::nullopt;
-  AHA_ASSIGN_OR_RETURN(const std::string name,
+  AHA_ASSIGN_OR_RETURN(const std::string text,
                        ReadWholeFile(path, kLongestName));
-  AHA_ASSIGN_OR_RETURN(v1::Job job,
-                       LoadJob(root_->File(absl::StrCat(
-                           absl::StripAsciiWhitespace(name), "/job.yaml"))));
-  return job;
+  const std::string name(absl::StripAsciiWhitespace(text));
+  const absl::StatusOr<std::string> file =
+      ReadWholeFile(root_->File(name + "/job.yaml"), kLargestJob);
+  absl::StatusOr<v1::Job> job =
+      file.ok() ? ParseJob(*file, root_->File(name + "/job.yaml"))
+                : file.status();
+  if (job.ok() && job->name() == name) return *std::move(job);
+  // What a disk says that cannot be read may be otherwise the next time.
+  if (!job.ok() && !absl::IsNotFound(job.status()) &&
+      !absl::IsInvalidArgument(job.status())) {
+    return job.status();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": names \"", name, "\", which cannot be gone on with: ",
+      job.ok() ? absl::StrCat("its job.yaml is of ", job->name())
+               : job.status().message(),
+      "; submit the job again"));
 }
 
 void Submissions::Forget() { root_->Remove(kCurrent); }

@@ -27,6 +27,7 @@ class Submissions {
   std::string DirectoryOf(const v1::Job& job) const;
 
   // The job that was accepted and has not ended; nothing if there is none.
+  // INVALID_ARGUMENT: the one that is named is none, or not there.
   absl::StatusOr<std::optional<v1::Job>> Current() const;
 
   // Checks the job and makes it the current one, durably.  INVALID_ARGUMENT: a

@@ -44,6 +44,7 @@ class WeightsService::Publisher
     if (incoming_ == nullptr) AHA_RETURN_IF_ERROR(Begin());
     const VersionInfo& info = incoming_->info();
     if (ToId(chunk_.id()) != incoming_->id() || chunk_.epoch() != epoch_ ||
+        chunk_.member_id() != member_id_ ||
         chunk_.total_bytes() != info.bytes ||
         chunk_.checksum() != info.checksum.ToBytes()) {
       return absl::InvalidArgumentError(
@@ -67,7 +68,8 @@ class WeightsService::Publisher
                          Hash128::FromBytes(chunk_.checksum()));
     const VersionId id = ToId(chunk_.id());
     epoch_ = chunk_.epoch();
-    AHA_RETURN_IF_ERROR(controller_.AdmitVersion(id, epoch_));
+    member_id_ = chunk_.member_id();
+    AHA_RETURN_IF_ERROR(controller_.AdmitVersion(id, member_id_, epoch_));
     AHA_ASSIGN_OR_RETURN(incoming_,
                          store_.Begin(id, {.bytes = chunk_.total_bytes(),
                                            .checksum = checksum}));
@@ -79,6 +81,8 @@ class WeightsService::Publisher
       return absl::InvalidArgumentError("no piece came");
     }
     const VersionId id = incoming_->id();
+    // Another may have become rank 0 meanwhile.
+    AHA_RETURN_IF_ERROR(controller_.AdmitVersion(id, member_id_, epoch_));
     AHA_RETURN_IF_ERROR(store_.Finish(std::move(incoming_)));
     return controller_.VersionArrived(id);
   }
@@ -87,6 +91,7 @@ class WeightsService::Publisher
   WeightsStore& store_;
   v1::WeightsChunk chunk_;
   uint64_t epoch_ = 0;
+  uint64_t member_id_ = 0;
   std::unique_ptr<IncomingVersion> incoming_;
 };
 
@@ -119,6 +124,7 @@ class WeightsService::Fetcher
  private:
   void OnWriteDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::CANCELLED);
+    controller_.PieceSent();
     controller_.series().weights_sent.Increment(
         static_cast<double>(chunk_.data().size()));
     offset_ += chunk_.data().size();

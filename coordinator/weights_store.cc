@@ -198,9 +198,17 @@ absl::StatusOr<std::unique_ptr<VersionReader>> WeightsStore::Read(
 }
 
 void WeightsStore::DropBelow(VersionId oldest) {
+  DropIf([&](VersionId id) { return id < oldest; });
+}
+
+void WeightsStore::DropAll() {
+  DropIf([](VersionId) { return true; });
+}
+
+void WeightsStore::DropIf(const std::function<bool(VersionId)>& unwanted) {
   MutexLock lock(mutex_);
   std::erase_if(versions_, [&](const auto& entry) {
-    if (!(entry.first < oldest)) return false;
+    if (!unwanted(entry.first)) return false;
     unlink(Path(entry.first).c_str());
     return true;
   });

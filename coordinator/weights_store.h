@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -110,6 +111,7 @@ class WeightsStore {
 
   // Forgets every version below `oldest`, of earlier stages too.
   void DropBelow(VersionId oldest);
+  void DropAll();
 
  private:
   struct Version {
@@ -120,6 +122,7 @@ class WeightsStore {
   explicit WeightsStore(std::string directory)
       : directory_(std::move(directory)) {}
   std::string Path(VersionId id) const;
+  void DropIf(const std::function<bool(VersionId)>& unwanted);
 
   const std::string directory_;
   mutable Mutex mutex_;

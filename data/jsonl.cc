@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/file_io.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
 
@@ -21,29 +22,18 @@ using Json = nlohmann::json;
 constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
 constexpr size_t kMaxLineBytes = size_t{1} << 20;
 
-// The only place that sees the JSON library's exceptions.
 absl::StatusOr<Json> ParseLine(absl::string_view line) {
   if (line.size() > kMaxLineBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("a line must have at most ", kMaxLineBytes, " bytes, has ",
                      line.size()));
   }
-  try {
-    Json json = Json::parse(line.begin(), line.end());
-    if (!json.is_object()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("must be a JSON object, is ", json.type_name()));
-    }
-    return json;
-  } catch (const Json::exception& error) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 5: ..."
-    absl::string_view what = error.what();
-    if (const size_t end = what.find("] "); end != absl::string_view::npos) {
-      what.remove_prefix(end + 2);
-    }
-    absl::ConsumePrefix(&what, "parse error at line 1, ");
-    return absl::InvalidArgumentError(absl::StrCat("not valid JSON: ", what));
+  AHA_ASSIGN_OR_RETURN(Json json, ParseJson<Json>(line));
+  if (!json.is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("must be a JSON object, is ", json.type_name()));
   }
+  return json;
 }
 
 absl::StatusOr<std::string> TextField(const Json& json, const char* key,
@@ -95,6 +85,7 @@ absl::Status AddPrompt(const Json& json, int64_t line,
                        std::unordered_set<std::string>& ids,
                        std::vector<PromptRecord>& records) {
   PromptRecord record;
+  record.line = line;
   AHA_ASSIGN_OR_RETURN(record.prompt, TextField(json, "prompt", false));
   AHA_RETURN_IF_ERROR(CheckNotEmpty("prompt", record.prompt));
   AHA_ASSIGN_OR_RETURN(record.answer, TextField(json, "answer", true));

@@ -7,6 +7,7 @@
 // All functions are reentrant.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ namespace aha {
 
 // {"prompt": text, "answer": text or number, "id": text or number, optional}.
 struct PromptRecord {
+  int64_t line = 0;
   std::string id;  // "line-7" if absent.  Unique in the file.
   std::string prompt;
   std::string answer;

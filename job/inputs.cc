@@ -5,9 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "data/jsonl.h"
 #include "data/sources.h"
 #include "job/model_setup.h"
 #include "job/options.h"
+#include "job/prompt_tokens.h"
+#include "rl/reward_rules.h"
 
 namespace aha {
 namespace {
@@ -26,20 +29,15 @@ void CheckContext(const v1::Job& job, const v1::Sampling& sampling,
       context, "), got ", completion, " + ", prompt));
 }
 
-void CheckModel(const v1::Job& job, Lines* lines) {
-  const absl::StatusOr<ModelSetup> setup = SetUpModel(job.model());
-  if (!setup.ok()) {
-    lines->emplace_back(setup.status().message());
-    return;
-  }
+void CheckModel(const v1::Job& job, const ModelSetup& setup, Lines* lines) {
   if (job.model().path().empty()) return;
   const absl::Status weights =
-      CheckSafetensors(job.model().path(), setup->config);
+      CheckSafetensors(job.model().path(), setup.config);
   if (!weights.ok()) {
     lines->push_back(absl::StrCat("model.path \"", job.model().path(),
                                   "\": ", weights.message()));
   }
-  const int64_t context = setup->config.max_position_embeddings;
+  const int64_t context = setup.config.max_position_embeddings;
   bool grpo = false;
   for (int i = 0; i < job.stages_size(); ++i) {
     grpo = grpo || job.stages(i).type() == "grpo";
@@ -72,6 +70,76 @@ void CheckPrompts(const v1::Job& job, Split split, Lines* lines) {
   }
 }
 
+// What is wrong with single prompts, of which a few are shown.
+class PromptProblems {
+ public:
+  explicit PromptProblems(Lines* lines) : lines_(*lines) {}
+  ~PromptProblems() {
+    if (count_ > kShown) {
+      lines_.push_back(
+          absl::StrCat("prompts: ", count_ - kShown, " more like these"));
+    }
+  }
+  PromptProblems(const PromptProblems&) = delete;
+  PromptProblems& operator=(const PromptProblems&) = delete;
+
+  void Add(const std::string& place, absl::string_view field,
+           absl::string_view message) {
+    if (++count_ > kShown) return;
+    lines_.push_back(absl::StrCat(place, ": ", field, message));
+  }
+
+ private:
+  static constexpr int kShown = 5;
+  Lines& lines_;
+  int count_ = 0;
+};
+
+// What actors and rewards would refuse in the middle of a run.  `tokenizer` may
+// be null.
+void CheckPrompt(const v1::Job& job, const Tokenizer* tokenizer,
+                 const std::string& place, const std::string& prompt,
+                 const std::string& reference, PromptProblems* problems) {
+  if (tokenizer != nullptr) {
+    const auto tokens = PromptTokens(*tokenizer, job.prompts(), prompt);
+    if (!tokens.ok()) {
+      problems->Add(place, "prompt: ", tokens.status().message());
+    }
+  }
+  for (const v1::RewardComponent& reward : job.rewards()) {
+    const absl::StatusOr<RewardRule> rule = ParseRewardRule(reward.type());
+    if (!rule.ok()) continue;  // The schema's rules say so.
+    const absl::Status fits = CheckReference(*rule, reference);
+    if (!fits.ok()) problems->Add(place, "answer as ", fits.message());
+  }
+}
+
+// Every line of a file that some stage draws from; of the generator's problems,
+// which are endless, the first ones.
+void CheckEachPrompt(const v1::Job& job, const Tokenizer* tokenizer,
+                     Lines* lines) {
+  constexpr uint64_t kGenerated = 256;
+  PromptProblems problems(lines);
+  const std::string& file = job.prompts().file();
+  const bool trains = HasStage(job, "grpo");
+  if (file.empty()) {
+    const auto source = OpenPrompts(job, trains ? Split::kTrain : Split::kEval);
+    for (uint64_t i = 0; source.ok() && i < kGenerated; ++i) {
+      const Prompt prompt = (*source)->Get(i);
+      CheckPrompt(job, tokenizer, "prompts.generated: " + prompt.id,
+                  prompt.prompt, prompt.reference, &problems);
+    }
+    return;
+  }
+  const auto records = LoadPrompts(file);
+  if (!records.ok()) return;  // CheckPrompts has said so.
+  for (const PromptRecord& record : *records) {
+    if (!trains && SplitOf(record.prompt) != Split::kEval) continue;
+    CheckPrompt(job, tokenizer, absl::StrCat(file, ":", record.line),
+                record.prompt, record.answer, &problems);
+  }
+}
+
 void CheckDocuments(const v1::Job& job, Lines* lines) {
   for (int i = 0; i < job.stages_size(); ++i) {
     const v1::Stage& stage = job.stages(i);
@@ -87,9 +155,17 @@ void CheckDocuments(const v1::Job& job, Lines* lines) {
 
 absl::Status CheckInputs(const v1::Job& job) {
   Lines lines;
-  CheckModel(job, &lines);
+  const absl::StatusOr<ModelSetup> setup = SetUpModel(job.model());
+  if (setup.ok()) {
+    CheckModel(job, *setup, &lines);
+  } else {
+    lines.emplace_back(setup.status().message());
+  }
   if (HasStage(job, "grpo")) CheckPrompts(job, Split::kTrain, &lines);
   if (HasStage(job, "eval")) CheckPrompts(job, Split::kEval, &lines);
+  if (HasStage(job, "grpo") || HasStage(job, "eval")) {
+    CheckEachPrompt(job, setup.ok() ? setup->tokenizer.get() : nullptr, &lines);
+  }
   CheckDocuments(job, &lines);
   if (lines.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(lines, "\n"));

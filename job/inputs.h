@@ -9,9 +9,11 @@
 
 namespace aha {
 
-// INVALID_ARGUMENT, a line for each key that names an unusable file, and if the
-// model's context is too short for prompt and completion.  Of weights only the
-// headers are read.  REQUIRES: the job came from LoadJob or ResolveJob.
+// INVALID_ARGUMENT, a line for each key that names an unusable file, for each
+// prompt that cannot be encoded or whose answer a reward cannot judge by, and
+// if the model's context is too short for prompt and completion.  Of weights
+// only the headers are read.  REQUIRES: the job came from LoadJob or
+// ResolveJob.
 absl::Status CheckInputs(const v1::Job& job);
 
 }  // namespace aha

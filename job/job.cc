@@ -1,5 +1,8 @@
 #include "job/job.h"
 
+#include <filesystem>
+#include <system_error>
+
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
 #include "base/status.h"
@@ -31,7 +34,27 @@ absl::Status Complete(v1::Job* job, Problems* problems) {
   return problems->ToStatus();
 }
 
+std::string AbsolutePath(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path absolute =
+      std::filesystem::absolute(path, error).lexically_normal();
+  return error ? path : absolute.string();
+}
+
 }  // namespace
+
+void MakePathsAbsolute(v1::Job* job) {
+  if (!job->model().path().empty()) {
+    job->mutable_model()->set_path(AbsolutePath(job->model().path()));
+  }
+  if (!job->prompts().file().empty()) {
+    job->mutable_prompts()->set_file(AbsolutePath(job->prompts().file()));
+  }
+  for (v1::Stage& stage : *job->mutable_stages()) {
+    if (stage.sft().file().empty()) continue;
+    stage.mutable_sft()->set_file(AbsolutePath(stage.sft().file()));
+  }
+}
 
 absl::StatusOr<v1::Job> ParseJob(absl::string_view text, absl::string_view name,
                                  absl::Span<const std::string> overrides) {

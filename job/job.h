@@ -34,6 +34,10 @@ absl::StatusOr<v1::Job> ParseJob(absl::string_view text, absl::string_view name,
 // Idempotent, and the identity on what LoadJob returned.
 absl::StatusOr<v1::Job> ResolveJob(const v1::Job& job);
 
+// Relative paths of files become absolute ones, from the working directory, so
+// that the job means the same files wherever it is read again.
+void MakePathsAbsolute(v1::Job* job);
+
 // The keys that are set, in the schema's order.  ParseJob reads the YAML back
 // into the same job.
 std::string JobToYaml(const v1::Job& job);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/file_io.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
 
@@ -46,7 +47,6 @@ class Reader {
     const json* value = Find(key);
     if (value == nullptr) return 0;
     if (!value->is_number_unsigned() || value->get<uint64_t>() > most) {
-      // A nested value could be deeper than the stack: dump recurses.
       Fail(key, absl::StrCat("must be an integer from 0 to ", most, ", is ",
                              value->is_primitive() ? value->dump().substr(0, 60)
                                                    : value->type_name()));
@@ -180,11 +180,12 @@ absl::StatusOr<Manifest> ReadManifest(const std::string& directory) {
 
 absl::StatusOr<Manifest> ParseManifest(absl::string_view text,
                                        const std::string& path) {
-  const json root = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (root.is_discarded()) {
-    return absl::DataLossError(absl::StrCat(path, ": is not valid JSON"));
+  const absl::StatusOr<json> root = ParseJson<json>(text);
+  if (!root.ok()) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": ", root.status().message()));
   }
-  Reader reader(root, path);
+  Reader reader(*root, path);
   if (const uint64_t format = reader.Number("format"); format != kFormat) {
     reader.Fail("format", absl::StrCat("must be ", kFormat, ", is ", format));
   }
@@ -208,7 +209,7 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text,
   const Hash128 self = reader.Hash(kSelf);
   AHA_RETURN_IF_ERROR(reader.Finish());
   AHA_ASSIGN_OR_RETURN(manifest.parts, ReadParts(*parts, path));
-  if (const Hash128 found = SelfHash(root); found != self) {
+  if (const Hash128 found = SelfHash(*root); found != self) {
     return absl::DataLossError(absl::StrCat(path, " must have checksum ",
                                             self.Hex(), ", has ", found.Hex(),
                                             ": its content was changed"));

@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/file_io.h"
 #include "base/status.h"
 
@@ -21,6 +22,17 @@ absl::Status InModelPath(const std::string& path, const absl::Status& status) {
   if (status.ok()) return status;
   return absl::InvalidArgumentError(
       absl::StrCat("model.path \"", path, "\": ", status.message()));
+}
+
+// A configuration from model.architecture has no file; one from a directory was
+// checked when it was read.
+absl::Status InArchitecture(const absl::Status& status) {
+  absl::string_view problem = status.message();
+  absl::ConsumePrefix(&problem, "config.json: ");
+  return status.ok()
+             ? status
+             : absl::Status(status.code(),
+                            absl::StrCat("model.architecture.", problem));
 }
 
 absl::StatusOr<DType> ResolveDType(const std::string& dtype) {
@@ -100,7 +112,7 @@ absl::StatusOr<ModelSetup> SetUpModel(const v1::Model& model) {
       model.path().empty()
           ? FromArchitecture(model.architecture(), &setup)
           : InModelPath(model.path(), FromDirectory(model.path(), &setup)));
-  AHA_RETURN_IF_ERROR(setup.config.Validate());
+  AHA_RETURN_IF_ERROR(InArchitecture(setup.config.Validate()));
   if (setup.config.eos_token_ids.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "model.path \"", model.path(),

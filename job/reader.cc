@@ -26,6 +26,22 @@ std::string Shown(const YamlNode& node) {
                       "'", node.quoted ? " in quotes" : "");
 }
 
+// With the whole range, since what is too large for the type is as unreadable
+// as what is no number.
+std::string WholeNumber(const FieldDescriptor& field) {
+  const v1::Rule& rule = RuleOf(field);
+  const bool is_unsigned = field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64;
+  const std::string low =
+      rule.has_min() ? absl::StrCat(static_cast<int64_t>(rule.min()))
+      : is_unsigned  ? "0"
+                     : absl::StrCat(std::numeric_limits<int32_t>::min());
+  const std::string high =
+      rule.has_max() ? absl::StrCat(static_cast<int64_t>(rule.max()))
+      : is_unsigned  ? absl::StrCat(std::numeric_limits<uint64_t>::max())
+                     : absl::StrCat(std::numeric_limits<int32_t>::max());
+  return absl::StrCat("a whole number from ", low, " to ", high);
+}
+
 class Reader {
  public:
   Reader(Places* places, Problems* problems)
@@ -116,10 +132,9 @@ class Reader {
     const std::string type =
         field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL     ? "true or false"
         : field.cpp_type() == FieldDescriptor::CPPTYPE_STRING ? "text"
-        : field.cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE ? "a number"
-        : field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64
-            ? "a whole number of at least 0"
-            : "a whole number";
+        : field.cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE
+            ? "a number"
+            : WholeNumber(field);
     problems_->Add(path, absl::StrCat("must be ", type, ", is ", Shown(node)));
   }
 

@@ -14,7 +14,12 @@ namespace aha {
 namespace {
 
 constexpr size_t kLongestName = 100;
-constexpr int64_t kMostCompletions = 1 << 20;  // Of one step.
+constexpr int kWidestHead = 1024;              // As ModelConfig::Validate.
+constexpr double kLowestTemperature = 1e-3;    // As SamplingParams::Validate.
+constexpr int64_t kMostCompletions = 1 << 20;  // Of one step or evaluation.
+// Of one group, which travels as one message of at most 64 MiB: 16 bytes each
+// for a token's id, its log-probability and its text.
+constexpr int64_t kMostTokensOfGroup = 4 << 20;
 
 // Names become directories and metric labels.
 void CheckName(const std::string& path, const std::string& name,
@@ -51,12 +56,14 @@ void CheckArchitecture(const v1::Architecture& shape, Problems* problems) {
                   absl::StrCat("must be divisible by num_attention_heads (",
                                shape.num_attention_heads(), "), got ",
                                shape.hidden_size()));
-  } else if (shape.hidden_size() / shape.num_attention_heads() % 2 != 0) {
+  } else if (const int head = shape.hidden_size() / shape.num_attention_heads();
+             head % 2 != 0 || head > kWidestHead) {
     problems->Add(
         path + "hidden_size",
-        absl::StrCat("divided by num_attention_heads must be even "
-                     "for the rotary embedding, got ",
-                     shape.hidden_size(), " / ", shape.num_attention_heads()));
+        absl::StrCat("divided by num_attention_heads must be even for the "
+                     "rotary embedding and at most ",
+                     kWidestHead, ", got ", shape.hidden_size(), " / ",
+                     shape.num_attention_heads()));
   }
   if (shape.num_attention_heads() % shape.num_key_value_heads() != 0) {
     problems->Add(path + "num_key_value_heads",
@@ -149,6 +156,17 @@ void CheckContext(const v1::Job& job, const v1::Sampling& sampling,
   }
 }
 
+void CheckTemperature(const v1::Sampling& sampling, const std::string& path,
+                      Problems* problems) {
+  const double temperature = sampling.temperature();
+  if (temperature > 0 && temperature < kLowestTemperature) {
+    problems->Add(
+        ChildPath(path, "temperature"),
+        absl::StrCat("must be 0 or at least ", NumberText(kLowestTemperature),
+                     ", got ", NumberText(temperature)));
+  }
+}
+
 void CheckOptimizer(const v1::Optimizer& optimizer, int64_t steps,
                     const std::string& path, Problems* problems) {
   if (optimizer.warmup_steps() > steps) {
@@ -187,19 +205,32 @@ void CheckSft(const v1::Sft& sft, const std::string& path, Problems* problems) {
   }
 }
 
+// `path` is that of the stage's settings; `count` the name of `groups` there.
+void CheckGroups(const std::string& path, const char* count, int64_t groups,
+                 int64_t generations, const v1::Sampling& sampling,
+                 Problems* problems) {
+  if (groups * generations > kMostCompletions) {
+    problems->Add(
+        ChildPath(path, count),
+        absl::StrCat("times num_generations must be at most ", kMostCompletions,
+                     ", got ", groups, " x ", generations));
+  }
+  const int64_t length = sampling.max_completion_length();
+  if (generations * length > kMostTokensOfGroup) {
+    problems->Add(
+        ChildPath(path, "num_generations"),
+        absl::StrCat("times sampling.max_completion_length must be "
+                     "at most ",
+                     kMostTokensOfGroup, ", got ", generations, " x ", length));
+  }
+}
+
 void CheckGrpo(const v1::Job& job, const v1::Grpo& grpo,
                const std::string& path, Problems* problems) {
   CheckOptimizer(grpo.optimizer(), grpo.steps(), ChildPath(path, "optimizer"),
                  problems);
-  const int64_t completions =
-      int64_t{grpo.prompts_per_step()} * grpo.num_generations();
-  if (completions > kMostCompletions) {
-    problems->Add(
-        ChildPath(path, "prompts_per_step"),
-        absl::StrCat("times num_generations must be at most ", kMostCompletions,
-                     ", got ", grpo.prompts_per_step(), " x ",
-                     grpo.num_generations()));
-  }
+  CheckGroups(path, "prompts_per_step", grpo.prompts_per_step(),
+              grpo.num_generations(), job.sampling(), problems);
   const double high =
       grpo.has_epsilon_high() ? grpo.epsilon_high() : grpo.epsilon();
   if (grpo.has_delta() && grpo.delta() <= 1 + high) {
@@ -243,8 +274,12 @@ void CheckStages(const v1::Job& job, Problems* problems) {
     } else if (stage.type() == "grpo") {
       CheckGrpo(job, stage.grpo(), ChildPath(path, "grpo"), problems);
     } else {
-      CheckContext(job, stage.eval().sampling(),
-                   ChildPath(path, "eval.sampling"), problems);
+      const std::string sampling = ChildPath(path, "eval.sampling");
+      CheckContext(job, stage.eval().sampling(), sampling, problems);
+      CheckTemperature(stage.eval().sampling(), sampling, problems);
+      CheckGroups(ChildPath(path, "eval"), "prompts", stage.eval().prompts(),
+                  stage.eval().num_generations(), stage.eval().sampling(),
+                  problems);
     }
   }
   if (HasStage(job, "grpo")) {
@@ -259,6 +294,7 @@ void CheckSemantics(const v1::Job& job, Problems* problems) {
   CheckModel(job, problems);
   CheckPrompts(job, problems);
   CheckRewards(job, problems);
+  CheckTemperature(job.sampling(), "sampling", problems);
   CheckStages(job, problems);
 }
 

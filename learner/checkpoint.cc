@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <random>
 #include <system_error>
 #include <utility>
 
@@ -204,6 +205,14 @@ absl::Status Install(const std::string& partial, const std::string& path) {
   return RemoveAll(old);
 }
 
+// A rank 0 that was taken for lost may still be writing when the next one
+// writes the same step: each has a place of its own.
+const std::string& ProcessName() {
+  static const std::string* const name =
+      new std::string(absl::StrFormat("%08x", std::random_device()()));
+  return *name;
+}
+
 bool SamePosition(const Manifest& a, const Manifest& b) {
   return a.job_fingerprint == b.job_fingerprint && a.stage == b.stage &&
          a.next_step == b.next_step && a.stage_done == b.stage_done &&
@@ -243,8 +252,8 @@ absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
   const std::string name = StepName(job, position.stage, position.next_step);
   std::string relative = CheckpointPath(job, position);
   const std::string path = absl::StrCat(run_directory, "/", relative);
-  const std::string partial =
-      absl::StrCat(run_directory, "/checkpoints/", kPartialPrefix, name);
+  const std::string partial = absl::StrCat(
+      run_directory, "/checkpoints/", kPartialPrefix, name, "-", ProcessName());
   Manifest manifest{
       .job = job.name(),
       .job_fingerprint = ResultFingerprint(job),
@@ -309,6 +318,19 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& directory,
   AHA_RETURN_IF_ERROR(ReadOptimizer(
       directory, loaded.state.weights->layout().count(), &loaded.state));
   return loaded;
+}
+
+void RemovePartialCheckpoints(const std::string& run_directory) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(run_directory + "/checkpoints", ignored)) {
+    if (!absl::StartsWith(entry.path().filename().string(), kPartialPrefix)) {
+      continue;
+    }
+    const absl::Status removed = RemoveAll(entry.path().string());
+    if (removed.ok()) continue;
+    AHA_LOG(kWarning) << removed;
+  }
 }
 
 absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep,

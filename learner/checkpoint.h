@@ -65,6 +65,10 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& directory,
                                                 const v1::Job& job,
                                                 const ModelSetup& setup);
 
+// Removes what processes that were ended left half-written.  For rank 0 as it
+// begins: whoever writes there now is no rank 0 any more.
+void RemovePartialCheckpoints(const std::string& run_directory);
+
 // Removes complete checkpoints but the `keep` latest up to `position`, and what
 // failed attempts left.  Later ones, of before the job went back, stay: they
 // will be written anew.

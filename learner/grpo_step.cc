@@ -172,7 +172,7 @@ absl::StatusOr<GroupFacts> GrpoStep::TrainGroup(
 absl::StatusOr<std::string> GrpoStep::GatherRollouts(
     const std::string& mine, comm::Communicator& comm) const {
   AHA_ASSIGN_OR_RETURN(const std::vector<std::string> ranks,
-                       comm.AllGatherBytes("rollouts", mine));
+                       comm.GatherBytes("rollouts", 0, mine));
   std::string lines;
   if (comm.rank() != 0) return lines;
   std::vector<absl::string_view> rest(ranks.begin(), ranks.end());

@@ -1,5 +1,6 @@
 #include "learner/learner.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -30,6 +31,10 @@ Learner::~Learner() = default;
 
 void Learner::Stop() {
   stopping_ = true;
+  {
+    MutexLock lock(mutex_);
+    stopped_at_ = std::min(stopped_at_, options_.clock());
+  }
   Interrupt();
 }
 
@@ -42,6 +47,14 @@ void Learner::Interrupt() {
 void Learner::OnLivingLearners(const std::map<uint32_t, std::string>& living) {
   {
     MutexLock lock(mutex_);
+    if (joined_ != nullptr &&
+        std::min(joined_->waiting(), options_.clock() - stopped_at_) >=
+            options_.stop_patience) {
+      AHA_LOG(kWarning) << "stopping without the other learner ranks: "
+                        << "they did not come within "
+                        << absl::FormatDuration(joined_->waiting());
+      joined_->Abort(VoidStep());
+    }
     bool missing = false;
     for (uint32_t rank = 0; rank < group_addresses_.size(); ++rank) {
       const auto it = living.find(rank);
@@ -99,6 +112,7 @@ bool Learner::MayGoOn(const absl::Status& status) {
 }
 
 absl::Status Learner::Run() {
+  if (options_.rank == 0) RemovePartialCheckpoints(options_.run_directory);
   absl::Status status;
   while (!stopping_) {
     const absl::StatusOr<v1::NextStageResponse> next = AwaitStage();

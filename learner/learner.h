@@ -58,6 +58,8 @@ struct LearnerOptions {
   v1::Job job;  // Resolved.
   std::string run_directory;
   Clock clock;
+  // After Stop, of a call that waits for another rank.
+  absl::Duration stop_patience = absl::Seconds(5);
 };
 
 // Nothing is owned.
@@ -78,8 +80,10 @@ class Learner {
   // OK when the job is over or after Stop.
   absl::Status Run();
 
-  // Leave at the next step boundary; at once, if it waits.  Rank 0 then writes
-  // a checkpoint of what is new.  The caller cancels the Cluster's calls.
+  // Leave at the next step boundary; at once, if it waits for the coordinator,
+  // and after stop_patience, if it waits for another rank (found out by
+  // OnLivingLearners).  Rank 0 then writes a checkpoint of what is new.  The
+  // caller cancels the Cluster's calls.
   void Stop();
   // This process joined the cluster anew: whatever it waits for is void.
   void Interrupt();
@@ -139,6 +143,7 @@ class Learner {
   std::vector<std::string> group_addresses_
       ABSL_GUARDED_BY(mutex_);  // By rank.
   int times_missing_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Time stopped_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   // comm_, for other threads.
   comm::Communicator* joined_ ABSL_GUARDED_BY(mutex_) = nullptr;
   // This rank waits for rank 0's word and may be woken.

@@ -16,6 +16,10 @@ namespace {
 using Go = v1::BeginStepResponse;
 // Rank 0's other word to its group: ask the coordinator for a stage anew.
 constexpr char kAskAgain = 'A';
+// For rank 0 to come to the next step it may publish, commit, write a
+// checkpoint, tell of it and ask, each with retries for cluster.wait_seconds.
+// Should it be lost, OnLivingLearners ends the wait.
+constexpr int kWaitsOfRankZero = 10;
 
 }  // namespace
 
@@ -40,6 +44,11 @@ absl::StatusOr<v1::BeginStepResponse::Go> Learner::AgreeOnStep(uint32_t stage,
     MutexLock lock(mutex_);
     idle_ = false;
   };
+  const absl::Duration timeout =
+      options_.rank == 0
+          ? absl::ZeroDuration()
+          : kWaitsOfRankZero *
+                absl::Seconds(options_.job.cluster().wait_seconds());
   while (!stopping_ || options_.rank == 0) {
     absl::StatusOr<Go::Go> answer = VoidStep();
     if (options_.rank == 0 && !stopping_) {
@@ -48,7 +57,7 @@ absl::StatusOr<v1::BeginStepResponse::Go> Learner::AgreeOnStep(uint32_t stage,
     const std::string word(
         1, answer.ok() ? static_cast<char>(*answer) : kAskAgain);
     AHA_ASSIGN_OR_RETURN(const std::string said,
-                         comm_->Broadcast("begin step", 0, word));
+                         comm_->Broadcast("begin step", 0, word, timeout));
     if (options_.rank == 0 && !answer.ok()) return answer;
     if (said.size() != 1 || said[0] == kAskAgain) return VoidStep();
     if (said[0] != static_cast<char>(Go::WAIT)) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/standard_streams.h"
 #include "learner/service.h"
 #include "rpc/cancellation.h"
 #include "rpc/service_flags.h"
@@ -12,8 +13,10 @@
 // CLI11 throws while flags are added if the flags are wrong: our mistake.
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
   aha::rpc::Cancellation terminated;
-  const aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
+  const aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); },
+                                        aha::rpc::SignalAgain::kEndsTheProcess);
   aha::learner::ServiceOptions options;
   CLI::App app("Trains the policy: one rank of the learner group.",
                "aha-learner");

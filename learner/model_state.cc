@@ -1,6 +1,7 @@
 #include "learner/model_state.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -22,6 +23,43 @@ absl::Status CheckLength(const char* name, size_t found, int64_t count) {
   if (found == static_cast<size_t>(count)) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(
       "optimizer state ", name, " must have ", count, " numbers, has ", found));
+}
+
+// Whether some number's exponent is all ones.  Without branches, so that it
+// runs at the speed of memory.
+template <class Word, Word kExponent>
+bool HasNonFinite(const void* data, int64_t begin, int64_t count) {
+  const char* const bytes =
+      static_cast<const char*>(data) + begin * int64_t{sizeof(Word)};
+  bool found = false;
+  for (int64_t i = 0; i < count; ++i) {
+    Word word;
+    std::memcpy(&word, bytes + i * int64_t{sizeof(Word)}, sizeof(Word));
+    found |= (word & kExponent) == kExponent;
+  }
+  return found;
+}
+
+bool HasNonFinite(const Parameters& weights, int64_t begin, int64_t count) {
+  return weights.dtype() == DType::kBf16
+             ? HasNonFinite<uint16_t, 0x7f80>(weights.data(), begin, count)
+             : HasNonFinite<uint32_t, 0x7f800000>(weights.data(), begin, count);
+}
+
+// The first tensor with a number that is none; null if all are finite.
+const TensorInfo* FirstNonFinite(const Parameters& weights, ThreadPool* pool) {
+  constexpr int64_t kBlock = 1 << 16;
+  const int64_t count = weights.layout().count();
+  std::atomic<bool> found{false};
+  pool->For((count + kBlock - 1) / kBlock, [&](int64_t i) {
+    const int64_t at = i * kBlock;
+    if (HasNonFinite(weights, at, std::min(kBlock, count - at))) found = true;
+  });
+  if (!found) return nullptr;
+  for (const TensorInfo& tensor : weights.layout().tensors()) {
+    if (HasNonFinite(weights, tensor.offset, tensor.count)) return &tensor;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -254,6 +292,13 @@ absl::StatusOr<UpdateResult> ModelState::Update(uint64_t step,
     has_previous_ = true;
   }
   ApplyAdamW(from, step, unit * clip, result.learning_rate);
+  if (const TensorInfo* tensor = FirstNonFinite(*weights_, &pool_)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "step ", step, ": weights must stay finite, those of ", tensor->name,
+        " did not after an update with learning_rate ", result.learning_rate,
+        " and a gradient's norm of ", result.grad_norm,
+        "; lower the optimizer's learning_rate, or raise adam_epsilon"));
+  }
   AHA_RETURN_IF_ERROR(current_.policy->Load(*weights_));
   return result;
 }

@@ -80,7 +80,8 @@ class ModelState {
 
   // Makes version step + 1 out of version `step`: gradient = sums /
   // denominator, clipped; then AdamW.  A denominator of 0 means that nothing
-  // was counted: the gradient is 0.
+  // was counted: the gradient is 0.  FAILED_PRECONDITION if a weight would not
+  // be finite: then the state is no version any more.
   absl::StatusOr<UpdateResult> Update(uint64_t step, double denominator);
 
   GradientSum& sums() { return *sums_; }

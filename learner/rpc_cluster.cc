@@ -174,7 +174,9 @@ absl::Status RpcCluster::StreamWeights(rpc::Stream& stream, uint32_t stage,
   v1::WeightsChunk chunk;
   chunk.mutable_id()->set_stage(stage);
   chunk.mutable_id()->set_version(version);
-  chunk.set_epoch(Session().epoch);
+  const rpc::MemberIdentity session = Session();
+  chunk.set_epoch(session.epoch);
+  chunk.set_member_id(session.member_id);
   chunk.set_total_bytes(header.size() + body);
   chunk.set_checksum(checksum.ToBytes());
   uint64_t offset = 0;
@@ -218,8 +220,11 @@ absl::Status RpcCluster::Publish(uint32_t stage, uint64_t version,
                            absl::IsDeadlineExceeded(status) ||
                            absl::IsResourceExhausted(status);
     if (!transient || stopping_.cancelled() || clock() >= deadline) {
+      SetWaitingFor("");
       return Judge(session, status);
     }
+    // The user is to see what it is that holds everybody up: a full disk.
+    SetWaitingFor(absl::StrCat("its weights to be taken: ", status.message()));
     AHA_LOG(kWarning) << "publishing stage " << stage << " version " << version
                       << " again: " << status;
     stopping_.SleepFor(

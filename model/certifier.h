@@ -32,21 +32,22 @@ class Certifier {
 
   absl::StatusOr<KernelCertificate> Run();
 
- private:
   // Computes the first or last m of kRows rows; out is [m, row_bytes].
   using Kernel =
       std::function<void(const ops::CpuContext& cpu, int64_t m, void* out)>;
   enum class Which { kFirst, kLast };
   static constexpr int64_t kRows = 128;
+  // Runs the kernel over all batch sizes and thread counts; FAILED_PRECONDITION
+  // if a row's bits depend on them.
+  absl::Status Check(const std::string& name, int64_t row_bytes, Which which,
+                     const Kernel& kernel);
 
+ private:
   ops::CpuContext one() { return {&one_}; }
   // Fixed pseudo-random numbers in [-scale, scale).
   std::vector<float> RandomFloats(int64_t count, float scale);
   std::vector<char> Random(int64_t count, float scale);  // In dtype_.
 
-  // Runs the kernel over all batch sizes and thread counts.
-  absl::Status Check(const std::string& name, int64_t row_bytes, Which which,
-                     const Kernel& kernel);
   absl::Status CheckMatmul(int64_t k, int64_t n, ops::Into into);
   absl::Status CheckMatmuls();
   absl::Status CheckNorm();

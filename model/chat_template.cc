@@ -1,5 +1,6 @@
 #include "model/chat_template.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "base/status.h"
 #include "model/tokenizer_bytes.h"
@@ -15,8 +17,8 @@
 namespace aha {
 namespace {
 
-// Stand for a message's role and content within an output's text; no
-// template's own text has control characters.
+// Stand for a message's role and content within an output's text; a template
+// that has these characters itself is refused.
 constexpr char kRole[] = "\x01";
 constexpr char kContent[] = "\x02";
 
@@ -40,6 +42,28 @@ absl::Status Unknown(absl::string_view what) {
                    Quote(what, 120)));
 }
 
+bool IsPlain(absl::string_view text) {
+  return !absl::StrContains(text, kRole) && !absl::StrContains(text, kContent);
+}
+
+// The character that \c stands for in a string literal.  Jinja knows all of
+// Python's escapes (\x41, \u2019, octal, line ends); these are the ones that
+// chat templates need.
+std::optional<char> Unescape(char c) {
+  switch (c) {
+    case 'n':
+      return '\n';
+    case 't':
+      return '\t';
+    case '\\':
+    case '\'':
+    case '"':
+      return c;
+    default:
+      return std::nullopt;
+  }
+}
+
 // Takes a string literal off the front of *code.
 absl::StatusOr<std::string> TakeString(absl::string_view* code) {
   const char quote = (*code)[0];
@@ -51,9 +75,10 @@ absl::StatusOr<std::string> TakeString(absl::string_view* code) {
       return text;
     }
     if (c == '\\' && i + 1 < code->size()) {
-      c = (*code)[++i];
-      if (c == 'n') c = '\n';
-      if (c == 't') c = '\t';
+      const std::optional<char> meant = Unescape((*code)[i + 1]);
+      if (!meant) return Unknown(code->substr(i));
+      c = *meant;
+      ++i;
     }
     text.push_back(c);
   }
@@ -80,12 +105,19 @@ absl::StatusOr<std::vector<Token>> Tokenize(absl::string_view code) {
   return tokens;
 }
 
+bool IsWord(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_';
+  });
+}
+
 // message['role'] and message.role are the same.
 std::vector<Token> WithDots(const std::vector<Token>& tokens) {
   std::vector<Token> out;
   for (size_t i = 0; i < tokens.size(); ++i) {
     const bool subscript = !tokens[i].is_string && tokens[i].text == "[" &&
                            i + 2 < tokens.size() && tokens[i + 1].is_string &&
+                           IsWord(tokens[i + 1].text) &&
                            tokens[i + 2].text == "]";
     if (subscript) {
       out.push_back({false, "."});
@@ -239,16 +271,12 @@ class Reader {
   size_t at_ = 0;
 };
 
-// {% if no system message %}text{% endif %}; OK and empty if it is not there.
-absl::StatusOr<std::string> ReadPreamble(Reader* reader) {
-  if (!reader->Statement("if loop . first and messages [ 0 ] . role != "
-                         "'system'") &&
-      !reader->Statement("if messages [ 0 ] . role != 'system'")) {
-    return "";
-  }
+// `condition`text{% endif %}; OK and empty if it is not there.
+absl::StatusOr<std::string> ReadPreamble(absl::string_view condition,
+                                         Reader* reader) {
+  if (!reader->Statement(condition)) return "";
   const std::optional<std::string> text = reader->AnyOutput();
-  if (!text || absl::StrContains(*text, kRole) ||
-      absl::StrContains(*text, kContent) || !reader->Statement("endif")) {
+  if (!text || !IsPlain(*text) || !reader->Statement("endif")) {
     return reader->Stuck();
   }
   return *text;
@@ -265,14 +293,25 @@ bool ReadDefaultForPrompt(Reader* reader) {
 }  // namespace
 
 absl::StatusOr<ChatTemplate> ChatTemplate::Recognise(absl::string_view jinja) {
-  AHA_ASSIGN_OR_RETURN(const std::vector<Item> items, Reduce(jinja));
+  if (!IsPlain(jinja)) return Unknown(jinja);
+  // As Jinja reads every line end.
+  const std::string text =
+      absl::StrReplaceAll(jinja, {{"\r\n", "\n"}, {"\r", "\n"}});
+  AHA_ASSIGN_OR_RETURN(const std::vector<Item> items, Reduce(text));
   Reader reader(items);
   ChatTemplate chat;
   if (!ReadDefaultForPrompt(&reader)) return reader.Stuck();
-  AHA_ASSIGN_OR_RETURN(chat.preamble_, ReadPreamble(&reader));
+  // Each condition in its own place: without `loop.first` in the loop the
+  // text would come before every message, and outside there is no `loop`.
+  AHA_ASSIGN_OR_RETURN(
+      chat.preamble_,
+      ReadPreamble("if messages [ 0 ] . role != 'system'", &reader));
   if (!reader.Statement("for message in messages")) return reader.Stuck();
   if (chat.preamble_.empty()) {
-    AHA_ASSIGN_OR_RETURN(chat.preamble_, ReadPreamble(&reader));
+    AHA_ASSIGN_OR_RETURN(
+        chat.preamble_,
+        ReadPreamble("if loop . first and messages [ 0 ] . role != 'system'",
+                     &reader));
   }
   const std::string message =
       absl::StrCat("<|im_start|>", kRole, "\n", kContent, "<|im_end|>\n");
@@ -282,7 +321,7 @@ absl::StatusOr<ChatTemplate> ChatTemplate::Recognise(absl::string_view jinja) {
   }
   const std::optional<std::string> prompt = reader.AnyOutput();
   if (!prompt || !absl::StartsWith(*prompt, "<|im_start|>assistant\n") ||
-      !reader.Statement("endif")) {
+      !IsPlain(*prompt) || !reader.Statement("endif")) {
     return reader.Stuck();
   }
   reader.Output("\n");  // A file's last line end.

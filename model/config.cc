@@ -1,5 +1,6 @@
 #include "model/config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -142,20 +143,26 @@ absl::StatusOr<int32_t> ToTokenId(const Json& value, const char* field) {
   return static_cast<int32_t>(id);
 }
 
-absl::Status ReadSpecialTokens(const Json& json, ModelConfig* config) {
-  if (const Json* bos = Find(json, "bos_token_id")) {
-    AHA_ASSIGN_OR_RETURN(config->bos_token_id, ToTokenId(*bos, "bos_token_id"));
-  }
+// Adds the tokens that end a completion to those that are known.
+absl::Status ReadEndTokens(const Json& json, ModelConfig* config) {
   const Json* eos = Find(json, "eos_token_id");
   if (eos == nullptr) return absl::OkStatus();
   const auto add = [config](const Json& value) -> absl::Status {
     AHA_ASSIGN_OR_RETURN(const int32_t id, ToTokenId(value, "eos_token_id"));
-    config->eos_token_ids.push_back(id);
+    std::vector<int32_t>& ids = config->eos_token_ids;
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
     return absl::OkStatus();
   };
   if (!eos->is_array()) return add(*eos);
   for (const Json& value : *eos) AHA_RETURN_IF_ERROR(add(value));
   return absl::OkStatus();
+}
+
+absl::Status ReadSpecialTokens(const Json& json, ModelConfig* config) {
+  if (const Json* bos = Find(json, "bos_token_id")) {
+    AHA_ASSIGN_OR_RETURN(config->bos_token_id, ToTokenId(*bos, "bos_token_id"));
+  }
+  return ReadEndTokens(json, config);
 }
 
 absl::Status ReadShape(const Json& json, ModelConfig* c) {
@@ -210,6 +217,36 @@ double ParameterCount(const ModelConfig& c) {
       3.0 * static_cast<double>(c.hidden_size * c.intermediate_size);
   const double tables = 2.0 * static_cast<double>(c.vocab_size * c.hidden_size);
   return static_cast<double>(c.num_hidden_layers) * (attention + mlp) + tables;
+}
+
+absl::StatusOr<Json> ParseObject(absl::string_view text) {
+  if (text.size() > kMaxConfigBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("config.json: must be at most ", kMaxConfigBytes,
+                     " bytes, found ", text.size()));
+  }
+  Json json = Json::parse(text.begin(), text.end(), nullptr,
+                          /*allow_exceptions=*/false);
+  if (json.is_object()) return json;
+  return absl::InvalidArgumentError(
+      json.is_discarded() ? "config.json: must be JSON, and is not"
+                          : "config.json: must be a JSON object");
+}
+
+// generation_config.json has end tokens of its own, which transformers stops
+// at: a chat model's config.json often lacks the one that ends a turn.
+absl::Status AddGenerationConfig(absl::string_view text, ModelConfig* config) {
+  if (text.empty()) return absl::OkStatus();
+  const auto add = [&]() -> absl::Status {
+    AHA_ASSIGN_OR_RETURN(const Json json, ParseObject(text));
+    AHA_RETURN_IF_ERROR(ReadEndTokens(json, config));
+    return config->Validate();
+  };
+  const absl::Status status = add();
+  if (status.ok()) return status;
+  // The config was valid before: what is wrong is the other file's.
+  return absl::Status(status.code(),
+                      absl::StrCat("generation_", status.message()));
 }
 
 absl::Status CheckReal(const char* field, double value, double low,
@@ -270,18 +307,7 @@ absl::Status ModelConfig::Validate() const {
 }
 
 absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
-  if (text.size() > kMaxConfigBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("config.json: must be at most ", kMaxConfigBytes,
-                     " bytes, found ", text.size()));
-  }
-  const Json json = Json::parse(text.begin(), text.end(), nullptr,
-                                /*allow_exceptions=*/false);
-  if (!json.is_object()) {
-    return absl::InvalidArgumentError(
-        json.is_discarded() ? "config.json: must be JSON, and is not"
-                            : "config.json: must be a JSON object");
-  }
+  AHA_ASSIGN_OR_RETURN(const Json json, ParseObject(text));
   AHA_RETURN_IF_ERROR(CheckSupported(json));
   ModelConfig config;
   // What transformers takes for an absent field.
@@ -303,10 +329,16 @@ absl::StatusOr<ModelConfig> ModelConfig::Load(const std::string& directory) {
   AHA_ASSIGN_OR_RETURN(
       const std::string text,
       ReadWholeFile(absl::StrCat(directory, "/config.json"), kMaxConfigBytes));
+  AHA_ASSIGN_OR_RETURN(
+      const std::string generation,
+      ReadFileIfThere(absl::StrCat(directory, "/generation_config.json"),
+                      kMaxConfigBytes));
   absl::StatusOr<ModelConfig> config = Parse(text);
-  if (config.ok()) return config;
-  return absl::Status(config.status().code(),
-                      absl::StrCat(directory, "/", config.status().message()));
+  absl::Status status = config.status();
+  if (config.ok()) status = AddGenerationConfig(generation, &*config);
+  if (status.ok()) return config;
+  return absl::Status(status.code(),
+                      absl::StrCat(directory, "/", status.message()));
 }
 
 std::string ModelConfig::ToJson() const {

@@ -32,6 +32,7 @@ struct ModelConfig {
   // rope_scaling are UNIMPLEMENTED, missing or contradictory fields
   // INVALID_ARGUMENT, each with the field, the rule and the value.
   static absl::StatusOr<ModelConfig> Parse(absl::string_view json);
+  // Of a model directory.  Its generation_config.json may add end tokens.
   static absl::StatusOr<ModelConfig> Load(const std::string& directory);
   absl::Status Validate() const;
   std::string ToJson() const;

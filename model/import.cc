@@ -1,11 +1,16 @@
 #include "model/import.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
 #include "base/status.h"
@@ -47,13 +52,19 @@ std::string GenerationConfig(const ModelConfig& config) {
   return json.is_null() ? "" : json.dump(2) + "\n";
 }
 
+// A key that is missing from a file that is there: the file is wrong.
+absl::Status InGguf(const absl::Status& status, const std::string& path) {
+  if (!absl::IsNotFound(status)) return InFile(status, path);
+  return InFile(absl::InvalidArgumentError(status.message()), path);
+}
+
 absl::StatusOr<ModelFiles> ReadGguf(const std::string& path, DType dtype) {
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file,
                        GgufFile::Open(path));
   absl::StatusOr<ModelConfig> config = ConfigOfGguf(*file);
-  AHA_RETURN_IF_ERROR(InFile(config.status(), path));
+  AHA_RETURN_IF_ERROR(InGguf(config.status(), path));
   absl::StatusOr<GgufTokenizerFiles> text = TokenizerOfGguf(*file);
-  AHA_RETURN_IF_ERROR(InFile(text.status(), path));
+  AHA_RETURN_IF_ERROR(InGguf(text.status(), path));
   const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
       Tokenizer::Parse(text->tokenizer_json, text->tokenizer_config_json);
   AHA_RETURN_IF_ERROR(InFile(tokenizer.status(), path));
@@ -66,6 +77,20 @@ absl::StatusOr<ModelFiles> ReadGguf(const std::string& path, DType dtype) {
                     std::move(text->tokenizer_config_json),
                     "",
                     GenerationConfig(*config)};
+}
+
+// As for GGUF: a model with such a weight computes nothing but NaN.
+absl::Status CheckFinite(const Parameters& parameters) {
+  for (const TensorInfo& info : parameters.layout().tensors()) {
+    for (int64_t i = 0; i < info.count; ++i) {
+      const float value =
+          LoadElement(parameters.data(), info.offset + i, parameters.dtype());
+      if (std::isfinite(value)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tensor ", info.name, " must be finite, got ", value, " at ", i));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // `weights` is a .safetensors file or the directory itself.
@@ -92,6 +117,7 @@ absl::StatusOr<ModelFiles> ReadHuggingFace(const fs::path& directory,
   AHA_ASSIGN_OR_RETURN(std::string generation, read("generation_config.json"));
   AHA_ASSIGN_OR_RETURN(Parameters parameters,
                        ReadSafetensors(weights.string(), config, dtype));
+  AHA_RETURN_IF_ERROR(InFile(CheckFinite(parameters), weights.string()));
   return ModelFiles{config,
                     std::move(parameters),
                     std::move(tokenizer_json),
@@ -105,6 +131,62 @@ std::string ConfigText(const ModelFiles& files) {
   json["torch_dtype"] =
       files.parameters.dtype() == DType::kBf16 ? "bfloat16" : "float32";
   return json.dump(2) + "\n";
+}
+
+// "a/b" for "./a/b/".
+fs::path Target(const std::string& directory) {
+  const fs::path target = fs::path(directory).lexically_normal();
+  return target.has_filename() ? target : target.parent_path();
+}
+
+// Where a process writes a model before it has its name.
+std::string StagingPrefix(const fs::path& target) {
+  return absl::StrCat(target.string(), ".partial-");
+}
+std::string OwnStaging(const fs::path& target) {
+  return absl::StrCat(StagingPrefix(target), ::getpid());
+}
+
+// Says of a staging directory that somebody writes it, wherever he runs: a
+// process id would say so on one machine only.
+class StagingLock {
+ public:
+  explicit StagingLock(const fs::path& staging)
+      : fd_(::open(staging.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+        held_(fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) == 0) {}
+  ~StagingLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  StagingLock(const StagingLock&) = delete;
+  StagingLock& operator=(const StagingLock&) = delete;
+
+  bool held() const { return held_; }
+
+ private:
+  const int fd_;
+  const bool held_;
+};
+
+// What killed processes left for this target.
+void RemoveStale(const fs::path& target) {
+  const std::string prefix = StagingPrefix(target.filename());
+  std::error_code error;
+  const fs::path beside =
+      target.has_parent_path() ? target.parent_path() : fs::path(".");
+  std::vector<fs::path> stale;
+  for (fs::directory_iterator it(beside, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    int64_t process = 0;
+    if (absl::StartsWith(name, prefix) &&
+        absl::SimpleAtoi(name.substr(prefix.size()), &process)) {
+      stale.push_back(it->path());
+    }
+  }
+  for (const fs::path& path : stale) {
+    const StagingLock lock(path);
+    if (lock.held()) fs::remove_all(path, error);
+  }
 }
 
 absl::Status WriteFiles(const ModelFiles& files, const fs::path& directory) {
@@ -146,8 +228,7 @@ absl::StatusOr<ModelFiles> ReadModel(const std::string& source, DType dtype) {
 
 absl::Status WriteModel(const ModelFiles& files, const std::string& directory) {
   std::error_code error;
-  fs::path target = fs::path(directory).lexically_normal();
-  if (!target.has_filename()) target = target.parent_path();
+  const fs::path target = Target(directory);
   if (fs::exists(target, error) &&
       (!fs::is_directory(target, error) || !fs::is_empty(target, error))) {
     return absl::AlreadyExistsError(
@@ -155,10 +236,11 @@ absl::Status WriteModel(const ModelFiles& files, const std::string& directory) {
                      ": is there already and not an empty "
                      "directory; remove it or choose another"));
   }
-  const fs::path staging =
-      absl::StrCat(target.string(), ".partial-", ::getpid());
+  RemoveStale(target);
+  const fs::path staging = OwnStaging(target);
   fs::create_directories(staging, error);
   if (error) return FromError(error, staging.string());
+  const StagingLock lock(staging);
   absl::Status status = WriteFiles(files, staging);
   if (status.ok()) {
     fs::rename(staging, target, error);
@@ -168,6 +250,15 @@ absl::Status WriteModel(const ModelFiles& files, const std::string& directory) {
   }
   if (!status.ok()) fs::remove_all(staging, error);
   return status;
+}
+
+void AbandonModel(const std::string& directory) {
+  const fs::path staging = OwnStaging(Target(directory));
+  std::error_code error;
+  // A file made meanwhile keeps its directory; the next ones find none.
+  for (int tries = 0; tries < 100 && fs::exists(staging, error); ++tries) {
+    fs::remove_all(staging, error);
+  }
 }
 
 }  // namespace aha

@@ -33,8 +33,12 @@ struct ModelFiles {
 // there; otherwise the error names the file, the field, the rule and the value.
 absl::StatusOr<ModelFiles> ReadModel(const std::string& source, DType dtype);
 
-// ALREADY_EXISTS if the directory is there and not empty.
+// ALREADY_EXISTS if the directory is there and not empty.  Also removes what
+// calls for this directory left beside it when their process was killed.
 absl::Status WriteModel(const ModelFiles& files, const std::string& directory);
+// Removes what a call in this process has written so far; for another thread,
+// when the process is about to end.
+void AbandonModel(const std::string& directory);
 
 // The parts of ReadModel for GGUF.
 absl::StatusOr<ModelConfig> ConfigOfGguf(const GgufFile& file);

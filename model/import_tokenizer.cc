@@ -133,6 +133,25 @@ absl::StatusOr<Json> ConfigJson(const std::vector<std::string>& tokens,
   return config;
 }
 
+// Tokens that llama.cpp adds to every text; tokenizer.json would have to, too.
+// Where the key is missing, its llama-bpe begins each text with a token.
+absl::Status RefuseAddedEnds(const std::string& pre, const GgufFile& file) {
+  for (const auto& [key, absent] :
+       {std::pair("tokenizer.ggml.add_bos_token", pre == "llama-bpe"),
+        std::pair("tokenizer.ggml.add_eos_token", false)}) {
+    bool adds = absent;
+    if (file.Find(key) != nullptr) {
+      AHA_ASSIGN_OR_RETURN(adds, file.Bool(key));
+    }
+    if (!adds) continue;
+    return absl::UnimplementedError(absl::StrCat(
+        key, " must be false, got ",
+        file.Find(key) == nullptr ? "none, which is true for llama-bpe"
+                                  : "true"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<GgufTokenizerFiles> TokenizerOfGguf(const GgufFile& file) {
@@ -147,6 +166,7 @@ absl::StatusOr<GgufTokenizerFiles> TokenizerOfGguf(const GgufFile& file) {
   AHA_ASSIGN_OR_RETURN(const std::string pre,
                        file.String("tokenizer.ggml.pre"));
   AHA_ASSIGN_OR_RETURN(const Json pre_tokenizer, PreTokenizerOf(pre));
+  AHA_RETURN_IF_ERROR(RefuseAddedEnds(pre, file));
   AHA_ASSIGN_OR_RETURN(const std::vector<std::string>* tokens,
                        file.Strings("tokenizer.ggml.tokens"));
   AHA_ASSIGN_OR_RETURN(const std::vector<std::string>* merges,

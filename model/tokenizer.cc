@@ -83,15 +83,10 @@ size_t FindOutsideNfc(absl::string_view text) {
 
 struct Tokenizer::Impl {
   explicit Impl(const TokenizerSpec& spec)
-      : bpe(MakeBpe(spec)), added(spec.added), pieces(MakePieces(spec)) {
-    for (const auto& [token, id] : spec.vocabulary) {
-      ids.emplace(AlphabetToBytes(token).value_or(token), id);
-    }
-    for (const AddedToken& token : spec.added) {
-      ids.insert_or_assign(token.content, token.id);
-    }
-    nfc = spec.nfc;
-  }
+      : bpe(MakeBpe(spec)),
+        added(spec.added),
+        pieces(MakePieces(spec)),
+        nfc(spec.nfc) {}
 
   absl::Status EncodeText(absl::string_view text, size_t offset,
                           std::vector<int32_t>* out) const;
@@ -99,11 +94,10 @@ struct Tokenizer::Impl {
   Bpe bpe;
   AddedTokens added;
   std::vector<Piece> pieces;
-  absl::flat_hash_map<std::string, int32_t> ids;  // Bytes -> id.
   std::unique_ptr<WordSplitter> splitter;
   absl::StatusOr<ChatTemplate> chat =
       absl::UnimplementedError("the model has no chat_template");
-  bool nfc = false;
+  const bool nfc;
 };
 
 absl::Status Tokenizer::Impl::EncodeText(absl::string_view text, size_t offset,
@@ -217,11 +211,6 @@ absl::StatusOr<std::string> Tokenizer::ApplyChatTemplate(
 
 int32_t Tokenizer::vocab_size() const {
   return static_cast<int32_t>(impl_->pieces.size());
-}
-
-int32_t Tokenizer::TokenId(absl::string_view token) const {
-  const auto found = impl_->ids.find(token);
-  return found == impl_->ids.end() ? -1 : found->second;
 }
 
 }  // namespace aha

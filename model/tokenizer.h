@@ -35,7 +35,7 @@ class Tokenizer {
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text) const;
 
   // Bytes that are not UTF-8 become U+FFFD.  INVALID_ARGUMENT for ids out of
-  // range.  Special tokens are spelled out unless skip_special.
+  // range.  kSkip leaves special tokens out; kKeep spells them out.
   enum class Special { kKeep, kSkip };
   absl::StatusOr<std::string> Decode(absl::Span<const int32_t> ids,
                                      Special special = Special::kKeep) const;
@@ -47,8 +47,6 @@ class Tokenizer {
       absl::Span<const ChatMessage> messages) const;
 
   int32_t vocab_size() const;
-  // -1 if the text is not exactly one token.
-  int32_t TokenId(absl::string_view token) const;
 
  private:
   struct Impl;

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "model/json_field.h"
 #include "model/tokenizer_bytes.h"
 #include "nlohmann/json.hpp"
 
@@ -14,97 +15,7 @@ namespace aha {
 namespace {
 
 using Json = nlohmann::json;
-
-// Ids are int32 everywhere; no vocabulary comes near this.
-constexpr int64_t kMaxId = (1 << 24) - 1;
-
-std::string Show(const Json& value) {
-  switch (value.type()) {
-    case Json::value_t::object:
-      return absl::StrCat("an object of ", value.size());
-    case Json::value_t::array:
-      return absl::StrCat("an array of ", value.size());
-    case Json::value_t::string:
-      return Quote(value.get_ref<const std::string&>());
-    default:
-      return value.dump();
-  }
-}
-
-// A value and where it stands.
-struct Field {
-  const Json* value;
-  std::string path;
-
-  absl::Status Must(absl::string_view rule) const {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, " must be ", rule, ", got ", Show(*value)));
-  }
-  absl::Status Unsupported(absl::string_view supported) const {
-    return absl::UnimplementedError(absl::StrCat(
-        path, ": ", Show(*value), " is not supported; only ", supported));
-  }
-
-  absl::StatusOr<std::string> String() const {
-    if (!value->is_string()) return Must("a string");
-    return value->get<std::string>();
-  }
-  absl::StatusOr<int32_t> Id() const {
-    if (!value->is_number_integer()) return Must("an integer");
-    // A huge unsigned number would wrap.
-    if (value->is_number_unsigned() && value->get<uint64_t>() > kMaxId) {
-      return Must(absl::StrCat("at most ", kMaxId));
-    }
-    const int64_t id = value->get<int64_t>();
-    if (id < 0 || id > kMaxId) return Must(absl::StrCat("in 0..", kMaxId));
-    return static_cast<int32_t>(id);
-  }
-
-  // Absent and null are the same.
-  std::optional<Field> Find(const std::string& name) const {
-    if (!value->is_object()) return std::nullopt;
-    const auto found = value->find(name);
-    if (found == value->end() || found->is_null()) return std::nullopt;
-    return Field{&*found, absl::StrCat(path, path.empty() ? "" : ".", name)};
-  }
-  absl::StatusOr<Field> Get(const std::string& name) const {
-    if (std::optional<Field> field = Find(name)) return *std::move(field);
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, path.empty() ? "" : ".", name, " must be there, got nothing"));
-  }
-  absl::StatusOr<bool> Bool(const std::string& name, bool absent) const {
-    const std::optional<Field> field = Find(name);
-    if (!field) return absent;
-    if (!field->value->is_boolean()) return field->Must("true or false");
-    return field->value->get<bool>();
-  }
-  absl::StatusOr<std::string> Text(const std::string& name) const {
-    AHA_ASSIGN_OR_RETURN(const Field field, Get(name));
-    return field.String();
-  }
-  absl::StatusOr<std::vector<Field>> Items() const {
-    if (!value->is_array()) return Must("an array");
-    std::vector<Field> items;
-    items.reserve(value->size());
-    for (size_t i = 0; i < value->size(); ++i) {
-      items.push_back({&(*value)[i], absl::StrCat(path, "[", i, "]")});
-    }
-    return items;
-  }
-};
-
-absl::StatusOr<Json> ParseObject(absl::string_view text) {
-  Json json = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (json.is_discarded()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("must be JSON, got ", Quote(text)));
-  }
-  if (!json.is_object()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("must be a JSON object, got ", Show(json)));
-  }
-  return json;
-}
+using Field = JsonField;
 
 absl::Status ParseVocabulary(const Field& model, TokenizerSpec* spec) {
   AHA_ASSIGN_OR_RETURN(const Field vocabulary, model.Get("vocab"));
@@ -341,6 +252,43 @@ absl::Status ParseNormalizer(const Field& root, TokenizerSpec* spec) {
   return absl::OkStatus();
 }
 
+// What it adds to a text's tokens is not added here, so it must add none.
+absl::Status CheckPostProcessor(const Field& processor) {
+  AHA_ASSIGN_OR_RETURN(const Field type, processor.Get("type"));
+  // Says where in the text a token was, which nobody asks.
+  if (*type.value == "ByteLevel") return absl::OkStatus();
+  if (*type.value == "Sequence") {
+    AHA_ASSIGN_OR_RETURN(const Field list, processor.Get("processors"));
+    AHA_ASSIGN_OR_RETURN(const std::vector<Field> items, list.Items());
+    for (const Field& item : items) {
+      const std::optional<Field> inner = item.Find("type");
+      if (inner && *inner->value == "Sequence") {
+        return inner->Unsupported("a flat Sequence");
+      }
+      AHA_RETURN_IF_ERROR(CheckPostProcessor(item));
+    }
+    return absl::OkStatus();
+  }
+  if (*type.value != "TemplateProcessing") {
+    return type.Unsupported(
+        "ByteLevel and a TemplateProcessing without "
+        "special tokens");
+  }
+  AHA_ASSIGN_OR_RETURN(const Field single, processor.Get("single"));
+  AHA_ASSIGN_OR_RETURN(const std::vector<Field> parts, single.Items());
+  for (const Field& part : parts) {
+    const std::optional<Field> token = part.Find("SpecialToken");
+    if (token) {
+      AHA_ASSIGN_OR_RETURN(const Field id, token->Get("id"));
+      return id.Unsupported("a template that adds no token to a text");
+    }
+  }
+  if (parts.size() != 1 || !parts[0].Find("Sequence")) {
+    return single.Unsupported("one {\"Sequence\": ...}");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckDecoder(const Field& root) {
   const std::optional<Field> decoder = root.Find("decoder");
   if (!decoder) return absl::OkStatus();
@@ -352,7 +300,7 @@ absl::Status CheckDecoder(const Field& root) {
 }  // namespace
 
 absl::StatusOr<TokenizerSpec> ParseTokenizerJson(absl::string_view text) {
-  AHA_ASSIGN_OR_RETURN(const Json json, ParseObject(text));
+  AHA_ASSIGN_OR_RETURN(const Json json, ParseJsonObject(text));
   const Field root{&json, ""};
   TokenizerSpec spec;
   AHA_RETURN_IF_ERROR(ParseModel(root, &spec));
@@ -360,6 +308,9 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(absl::string_view text) {
   AHA_ASSIGN_OR_RETURN(const Field splitter, root.Get("pre_tokenizer"));
   AHA_RETURN_IF_ERROR(ParsePreTokenizer(splitter, true, &spec.split));
   AHA_RETURN_IF_ERROR(ParseNormalizer(root, &spec));
+  if (const std::optional<Field> processor = root.Find("post_processor")) {
+    AHA_RETURN_IF_ERROR(CheckPostProcessor(*processor));
+  }
   AHA_RETURN_IF_ERROR(CheckDecoder(root));
   return spec;
 }
@@ -367,7 +318,7 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(absl::string_view text) {
 absl::StatusOr<std::optional<std::string>> ParseChatTemplate(
     absl::string_view config_json) {
   if (config_json.empty()) return std::nullopt;
-  AHA_ASSIGN_OR_RETURN(const Json json, ParseObject(config_json));
+  AHA_ASSIGN_OR_RETURN(const Json json, ParseJsonObject(config_json));
   const std::optional<Field> field = Field{&json, ""}.Find("chat_template");
   if (!field) return std::nullopt;
   if (field->value->is_string()) return field->value->get<std::string>();

@@ -4,8 +4,11 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
+#include "absl/strings/str_cat.h"
 #include "dnnl.h"
+#include "ops/choose_isa.h"
 
 namespace aha::ops {
 namespace {
@@ -26,32 +29,11 @@ bool Has(Isa isa) {
   return false;
 }
 
-[[noreturn]] void Refuse(const char* message, const char* value) {
-  std::fprintf(stderr, "aha: %s%s\n", message, value);
+[[noreturn]] void Refuse(const absl::Status& status) {
+  std::fprintf(stderr, "aha: %s\n", std::string(status.message()).c_str());
   std::fflush(stderr);
   // Not exit: other threads may run, and it would destroy what they use.
   _exit(kExitUnusableCpu);
-}
-
-Isa Asked(absl::string_view name) {
-  for (const Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16}) {
-    if (name == NameOf(isa)) return isa;
-  }
-  Refuse("AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got ", name.data());
-}
-
-Isa Choose() {
-  if (!Has(Isa::kAvx2)) {
-    Refuse("this CPU has no AVX2 with FMA, which every kernel needs", "");
-  }
-  if (const char* name = std::getenv("AHA_CPU_ISA");
-      name != nullptr && *name != '\0') {
-    const Isa isa = Asked(name);
-    if (!Has(isa)) Refuse("this CPU lacks what AHA_CPU_ISA asks for: ", name);
-    return isa;
-  }
-  if (Has(Isa::kAvx512Bf16)) return Isa::kAvx512Bf16;
-  return Has(Isa::kAvx512) ? Isa::kAvx512 : Isa::kAvx2;
 }
 
 // One ISA means one set of kernels everywhere, so a better CPU is held down to
@@ -72,11 +54,31 @@ void TellOneDnn(Isa isa) {
 
 }  // namespace
 
+absl::StatusOr<Isa> ChooseIsa(const char* asked) {
+  if (!Has(Isa::kAvx2)) {
+    return absl::UnimplementedError(
+        "this CPU has no AVX2 with FMA, which every kernel needs");
+  }
+  if (asked == nullptr || *asked == '\0') {
+    if (Has(Isa::kAvx512Bf16)) return Isa::kAvx512Bf16;
+    return Has(Isa::kAvx512) ? Isa::kAvx512 : Isa::kAvx2;
+  }
+  for (const Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16}) {
+    if (asked != NameOf(isa)) continue;
+    if (Has(isa)) return isa;
+    return absl::InvalidArgumentError(
+        absl::StrCat("this CPU lacks what AHA_CPU_ISA asks for: ", asked));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got ", asked));
+}
+
 Isa CurrentIsa() {
   static const Isa isa = [] {
-    const Isa chosen = Choose();
-    TellOneDnn(chosen);
-    return chosen;
+    const absl::StatusOr<Isa> chosen = ChooseIsa(std::getenv("AHA_CPU_ISA"));
+    if (!chosen.ok()) Refuse(chosen.status());
+    TellOneDnn(*chosen);
+    return *chosen;
   }();
   return isa;
 }

@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "rpc/cancellation.h"
 #include "rpc/client.h"
+#include "rpc/server.h"
 
 namespace aha::reward {
 namespace {
@@ -109,6 +110,13 @@ bool ConsumerForwarder::Impl::Retire(Lane& lane) {
 }
 
 absl::Status ConsumerForwarder::Impl::Attempt(Lane& lane, const Item& item) {
+  // gRPC would answer RESOURCE_EXHAUSTED, as a consumer that is full does.
+  if (const size_t bytes = item.message->ByteSizeLong();
+      bytes > rpc::kMaxMessageBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a group must have at most ", rpc::kMaxMessageBytes, " bytes, has ",
+        bytes, ": lower num_generations or max_completion_length"));
+  }
   if (lane.client == nullptr) {
     auto client = rpc::Client::New({.address = lane.address,
                                     .kind = rpc::ChannelKind::kBulk,

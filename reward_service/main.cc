@@ -1,5 +1,6 @@
 // aha-reward: scores trajectories, assembles groups, delivers them.
 #include "CLI/CLI.hpp"
+#include "base/standard_streams.h"
 #include "reward_service/app.h"
 #include "rpc/cancellation.h"
 #include "rpc/service_flags.h"
@@ -8,8 +9,10 @@
 // CLI11 throws while flags are added if the flags are wrong: our mistake.
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
+  aha::OpenStandardStreams();
   aha::rpc::Cancellation terminated;
-  aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); });
+  aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); },
+                                  aha::rpc::SignalAgain::kEndsTheProcess);
   aha::rpc::ServiceFlags flags;
   flags.name = "reward-0";
   CLI::App app("Aha reward service: scores completions by rules.",

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "reward_service/rules.h"
+#include "rl/reward_rules.h"
 
 namespace aha::reward {
 

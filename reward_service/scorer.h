@@ -1,5 +1,5 @@
 // What scores a completion.  The body that the service uses is made of
-// reward_service/rules.h; tests give their own.
+// rl/reward_rules.h; tests give their own.
 #pragma once
 
 #include <functional>

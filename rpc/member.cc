@@ -11,6 +11,45 @@
 #include "rpc/member_impl.h"
 
 namespace aha::rpc {
+namespace {
+
+// Says "I am alive" for somebody who is busy before its heartbeats begin.
+class KeptAlive {
+ public:
+  KeptAlive(Client& client, const v1::RegisterResponse& joined)
+      : thread_([this, &client, joined] { Run(client, joined); }) {}
+  ~KeptAlive() {
+    over_.Cancel();
+    thread_.join();
+  }
+  KeptAlive(const KeptAlive&) = delete;
+  KeptAlive& operator=(const KeptAlive&) = delete;
+
+ private:
+  void Run(Client& client, const v1::RegisterResponse& joined) {
+    const absl::Duration interval =
+        std::max(absl::Milliseconds(10),
+                 absl::Milliseconds(joined.heartbeat_interval_ms()));
+    v1::HeartbeatRequest request;
+    request.set_member_id(joined.member_id());
+    request.set_epoch(joined.epoch());
+    request.set_waiting_for("its own certificate");
+    while (!over_.SleepFor(interval)) {
+      v1::HeartbeatResponse response;
+      // Who is not heard, or not known any more, registers next anyway.
+      client
+          .Call("aha.v1.Coordinator.Heartbeat", request, &response,
+                {.total = absl::ZeroDuration(), .cancel = &over_})
+          .IgnoreError();
+    }
+  }
+
+  Cancellation over_;
+  std::thread thread_;
+};
+
+}  // namespace
+
 absl::Status MemberOptions::Validate() const {
   if (role == v1::ROLE_UNSPECIFIED) {
     return absl::InvalidArgumentError("member: role is required");
@@ -46,8 +85,13 @@ absl::Status Member::Join(absl::Duration timeout, const Certifier& certify) {
   AHA_ASSIGN_OR_RETURN(v1::RegisterResponse response,
                        impl_->RegisterUntil(deadline));
   if (certify) {
+    absl::StatusOr<v1::Certificate> certificate;
+    {
+      const KeptAlive kept(*impl_->client, response);
+      certificate = certify(response);
+    }
     AHA_ASSIGN_OR_RETURN(*impl_->request.mutable_certificate(),
-                         certify(response));
+                         std::move(certificate));
     AHA_ASSIGN_OR_RETURN(response, impl_->RegisterUntil(deadline));
   }
   AHA_LOG(kInfo) << "joined " << impl_->options.coordinator << " as "

@@ -175,9 +175,12 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
   AHA_ASSIGN_OR_RETURN(const HostPort host_port, ParseAddress(listen));
   auto state = std::make_unique<State>();
   try {
-    // One thread would let a scraper that hangs block the next.
+    // Connections that say nothing hold a thread each until the time is up:
+    // they must not keep a scraper waiting.
     state->exposer =
-        std::make_unique<prometheus::Exposer>(std::string(listen), 2);
+        std::make_unique<prometheus::Exposer>(std::vector<std::string>{
+            "listening_ports", std::string(listen), "num_threads", "8",
+            "request_timeout_ms", "2000"});
   } catch (const std::exception& error) {
     return absl::AlreadyExistsError(absl::StrCat(
         "--metrics-listen: cannot listen on ", listen,

@@ -6,8 +6,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        comm/communicator.cc comm/local.cc
        model/chat_template.cc model/config.cc model/gguf*.cc
        model/safetensors_*.cc model/tokenizer*.cc
-       reward_service/assembler.cc reward_service/number_text.cc
-       reward_service/rules.cc reward_service/validate.cc
+       reward_service/assembler.cc reward_service/validate.cc
        coordinator/controller*.cc coordinator/eval_board.cc
        coordinator/history.cc coordinator/ledger.cc coordinator/membership.cc
        coordinator/plan.cc coordinator/run_directory.cc
@@ -21,7 +20,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        tests/model/safetensors_test.cc tests/model/tokenizer*.cc
        tests/model/chat_template_test.cc
        tests/reward_service/assembler_test.cc
-       tests/reward_service/rules_test.cc tests/reward_service/validate_test.cc
+       tests/reward_service/validate_test.cc
        tests/coordinator/controller*_test.cc tests/coordinator/ledger_test.cc
        tests/coordinator/membership_test.cc
        tests/coordinator/weights_store_test.cc

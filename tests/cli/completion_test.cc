@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -118,6 +119,27 @@ TEST_F(BashCompletionTest, ValuesCompleteByWhatTheyAre) {
               ElementsAre("runs/tiny/job.yaml"));
 }
 
+// What somebody else could call a directory below runs/.
+constexpr const char* kHostileNames[] = {"$(touch pwned)",
+                                         "`touch pwned`",
+                                         "a;touch pwned",
+                                         "(touch pwned)",
+                                         "-rf",
+                                         "a b",
+                                         "*",
+                                         "x\ny"};
+
+TEST_F(BashCompletionTest, ANameThatIsACommandIsNeitherRunNorOffered) {
+  for (const char* name : kHostileNames) {
+    dir_.Write(absl::StrCat("runs/", name, "/job.yaml"), "name: tiny\n");
+  }
+  dir_.Write("runs/Tiny-2_b.c/job.yaml", "name: tiny\n");
+  EXPECT_THAT(Complete({"job", "get", ""}),
+              UnorderedElementsAre("tiny", "Tiny-2_b.c"));
+  EXPECT_THAT(Complete({"job", "get", "$(touch pwned)"}), IsEmpty());
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/pwned"));
+}
+
 bool Installed(const char* shell) {
   return std::system(
              absl::StrCat("command -v ", shell, " >/dev/null").c_str()) == 0;
@@ -140,7 +162,11 @@ TEST_F(BashCompletionTest, FishCompletesTheSame) {
   EXPECT_THAT(complete("ahactl job "), UnorderedElementsAre("list", "get"));
   EXPECT_THAT(complete("ahactl job list -o "),
               UnorderedElementsAre("table", "json", "yaml"));
-  EXPECT_THAT(complete("ahactl job get "), Contains("tiny"));
+  for (const char* name : kHostileNames) {
+    dir_.Write(absl::StrCat("runs/", name, "/job.yaml"), "name: tiny\n");
+  }
+  EXPECT_THAT(complete("ahactl job get "), ElementsAre("tiny"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/pwned"));
   EXPECT_THAT(complete("ahactl job list --"), Contains("--output"));
 }
 
@@ -162,6 +188,11 @@ TEST_F(BashCompletionTest, ZshCompletesTheSame) {
   EXPECT_THAT(complete("job ''", 2), UnorderedElementsAre("list", "get"));
   EXPECT_THAT(complete("job list -o ''", 4),
               UnorderedElementsAre("table", "json", "yaml"));
+  for (const char* name : kHostileNames) {
+    dir_.Write(absl::StrCat("runs/", name, "/job.yaml"), "name: tiny\n");
+  }
+  EXPECT_THAT(complete("job get ''", 3), ElementsAre("tiny"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/pwned"));
 }
 
 TEST(CompletionTest, OtherShellsGetScriptsToo) {

@@ -1,6 +1,7 @@
 // Both bodies of comm/ through the same sentences: ranks are threads here.
 #include "comm/communicator.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -8,6 +9,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/rng.h"
 #include "comm/directory_store.h"
 #include "comm/gloo.h"
@@ -149,6 +151,48 @@ TEST_P(CommunicatorTest, ABroadcastGivesEveryRankTheRootsBytes) {
     }
     EXPECT_TRUE(comm.Barrier("end").ok());
     EXPECT_EQ(comm.sequence(), static_cast<uint64_t>(size()) + 1);
+  });
+}
+
+TEST_P(CommunicatorTest, AGatherGivesTheRootWhatEachRankGave) {
+  Ranks ranks = Make();
+  // Several pieces and one that is not full; nothing; a few bytes.
+  const auto of = [](int r) {
+    return std::string(
+        r % 3 == 1 ? (size_t{33} << 20) + 7 : static_cast<size_t>(r) * 5,
+        static_cast<char>('a' + r));
+  };
+  OnThreads(size(), [&](int rank) {
+    Communicator& comm = *ranks[static_cast<size_t>(rank)];
+    for (int root = 0; root < std::min(size(), 2); ++root) {
+      const auto all = comm.GatherBytes("things", root, of(rank));
+      ASSERT_TRUE(all.ok()) << all.status();
+      ASSERT_EQ(all->size(), rank == root ? ranks.size() : 0);
+      for (size_t r = 0; r < all->size(); ++r) {
+        EXPECT_TRUE((*all)[r] == of(static_cast<int>(r))) << r;
+      }
+    }
+    EXPECT_EQ(comm.waiting(), absl::ZeroDuration());
+  });
+}
+
+TEST_P(PeersTest, ABroadcastMayWaitLongerThanOtherCalls) {
+  constexpr absl::Duration kGroups = absl::Seconds(2);
+  Ranks ranks = Make(kGroups);
+  OnThreads(size(), [&](int rank) {
+    if (rank == 0) {
+      // The others have waited for longer than their group's timeout.
+      for (size_t other = 1; other < ranks.size(); ++other) {
+        while (ranks[other]->waiting() <= kGroups &&
+               ranks[other]->status().ok()) {
+          absl::SleepFor(absl::Milliseconds(5));
+        }
+      }
+    }
+    const auto got = ranks[static_cast<size_t>(rank)]->Broadcast(
+        "word", 0, "go", absl::Minutes(5));
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(*got, "go");
   });
 }
 

@@ -74,6 +74,7 @@ class Caller {
   }
   rpc::Client& client() { return *client_; }
   uint64_t epoch() const { return joined_.epoch(); }
+  uint64_t id() const { return joined_.member_id(); }
   void Leave() {
     v1::LeaveResponse response;
     EXPECT_TRUE(Call("Leave", Make<v1::LeaveRequest>(), &response).ok());
@@ -92,6 +93,7 @@ absl::Status Publish(Caller& learner, VersionId id) {
   chunk.mutable_id()->set_stage(id.stage);
   chunk.mutable_id()->set_version(id.version);
   chunk.set_epoch(learner.epoch());
+  chunk.set_member_id(learner.id());
   chunk.set_total_bytes(bytes.size());
   chunk.set_checksum(HashOf(bytes).ToBytes());
   for (size_t at = 0; at < bytes.size(); at += 4) {
@@ -299,6 +301,49 @@ TEST(AppTest, ARunDirectoryBelongsToOneJobAndOneCoordinator) {
   AppOptions resumed = Options(dir.path());
   resumed.resume = true;
   EXPECT_TRUE(App::Start(resumed).ok());
+}
+
+TEST(AppTest, AResumeWithoutTheDatabaseDoesNotBeginAgainOverTheCheckpoints) {
+  TempDir dir;
+  AppOptions options = Options(dir.path());
+  options.resume = true;
+  ASSERT_TRUE(App::Start(options).ok()) << "of a run that has nothing yet";
+  std::filesystem::create_directories(dir.path() + "/checkpoints/step-3");
+  EXPECT_TRUE(App::Start(options).ok()) << "its checkpoints";
+  std::filesystem::resize_file(dir.path() + "/coordinator.db", 0);
+  for (const char* more : {"-wal", "-shm"}) {
+    std::filesystem::remove(dir.path() + "/coordinator.db" + more);
+  }
+  const absl::Status emptied = App::Start(options).status();
+  EXPECT_EQ(rpc::ExitCode(emptied), rpc::kExitRefused);
+  EXPECT_THAT(std::string(emptied.message()),
+              HasSubstr("coordinator.db is new or was emptied"));
+}
+
+TEST(AppTest, ADamagedDatabaseIsRefusedNamingItAndNoRestartHelps) {
+  TempDir dir;
+  AppOptions options = Options(dir.path());
+  options.resume = true;
+  const std::string database = dir.path() + "/coordinator.db";
+  {
+    ASSERT_TRUE(App::Start(options).ok());
+    const auto store = StateStore::Open(database);
+    ASSERT_TRUE((*store)->PutEval({.stage = 9}, 1).ok());
+  }
+  const absl::Status row = App::Start(options).status();
+  EXPECT_EQ(rpc::ExitCode(row), rpc::kExitRefused) << row;
+  EXPECT_THAT(
+      std::string(row.message()),
+      AllOf(HasSubstr(dir.path()),
+            HasSubstr("coordinator.db: table evals, stage 9: the job has no")));
+  std::ofstream(dir.path() + "/summary.json") << "{}";
+  std::ofstream(database) << std::string(9000, 'x');
+  for (const absl::Status& status :
+       {App::Start(options).status(), HasSucceeded(dir.path()).status()}) {
+    EXPECT_EQ(rpc::ExitCode(status), rpc::kExitRefused) << status;
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr(dir.path()), HasSubstr("not a database")));
+  }
 }
 
 TEST(AppTest, AResumeWithAnEditedPromptFileIsRefusedNamingIt) {

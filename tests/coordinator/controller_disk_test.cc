@@ -94,6 +94,26 @@ TEST_F(ControllerTest, ALineThatMetricsLackComesWithTheNext) {
               AllOf(HasSubstr("\"step\":0"), HasSubstr("\"step\":1")));
 }
 
+TEST_F(ControllerTest,
+       AnEvalResultIsRecordedOnceTheDiskTakesItThoughNobodyAsks) {
+  EnterGrpo();
+  for (uint64_t step = 0; step < 3; ++step) ASSERT_TRUE(Step(0, step).ok());
+  ASSERT_TRUE(Checkpoint(0, 3).ok());
+  NextStage();
+  ASSERT_TRUE(Publish({1, 0}).ok());
+  {
+    const FullDisk full;
+    Evaluate();
+    Pass(absl::Seconds(1));
+    EXPECT_EQ(State(), v1::JOB_STATE_RUNNING);
+    EXPECT_THAT(controller_->Status().waits(),
+                ::testing::Contains(HasSubstr("coordinator.db")));
+  }
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(State(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_THAT(File("summary.json"), HasSubstr("\"pass_at_1\": 1.0"));
+}
+
 TEST_F(ControllerTest, ADiskThatStaysFullFailsTheJobAndItGoesOnLater) {
   EnterGrpo();
   ASSERT_TRUE(Step(0, 0).ok());

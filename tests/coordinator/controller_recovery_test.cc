@@ -54,6 +54,17 @@ TEST_F(ControllerTest, ALearnerThatIsLostSendsTheJobBackToTheCheckpoint) {
   EXPECT_TRUE(Step(0, 1).ok()) << "the same bits again";
 }
 
+TEST_F(ControllerTest, ARankZeroThatWasReplacedPublishesNoMore) {
+  EnterGrpo();
+  const uint64_t zombie = learners_[0];
+  Pass(absl::Seconds(4));
+  learners_[0] = Join(v1::ROLE_LEARNER, 0, "another process");
+  ASSERT_EQ(NextStage(), "0/0@");
+  EXPECT_TRUE(
+      absl::IsNotFound(controller_->AdmitVersion({0, 0}, zombie, epoch_)));
+  EXPECT_TRUE(Publish({0, 0}).ok());
+}
+
 TEST_F(ControllerTest, RecomputedStepsMustGiveTheSameBits) {
   EnterGrpo();
   ASSERT_TRUE(Step(0, 0).ok());
@@ -101,6 +112,81 @@ TEST_F(ControllerTest, AResumedJobRefusesAMachineThatComputesOtherBits) {
                               "a new run directory")));
   JoinAll();
   EXPECT_EQ(State(), v1::JOB_STATE_RUNNING);
+}
+
+TEST_F(ControllerTest, AJobThatWasStoppedStaysSoWhereEverythingIsStartedAgain) {
+  lingers_ = true;
+  Start();
+  EnterGrpo();
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(Checkpoint(0, 1).ok());
+  ASSERT_TRUE(controller_->Stop().ok());
+  Start();  // Killed before it had stopped.
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
+  EXPECT_THAT(File("summary.json"), HasSubstr("\"state\": \"stopped\""));
+  EXPECT_EQ(controller_->Status().checksum(), ChainAfter(0, 0).Hex());
+  JoinAll();
+  EXPECT_EQ(NextStage(), "stop");
+  EXPECT_EQ(Lease().directive(), v1::DIRECTIVE_STOP);
+  Start();
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
+  ASSERT_TRUE(controller_->Resume().ok());
+  EXPECT_EQ(State(), v1::JOB_STATE_PENDING);
+  EXPECT_EQ(File("summary.json"), "");
+  JoinAll();
+  EXPECT_EQ(NextStage(), "0/1@" + CheckpointName(0, 1));
+  Start();  // Now it is a job that runs.
+  EXPECT_EQ(State(), v1::JOB_STATE_PENDING);
+}
+
+TEST_F(ControllerTest, AStoppedJobIsResumedFromItsCheckpointInTheSameProcess) {
+  lingers_ = true;
+  Start();
+  EnterGrpo();
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(controller_->Stop().ok());
+  EXPECT_EQ(NextStage(), "stop") << "it could not save";
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
+  ASSERT_TRUE(controller_->Resume().ok());
+  controller_->Recover();
+  EXPECT_EQ(Problem(), "");
+  JoinAll();
+  EXPECT_EQ(NextStage(), "0/0@");
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  EXPECT_TRUE(Step(0, 0).ok());
+}
+
+TEST_F(ControllerTest, OnlyAStopByTheOwnerOfAJobThatLingersLasts) {
+  ASSERT_TRUE(controller_->Stop().ok());
+  EXPECT_FALSE(controller_->Resume().ok()) << "its process ends";
+  Start();  // By hand.
+  EXPECT_EQ(State(), v1::JOB_STATE_PENDING);
+  lingers_ = true;
+  Start();
+  ASSERT_TRUE(controller_->Stop("the coordinator got SIGTERM").ok());
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
+  Start();  // Its pod was moved.
+  EXPECT_EQ(State(), v1::JOB_STATE_PENDING);
+}
+
+TEST_F(ControllerTest, APauseBeforeAnybodyJoinedDoesNotForgetTheMachinesClass) {
+  ASSERT_TRUE(controller_->Pause().ok());
+  JoinAll();
+  ASSERT_TRUE(controller_->Resume().ok());
+  ASSERT_EQ(NextStage(), "0/0@");
+  ASSERT_TRUE(Publish({0, 0}).ok());
+  ASSERT_TRUE(Step(0, 0).ok());
+  ASSERT_TRUE(Checkpoint(0, 1).ok());
+  Start();
+  v1::RegisterRequest other;
+  other.set_role(v1::ROLE_ACTOR);
+  other.set_name("actor-1");
+  other.set_incarnation("i");
+  other.mutable_certificate()->set_digest("other");
+  other.mutable_certificate()->set_numeric_class("class B");
+  EXPECT_THAT(
+      std::string(controller_->Register(other).status().message()),
+      HasSubstr("class B) would not compute the same bits as this run's"));
 }
 
 TEST_F(ControllerTest, AResumedJobRefusesFilesThatWereEditedSince) {

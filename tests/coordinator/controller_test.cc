@@ -69,6 +69,31 @@ TEST_F(ControllerTest, TheEndIsWrittenDown) {
   EXPECT_FALSE(std::getline(lines, line));
 }
 
+TEST_F(ControllerTest, AJobThatIsOverKeepsNoWeightsThatNobodyFetches) {
+  const auto held = [&] {
+    const std::filesystem::directory_iterator files(dir_.path() + "/weights");
+    return std::distance(begin(files), end(files));
+  };
+  EnterGrpo();
+  ASSERT_TRUE(Publish({0, 1}).ok());
+  EXPECT_EQ(held(), 2);
+  // On its way when the job ends.
+  const std::string bytes = WeightsOf({0, 2});
+  auto late = weights_->Begin(
+      {0, 2}, {.bytes = bytes.size(), .checksum = HashOf(bytes)});
+  ASSERT_TRUE(
+      (*late)->Append(0, bytes, Hash64(bytes.data(), bytes.size())).ok());
+  v1::ReportProblemRequest request;
+  request.set_member_id(learners_[0]);
+  request.set_epoch(epoch_);
+  request.set_fatal(true);
+  ASSERT_TRUE(controller_->ReportProblem(request).ok());
+  EXPECT_EQ(held(), 1);
+  ASSERT_TRUE(weights_->Finish(*std::move(late)).ok());
+  ASSERT_TRUE(controller_->VersionArrived({0, 2}).ok());
+  EXPECT_EQ(held(), 0);
+}
+
 TEST_F(ControllerTest, ACommitSaidTwiceCountsOnce) {
   EnterGrpo();
   ASSERT_TRUE(Step(0, 0).ok());
@@ -287,10 +312,11 @@ TEST_F(ControllerTest, AFatalProblemEndsTheJobWithIt) {
 
 TEST_F(ControllerTest, VersionsOutsideTheWindowAreNotAdmitted) {
   EnterGrpo();
-  EXPECT_TRUE(controller_->AdmitVersion({0, 1}, epoch_).ok());
-  EXPECT_FALSE(controller_->AdmitVersion({0, 2}, epoch_).ok());
-  EXPECT_FALSE(controller_->AdmitVersion({1, 0}, epoch_).ok());
-  EXPECT_FALSE(controller_->AdmitVersion({0, 1}, epoch_ + 1).ok());
+  EXPECT_TRUE(controller_->AdmitVersion({0, 1}, learners_[0], epoch_).ok());
+  EXPECT_FALSE(controller_->AdmitVersion({0, 2}, learners_[0], epoch_).ok());
+  EXPECT_FALSE(controller_->AdmitVersion({1, 0}, learners_[0], epoch_).ok());
+  EXPECT_FALSE(
+      controller_->AdmitVersion({0, 1}, learners_[0], epoch_ + 1).ok());
 }
 
 }  // namespace

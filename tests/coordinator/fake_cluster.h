@@ -89,7 +89,8 @@ class FakeCluster {
     parts.clock = [this] { return now_; };
     parts.wall_clock = parts.clock;
     auto controller = Controller::New(
-        {.epoch = ++epoch_, .heartbeat = absl::Seconds(1)}, std::move(parts));
+        {.epoch = ++epoch_, .heartbeat = absl::Seconds(1), .lingers = lingers_},
+        std::move(parts));
     ASSERT_TRUE(controller.ok()) << controller.status();
     controller_ = *std::move(controller);
     controller_->SetAddress("coordinator:1");
@@ -155,7 +156,7 @@ class FakeCluster {
 
   absl::Status Publish(VersionId id, const std::string& salt = "") {
     const std::string bytes = WeightsOf(id, salt);
-    absl::Status status = controller_->AdmitVersion(id, epoch_);
+    absl::Status status = controller_->AdmitVersion(id, learners_[0], epoch_);
     if (!status.ok()) return status;
     auto incoming =
         weights_->Begin(id, {.bytes = bytes.size(), .checksum = HashOf(bytes)});
@@ -277,6 +278,7 @@ class FakeCluster {
   absl::Time now_ = absl::UnixEpoch();
   JobPlan plan_;
   uint64_t epoch_ = 0;
+  bool lingers_ = false;  // From the next Start on.
   std::unique_ptr<RunDirectory> directory_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<WeightsStore> weights_;

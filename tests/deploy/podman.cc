@@ -4,7 +4,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
+#include <iostream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -18,38 +20,65 @@ namespace aha::testing {
 namespace {
 
 constexpr char kBase[] = "localhost/aha-test-base:bookworm";
+constexpr char kImage[] = "localhost/aha-test:latest";
 constexpr char kStripped[] =
     "var/cache/apt/archives/*.deb var/lib/apt/lists/* usr/share/doc/* "
     "usr/share/man/* usr/share/locale/*";
 
+// A real-time process, if this is one, may not enter a container's cgroup.
 CommandResult Bash(const std::string& script, absl::Duration limit) {
-  return RunCommand({"bash", "-c", script}, limit);
+  return RunCommand(
+      {"bash", "-c", absl::StrCat("chrt --other --pid 0 $$\n", script)}, limit);
 }
 
-// The defaults fail under cgroup v1 and in machines that forbid to raise the
-// number of open files.
-std::string Settings() {
-  static const std::string path = [] {
-    static const TempDir directory;
-    std::string file = directory.path() + "/containers.conf";
-    std::ofstream(file) << "[containers]\n"
-                           "default_ulimits=[\"nofile=20000:20000\","
-                           "\"nproc=20000:20000\"]\n"
-                           "[engine]\nruntime=\"runc\"\n"
-                           "cgroup_manager=\"cgroupfs\"\n"
-                           "events_logger=\"file\"\n";
-    return file;
+// Images and containers of this build tree, apart from those that the machine
+// has: what a killed test leaves broken there harms nobody, and goes away with
+// the tree.
+struct Store {
+  std::string root;  // What stays.
+  std::string run;   // Until the next start of the machine; its path is short.
+};
+
+const Store& OwnStore() {
+  static const Store store = [] {
+    Store made;
+    made.root = std::filesystem::weakly_canonical(AHA_BIN_DIR "/../containers");
+    made.run = absl::StrCat(
+        "/run/aha-test/", absl::Hex(Hash64(made.root.data(), made.root.size()),
+                                    absl::kZeroPad16));
+    std::filesystem::create_directories(made.root);
+    std::filesystem::create_directories(made.run);
+    // The defaults fail under cgroup v1 and in machines that forbid to raise
+    // the number of open files.
+    std::ofstream(made.root + "/containers.conf")
+        << "[containers]\ndefault_ulimits=[\"nofile=20000:20000\","
+           "\"nproc=20000:20000\"]\n"
+        << "[engine]\nruntime=\"runc\"\ncgroup_manager=\"cgroupfs\"\n"
+           "events_logger=\"file\"\nlock_type=\"file\"\n"
+        << "static_dir=\"" << made.root << "/libpod\"\n"
+        << "volume_path=\"" << made.root << "/volumes\"\n"
+        << "tmp_dir=\"" << made.run << "/libpod\"\n";
+    std::ofstream(made.root + "/storage.conf")
+        << "[storage]\ndriver=\"overlay\"\n"
+        << "graphroot=\"" << made.root << "/storage\"\n"
+        << "runroot=\"" << made.run << "\"\n";
+    return made;
   }();
-  return absl::StrCat("CONTAINERS_CONF=", path, " ");
+  return store;
 }
 
-// One builder at a time on this machine, also of other build trees: they share
-// the base.
+std::string Settings() {
+  return absl::StrCat("export CONTAINERS_CONF=", OwnStore().root,
+                      "/containers.conf CONTAINERS_STORAGE_CONF=",
+                      OwnStore().root, "/storage.conf\n");
+}
+
+// One builder at a time, also of other processes.
 class BuildLock {
  public:
   BuildLock()
-      : fd_(open("/run/lock/aha-test-containers", O_CREAT | O_RDWR | O_CLOEXEC,
-                 0600)) {
+      : fd_(open((OwnStore().root + "/lock").c_str(),
+                 O_CREAT | O_RDWR | O_CLOEXEC, 0600)) {
     if (fd_ >= 0) flock(fd_, LOCK_EX);
   }
   ~BuildLock() { close(fd_); }
@@ -59,6 +88,21 @@ class BuildLock {
  private:
   const int fd_;
 };
+
+// A builder that was killed may leave what podman then cannot read.
+void Heal() {
+  const BuildLock lock;
+  Buildah("rm --all", absl::Minutes(1));  // Nobody builds now.
+  if (Podman("images --all").exit_code == 0) return;
+  std::cerr << "the images of an earlier run are broken: made anew\n";
+  Bash(absl::StrReplaceAll(
+           "sed 's/^[^ ]* \\([^ ]*\\) .*/\\1/' /proc/mounts | "
+           "grep -E '^(ROOT|RUN)/' | sort -r | xargs -r umount -l; "
+           "rm -rf ROOT/storage ROOT/libpod ROOT/volumes RUN",
+           {{"ROOT", OwnStore().root}, {"RUN", OwnStore().run}}),
+       absl::Minutes(2));
+  std::filesystem::create_directories(OwnStore().run);
+}
 
 // UNAVAILABLE if Debian's mirror could not be reached.
 absl::Status Check(const CommandResult& ran, const char* what) {
@@ -75,13 +119,6 @@ absl::Status Check(const CommandResult& ran, const char* what) {
   return absl::InternalError(why);
 }
 
-// Each build tree has its own.
-std::string ImageName() {
-  return absl::StrCat(
-      "localhost/aha-test:",
-      absl::Hex(Hash64(AHA_BIN_DIR, sizeof(AHA_BIN_DIR)), absl::kZeroPad16));
-}
-
 // The least that a container can be: a static program (podman brings one) under
 // a read-only root, on a network of its own.
 CommandResult RunProbe() {
@@ -95,8 +132,7 @@ CommandResult RunProbe() {
          podman run --rm --read-only --network NAME localhost/NAME \
            /catatonit --version)sh",
       {{"NAME", name}});
-  return Bash(absl::StrCat("export ", Settings(), "\n", script),
-              absl::Seconds(60));
+  return Bash(absl::StrCat(Settings(), script), absl::Seconds(60));
 }
 
 }  // namespace
@@ -111,6 +147,7 @@ std::string WhyNoContainers() {
     return absl::StrCat("a program is not here; run deploy/install-packages ",
                         "--test: ", found.output);
   }
+  Heal();
   const CommandResult ran = RunProbe();
   if (ran.exit_code == 0) return "";
   return absl::StrCat("this machine runs no container: ", ran.output);
@@ -134,13 +171,14 @@ absl::StatusOr<std::string> BaseImage() {
                  absl::Minutes(10)),
             "debootstrap"));
   AHA_RETURN_IF_ERROR(Check(
-      Bash(absl::StrCat("cd ", root, " && rm -rf ", kStripped,
-                        " && tar -c . | ", Settings(),
-                        "podman import --change 'ENV PATH=/usr/local/sbin:"
-                        "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' "
-                        "--change 'CMD [\"/bin/bash\"]' - ",
-                        kBase),
-           absl::Minutes(5)),
+      Bash(
+          absl::StrCat(
+              Settings(), "cd ", root, " && rm -rf ", kStripped,
+              " && tar -c . | podman import --change 'ENV PATH=/usr/local/sbin:"
+              "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' "
+              "--change 'CMD [\"/bin/bash\"]' - ",
+              kBase),
+          absl::Minutes(5)),
       "podman import"));
   return kBase;
 }
@@ -149,7 +187,6 @@ absl::StatusOr<std::string> AhaImage() {
   AHA_ASSIGN_OR_RETURN(const std::string base, BaseImage());
   const BuildLock lock;
   const TempDir context;
-  const std::string image = ImageName();
   // The context of a build tree that need not be build/release.
   AHA_RETURN_IF_ERROR(Check(
       Bash(
@@ -168,11 +205,11 @@ absl::StatusOr<std::string> AhaImage() {
       "-C " AHA_SOURCE_DIR
       " rev-parse --short=12 HEAD || echo unknown) -f " AHA_SOURCE_DIR
       "/deploy/Dockerfile -t ",
-      image, " ", context.path());
+      kImage, " ", context.path());
   AHA_RETURN_IF_ERROR(Check(Buildah(arguments, absl::Minutes(10)), "buildah"));
   // What the name stood for before.
   Podman("image prune -f --filter label=org.opencontainers.image.title=Aha");
-  return image;
+  return kImage;
 }
 
 absl::StatusOr<int64_t> ImageBytes(const std::string& image) {

@@ -87,9 +87,9 @@ class SlurmTest : public ::testing::Test {
         {{"cluster:\n", "cluster:\n" + cluster}});
     return path;
   }
-  bool Kill(const std::string& program) const {
+  bool Signal(const std::string& program, int signal) const {
     const pid_t pid = Find(program, AwaitEndpoint(Run()));
-    return pid > 0 && kill(pid, SIGKILL) == 0;
+    return pid > 0 && kill(pid, signal) == 0;
   }
   // A requeued job waits two minutes by Slurm's rule; an operator can do this.
   void StartNow(const std::string& job) {
@@ -103,10 +103,17 @@ class SlurmTest : public ::testing::Test {
   // Takes both nodes from a job that has done some steps.
   void ExpectPreemptionChangesNothing(const std::string& job) {
     ASSERT_TRUE(AwaitSteps(4)) << cluster_->Output(job);
+    // Held, so that the warning comes before the end on any machine.
+    ASSERT_TRUE(Signal("aha-actor", SIGSTOP));
     const CommandResult urgent =
         cluster_->Run({"/usr/bin/sbatch", "--partition=hi", "--nodes=2",
                        "--exclusive", "--output=/dev/null", "--wrap=true"});
     ASSERT_EQ(urgent.exit_code, 0) << urgent.output;
+    EXPECT_TRUE(Eventually(
+        [&] { return absl::StrContains(cluster_->Output(job), "SIGUSR1"); },
+        kJob))
+        << cluster_->Output(job);
+    ASSERT_TRUE(Signal("aha-actor", SIGCONT));
     StartNow(job);
     const int64_t before = StepsDone();
     EXPECT_LT(before, 24);  // Else nothing was left to go on with.
@@ -160,13 +167,13 @@ TEST_F(SlurmTest, OverMutualTlsAPreemptedJobGivesTheSameChecksum) {
 }
 
 TEST_F(SlurmTest, ALearnerAndAnActorThatDieAreReplacedInTheSameAllocation) {
-  const std::string recipe = Variant("  lease_seconds: 2\n");
+  const std::string recipe = Variant("  lease_seconds: 3\n");
   const std::string job =
       cluster_->Submit({"--nodes=1"}, {recipe, Run()}, {"AHA_THREADS=1"});
   ASSERT_TRUE(AwaitSteps(2)) << cluster_->Output(job);
-  ASSERT_TRUE(Kill("aha-actor"));
+  ASSERT_TRUE(Signal("aha-actor", SIGKILL));
   ASSERT_TRUE(AwaitSteps(5)) << cluster_->Output(job);
-  ASSERT_TRUE(Kill("aha-learner"));
+  ASSERT_TRUE(Signal("aha-learner", SIGKILL));
   ExpectTheChecksum(job);
   EXPECT_THAT(cluster_->Output(job),
               AllOf(HasSubstr("learner-0 ended with"),

@@ -15,7 +15,11 @@ namespace {
 
 void ReadAll(StateStore& store) {
   (void)store.Get("epoch");
-  (void)store.Commits();
+  (void)store.FindCommit(0, 1);
+  (void)store.LastCommitBefore(0, 9);
+  (void)store.EachMetricsLine(
+      1, 0, [](const std::string&) { return absl::OkStatus(); });
+  (void)store.TotalsBefore(1, 0);
   (void)store.Checkpoints();
   (void)store.Evals();
   (void)store.StageSeconds();

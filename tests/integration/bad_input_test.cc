@@ -330,6 +330,13 @@ TEST_F(BadInputTest, ADirectoryWhereNoStepWasDoneTakesAnotherJob) {
   EXPECT_THAT(ReadFileOrEmpty(Path("run/job.yaml")), HasSubstr("seed: 8"));
 }
 
+TEST_F(BadInputTest, ARunDirectoryThatCannotBeMadeIsAWrongArgument) {
+  const std::string job = Write("job.yaml", kSmallJob);
+  ExpectRefused(
+      RunCommand({Binary("ahactl"), "run", job, "--dir", job + "/run"}, kLimit),
+      "--dir: cannot create run directory " + job + "/run");
+}
+
 TEST_F(BadInputTest, WeightsThatWereReplacedAreRefusedOnResumeByName) {
   const std::string weights = WriteModel() + "/model.safetensors";
   const std::string job = Write(
@@ -344,7 +351,7 @@ TEST_F(BadInputTest, WeightsThatWereReplacedAreRefusedOnResumeByName) {
   bytes.back() ^= 1;
   Write("model/model.safetensors", bytes);
   const CommandResult edited = Ahactl(job, {"--resume"});
-  EXPECT_NE(edited.exit_code, 0);
+  EXPECT_EQ(edited.exit_code, 5) << edited.output;
   EXPECT_THAT(edited.output,
               HasSubstr("model.path/model.safetensors: learner"));
   bytes.back() ^= 1;

@@ -89,7 +89,7 @@ TEST(PromiseTest, AnActorKilledAtTenRandomMomentsChangesNothing) {
   for (int run = 0; run < 2; ++run) {
     TempDir scratch;
     LocalCluster cluster(Recipe("tiny.yaml"), scratch.path() + "/run",
-                         {"--set", "cluster.lease_seconds=2", "--actors", "2"});
+                         {"--set", "cluster.lease_seconds=3", "--actors", "2"});
     for (int64_t moment = 0; moment < 5; ++moment) {
       WaitForMoment(cluster, moment + run, key);
       const pid_t pid = PidOf(cluster, "actor");

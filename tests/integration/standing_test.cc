@@ -129,6 +129,33 @@ TEST_F(StandingTest, WhatItHasIsNotLostToAnotherSubmissionOrToADeath) {
   Expect(5, "of another job", {"submit", job, "--set", "seed=8"});
 }
 
+TEST_F(StandingTest, AProblemOfTheDiskAtItsStartDoesNotLoseTheJob) {
+  Expect(0, "submitted", {"submit", Path("job.yaml")});
+  coordinator_.reset();  // SIGKILL.
+  // No directory can be made or read under this name meanwhile.
+  const std::string weights = Path("runs/small/weights");
+  std::filesystem::remove_all(weights);
+  Write("runs/small/weights", "");
+  const CommandResult failed = RunCommand({Binary("aha-coordinator"), "--runs",
+                                           Path("runs"), "--listen", address_});
+  EXPECT_EQ(failed.exit_code, 1) << failed.output;
+  EXPECT_THAT(failed.output, HasSubstr("small/weights"));
+  std::filesystem::remove(weights);
+  Stand();
+  Expect(3, "unchanged", {"submit", Path("job.yaml")});
+}
+
+TEST_F(StandingTest, ACurrentJobThatIsNotThereIsToldAndGivenUp) {
+  for (const std::string& name : {"", "gone"}) {
+    coordinator_.reset();
+    Write("runs/.current", name);
+    Stand();
+    Expect(4, absl::StrCat(".current: names \"", name, "\""), {"job", "get"});
+    EXPECT_FALSE(std::filesystem::exists(Path("runs/.current")));
+  }
+  Expect(0, "submitted", {"submit", Path("job.yaml")});
+}
+
 TEST_F(StandingTest, BadSubmissionsAreOneLineAndChangeNothing) {
   Expect(2, "sead: unknown key", {"submit", Write("a.yaml", "sead: 7\n")});
   Expect(2, "none.yaml", {"submit", Path("none.yaml")});

@@ -106,18 +106,28 @@ TEST(JobTest, AnUnknownKeyIsNamedWithTheNearestKnownOne) {
               HasSubstr("unknown key; checkpoint has every_steps, keep"));
 }
 
+TEST(JobTest, ANumberTooLargeForItsTypeIsRefusedWithTheRange) {
+  EXPECT_EQ(ErrorWith({"seed=18446744073709551615"}), "ok");
+  EXPECT_THAT(ErrorWith({"seed=18446744073709551616"}),
+              HasSubstr("seed: must be a whole number from 0 to "
+                        "18446744073709551615, is '18446744073709551616'"));
+  EXPECT_THAT(ErrorWith({"stages[0].sft.steps=99999999999"}),
+              HasSubstr("must be a whole number from 1 to 2147483647, is "
+                        "'99999999999'"));
+  EXPECT_THAT(ErrorWith({"cluster.actors=99999999999"}),
+              HasSubstr("must be a whole number from 1 to 1024, is"));
+}
+
 TEST(JobTest, AWrongTypeIsNamedWithWhatWasFound) {
   EXPECT_THAT(ErrorWith({"seed=many"}),
-              HasSubstr("seed: must be a whole number of at least 0, is "
-                        "'many'"));
+              HasSubstr("seed: must be a whole number from 0 to "
+                        "18446744073709551615, is 'many'"));
   EXPECT_THAT(ErrorWith({"seed=-1"}), HasSubstr("is '-1'"));
   EXPECT_THAT(ErrorWith({"stages[0].sft.steps=1.5"}),
-              HasSubstr("stages[0].sft.steps: must be a whole number, is "
-                        "'1.5'"));
-  EXPECT_THAT(ErrorWith({"stages[0].sft.steps=99999999999"}),
-              HasSubstr("must be a whole number"));
+              HasSubstr("stages[0].sft.steps: must be a whole number from 1 to "
+                        "2147483647, is '1.5'"));
   EXPECT_THAT(ErrorWith({"stages[0].sft.steps='5'"}),
-              HasSubstr("must be a whole number, is '5' in quotes"));
+              HasSubstr("is '5' in quotes"));
   EXPECT_THAT(ErrorWith({"sampling.temperature=[1]"}),
               HasSubstr("must be a number, is a list"));
   EXPECT_THAT(ErrorWith({"sampling.temperature=.nan"}),
@@ -147,7 +157,26 @@ TEST(JobTest, RangesAndChoicesAreEnforced) {
   EXPECT_THAT(ErrorWith({"prompts.generated.kinds=[sums, swap]"}),
               HasSubstr("prompts.generated.kinds[1]: must be one of"));
   EXPECT_EQ(ErrorWith({"sampling.top_p=1"}), "ok");
-  EXPECT_THAT(ErrorWith({"sampling.top_p=0"}), HasSubstr("above 0"));
+  EXPECT_THAT(ErrorWith({"sampling.top_p=0"}),
+              HasSubstr("must be from 1e-06 to 1, got 0"));
+}
+
+TEST(JobTest, PathsCanBeMadeIndependentOfTheWorkingDirectory) {
+  auto job = ParseJob(kMinimalJob, "job.yaml",
+                      {"model={path: ../m}", "prompts={file: a/./p.jsonl}",
+                       "stages[0].sft={steps: 3, file: /d.jsonl}"});
+  ASSERT_TRUE(job.ok()) << job.status();
+  MakePathsAbsolute(&*job);
+  const auto here = std::filesystem::current_path();
+  EXPECT_EQ(job->model().path(), here.parent_path() / "m");
+  EXPECT_EQ(job->prompts().file(), here / "a/p.jsonl");
+  EXPECT_EQ(job->stages(0).sft().file(), "/d.jsonl");
+  EXPECT_FALSE(job->stages(1).has_sft());
+  auto none = ParseJob(kMinimalJob, "job.yaml");
+  ASSERT_TRUE(none.ok()) << none.status();
+  const std::string before = none->SerializeAsString();
+  MakePathsAbsolute(&*none);
+  EXPECT_EQ(none->SerializeAsString(), before);
 }
 
 TEST(JobTest, RequiredKeysAreNamed) {

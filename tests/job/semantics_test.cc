@@ -40,6 +40,10 @@ TEST(SemanticsTest, HeadsMustDivideTheWidth) {
   EXPECT_THAT(ErrorWith({"model.architecture.num_attention_heads=64",
                          "model.architecture.num_key_value_heads=64"}),
               HasSubstr("must be even"));
+  EXPECT_THAT(ErrorWith({"model.architecture.hidden_size=16384"}),
+              HasSubstr("model.architecture.hidden_size: divided by "
+                        "num_attention_heads must be even for the rotary "
+                        "embedding and at most 1024, got 16384 / 4"));
   EXPECT_THAT(ErrorWith({"model.architecture.num_key_value_heads=3"}),
               HasSubstr("num_key_value_heads: must divide "
                         "num_attention_heads (4), got 3"));
@@ -69,6 +73,51 @@ TEST(SemanticsTest, PromptsComeFromOnePlace) {
   EXPECT_THAT(ErrorWith({"prompts.generated.min_operations=9"}),
               HasSubstr("min_operations: must be at most max_operations (7), "
                         "got 9"));
+}
+
+TEST(SemanticsTest, AStepAnEvaluationAndAGroupAreBounded) {
+  EXPECT_THAT(ErrorWith({"stages[1].grpo.prompts_per_step=65537"}),
+              HasSubstr("stages[1].grpo.prompts_per_step: times "
+                        "num_generations must be at most 1048576, got 65537 x "
+                        "16"));
+  EXPECT_THAT(ErrorWith({"stages[2].eval={prompts: 2147483647}"}),
+              HasSubstr("stages[2].eval.prompts: must be from 1 to 1048576, "
+                        "got 2147483647"));
+  EXPECT_THAT(
+      ErrorWith({"stages[2].eval={prompts: 1048576, num_generations: 2}"}),
+      HasSubstr("stages[2].eval.prompts: times num_generations must be at "
+                "most 1048576, got 1048576 x 2"));
+  EXPECT_THAT(ErrorWith({"stages[0].sft.documents_per_step=2147483647",
+                         "stages[0].sft.documents_per_micro_batch=2147483647"}),
+              HasSubstr("stages[0].sft.documents_per_step: must be from 1 to "
+                        "1048576"));
+  const std::string long_context =
+      "model.architecture.max_position_embeddings=1048576";
+  const std::string length = "sampling.max_completion_length=4097";
+  const std::string stage = "stages[1].grpo.num_generations=1024";
+  EXPECT_THAT(
+      ErrorWith({long_context, length, stage}),
+      HasSubstr("stages[1].grpo.num_generations: times "
+                "sampling.max_completion_length must be at most 4194304, "
+                "got 1024 x 4097"));
+  EXPECT_THAT(
+      ErrorWith({long_context, length, "stages[2].eval.num_generations=1024"}),
+      HasSubstr("stages[2].eval.num_generations: times"));
+}
+
+TEST(SemanticsTest, NumbersThatASmallerFormatCannotHoldAreRefused) {
+  EXPECT_THAT(ErrorWith({"sampling.top_p=1e-50"}),
+              HasSubstr("sampling.top_p: must be from 1e-06 to 1, got 1e-50"));
+  EXPECT_THAT(ErrorWith({"rewards[0].weight=-1e308"}),
+              HasSubstr("rewards[0].weight: must be from -1e+06 to 1e+06, "
+                        "got -1e+308"));
+}
+
+// Else members expire between two heartbeats, which come every second.
+TEST(SemanticsTest, ALeaseIsThreeHeartbeatsAtLeast) {
+  EXPECT_THAT(ErrorWith({"cluster.lease_seconds=1"}),
+              HasSubstr("cluster.lease_seconds: must be at least 3 seconds, "
+                        "got 1"));
 }
 
 TEST(SemanticsTest, ChatNeedsAModelWithATemplate) {
@@ -117,6 +166,14 @@ TEST(SemanticsTest, OptimizerNumbersAgree) {
                         "got 6"));
   EXPECT_THAT(ErrorWith({"stages[1].grpo.optimizer.adam_beta2=1"}),
               HasSubstr("adam_beta2: must be below 1"));
+}
+
+TEST(SemanticsTest, ATemperatureIsNotSoLowThatTheLogitsOverflow) {
+  EXPECT_THAT(ErrorWith({"sampling.temperature=1e-9"}),
+              HasSubstr("sampling.temperature: must be 0 or at least 0.001, "
+                        "got 1e-09"));
+  EXPECT_THAT(ErrorWith({"stages[2].eval.sampling.temperature=1e-9"}),
+              HasSubstr("stages[2].eval.sampling.temperature: must be 0 or"));
 }
 
 TEST(SemanticsTest, GrpoNumbersAgree) {

@@ -242,6 +242,23 @@ TEST_F(CheckpointTest, TheLatestAreKept) {
                                                   "somebody-elses"));
 }
 
+TEST_F(CheckpointTest, WhatAnotherProcessIsWritingIsNotTouched) {
+  const std::string other = run_.path() + "/checkpoints/.partial-step-000002";
+  for (const char* suffix : {"", "-1234abcd"}) {
+    fs::create_directories(other + suffix);
+  }
+  rank_.Train(2);
+  ASSERT_TRUE(rank_.Save(run_.path()).ok());
+  for (const char* suffix : {"", "-1234abcd"}) {
+    EXPECT_TRUE(fs::exists(other + suffix)) << suffix;
+  }
+  RemovePartialCheckpoints(run_.path());
+  for (const char* suffix : {"", "-1234abcd"}) {
+    EXPECT_FALSE(fs::exists(other + suffix)) << suffix;
+  }
+  EXPECT_TRUE(fs::exists(run_.path() + "/checkpoints/step-000002"));
+}
+
 TEST_F(CheckpointTest, SavingTheSamePositionAgainKeepsWhatIsThere) {
   const auto written = fs::last_write_time(path_ + "/manifest.json");
   ASSERT_TRUE(rank_.Save(run_.path()).ok());

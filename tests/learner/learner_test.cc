@@ -4,9 +4,11 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
+#include "absl/time/clock.h"
 #include "base/file_io.h"
 #include "comm/local.h"
 #include "gmock/gmock.h"
@@ -18,6 +20,7 @@
 namespace aha::learner {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -170,6 +173,28 @@ TEST_P(LearnerTest, ADifferingBitFailsTheJobBeforeItIsCommitted) {
               ElementsAre(HasSubstr("log-probabilities differ")));
 }
 
+TEST_P(LearnerTest, WeightsThatAreNotFiniteAreNeitherCommittedNorSaved) {
+  for (const char* dtype : {"fp32", "bf16"}) {
+    job_.mutable_model()->set_dtype(dtype);
+    job_.mutable_stages(kSftStage)
+        ->mutable_sft()
+        ->mutable_optimizer()
+        ->set_learning_rate(1e300);
+    job_.mutable_checkpoint()->set_every_steps(1);
+    setup_ = MakeSetup(job_);
+    FakeCluster cluster(job_, &setup_, 1);
+    const absl::Status status = Run(cluster)[0];
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << dtype << status;
+    EXPECT_THAT(cluster.commits(), IsEmpty()) << dtype;
+    EXPECT_THAT(cluster.checkpoints(), IsEmpty()) << dtype;
+    EXPECT_THAT(
+        cluster.reports(),
+        ElementsAre(AllOf(StartsWith("fatal: "), HasSubstr("step 0: "),
+                          HasSubstr("those of model.embed_tokens.weight did"),
+                          HasSubstr("learning_rate 1e+300"))));
+  }
+}
+
 TEST_P(LearnerTest, AFullDiskCostsCheckpointsNotTraining) {
   ::signal(SIGXFSZ, SIG_IGN);
   rlimit before;
@@ -229,6 +254,44 @@ TEST_P(LearnerTest, StopEndsALearnerThatWaits) {
   EXPECT_TRUE(learner.Run().ok());
   EXPECT_THAT(cluster.checkpoints(),
               Contains("checkpoints/pretrain-step-000004"));
+}
+
+TEST(LearnerStopTest, ARankThatHangsDoesNotKeepAnotherFromStopping) {
+  const v1::Job job = TinyJob();
+  const ModelSetup setup = MakeSetup(job);
+  const TempDir run;
+  FakeCluster cluster(job, &setup, 2);
+  auto group = comm::NewLocalGroup(2, absl::Minutes(10));
+  ASSERT_TRUE(group.ok());
+  const comm::Communicator& comm = *(*group)[0];
+  ThreadPool pool(1);
+  Learner learner({.rank = 0,
+                   .job = job,
+                   .run_directory = run.path(),
+                   .clock = MonotonicClock(),
+                   .stop_patience = absl::Milliseconds(10)},
+                  {.setup = &setup,
+                   .pool = &pool,
+                   .cluster = &cluster.ForRank(0),
+                   .buffer = &cluster.buffer(0),
+                   .connect = [&](const v1::NextStageResponse&)
+                       -> absl::StatusOr<std::unique_ptr<comm::Communicator>> {
+                     return std::move((*group)[0]);
+                   },
+                   .gauges = {}});
+  std::atomic<bool> ended = false;
+  std::thread loop([&] {
+    EXPECT_TRUE(learner.Run().ok());
+    ended = true;
+  });
+  // Rank 1 lives, as the coordinator sees it, but never comes.
+  while (comm.waiting() == absl::ZeroDuration()) std::this_thread::yield();
+  learner.Stop();
+  while (!ended) {
+    learner.OnLivingLearners({{0, "127.0.0.1:1"}, {1, "127.0.0.1:2"}});
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  loop.join();
 }
 
 INSTANTIATE_TEST_SUITE_P(Lags, LearnerTest, testing::Values(0, 1));

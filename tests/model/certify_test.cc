@@ -1,5 +1,9 @@
+#include <cmath>
+#include <functional>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "model/certifier.h"
 #include "model/policy.h"
 #include "tests/model/tiny.h"
 
@@ -31,6 +35,70 @@ TEST(CertifyTest, TellsModelsApart) {
   other.hidden_size = 0;
   EXPECT_FALSE(Certify(other, DType::kF32, 1).ok());
   EXPECT_FALSE(Certify(TinyConfig(), DType::kF32, 0).ok());
+}
+
+// Kernels of one number a row, that of the row.
+class CertifierTest : public ::testing::Test {
+ protected:
+  using Which = Certifier::Which;
+
+  // The row that is `i`th of the last m.
+  static float Last(int64_t m, int64_t i) {
+    return static_cast<float>(Certifier::kRows - m + i);
+  }
+  absl::Status Check(
+      Which which,
+      const std::function<float(int threads, int64_t m, int64_t i)>& row) {
+    return certifier_.Check(
+        "kernel", sizeof(float), which,
+        [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+          for (int64_t i = 0; i < m; ++i) {
+            static_cast<float*>(out)[i] = row(cpu.pool->threads(), m, i);
+          }
+        });
+  }
+  void ExpectRefusal(const absl::Status& status, const std::string& found) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("certificate: kernel: a row's bits must not depend "
+                          "on its batch, found " +
+                          found));
+  }
+
+  Certifier certifier_{TinyConfig(), DType::kF32, 3};
+};
+
+TEST_F(CertifierTest, AKernelThatIgnoresItsBatchPasses) {
+  EXPECT_TRUE(Check(Which::kFirst, [](int, int64_t, int64_t i) {
+                return static_cast<float>(i);
+              }).ok());
+  EXPECT_TRUE(Check(Which::kLast, [](int, int64_t m, int64_t i) {
+                return Last(m, i);
+              }).ok());
+}
+
+TEST_F(CertifierTest, AKernelWhoseBitsDependOnTheBatchIsRefused) {
+  // In the last bit of the last row, in a batch of one size.
+  const auto in_one_size = [](int, int64_t m, int64_t i) {
+    const float row = static_cast<float>(i);
+    return m == 37 && i == 36 ? std::nextafter(row, 0.f) : row;
+  };
+  ExpectRefusal(Check(Which::kFirst, in_one_size),
+                "a batch of 37 rows on 1 threads to differ from one of 128");
+  // Another row than the one asked for.
+  ExpectRefusal(Check(Which::kFirst,
+                      [](int, int64_t m, int64_t i) { return Last(m, i); }),
+                "a batch of 1 rows on 1 threads");
+}
+
+TEST_F(CertifierTest, AKernelWhoseBitsDependOnThreadsIsRefused) {
+  const auto by_threads = [](int threads, int64_t m, int64_t i) {
+    const float row = Last(m, i);
+    return threads == 3 && m == 100 ? std::nextafter(row, 0.f) : row;
+  };
+  ExpectRefusal(Check(Which::kLast, by_threads),
+                "a batch of 100 rows on 3 threads to differ from one of 128 "
+                "rows on 1");
 }
 
 }  // namespace

@@ -98,6 +98,80 @@ TEST(ChatTemplateTest, OtherTemplatesAreRefusedRatherThanGuessed) {
   }
 }
 
+// A chat of two turns, in which a text of each message and one of the chat
+// differ.
+const std::vector<ChatMessage> kTwoTurns = {
+    {"user", "hi"}, {"assistant", "yo"}, {"user", "ok"}};
+constexpr char kTwoTurnsText[] =
+    "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nyo<|im_end|>\n"
+    "<|im_start|>user\nok<|im_end|>\n<|im_start|>assistant\n";
+
+// A template with `outside` before its loop and `inside` first in it.
+std::string WithPreamble(const std::string& outside,
+                         const std::string& inside) {
+  return outside + "{% for message in messages %}" + inside +
+         "{{ '<|im_start|>' + message.role + '\\n' + message.content + "
+         "'<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}"
+         "{{ '<|im_start|>assistant\\n' }}{% endif %}";
+}
+
+std::string Preamble(const std::string& condition, const std::string& text) {
+  return "{% if " + condition + " %}{{ '" + text + "' }}{% endif %}";
+}
+
+constexpr char kNoSystem[] = "messages[0]['role'] != 'system'";
+constexpr char kFirst[] = "loop.first and messages[0]['role'] != 'system'";
+
+// Jinja's own outputs.
+TEST(ChatTemplateTest, APreambleComesOnceBeforeTwoTurns) {
+  for (const std::string& jinja : {WithPreamble(Preamble(kNoSystem, "S"), ""),
+                                   WithPreamble("", Preamble(kFirst, "S"))}) {
+    const auto chat = ChatTemplate::Recognise(jinja);
+    ASSERT_TRUE(chat.ok()) << chat.status();
+    EXPECT_EQ(*chat->Apply(kTwoTurns), std::string("S") + kTwoTurnsText);
+  }
+}
+
+// Inside the loop Jinja would write the first before every message; outside
+// it fails, as there is no `loop`.
+TEST(ChatTemplateTest, APreamblesConditionMustStandInItsPlace) {
+  for (const std::string& jinja :
+       {WithPreamble("", Preamble(kNoSystem, "S")),
+        WithPreamble(Preamble(kFirst, "S"), ""),
+        WithPreamble(Preamble(kNoSystem, "S"), Preamble(kFirst, "T"))}) {
+    EXPECT_TRUE(absl::IsUnimplemented(ChatTemplate::Recognise(jinja).status()))
+        << jinja;
+  }
+}
+
+TEST(ChatTemplateTest, EscapesAreJinjasOrRefused) {
+  const auto with = [](const std::string& text) {
+    return ChatTemplate::Recognise(WithPreamble(Preamble(kNoSystem, text), ""));
+  };
+  const auto chat = with("a\\n\\t\\\\\\'\\\"z");
+  ASSERT_TRUE(chat.ok()) << chat.status();
+  EXPECT_EQ(*chat->Apply(kTwoTurns),
+            std::string("a\n\t\\'\"z") + kTwoTurnsText);
+  for (const char* escape : {"\\u2019", "\\r", "\\x41", "\\101", "\\\n",
+                             "\\N{DASH}", "\\q", "\x01", "\x02"}) {
+    EXPECT_TRUE(absl::IsUnimplemented(with(escape).status())) << escape;
+  }
+}
+
+TEST(ChatTemplateTest, LineEndsAreReadAsJinjaReadsThem) {
+  const auto chat = ChatTemplate::Recognise(
+      WithPreamble(Preamble(kNoSystem, "a\r\nb\rc"), ""));
+  ASSERT_TRUE(chat.ok()) << chat.status();
+  EXPECT_EQ(*chat->Apply(kTwoTurns), std::string("a\nb\nc") + kTwoTurnsText);
+}
+
+TEST(ChatTemplateTest, AMessageAfterTheLoopIsRefused) {
+  std::string jinja = WithPreamble("", "");
+  const std::string end = "assistant\\n'";
+  jinja.replace(jinja.find(end), end.size(), end + " + message.content");
+  EXPECT_TRUE(absl::IsUnimplemented(ChatTemplate::Recognise(jinja).status()));
+}
+
 TEST(ChatTemplateTest, RolesThatWouldForgeTheFormatAreRefused) {
   const auto chat = ChatTemplate::Recognise(kSmolLm2);
   ASSERT_TRUE(chat.ok());

@@ -3,6 +3,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "tests/model/golden_files.h"
+#include "tests/temp_dir.h"
 
 namespace aha {
 namespace {
@@ -12,7 +14,7 @@ using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
 // The fields of SmolLM2-135M-Instruct's config.json.
-Json SmolLm2() {
+Json SmolLm2Json() {
   return Json::parse(R"({
     "architectures": ["LlamaForCausalLM"], "attention_bias": false,
     "attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2,
@@ -27,7 +29,7 @@ Json SmolLm2() {
 }
 
 TEST(ModelConfigTest, ReadsSmolLm2) {
-  const auto config = ModelConfig::Parse(SmolLm2().dump());
+  const auto config = ModelConfig::Parse(SmolLm2Json().dump());
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->hidden_size, 576);
   EXPECT_EQ(config->head_dim, 64);
@@ -40,7 +42,7 @@ TEST(ModelConfigTest, ReadsSmolLm2) {
 }
 
 TEST(ModelConfigTest, SurvivesARoundTrip) {
-  Json json = SmolLm2();
+  Json json = SmolLm2Json();
   json["eos_token_id"] = {2, 7};
   json["bos_token_id"] = nullptr;
   const auto config = ModelConfig::Parse(json.dump());
@@ -54,12 +56,45 @@ TEST(ModelConfigTest, SurvivesARoundTrip) {
 }
 
 TEST(ModelConfigTest, ReadsTheRopeParametersOfTransformers5) {
-  Json json = SmolLm2();
+  Json json = SmolLm2Json();
   json.erase("rope_theta");
   json["rope_parameters"] = {{"rope_theta", 5e5}, {"rope_type", "default"}};
   const auto config = ModelConfig::Parse(json.dump());
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->rope_theta, 5e5);
+}
+
+// What generate() of transformers does.
+TEST(ModelConfigTest, EndTokensOfBothFilesEndACompletion) {
+  const TempDir scratch;
+  scratch.Write("config.json", SmolLm2Json().dump());
+  const auto ends = [&](const std::string& generation) {
+    scratch.Write("generation_config.json", generation);
+    const auto config = ModelConfig::Load(scratch / "");
+    EXPECT_TRUE(config.ok()) << config.status();
+    return config.ok() ? config->eos_token_ids : std::vector<int32_t>();
+  };
+  EXPECT_THAT(ends(""), ElementsAre(2));
+  EXPECT_THAT(ends("{\"temperature\": 0.6}"), ElementsAre(2));
+  EXPECT_THAT(ends("{\"eos_token_id\": 2}"), ElementsAre(2));
+  EXPECT_THAT(ends("{\"eos_token_id\": [7, 2, 0]}"), ElementsAre(2, 7, 0));
+}
+
+TEST(ModelConfigTest, ABrokenGenerationConfigIsNamed) {
+  const TempDir scratch;
+  scratch.Write("config.json", SmolLm2Json().dump());
+  for (const auto& [text, message] :
+       {std::pair("{", "generation_config.json: must be JSON"),
+        std::pair("[]", "generation_config.json: must be a JSON object"),
+        std::pair("{\"eos_token_id\": [2, \"x\"]}",
+                  "generation_config.json: eos_token_id must be an integer"),
+        std::pair("{\"eos_token_id\": 49152}",
+                  "generation_config.json: eos_token_id must be below")}) {
+    scratch.Write("generation_config.json", text);
+    const absl::Status status = ModelConfig::Load(scratch / "").status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+  }
 }
 
 struct Bad {
@@ -75,7 +110,7 @@ void PrintTo(const Bad& bad, std::ostream* out) {
 class BadConfigTest : public testing::TestWithParam<Bad> {};
 
 TEST_P(BadConfigTest, IsRefusedByName) {
-  Json json = SmolLm2();
+  Json json = SmolLm2Json();
   json[GetParam().field] = GetParam().value;
   const auto config = ModelConfig::Parse(json.dump());
   ASSERT_FALSE(config.ok());
@@ -112,7 +147,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"bos_token_id", 1.5}));
 
 TEST(ModelConfigTest, BoundsTheProductOfItsSizes) {
-  Json json = SmolLm2();
+  Json json = SmolLm2Json();
   json["hidden_size"] = 65536;
   json["head_dim"] = 1024;
   json["intermediate_size"] = 1 << 18;
@@ -124,7 +159,7 @@ TEST(ModelConfigTest, BoundsTheProductOfItsSizes) {
 }
 
 TEST(ModelConfigTest, BoundsTheTableOfRotations) {
-  Json json = SmolLm2();
+  Json json = SmolLm2Json();
   json["max_position_embeddings"] = 1 << 20;
   EXPECT_TRUE(ModelConfig::Parse(json.dump()).ok());
   json["head_dim"] = 66;
@@ -147,7 +182,7 @@ TEST(ModelConfigTest, RefusesWhatIsNoObject) {
 
 // The parser keeps no stack of its own frames; neither may we.
 TEST(ModelConfigTest, SurvivesDeepNesting) {
-  std::string text = SmolLm2().dump();
+  std::string text = SmolLm2Json().dump();
   text.pop_back();
   text += ",\"eos_token_id\":" + std::string(400'000, '[') +
           std::string(400'000, ']') + "}";

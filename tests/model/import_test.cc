@@ -1,6 +1,11 @@
 #include "model/import.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cstring>
+#include <limits>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -130,6 +135,12 @@ TEST_F(GgufImportTest, BringsTheRotatedRowsBackIntoOrder) {
       ElementsAre(700, 701, 702, 703));
 }
 
+TEST_F(GgufImportTest, ATokenizerThatAddsNoTokenMaySaySo) {
+  const auto files = Import(
+      WithTensors(Metadata().Bool("tokenizer.ggml.add_bos_token", false)));
+  EXPECT_TRUE(files.ok()) << files.status();
+}
+
 TEST_F(GgufImportTest, AHeadOfItsOwnIsNotTied) {
   GgufWriter writer = WithTensors(Metadata());
   AddMatrix("output.weight", kVocab, kHidden, 1200, &writer);
@@ -165,6 +176,10 @@ TEST_F(GgufImportTest, WhatItDoesNotKnowItRefuses) {
            .Floats("blk.0.attn_q.bias", {8}, std::vector<float>(8)),
        "tensor \"blk.0.attn_q.bias\" is not one of a Llama model's"},
       {Metadata(), "token_embd.weight must be there"},
+      {WithTensors(Metadata().Bool("tokenizer.ggml.add_bos_token", true)),
+       "tokenizer.ggml.add_bos_token must be false, got true"},
+      {WithTensors(Metadata().Bool("tokenizer.ggml.add_eos_token", true)),
+       "tokenizer.ggml.add_eos_token must be false, got true"},
   };
   for (const auto& test : cases) {
     const absl::Status status = Import(test.writer).status();
@@ -172,6 +187,15 @@ TEST_F(GgufImportTest, WhatItDoesNotKnowItRefuses) {
     EXPECT_THAT(std::string(status.message()), HasSubstr(test.message));
     EXPECT_THAT(std::string(status.message()), HasSubstr("model.gguf: "));
   }
+}
+
+// NOT_FOUND is for a file that is not there.
+TEST_F(GgufImportTest, AMissingKeyIsAnErrorInTheFile) {
+  const absl::Status status =
+      Import(GgufWriter().Text("general.architecture", "llama")).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("llama.embedding_length"));
 }
 
 TEST_F(GgufImportTest, AMissingOrMisshapenTensorIsNamed) {
@@ -199,6 +223,28 @@ TEST_F(GgufImportTest, WhatIsWrittenIsReadBackBitForBit) {
   EXPECT_EQ(again->config.ToJson(), files->config.ToJson());
 }
 
+// Of either kind of file.
+TEST_F(GgufImportTest, AWeightThatIsNoNumberIsRefusedByItsTensorsName) {
+  GgufWriter writer = WithTensors(Metadata());
+  std::vector<float> values(kVocab * kHidden, 1);
+  values[9] = std::numeric_limits<float>::quiet_NaN();
+  writer.Floats("output.weight", {kHidden, kVocab}, values);
+  EXPECT_THAT(std::string(Import(writer).status().message()),
+              HasSubstr("tensor output.weight must be finite, got nan at 9"));
+
+  auto files = Import(WithTensors(Metadata()));
+  ASSERT_TRUE(files.ok()) << files.status();
+  const TensorInfo& norm = files->parameters.layout().Find("model.norm.weight");
+  StoreElement(files->parameters.data(), norm.offset + 3,
+               -std::numeric_limits<float>::infinity(), DType::kF32);
+  ASSERT_TRUE(WriteModel(*files, scratch_ / "out").ok());
+  const absl::Status status = ReadModel(scratch_ / "out", DType::kF32).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(
+      std::string(status.message()),
+      HasSubstr("tensor model.norm.weight must be finite, got -inf at 3"));
+}
+
 TEST_F(GgufImportTest, NothingIsWrittenOver) {
   const auto files = Import(WithTensors(Metadata()));
   ASSERT_TRUE(files.ok()) << files.status();
@@ -207,6 +253,40 @@ TEST_F(GgufImportTest, NothingIsWrittenOver) {
   const absl::Status status = WriteModel(*files, scratch_ / "out");
   EXPECT_TRUE(absl::IsAlreadyExists(status)) << status;
   EXPECT_EQ(FileText(scratch_ / "out/precious"), "data");
+}
+
+TEST_F(GgufImportTest, WhatAKilledImportLeftGoesWithTheNext) {
+  const auto files = Import(WithTensors(Metadata()));
+  ASSERT_TRUE(files.ok()) << files.status();
+  for (const char* name :
+       {"out.partial-7", "out.partial-8", "out.partial-x", "other.partial-7"}) {
+    std::filesystem::create_directory(scratch_ / name);
+    scratch_.Write(std::string(name) + "/config.json", "{}");
+  }
+  // As a living process has it.
+  const int fd = ::open((scratch_ / "out.partial-8").c_str(), O_RDONLY);
+  ASSERT_EQ(::flock(fd, LOCK_EX | LOCK_NB), 0);
+  const absl::Status status = WriteModel(*files, scratch_ / "./out/");
+  ::close(fd);
+  ASSERT_TRUE(status.ok()) << status;
+  const auto there = [&](const char* name) {
+    return std::filesystem::exists(scratch_ / name);
+  };
+  EXPECT_FALSE(there("out.partial-7"));
+  EXPECT_TRUE(there("out.partial-8"));
+  EXPECT_TRUE(there("out.partial-x"));
+  EXPECT_TRUE(there("other.partial-7"));
+  EXPECT_TRUE(there("out/model.safetensors"));
+}
+
+TEST_F(GgufImportTest, AnAbandonedModelLeavesNothing) {
+  const std::string staging =
+      (scratch_ / "out.partial-") + std::to_string(::getpid());
+  std::filesystem::create_directory(staging);
+  std::ofstream(staging + "/config.json") << "{}";
+  AbandonModel(scratch_ / "out/");
+  EXPECT_FALSE(std::filesystem::exists(staging));
+  AbandonModel(scratch_ / "out");  // Nothing was begun.
 }
 
 TEST(ImportTest, TheSourceMustBeThereAndOfAKnownKind) {

@@ -94,6 +94,29 @@ constexpr Case kCases[] = {
      kUnimplemented, "last step is ByteLevel"},
     {"Lowercase", "/normalizer", R"({"type": "Lowercase"})", kUnimplemented,
      "normalizer.type: \"Lowercase\""},
+    {"LeadingBos", "/post_processor",
+     R"({"type": "TemplateProcessing", "special_tokens": {}, "single": [
+        {"SpecialToken": {"id": "<bos>", "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}}]})",
+     kUnimplemented,
+     "post_processor.single[0].SpecialToken.id: \"<bos>\" is not supported"},
+    {"BosInASequence", "/post_processor",
+     R"({"type": "Sequence", "processors": [{"type": "ByteLevel"},
+        {"type": "TemplateProcessing", "single": [
+         {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "<eos>"}}]}]})",
+     kUnimplemented, "post_processor.processors[1].single[1].SpecialToken"},
+    {"TwoSequences", "/post_processor",
+     R"({"type": "TemplateProcessing", "single": [
+        {"Sequence": {"id": "A"}}, {"Sequence": {"id": "A"}}]})",
+     kUnimplemented, "post_processor.single: an array of 2"},
+    {"BertProcessing", "/post_processor", R"({"type": "BertProcessing"})",
+     kUnimplemented, "post_processor.type: \"BertProcessing\""},
+    {"NestedProcessors", "/post_processor",
+     R"({"type": "Sequence", "processors": [
+        {"type": "Sequence", "processors": []}]})",
+     kUnimplemented, "post_processor.processors[0].type"},
+    {"NoProcessors", "/post_processor", R"({"type": "Sequence"})", kInvalid,
+     "post_processor.processors must be there"},
     {"WordPieceDecoder", "/decoder/type", "\"WordPiece\"", kUnimplemented,
      "decoder.type"},
 };
@@ -121,6 +144,20 @@ TEST(TokenizerJsonTest, TheUnchangedFileIsAccepted) {
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   EXPECT_THAT(*(*tokenizer)->Encode("abba<eos>"),
               ::testing::ElementsAre(2, 1, 0, 3));
+}
+
+TEST(TokenizerJsonTest, PostProcessorsThatAddNoTokenAreAccepted) {
+  for (const char* processor :
+       {"null", R"({"type": "ByteLevel", "trim_offsets": false})",
+        R"({"type": "TemplateProcessing", "single": [
+           {"Sequence": {"id": "A", "type_id": 0}}]})",
+        R"({"type": "Sequence", "processors": [{"type": "ByteLevel"}]})"}) {
+    Json json = Valid();
+    json["post_processor"] = Json::parse(processor);
+    const auto tokenizer = Tokenizer::Parse(json.dump(), "");
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+    EXPECT_THAT(*(*tokenizer)->Encode("ab"), ::testing::ElementsAre(2));
+  }
 }
 
 TEST(TokenizerJsonTest, WhatIsNotJsonIsRefused) {

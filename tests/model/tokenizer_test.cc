@@ -24,11 +24,12 @@ class CharactersTest : public ::testing::Test {
 
 TEST_F(CharactersTest, EveryPrintableCharacterIsOneToken) {
   EXPECT_EQ(files_.vocab_size, tokenizer_->vocab_size());
-  EXPECT_EQ(tokenizer_->TokenId("<eos>"), files_.eos_token_id);
+  EXPECT_THAT(*tokenizer_->Encode("<eos>"), ElementsAre(files_.eos_token_id));
   for (char c = ' '; c <= '~'; ++c) {
     const std::string text(1, c);
-    EXPECT_THAT(*tokenizer_->Encode(text),
-                ElementsAre(tokenizer_->TokenId(text)));
+    const Ids ids = *tokenizer_->Encode(text);
+    EXPECT_EQ(ids.size(), 1u) << text;
+    EXPECT_EQ(*tokenizer_->Decode(ids), text);
   }
   EXPECT_EQ(tokenizer_->Encode("\n")->size(), 1u);
 }

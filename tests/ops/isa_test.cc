@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "gtest/gtest.h"
+#include "ops/choose_isa.h"
 
 namespace aha::ops {
 namespace {
@@ -13,6 +14,14 @@ TEST(IsaTest, IsWhatTheEnvironmentAsksFor) {
     EXPECT_EQ(NameOf(CurrentIsa()), asked);
   }
   EXPECT_EQ(CurrentIsa(), CurrentIsa());
+}
+
+TEST(IsaTest, AProgramMayAskBeforeItComputes) {
+  EXPECT_EQ(ChooseIsa("avx2").value(), Isa::kAvx2);
+  EXPECT_EQ(ChooseIsa("").value(), ChooseIsa(nullptr).value());
+  for (const char* name : {"sse9", "AVX2", "avx2 "}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ChooseIsa(name).status())) << name;
+  }
 }
 
 TEST(IsaDeathTest, AnUnknownNameIsRefusedWithTheNamesThatExist) {

@@ -3,6 +3,7 @@
 #include "reward_service/service.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -122,6 +123,35 @@ TEST(ConsumerForwarderTest, ALaneThatIsIdleEndsAndComesBackWhenNeeded) {
   }
   EXPECT_EQ(sink.calls(), 20);
   while (forwarder.lanes() > 0) absl::SleepFor(absl::Milliseconds(1));
+}
+
+TEST(ConsumerForwarderTest, AGroupThatNoMessageCanHoldIsRefusedForGood) {
+  FakeSink sink;
+  const auto server = *rpc::Server::Start({}, {&sink});
+  ConsumerForwarder forwarder({});
+  auto message = std::make_shared<v1::DeliverRequest>();
+  *message->mutable_group()->mutable_context() =
+      Context(0, 1, server->address());
+  message->mutable_group()->mutable_context()->set_prompt(
+      std::string(rpc::kMaxMessageBytes, 'x'));
+  Mutex mutex;
+  CondVar changed;
+  std::optional<absl::Status> done;
+  forwarder.Deliver(
+      message, [] { return true; },
+      [&](absl::Status status) {
+        MutexLock lock(mutex);
+        done = std::move(status);
+        changed.NotifyAll();
+      });
+  {
+    MutexLock lock(mutex);
+    while (!done) changed.Wait(mutex);
+  }
+  EXPECT_TRUE(absl::IsInvalidArgument(*done)) << *done;
+  EXPECT_THAT(std::string(done->message()),
+              ::testing::HasSubstr("at most 67108864 bytes, has 6710"));
+  EXPECT_EQ(sink.calls(), 0);
 }
 
 TEST(ConsumerForwarderTest, LanesAreBounded) {

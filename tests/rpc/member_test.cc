@@ -72,6 +72,17 @@ TEST_F(MemberTest, TheCertificateFollowsOnceTheJobIsKnown) {
             world.registered[1].incarnation());
 }
 
+TEST_F(MemberTest, WhoIsBusyWithItsCertificateSaysThatItLives) {
+  const auto certify =
+      [&](const v1::RegisterResponse&) -> absl::StatusOr<v1::Certificate> {
+    coordinator_.Await([](const World& w) { return w.heartbeats.size() >= 2; });
+    return v1::Certificate();
+  };
+  ASSERT_TRUE(member_->Join(absl::Seconds(30), certify).ok());
+  EXPECT_EQ(coordinator_.Get().heartbeats[0].waiting_for(),
+            "its own certificate");
+}
+
 TEST_F(MemberTest, WaitsForACoordinatorThatIsNotReady) {
   coordinator_.Change([](World& world) {
     world.register_answers = {

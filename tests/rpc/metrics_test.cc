@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include <string>
+#include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rpc/security.h"
@@ -15,14 +18,21 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string Get(const std::string& address) {
+int Connect(const std::string& address) {
   const int port = ParseAddress(address)->port;
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(static_cast<uint16_t>(port));
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) return "";
+  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+std::string Get(const std::string& address) {
+  const int fd = Connect(address);
+  if (fd < 0) return "";
   const std::string request = "GET /metrics HTTP/1.0\r\n\r\n";
   (void)!write(fd, request.data(), request.size());
   std::string text;
@@ -65,6 +75,19 @@ TEST(MetricsServerTest, ServesTheSeriesOnAFreePort) {
   EXPECT_THAT(text, HasSubstr("200 OK"));
   EXPECT_THAT(text, HasSubstr("aha_members 4"));
   EXPECT_THAT(text, HasSubstr("process_resident_memory_bytes"));
+}
+
+TEST(MetricsServerTest, IdleConnectionsKeepNobodyWaiting) {
+  Metrics metrics("test");
+  auto server = MetricsServer::Start("127.0.0.1:0", metrics);
+  ASSERT_TRUE(server.ok()) << server.status();
+  std::vector<int> idle;
+  for (int i = 0; i < 20; ++i) idle.push_back(Connect((*server)->address()));
+  const absl::Time start = absl::Now();
+  EXPECT_THAT(Get((*server)->address()), HasSubstr("200 OK"));
+  // HTTP's default patience with each of them would be 30 s.
+  EXPECT_LT(absl::Now() - start, absl::Seconds(25));
+  for (const int fd : idle) close(fd);
 }
 
 TEST(MetricsServerTest, OthersAreToldTheHostThatReachesIt) {

@@ -65,6 +65,16 @@ TEST(SignalWatcherDeathTest, ASignalBecomesACall) {
       ::testing::ExitedWithCode(SIGTERM), "");
 }
 
+TEST(SignalWatcherDeathTest, WhoAsksAgainLaterEndsTheProcessAtOnce) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(
+      {
+        SignalWatcher watcher([](int) {}, SignalAgain::kEndsTheProcess);
+        while (true) kill(getpid(), SIGTERM);
+      },
+      ::testing::ExitedWithCode(128 + SIGTERM), "ends at once");
+}
+
 TEST(CancellationTest, CallsBackOnceAndLatecomersAtOnce) {
   Cancellation cancel;
   int calls = 0;

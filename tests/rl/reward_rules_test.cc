@@ -1,4 +1,4 @@
-#include "reward_service/rules.h"
+#include "rl/reward_rules.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "reward_service/number_text.h"
+#include "rl/number_text.h"
 
 namespace aha {
 namespace {

@@ -1,4 +1,4 @@
-#include "reward_service/rules.h"
+#include "rl/reward_rules.h"
 
 #include <optional>
 
@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/status.h"
-#include "reward_service/number_text.h"
+#include "rl/number_text.h"
 
 namespace aha {
 namespace {

@@ -1,4 +1,4 @@
-#include "reward_service/number_text.h"
+#include "rl/number_text.h"
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"

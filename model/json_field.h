@@ -1,0 +1,40 @@
+// A value of a JSON file and where it stands in it, for errors that say so:
+// "model.vocab must be an object, got an array of 1".
+//
+// Borrows the value.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json_fwd.hpp"
+
+namespace aha {
+
+struct JsonField {
+  const nlohmann::json* value;
+  std::string path;
+
+  // INVALID_ARGUMENT and UNIMPLEMENTED.
+  absl::Status Must(absl::string_view rule) const;
+  absl::Status Unsupported(absl::string_view supported) const;
+
+  absl::StatusOr<std::string> String() const;
+  absl::StatusOr<int32_t> Id() const;
+  absl::StatusOr<std::vector<JsonField>> Items() const;
+
+  // The member `name`.  Absent and null are the same.
+  std::optional<JsonField> Find(const std::string& name) const;
+  absl::StatusOr<JsonField> Get(const std::string& name) const;
+  absl::StatusOr<bool> Bool(const std::string& name, bool absent) const;
+  absl::StatusOr<std::string> Text(const std::string& name) const;
+};
+
+absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text);
+
+}  // namespace aha

@@ -1,0 +1,127 @@
+// coordinator.db where it is damaged, and the file that shows its commits.
+#include "coordinator/state_store.h"
+
+#include <sqlite3.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "coordinator/metrics_file.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/temp_dir.h"
+
+namespace aha::coordinator {
+namespace {
+
+using ::testing::HasSubstr;
+
+class StateStoreTest : public ::testing::Test {
+ protected:
+  StateStoreTest() : store_(*StateStore::Open(Path("coordinator.db"))) {
+    // Stage 0 has three steps, stage 2 one.
+    for (uint64_t step = 0; step < 3; ++step) Commit(0, step);
+    Commit(2, 0);
+  }
+  std::string Path(const std::string& name) const {
+    return dir_.path() + "/" + name;
+  }
+  void Commit(uint32_t stage, uint64_t step) {
+    const absl::Status put = store_->PutCommit(
+        {.stage = stage,
+         .step = step,
+         .tokens = 10,
+         .tokens_compared = 7,
+         .metrics_line = absl::StrCat("line ", stage, ".", step)},
+        1);
+    ASSERT_TRUE(put.ok()) << put;
+  }
+  void Execute(const std::string& sql) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(Path("coordinator.db").c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr),
+              SQLITE_OK)
+        << sqlite3_errmsg(db);
+    sqlite3_close(db);
+  }
+  // What metrics.jsonl holds after a match up to (stage, step).
+  std::string Match(uint32_t stage, uint64_t step) {
+    const absl::Status matched =
+        MatchMetrics(Path("metrics.jsonl"), *store_, stage, step);
+    EXPECT_TRUE(matched.ok()) << matched;
+    std::ifstream file(Path("metrics.jsonl"));
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }
+  void Write(const std::string& text) {
+    std::ofstream(Path("metrics.jsonl")) << text;
+  }
+
+  TempDir dir_;
+  std::unique_ptr<StateStore> store_;
+};
+
+TEST_F(StateStoreTest, CommitsAreFoundAndSummedUpWhereTheyAre) {
+  EXPECT_EQ((*store_->FindCommit(0, 1))->metrics_line, "line 0.1");
+  EXPECT_FALSE(store_->FindCommit(1, 0)->has_value());
+  EXPECT_EQ((*store_->LastCommitBefore(0, 2))->step, 1u);
+  EXPECT_FALSE(store_->LastCommitBefore(0, 0)->has_value());
+  EXPECT_EQ(store_->TotalsBefore(0, 0)->steps, 0u);
+  EXPECT_EQ(store_->TotalsBefore(0, 2)->tokens, 20u);
+  EXPECT_EQ(store_->TotalsBefore(3, 0)->steps, 4u);
+  EXPECT_EQ(store_->TotalsBefore(3, 0)->tokens_compared, 28u);
+}
+
+TEST_F(StateStoreTest, ADamagedRowIsNamedByItsTableStageAndStep) {
+  Execute("UPDATE commits SET chain = 'xyz' WHERE step = 1");
+  const absl::Status status = store_->FindCommit(0, 1).status();
+  EXPECT_TRUE(absl::IsDataLoss(status));
+  EXPECT_THAT(
+      std::string(status.message()),
+      HasSubstr("coordinator.db: table commits, stage 0 step 1: chain: "));
+  ASSERT_TRUE(store_->PutCheckpoint({.stage = 2, .next_step = 5}, 1).ok());
+  Execute("UPDATE checkpoints SET weights = NULL");
+  EXPECT_THAT(std::string(store_->Checkpoints().status().message()),
+              HasSubstr("table checkpoints, stage 2 next_step 5: weights: "));
+}
+
+TEST_F(StateStoreTest, TheMetricsFileComesToHoldTheCommitsBeforeAPosition) {
+  EXPECT_EQ(Match(0, 2), "line 0.0\nline 0.1\n");
+  EXPECT_EQ(Match(1, 0), "line 0.0\nline 0.1\nline 0.2\n");
+  EXPECT_EQ(Match(3, 0), "line 0.0\nline 0.1\nline 0.2\nline 2.0\n");
+  EXPECT_EQ(Match(0, 1), "line 0.0\n");
+  Write("line 0.0\nline 0.x\nline 0.2\nline 2.0\n");
+  EXPECT_EQ(Match(3, 0), "line 0.0\nline 0.1\nline 0.2\nline 2.0\n");
+  Write("line 0.0\nline 0");  // A crash while it was appended.
+  EXPECT_EQ(Match(0, 3), "line 0.0\nline 0.1\nline 0.2\n");
+  EXPECT_EQ(Match(0, 0), "");
+}
+
+// As it was written anew at every start, a long run's start was slow.
+TEST_F(StateStoreTest, AMetricsFileThatIsRightIsNotWritten) {
+  Match(3, 0);
+  const auto before = std::filesystem::last_write_time(Path("metrics.jsonl")) -
+                      std::chrono::hours(1);
+  std::filesystem::last_write_time(Path("metrics.jsonl"), before);
+  Match(3, 0);
+  EXPECT_EQ(std::filesystem::last_write_time(Path("metrics.jsonl")), before);
+}
+
+TEST_F(StateStoreTest, LinesOfAnyLengthAreCompared) {
+  std::string all;
+  for (uint64_t step = 0; step < 5; ++step) {
+    const std::string line((1 << 20) - 1 + step, static_cast<char>('a' + step));
+    ASSERT_TRUE(
+        store_->PutCommit({.stage = 3, .step = step, .metrics_line = line}, 1)
+            .ok());
+    all += line + "\n";
+  }
+  EXPECT_TRUE(absl::EndsWith(Match(4, 0), all));
+  EXPECT_TRUE(absl::EndsWith(Match(4, 0), all));
+}
+
+}  // namespace
+}  // namespace aha::coordinator

@@ -1,0 +1,116 @@
+// What is wrong with a job's files is said before anything starts.
+#include "job/inputs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "data/generator.h"
+#include "job/job.h"
+
+namespace aha {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class InputsTest : public testing::Test {
+ protected:
+  InputsTest() {
+    std::string pattern = testing::TempDir() + "/inputs-XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+    file_ = directory_ + "/p.jsonl";
+  }
+  ~InputsTest() override { std::filesystem::remove_all(directory_); }
+
+  void Write(const std::string& lines) { std::ofstream(file_) << lines; }
+
+  // What CheckInputs says of a job with that reward and that stage.
+  std::string Check(const std::string& reward,
+                    const std::string& stage = "grpo, grpo: {steps: 1}") {
+    const auto job = ParseJob(
+        absl::StrCat("name: j\n"
+                     "model: {architecture: {hidden_size: 64}}\n"
+                     "prompts: {file: ",
+                     file_, ", max_prompt_length: 16}\nrewards: [{type: ",
+                     reward, "}]\nstages: [{name: s, type: ", stage, "}]\n"),
+        "j.yaml");
+    EXPECT_TRUE(job.ok()) << job.status();
+    if (!job.ok()) return "";
+    const absl::Status status = CheckInputs(*job);
+    EXPECT_TRUE(status.ok() || absl::IsInvalidArgument(status)) << status;
+    return std::string(status.message());
+  }
+
+  std::string directory_, file_;
+};
+
+TEST_F(InputsTest, AnAnswerThatARewardCannotJudgeByIsNamedWithItsLine) {
+  Write(
+      "{\"prompt\": \"1+1?\", \"answer\": 2}\n"
+      "\n"
+      "{\"prompt\": \"1+2?\", \"answer\": \"none\"}\n");
+  EXPECT_EQ(Check("last_number"),
+            file_ +
+                ":3: answer as reference must be a number for reward "
+                "last_number, got 'none'");
+  EXPECT_EQ(Check("contains"), "");
+  Write("{\"prompt\": \"1\", \"answer\": \"" + std::string(2000, '9') + "\"}");
+  EXPECT_THAT(Check("contains"), HasSubstr("has 2000"));
+}
+
+TEST_F(InputsTest, APromptThatIsTooLongOrNotToBeSpeltIsNamedWithItsLine) {
+  Write(
+      "{\"prompt\": \"1234567890123456\", \"answer\": 2}\n"
+      "{\"prompt\": \"12345678901234567\", \"answer\": 2}\n"
+      "{\"prompt\": \"caf\\u00e9?\", \"answer\": 2}\n");
+  const std::string message = Check("contains");
+  EXPECT_THAT(message, Not(HasSubstr(file_ + ":1")));
+  EXPECT_THAT(message,
+              HasSubstr(file_ + ":2: prompt: must have 1 to 16 tokens "
+                                "(prompts.max_prompt_length), got 17"));
+  EXPECT_THAT(message, HasSubstr(file_ + ":3: prompt: "));
+}
+
+TEST_F(InputsTest, OfManyBadPromptsAFewAreShown) {
+  std::string lines;
+  for (int i = 0; i < 50; ++i) {
+    absl::StrAppend(&lines, "{\"prompt\": \"", i, "\", \"answer\": \"x\"}\n");
+  }
+  Write(lines);
+  const std::string message = Check("last_number");
+  EXPECT_THAT(message, HasSubstr(file_ + ":5: "));
+  EXPECT_THAT(message, Not(HasSubstr(file_ + ":6: ")));
+  EXPECT_THAT(message, HasSubstr("prompts: 45 more like these"));
+}
+
+TEST_F(InputsTest, ABadPromptThatNoStageDrawsIsNone) {
+  std::string lines;
+  for (int i = 0; i < 50; ++i) {
+    const std::string prompt = absl::StrCat("1+", i, "?");
+    absl::StrAppend(&lines, "{\"prompt\": \"", prompt, "\", \"answer\": \"",
+                    SplitOf(prompt) == Split::kEval ? "1" : "x", "\"}\n");
+  }
+  Write(lines);
+  EXPECT_EQ(Check("last_number", "eval, eval: {prompts: 1}"), "");
+  EXPECT_THAT(Check("last_number"), HasSubstr(file_));
+}
+
+TEST_F(InputsTest, GeneratedPromptsThatAreTooLongAreFound) {
+  const auto job = ParseJob(
+      "name: j\nmodel: {architecture: {hidden_size: 64}}\n"
+      "prompts: {max_prompt_length: 8}\nrewards: [{type: contains}]\n"
+      "stages: [{name: s, type: grpo, grpo: {steps: 1}}]\n",
+      "j.yaml");
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_THAT(std::string(CheckInputs(*job).message()),
+              HasSubstr("prompt: must have 1 to 8 tokens"));
+}
+
+}  // namespace
+}  // namespace aha
