@@ -84,9 +84,11 @@ class StoreAdapter : public gloo::rendezvous::Store {
 
 class Gloo : public Communicator {
  public:
-  Gloo(const CommunicatorOptions& options,
+  Gloo(const GlooOptions& options,
        std::shared_ptr<gloo::rendezvous::Context> context)
-      : Communicator(options), context_(std::move(context)) {}
+      : Communicator(options.group),
+        hear_all_(options.hear_all),
+        context_(std::move(context)) {}
 
   ~Gloo() override {
     Guard([&] {
@@ -116,10 +118,16 @@ class Gloo : public Communicator {
                         absl::Span<const char> from,
                         absl::Span<const absl::Span<char>> into,
                         std::optional<int> to = std::nullopt);
+  // Begins to receive or to send `bytes`.
+  template <class Operation>
+  absl::Status Post(const Call& call, int peer, absl::Span<char> bytes,
+                    Buffer* buffer, Operation&& operation);
   absl::Status AwaitPeer(const Call& call, int peer, Buffer& buffer);
+  absl::Status AwaitSend(const Call& call, int peer, Buffer& buffer);
   // The ranks whose connection is broken.
   std::string LostRanks(const Call& call);
 
+  const bool hear_all_;
   const std::shared_ptr<gloo::rendezvous::Context> context_;
   Mutex waiting_mutex_;
   gloo::transport::UnboundBuffer* waiting_ ABSL_GUARDED_BY(waiting_mutex_) =
@@ -152,60 +160,70 @@ absl::Status Gloo::AwaitPeer(const Call& call, int peer, Buffer& buffer) {
                    status.message(), ")"));
 }
 
+template <class Operation>
+absl::Status Gloo::Post(const Call& call, int peer, absl::Span<char> bytes,
+                        Buffer* buffer, Operation&& operation) {
+  const absl::Status posted = Guard([&] {
+    *buffer = context_->createUnboundBuffer(bytes.data(), bytes.size());
+    operation(**buffer);
+    return absl::OkStatus();
+  });
+  if (posted.ok()) return posted;
+  buffer->reset();
+  return absl::UnavailableError(absl::StrCat(
+      Describe(call), ": rank ", peer, " was lost (", posted.message(), ")"));
+}
+
+absl::Status Gloo::AwaitSend(const Call& call, int peer, Buffer& buffer) {
+  const absl::Status sent = Guard([&] {
+    buffer->waitSend(nullptr, Milliseconds(Left(call)));
+    return absl::OkStatus();
+  });
+  if (sent.ok()) return sent;
+  return absl::Status(sent.code(),
+                      absl::StrCat(Describe(call), ": rank ", peer,
+                                   " takes nothing (", sent.message(), ")"));
+}
+
 absl::Status Gloo::Exchange(const Call& call, uint64_t slot,
                             absl::Span<const char> from,
                             absl::Span<const absl::Span<char>> into,
                             std::optional<int> to) {
+  const absl::Span<char> mine(const_cast<char*>(from.data()), from.size());
+  // One buffer a peer and way: each has one pending operation at a time.
   std::vector<Buffer> receives(into.size());
-  for (int peer = 0; peer < size(); ++peer) {
-    const absl::Span<char> target = into[static_cast<size_t>(peer)];
-    if (peer == rank() || target.empty()) continue;
-    Buffer& buffer = receives[static_cast<size_t>(peer)];
-    const absl::Status posted = Guard([&] {
-      buffer = context_->createUnboundBuffer(target.data(), target.size());
-      buffer->recv(peer, slot);
-      return absl::OkStatus();
-    });
-    if (!posted.ok()) {
-      return absl::UnavailableError(absl::StrCat(Describe(call), ": rank ",
-                                                 peer, " was lost (",
-                                                 posted.message(), ")"));
-    }
-  }
-  // One buffer a destination: each has one pending operation at a time.
   std::vector<Buffer> sends(into.size());
-  for (int peer = 0; peer < size() && !from.empty(); ++peer) {
-    if (peer == rank() || peer != to.value_or(peer)) continue;
-    Buffer& buffer = sends[static_cast<size_t>(peer)];
-    const absl::Status sent = Guard([&] {
-      buffer = context_->createUnboundBuffer(const_cast<char*>(from.data()),
-                                             from.size());
-      buffer->send(peer, slot);
-      return absl::OkStatus();
-    });
-    if (!sent.ok()) {
-      return absl::UnavailableError(absl::StrCat(
-          Describe(call), ": rank ", peer, " was lost (", sent.message(), ")"));
+  absl::Status first;
+  // Does `work` with every other rank; false once that is to end.
+  const auto with_all = [&](const auto& work) {
+    for (int peer = 0; peer < size(); ++peer) {
+      if (peer != rank()) first.Update(work(peer, static_cast<size_t>(peer)));
+      if (!first.ok() && !hear_all_) return false;
     }
-  }
-  for (int peer = 0; peer < size(); ++peer) {
-    Buffer& buffer = receives[static_cast<size_t>(peer)];
-    if (buffer) AHA_RETURN_IF_ERROR(AwaitPeer(call, peer, buffer));
-  }
-  for (int peer = 0; peer < size(); ++peer) {
-    Buffer& buffer = sends[static_cast<size_t>(peer)];
-    if (!buffer) continue;
-    const absl::Status sent = Guard([&] {
-      buffer->waitSend(nullptr, Milliseconds(Left(call)));
-      return absl::OkStatus();
+    return true;
+  };
+  const bool to_the_end =
+      with_all([&](int peer, size_t i) -> absl::Status {
+        if (into[i].empty()) return absl::OkStatus();
+        return Post(call, peer, into[i], &receives[i],
+                    [&](auto& buffer) { buffer.recv(peer, slot); });
+      }) &&
+      with_all([&](int peer, size_t i) -> absl::Status {
+        if (mine.empty() || peer != to.value_or(peer)) return absl::OkStatus();
+        return Post(call, peer, mine, &sends[i],
+                    [&](auto& buffer) { buffer.send(peer, slot); });
+      }) &&
+      with_all([&](int peer, size_t i) -> absl::Status {
+        if (!receives[i]) return absl::OkStatus();
+        return AwaitPeer(call, peer, receives[i]);
+      });
+  if (to_the_end) {
+    with_all([&](int peer, size_t i) -> absl::Status {
+      if (!sends[i]) return absl::OkStatus();
+      return AwaitSend(call, peer, sends[i]);
     });
-    if (!sent.ok()) {
-      return absl::Status(
-          sent.code(), absl::StrCat(Describe(call), ": rank ", peer,
-                                    " takes nothing (", sent.message(), ")"));
-    }
   }
-  return absl::OkStatus();
+  return first;
 }
 
 absl::Status Gloo::CheckHeader(const Call& call, int peer,
@@ -378,7 +396,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
                      " in ", options.rendezvous_directory, ": ",
                      connected.message()));
   }
-  return std::make_unique<Gloo>(group, std::move(context));
+  return std::make_unique<Gloo>(options, std::move(context));
 }
 
 }  // namespace aha::comm

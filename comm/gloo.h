@@ -22,6 +22,9 @@ struct GlooOptions {
   // All ranks set out at once, so one that is late was lost; and nothing else
   // ends this wait, a shutdown neither.
   absl::Duration rendezvous = absl::Seconds(30);
+  // A call that has lost a rank still hears the others, so that they can learn
+  // who was lost first.  Otherwise it ends at once, and they may name this one.
+  bool hear_all = false;
 };
 
 // Connects to all other ranks; waits for them to come at most `rendezvous` and

@@ -252,6 +252,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectNccl(
   GlooOptions last = options.gloo;
   last.group.timeout = std::min(options.inquest, last.group.timeout);
   absl::StrAppend(&last.rendezvous_directory, "-inquest");
+  last.hear_all = true;
   AHA_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> inquest,
                        ConnectGloo(last));
   const absl::StatusOr<NcclApi> api = LoadNccl(options.libraries);

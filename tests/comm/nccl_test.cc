@@ -129,6 +129,20 @@ TEST_F(NcclTest, ARankThatIsLostInTheSumIsNamed) {
   EXPECT_THAT(std::string(ends[2].message()), HasSubstr("rank 1"));
 }
 
+TEST_F(NcclTest, ARankThatGivesUpLaterNamesTheOneThatWasLostFirst) {
+  Fault("sum fails", 1);
+  const auto ends =
+      Run(absl::Seconds(3), SumOnes, [](int rank, NcclOptions& options) {
+        options.inquest = absl::Seconds(rank == 1 ? 0.2 : 30);
+        // Rank 0 knows of rank 1's end a second before.
+        if (rank == 2) {
+          options.gloo.group.timeout = absl::Seconds(4);
+        }
+      });
+  EXPECT_THAT(std::string(ends[0].message()), HasSubstr("rank 1 was lost"));
+  EXPECT_THAT(std::string(ends[2].message()), HasSubstr("rank 1 was lost"));
+}
+
 TEST_F(NcclTest, ARankThatDoesNotComeIsNamedBeforeNcclIsAsked) {
   const auto ends = Run(absl::Seconds(3), [](int rank, Communicator& comm) {
     return rank == 2 ? absl::OkStatus() : SumOnes(rank, comm);

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -235,7 +235,8 @@ TEST(HostileCompletionTest, AMegabyteOfAnythingIsScoredInLinearTime) {
                                 "\\boxed ",
                                 "<thin",
                                 "9,999"};
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start =
+      std::clock();  // Of our own, however busy the rest.
   for (const std::string& piece : pieces) {
     std::string text;
     while (text.size() < (1 << 20)) text += piece;
@@ -250,7 +251,7 @@ TEST(HostileCompletionTest, AMegabyteOfAnythingIsScoredInLinearTime) {
                        {std::string(4 << 20, 'a'), needle, false}),
             0);
   // About a second without optimisation; quadratic would be hours.
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::minutes(1));
+  EXPECT_LT(std::clock() - start, 60 * CLOCKS_PER_SEC);
 }
 
 TEST(HostileCompletionTest, RandomPiecesNeverCrashAndAgreeWithASlowJudge) {
