@@ -282,7 +282,7 @@ class Installed(unittest.TestCase):
     def call(self, directory, *command):
         """Its output; with no other program of ours in sight."""
         done = subprocess.run(list(map(str, command)), text=True, cwd=directory,
-                              capture_output=True, timeout=100, check=False)
+                              capture_output=True, timeout=250, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout
 
