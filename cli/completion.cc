@@ -132,8 +132,9 @@ std::string FishValue(Completes kind, const std::vector<std::string>& words) {
     case Completes::kDirectory:
       return " -x -a '(__fish_complete_directories)'";
     case Completes::kJob:
-      return " -x -a '(for d in runs/*/; test -e $d/job.yaml; and basename $d; "
-             "end)'";
+      return " -x -a '(for d in runs/*/; string match -qr "
+             "\"^runs/[A-Za-z0-9_][A-Za-z0-9_.-]*/\\$\" -- $d; "
+             "and test -e $d/job.yaml; and basename $d; end)'";
     case Completes::kWords:
       return absl::StrCat(" -x -a ", FishQuote(Joined(words)));
   }

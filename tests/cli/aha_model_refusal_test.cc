@@ -242,7 +242,7 @@ TEST_F(AhaModelTest, AnUnknownInstructionSetIsAUsageError) {
 // The sizes of a config.json are taken for true once the weights have them.
 TEST_F(AhaModelTest, CertifyBelievesNoConfigWithoutItsWeights) {
   ModelConfig config = TinyConfig();
-  config.hidden_size = 65536;
+  config.hidden_size = 32768;
   config.intermediate_size = 200000;
   std::ofstream(model_ + "/config.json") << config.ToJson();
   const Outcome outcome = Run("certify " + model_, "ulimit -v 4000000;");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <optional>
 
 #include "absl/strings/match.h"
@@ -101,10 +102,12 @@ class SlurmTest : public ::testing::Test {
   }
 
   // Takes both nodes from a job that has done some steps.
-  void ExpectPreemptionChangesNothing(const std::string& job) {
+  void ExpectPreemptionChangesNothing(
+      const std::string& job, const std::function<void()>& while_held = [] {}) {
     ASSERT_TRUE(AwaitSteps(4)) << cluster_->Output(job);
     // Held, so that the warning comes before the end on any machine.
     ASSERT_TRUE(Signal("aha-actor", SIGSTOP));
+    while_held();
     const CommandResult urgent =
         cluster_->Run({"/usr/bin/sbatch", "--partition=hi", "--nodes=2",
                        "--exclusive", "--output=/dev/null", "--wrap=true"});
@@ -157,13 +160,13 @@ TEST_F(SlurmTest, OverMutualTlsAPreemptedJobGivesTheSameChecksum) {
   const std::string job = cluster_->Submit(
       {"--nodes=2"}, {Recipe("tiny.yaml"), Run()},
       {"AHA_THREADS=1", "AHA_TLS_DIR=" + cluster_->Path("tls")});
-  ASSERT_TRUE(AwaitSteps(1)) << cluster_->Output(job);
-  const std::string address = AwaitEndpoint(Run());
-  EXPECT_THAT(address, HasSubstr("127.0.0.2:"));
-  const CommandResult stranger =
-      RunCommand({Binary("ahactl"), "job", "get", "--address", address});
-  EXPECT_EQ(stranger.exit_code, 7) << stranger.output;
-  ExpectPreemptionChangesNothing(job);
+  ExpectPreemptionChangesNothing(job, [&] {
+    const std::string address = AwaitEndpoint(Run());
+    EXPECT_THAT(address, HasSubstr("127.0.0.2:"));
+    const CommandResult stranger =
+        RunCommand({Binary("ahactl"), "job", "get", "--address", address});
+    EXPECT_EQ(stranger.exit_code, 7) << stranger.output;
+  });
 }
 
 TEST_F(SlurmTest, ALearnerAndAnActorThatDieAreReplacedInTheSameAllocation) {

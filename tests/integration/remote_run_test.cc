@@ -81,7 +81,8 @@ TEST_F(RemoteRunTest, NothingFetchedIsLeftByCtrlC) {
         [&] { return absl::StrContains(ReadFileOrEmpty(out), "first line"); },
         absl::Minutes(1)))
         << ReadFileOrEmpty(out);
-    EXPECT_FALSE(fs::is_empty(Temporary()));
+    EXPECT_TRUE(Eventually([&] { return !fs::is_empty(Temporary()); },
+                           absl::Minutes(1)));
     logs.Signal(signal);
     EXPECT_EQ(logs.Wait(absl::Seconds(60)), -signal);
     EXPECT_TRUE(fs::is_empty(Temporary())) << signal;
