@@ -36,10 +36,12 @@ int ExitCodeOf(const absl::Status& status) {
 }
 
 int WriteOut(const char* program, int code) {
+  bool failed = std::ferror(stdout) != 0;
+  // A stream forgets why it failed; the end of the line that is cut will tell.
+  if (failed) std::fputc('\n', stdout);
   errno = 0;
-  // What failed before fails again, since it was kept: then errno has it.
-  const bool flushed = std::fflush(stdout) == 0;
-  if (flushed && std::ferror(stdout) == 0) return code;
+  failed = std::fflush(stdout) != 0 || failed;
+  if (!failed) return code;
   std::fprintf(stderr, "%s: stdout: not everything could be written%s%s\n",
                program, errno == 0 ? "" : ": ",
                errno == 0 ? "" : std::strerror(errno));

@@ -29,7 +29,7 @@ class Standing {
     absl::StatusOr<std::optional<v1::Job>> current = submissions_.Current();
     if (absl::IsInvalidArgument(current.status())) {
       GiveUp(current.status().message());
-      current = std::nullopt;
+      current = std::optional<v1::Job>();
     }
     AHA_ASSIGN_OR_RETURN(std::optional<v1::Job> job, std::move(current));
     while (!stop_.cancelled()) {

@@ -199,11 +199,4 @@ bool Played::AwaitEnd(absl::Duration limit) const {
   return Eventually([this] { return !File("summary.json").empty(); }, limit);
 }
 
-void RemoveLeftovers() {
-  Podman(
-      "pod ps --format '{{.Name}}' | grep -E '^t[0-9]+n[0-9]+-aha' | "
-      "while read -r pod; do pid=${pod#t}; "
-      "[ -e /proc/${pid%%n*} ] || podman pod rm -f -t 0 $pod; done");
-}
-
 }  // namespace aha::testing

@@ -57,7 +57,4 @@ class Played {
   std::vector<Pod> pods_;
 };
 
-// Pods of a test that was killed would go on for ever.
-void RemoveLeftovers();
-
 }  // namespace aha::testing

@@ -21,6 +21,7 @@ namespace {
 
 constexpr char kBase[] = "localhost/aha-test-base:bookworm";
 constexpr char kImage[] = "localhost/aha-test:latest";
+constexpr absl::Duration kProbe = absl::Minutes(3);
 constexpr char kStripped[] =
     "var/cache/apt/archives/*.deb var/lib/apt/lists/* usr/share/doc/* "
     "usr/share/man/* usr/share/locale/*";
@@ -89,10 +90,24 @@ class BuildLock {
   const int fd_;
 };
 
-// A builder that was killed may leave what podman then cannot read.
+// Removes what killed tests left, and what a killed builder may have left such
+// that podman can read nothing at all.
 void Heal() {
   const BuildLock lock;
   Buildah("rm --all", absl::Minutes(1));  // Nobody builds now.
+  Bash(
+      absl::StrCat(Settings(),
+                   "of_the_dead() { while read -r name; do "
+                   "pid=$(grep -oE '[0-9]+' <<<\"$name\" | head -n 1); "
+                   "[ -e \"/proc/$pid\" ] || echo \"$name\"; done; }\n"
+                   "podman pod ps --format '{{.Name}}' | grep -E '^t[0-9]+n' | "
+                   "of_the_dead | xargs -r podman pod rm -f -t 0\n"
+                   "podman network ls --format '{{.Name}}' | "
+                   "grep -E '^(aha-test-probe-[0-9]+|t[0-9]+n.*-net)$' | "
+                   "of_the_dead | xargs -r podman network rm -f\n"
+                   "podman volume ls -q | grep -E '^t[0-9]+n' | "
+                   "of_the_dead | xargs -r podman volume rm"),
+      absl::Minutes(1));
   if (Podman("images --all").exit_code == 0) return;
   std::cerr << "the images of an earlier run are broken: made anew\n";
   Bash(absl::StrReplaceAll(
@@ -132,7 +147,7 @@ CommandResult RunProbe() {
          podman run --rm --read-only --network NAME localhost/NAME \
            /catatonit --version)sh",
       {{"NAME", name}});
-  return Bash(absl::StrCat(Settings(), script), absl::Seconds(60));
+  return Bash(absl::StrCat(Settings(), script), kProbe);
 }
 
 }  // namespace
@@ -150,7 +165,9 @@ std::string WhyNoContainers() {
   Heal();
   const CommandResult ran = RunProbe();
   if (ran.exit_code == 0) return "";
-  return absl::StrCat("this machine runs no container: ", ran.output);
+  return absl::StrCat("this machine runs no container (exit ", ran.exit_code,
+                      "; -1000: not within ", absl::FormatDuration(kProbe),
+                      "): ", ran.output);
 }
 
 CommandResult Podman(const std::string& arguments, absl::Duration limit) {
