@@ -14,9 +14,9 @@
 #include "base/status.h"
 #include "comm/directory_store.h"
 #include "comm/gloo_header.h"
+#include "comm/gloo_store.h"
 #include "gloo/allreduce.h"
 #include "gloo/rendezvous/context.h"
-#include "gloo/rendezvous/store.h"
 #include "gloo/transport/tcp/device.h"
 
 namespace aha::comm {
@@ -46,41 +46,6 @@ absl::Status Guard(Body&& body) {
                : absl::UnavailableError(text);
   }
 }
-
-// Gloo's view of a DirectoryStore, with our deadline instead of its 30 s.
-class StoreAdapter : public gloo::rendezvous::Store {
- public:
-  StoreAdapter(const DirectoryStore* store, absl::Time deadline)
-      : store_(store), deadline_(deadline) {}
-
-  void set(const std::string& key, const std::vector<char>& data) override {
-    const absl::Status status =
-        store_->Set(key, absl::string_view(data.data(), data.size()));
-    if (!status.ok()) GLOO_THROW_IO_EXCEPTION(status.ToString());
-  }
-
-  std::vector<char> get(const std::string& key) override {
-    const absl::StatusOr<std::string> value = store_->Get(
-        key, std::max(deadline_ - MonotonicClock()(), absl::ZeroDuration()));
-    if (!value.ok()) {
-      GLOO_THROW_IO_EXCEPTION("Timed out: rank ", key,
-                              " did not come: ", value.status().ToString());
-    }
-    return {value->begin(), value->end()};
-  }
-
-  void wait(const std::vector<std::string>& keys) override {
-    for (const std::string& key : keys) get(key);
-  }
-  void wait(const std::vector<std::string>& keys,
-            const std::chrono::milliseconds&) override {
-    wait(keys);
-  }
-
- private:
-  const DirectoryStore* store_;
-  const absl::Time deadline_;
-};
 
 class Gloo : public Communicator {
  public:
@@ -376,7 +341,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
   AHA_ASSIGN_OR_RETURN(const DirectoryStore store,
                        DirectoryStore::Open(options.rendezvous_directory));
   const absl::Duration patience = std::min(options.rendezvous, group.timeout);
-  StoreAdapter adapter(&store, MonotonicClock()() + patience);
+  GlooStore adapter(&store, MonotonicClock()() + patience);
   std::shared_ptr<gloo::rendezvous::Context> context;
   const absl::Status connected = Guard([&] {
     gloo::transport::tcp::attr attributes;

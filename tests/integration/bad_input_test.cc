@@ -1,6 +1,5 @@
 // Bad input, as a user meets it: the real programs, one clear line each, the
 // documented exit code, and nothing lost.
-#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -42,9 +41,7 @@ class BadInputTest : public ::testing::Test {
     return scratch_.path() + "/" + name;
   }
   std::string Write(const std::string& name, const std::string& content) const {
-    fs::create_directories(fs::path(Path(name)).parent_path());
-    std::ofstream(Path(name), std::ios::binary) << content;
-    return Path(name);
+    return scratch_.Write(name, content);
   }
   CommandResult Ahactl(const std::string& job,
                        std::vector<std::string> more = {}) const {
@@ -387,18 +384,6 @@ TEST_F(BadInputTest, AFullDiskLosesACheckpointNotTheJob) {
   EXPECT_FALSE(fs::exists(Path("run/checkpoints/step-000012")));
   EXPECT_THAT(cluster.Output(),
               HasSubstr("the last steps are in no checkpoint"));
-}
-
-TEST_F(BadInputTest, AMemberThatIsAskedToEndWhileTheJobRunsComesBack) {
-  const std::string job = Write(
-      "job.yaml", absl::StrReplaceAll(kSmallJob, {{"steps: 3", "steps: 24"}}));
-  LocalCluster cluster(job, Path("run"), {});
-  ASSERT_TRUE(cluster.WaitForSteps(1, kLimit));
-  for (const Process& process : cluster.Processes()) {
-    if (process.role == "reward") kill(process.pid, SIGTERM);
-  }
-  EXPECT_EQ(cluster.Wait(kLimit), 0) << cluster.Output();
-  EXPECT_THAT(cluster.Output(), HasSubstr("reward-0 restarted"));
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 // as a process, with a line that says what to change.
 #include <signal.h>
 
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -28,8 +27,7 @@ class ExitCodeTest : public ::testing::Test {
     return scratch_.path() + "/" + name;
   }
   std::string Write(const std::string& name, const std::string& text) const {
-    std::ofstream(Path(name)) << text;
-    return Path(name);
+    return scratch_.Write(name, text);
   }
   // A command line that would serve.
   std::vector<std::string> CommandOf(const std::string& program) const {
@@ -174,6 +172,18 @@ TEST_F(ExitCodeTest, ACleanStopIsZero) {
     service.Signal(SIGTERM);
     EXPECT_EQ(service.Wait(kLimit), 0) << program << ReadFileOrEmpty(out);
   }
+}
+
+TEST_F(ExitCodeTest, AMemberThatIsAskedToEndWhileTheJobRunsComesBack) {
+  const std::string job = Write(
+      "job.yaml", absl::StrReplaceAll(kSmallJob, {{"steps: 3", "steps: 24"}}));
+  LocalCluster cluster(job, Path("run"), {});
+  ASSERT_TRUE(cluster.WaitForSteps(1, kLimit));
+  for (const Process& process : cluster.Processes()) {
+    if (process.role == "reward") kill(process.pid, SIGTERM);
+  }
+  EXPECT_EQ(cluster.Wait(kLimit), 0) << cluster.Output();
+  EXPECT_THAT(cluster.Output(), HasSubstr("reward-0 restarted"));
 }
 
 }  // namespace
