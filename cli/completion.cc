@@ -21,10 +21,11 @@ constexpr char kBashJobs[] =
     "       -e ${d}job.yaml ]] && COMPREPLY+=(\"$n\")\n"
     "  done\n"
     "}\n";
+// A name is looked at in one piece: it may hold line ends.
 constexpr char kFishJobs[] =
-    "(for d in runs/*/; set -l n (string split -- / $d)[2]; "
-    "string match -qr -- '^[A-Za-z0-9_.][A-Za-z0-9_.-]*$' $n; "
-    "and test -e $d/job.yaml; and echo $n; end)";
+    "(for d in runs/*/; "
+    "string match -qr '^runs/[A-Za-z0-9_.][A-Za-z0-9_.-]*/$' -- $d; "
+    "and test -e $d/job.yaml; and basename $d; end)";
 
 std::string Joined(const std::vector<std::string>& words) {
   return absl::StrJoin(words, " ");
@@ -132,9 +133,7 @@ std::string FishValue(Completes kind, const std::vector<std::string>& words) {
     case Completes::kDirectory:
       return " -x -a '(__fish_complete_directories)'";
     case Completes::kJob:
-      return " -x -a '(for d in runs/*/; string match -qr "
-             "\"^runs/[A-Za-z0-9_][A-Za-z0-9_.-]*/\\$\" -- $d; "
-             "and test -e $d/job.yaml; and basename $d; end)'";
+      return absl::StrCat(" -x -a ", FishQuote(kFishJobs));
     case Completes::kWords:
       return absl::StrCat(" -x -a ", FishQuote(Joined(words)));
   }

@@ -128,7 +128,7 @@ absl::Status Gloo::AwaitPeer(const Call& call, int peer, Buffer& buffer) {
 template <class Operation>
 absl::Status Gloo::Post(const Call& call, int peer, absl::Span<char> bytes,
                         Buffer* buffer, Operation&& operation) {
-  const absl::Status posted = Guard([&] {
+  absl::Status posted = Guard([&] {
     *buffer = context_->createUnboundBuffer(bytes.data(), bytes.size());
     operation(**buffer);
     return absl::OkStatus();
@@ -140,7 +140,7 @@ absl::Status Gloo::Post(const Call& call, int peer, absl::Span<char> bytes,
 }
 
 absl::Status Gloo::AwaitSend(const Call& call, int peer, Buffer& buffer) {
-  const absl::Status sent = Guard([&] {
+  absl::Status sent = Guard([&] {
     buffer->waitSend(nullptr, Milliseconds(Left(call)));
     return absl::OkStatus();
   });

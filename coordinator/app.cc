@@ -306,7 +306,7 @@ void App::Wait() {
 }
 
 absl::StatusOr<bool> HasSucceeded(const std::string& run_directory) {
-  const absl::StatusOr<bool> succeeded = Succeeded(run_directory);
+  absl::StatusOr<bool> succeeded = Succeeded(run_directory);
   if (!succeeded.ok()) return Damaged(run_directory, succeeded.status());
   return succeeded;
 }

@@ -1,15 +1,18 @@
 #include "tests/deploy/slurm_cluster.h"
 
 #include <arpa/inet.h>
+#include <linux/magic.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -85,6 +88,11 @@ std::string WhyNoSlurm() {
                           " is not here; run deploy/install-packages --test");
     }
   }
+  // slurmd wants control groups even if it is told to use none.
+  struct statfs groups;
+  if (statfs("/sys/fs/cgroup", &groups) != 0 || groups.f_type == SYSFS_MAGIC) {
+    return "no control groups are mounted on /sys/fs/cgroup";
+  }
   return "";
 }
 
@@ -132,13 +140,20 @@ std::string SlurmCluster::Start() {
   for (const char* node : {"n1", "n2"}) {
     start({"/usr/sbin/slurmd", "-D", "-f", Path("slurm.conf"), "-N", node});
   }
+  bool forbidden = false;
   const bool stands = Eventually(
       [&] {
-        return Run({"/usr/bin/sinfo", "-h", "-t", "idle", "-p", "low", "-o",
-                    "%D"})
-                   .output == "2\n";
+        forbidden = absl::StrContains(ReadFileOrEmpty(Path("n1.log")),
+                                      "Unable to initialize cgroup plugin");
+        return forbidden || Run({"/usr/bin/sinfo", "-h", "-t", "idle", "-p",
+                                 "low", "-o", "%D"})
+                                    .output == "2\n";
       },
       kStart);
+  if (forbidden) {
+    machine_forbids_ = ReadFileOrEmpty(Path("n1.log"));
+    return "";
+  }
   if (stands) return "";
   std::string why = "two idle nodes did not come:";
   for (const char* log : {"slurmctld.log", "n1.log", "n2.log"}) {

@@ -28,6 +28,8 @@ class SlurmCluster {
 
   // Why it does not stand, with the daemons' last words; "" if it does.
   const std::string& problem() const { return problem_; }
+  // What slurmd says if this machine does not let it work; else empty.
+  const std::string& machine_forbids() const { return machine_forbids_; }
   const std::string& directory() const { return scratch_.path(); }
   std::string Path(const std::string& name) const {
     return directory() + "/" + name;
@@ -56,6 +58,7 @@ class SlurmCluster {
 
   TempDir scratch_;
   std::vector<std::unique_ptr<Service>> daemons_;
+  std::string machine_forbids_;
   std::string problem_;
 };
 
