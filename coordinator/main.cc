@@ -101,6 +101,8 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace aha::coordinator
 
+// CLI11 throws while flags are added if the flags are wrong: our mistake.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   aha::OpenStandardStreams();
   return aha::coordinator::Main(argc, argv);

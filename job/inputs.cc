@@ -70,18 +70,38 @@ void CheckPrompts(const v1::Job& job, Split split, Lines* lines) {
   }
 }
 
-// What is wrong with single prompts, of which a few are shown.
-class PromptProblems {
+// Finds what actors and rewards would refuse in the middle of a run, and shows
+// a few of the prompts that they would refuse.
+class PromptCheck {
  public:
-  explicit PromptProblems(Lines* lines) : lines_(*lines) {}
-  ~PromptProblems() {
+  // `tokenizer` may be null.
+  PromptCheck(const v1::Job& job, const Tokenizer* tokenizer, Lines* lines)
+      : job_(job), tokenizer_(tokenizer), lines_(*lines) {}
+  ~PromptCheck() {
     if (count_ > kShown) {
       lines_.push_back(
           absl::StrCat("prompts: ", count_ - kShown, " more like these"));
     }
   }
-  PromptProblems(const PromptProblems&) = delete;
-  PromptProblems& operator=(const PromptProblems&) = delete;
+  PromptCheck(const PromptCheck&) = delete;
+  PromptCheck& operator=(const PromptCheck&) = delete;
+
+  void Check(const std::string& place, const std::string& prompt,
+             const std::string& reference) {
+    if (tokenizer_ != nullptr) {
+      const auto tokens = PromptTokens(*tokenizer_, job_.prompts(), prompt);
+      if (!tokens.ok()) Add(place, "prompt: ", tokens.status().message());
+    }
+    for (const v1::RewardComponent& reward : job_.rewards()) {
+      const absl::StatusOr<RewardRule> rule = ParseRewardRule(reward.type());
+      if (!rule.ok()) continue;  // The schema's rules say so.
+      const absl::Status fits = CheckReference(*rule, reference);
+      if (!fits.ok()) Add(place, "answer as ", fits.message());
+    }
+  }
+
+ private:
+  static constexpr int kShown = 5;
 
   void Add(const std::string& place, absl::string_view field,
            absl::string_view message) {
@@ -89,45 +109,26 @@ class PromptProblems {
     lines_.push_back(absl::StrCat(place, ": ", field, message));
   }
 
- private:
-  static constexpr int kShown = 5;
+  const v1::Job& job_;
+  const Tokenizer* const tokenizer_;
   Lines& lines_;
   int count_ = 0;
 };
-
-// What actors and rewards would refuse in the middle of a run.  `tokenizer` may
-// be null.
-void CheckPrompt(const v1::Job& job, const Tokenizer* tokenizer,
-                 const std::string& place, const std::string& prompt,
-                 const std::string& reference, PromptProblems* problems) {
-  if (tokenizer != nullptr) {
-    const auto tokens = PromptTokens(*tokenizer, job.prompts(), prompt);
-    if (!tokens.ok()) {
-      problems->Add(place, "prompt: ", tokens.status().message());
-    }
-  }
-  for (const v1::RewardComponent& reward : job.rewards()) {
-    const absl::StatusOr<RewardRule> rule = ParseRewardRule(reward.type());
-    if (!rule.ok()) continue;  // The schema's rules say so.
-    const absl::Status fits = CheckReference(*rule, reference);
-    if (!fits.ok()) problems->Add(place, "answer as ", fits.message());
-  }
-}
 
 // Every line of a file that some stage draws from; of the generator's problems,
 // which are endless, the first ones.
 void CheckEachPrompt(const v1::Job& job, const Tokenizer* tokenizer,
                      Lines* lines) {
   constexpr uint64_t kGenerated = 256;
-  PromptProblems problems(lines);
+  PromptCheck check(job, tokenizer, lines);
   const std::string& file = job.prompts().file();
   const bool trains = HasStage(job, "grpo");
   if (file.empty()) {
     const auto source = OpenPrompts(job, trains ? Split::kTrain : Split::kEval);
     for (uint64_t i = 0; source.ok() && i < kGenerated; ++i) {
       const Prompt prompt = (*source)->Get(i);
-      CheckPrompt(job, tokenizer, "prompts.generated: " + prompt.id,
-                  prompt.prompt, prompt.reference, &problems);
+      check.Check("prompts.generated: " + prompt.id, prompt.prompt,
+                  prompt.reference);
     }
     return;
   }
@@ -135,8 +136,8 @@ void CheckEachPrompt(const v1::Job& job, const Tokenizer* tokenizer,
   if (!records.ok()) return;  // CheckPrompts has said so.
   for (const PromptRecord& record : *records) {
     if (!trains && SplitOf(record.prompt) != Split::kEval) continue;
-    CheckPrompt(job, tokenizer, absl::StrCat(file, ":", record.line),
-                record.prompt, record.answer, &problems);
+    check.Check(absl::StrCat(file, ":", record.line), record.prompt,
+                record.answer);
   }
 }
 
