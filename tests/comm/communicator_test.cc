@@ -24,7 +24,7 @@ using ::testing::HasSubstr;
 using Ranks = std::vector<std::unique_ptr<Communicator>>;
 
 constexpr absl::Duration kPatient = absl::Seconds(60);
-constexpr absl::Duration kImpatient = absl::Milliseconds(200);
+constexpr absl::Duration kImpatient = absl::Seconds(2);  // Also connects.
 
 std::string FreshDirectory() {
   static int counter = 0;
