@@ -10,25 +10,12 @@
 #include "base/file_io.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/cli/fake_services.h"
+#include "tests/cli/ahactl_fixture.h"
 
 namespace aha::cli {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr char kTinyJob[] = R"(name: tiny
-model:
-  architecture: {hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2,
-                 num_attention_heads: 2, num_key_value_heads: 2}
-prompts:
-  generated: {}
-rewards:
-  - {type: accuracy}
-stages:
-  - {name: zero, type: grpo, grpo: {steps: 4, prompts_per_step: 2,
-                                    num_generations: 2}}
-)";
 
 struct Said {
   int code = -1;
@@ -38,8 +25,8 @@ struct Said {
 class AhactlOutputTest : public ::testing::Test {
  protected:
   AhactlOutputTest() {
-    dir().Write("job.yaml", kTinyJob);
-    dir().Write("runs/tiny/job.yaml", kTinyJob);
+    dir().Write("job.yaml", kJob);
+    dir().Write("runs/tiny/job.yaml", kJob);
     dir().Write(
         "runs/tiny/summary.json",
         R"({"job": "tiny", "state": "succeeded", "checksum": "c0ffee"})");
