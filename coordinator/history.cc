@@ -28,7 +28,7 @@ absl::Status VerifyCheckpoint(const std::string& directory,
 // Of a line of metrics.jsonl.
 std::map<std::string, double> Numbers(const std::string& line) {
   std::map<std::string, double> numbers;
-  const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+  const nlohmann::json json = ParseJson<nlohmann::json>(line).value_or(nullptr);
   if (!json.is_object()) return numbers;
   for (const auto& [name, value] : json.items()) {
     if (value.is_number()) numbers[name] = value.get<double>();
