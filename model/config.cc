@@ -242,7 +242,7 @@ absl::Status AddGenerationConfig(absl::string_view text, ModelConfig* config) {
     AHA_RETURN_IF_ERROR(ReadEndTokens(json, config));
     return config->Validate();
   };
-  const absl::Status status = add();
+  absl::Status status = add();
   if (status.ok()) return status;
   // The config was valid before: what is wrong is the other file's.
   return absl::Status(status.code(),

@@ -63,7 +63,7 @@ absl::Status GgufFile::Source::ReadAt(uint64_t offset, void* data,
     std::memcpy(data, bytes.data() + offset, size);
     return absl::OkStatus();
   }
-  const absl::Status read = file->ReadAt(offset, data, size);
+  absl::Status read = file->ReadAt(offset, data, size);
   if (!absl::IsDataLoss(read)) return read;
   return absl::DataLossError(absl::StrCat(
       "must keep its ", file->size(), " bytes while it is read, lost byte ",
