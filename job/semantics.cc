@@ -205,23 +205,28 @@ void CheckSft(const v1::Sft& sft, const std::string& path, Problems* problems) {
   }
 }
 
-// `path` is that of the stage's settings; `count` the name of `groups` there.
-void CheckGroups(const std::string& path, const char* count, int64_t groups,
-                 int64_t generations, const v1::Sampling& sampling,
-                 Problems* problems) {
-  if (groups * generations > kMostCompletions) {
+// What one step, or one evaluation, samples.
+struct GroupCounts {
+  std::string prompts_path;
+  int64_t prompts;
+  std::string generations_path;
+  int64_t generations;
+  int64_t max_completion_length;
+};
+
+void CheckGroups(const GroupCounts& counts, Problems* problems) {
+  if (counts.prompts * counts.generations > kMostCompletions) {
     problems->Add(
-        ChildPath(path, count),
+        counts.prompts_path,
         absl::StrCat("times num_generations must be at most ", kMostCompletions,
-                     ", got ", groups, " x ", generations));
+                     ", got ", counts.prompts, " x ", counts.generations));
   }
-  const int64_t length = sampling.max_completion_length();
-  if (generations * length > kMostTokensOfGroup) {
-    problems->Add(
-        ChildPath(path, "num_generations"),
-        absl::StrCat("times sampling.max_completion_length must be "
-                     "at most ",
-                     kMostTokensOfGroup, ", got ", generations, " x ", length));
+  if (counts.generations * counts.max_completion_length > kMostTokensOfGroup) {
+    problems->Add(counts.generations_path,
+                  absl::StrCat("times sampling.max_completion_length must be "
+                               "at most ",
+                               kMostTokensOfGroup, ", got ", counts.generations,
+                               " x ", counts.max_completion_length));
   }
 }
 
@@ -229,8 +234,12 @@ void CheckGrpo(const v1::Job& job, const v1::Grpo& grpo,
                const std::string& path, Problems* problems) {
   CheckOptimizer(grpo.optimizer(), grpo.steps(), ChildPath(path, "optimizer"),
                  problems);
-  CheckGroups(path, "prompts_per_step", grpo.prompts_per_step(),
-              grpo.num_generations(), job.sampling(), problems);
+  CheckGroups({.prompts_path = ChildPath(path, "prompts_per_step"),
+               .prompts = grpo.prompts_per_step(),
+               .generations_path = ChildPath(path, "num_generations"),
+               .generations = grpo.num_generations(),
+               .max_completion_length = job.sampling().max_completion_length()},
+              problems);
   const double high =
       grpo.has_epsilon_high() ? grpo.epsilon_high() : grpo.epsilon();
   if (grpo.has_delta() && grpo.delta() <= 1 + high) {
@@ -245,6 +254,20 @@ void CheckGrpo(const v1::Job& job, const v1::Grpo& grpo,
                                ": a group of equal completions teaches "
                                "nothing; got 0"));
   }
+}
+
+void CheckEval(const v1::Job& job, const v1::Eval& eval,
+               const std::string& path, Problems* problems) {
+  const std::string sampling = ChildPath(path, "sampling");
+  CheckContext(job, eval.sampling(), sampling, problems);
+  CheckTemperature(eval.sampling(), sampling, problems);
+  CheckGroups(
+      {.prompts_path = ChildPath(path, "prompts"),
+       .prompts = eval.prompts(),
+       .generations_path = ChildPath(path, "num_generations"),
+       .generations = eval.num_generations(),
+       .max_completion_length = eval.sampling().max_completion_length()},
+      problems);
 }
 
 void CheckSettingsOfOtherTypes(const v1::Stage& stage, const std::string& path,
@@ -274,12 +297,7 @@ void CheckStages(const v1::Job& job, Problems* problems) {
     } else if (stage.type() == "grpo") {
       CheckGrpo(job, stage.grpo(), ChildPath(path, "grpo"), problems);
     } else {
-      const std::string sampling = ChildPath(path, "eval.sampling");
-      CheckContext(job, stage.eval().sampling(), sampling, problems);
-      CheckTemperature(stage.eval().sampling(), sampling, problems);
-      CheckGroups(ChildPath(path, "eval"), "prompts", stage.eval().prompts(),
-                  stage.eval().num_generations(), stage.eval().sampling(),
-                  problems);
+      CheckEval(job, stage.eval(), ChildPath(path, "eval"), problems);
     }
   }
   if (HasStage(job, "grpo")) {

@@ -244,11 +244,8 @@ std::string CheckpointPath(const v1::Job& job, const Position& position) {
 }
 
 absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
-                                            const v1::Job& job,
-                                            const ModelSetup& setup,
-                                            const ModelState& state,
-                                            const Position& position,
-                                            uint32_t world_size) {
+                                            const CheckpointParts& of) {
+  const auto& [job, setup, state, position, world_size] = of;
   const std::string name = StepName(job, position.stage, position.next_step);
   std::string relative = CheckpointPath(job, position);
   const std::string path = absl::StrCat(run_directory, "/", relative);

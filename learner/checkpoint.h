@@ -44,15 +44,20 @@ struct Position {
 // "checkpoints/<StepName>", relative to the run directory.
 std::string CheckpointPath(const v1::Job& job, const Position& position);
 
+// What a checkpoint is made of.  Borrows all of it.
+struct CheckpointParts {
+  const v1::Job& job;
+  const ModelSetup& setup;
+  const ModelState& state;
+  const Position& position;
+  uint32_t world_size;
+};
+
 // Writes directory CheckpointPath under `run_directory`; its path
 // relative to it.  A complete checkpoint of the same position is kept as it
 // is.  RESOURCE_EXHAUSTED: the disk is full; nothing is left behind.
 absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
-                                            const v1::Job& job,
-                                            const ModelSetup& setup,
-                                            const ModelState& state,
-                                            const Position& position,
-                                            uint32_t world_size);
+                                            const CheckpointParts& of);
 
 struct LoadedCheckpoint {
   Manifest manifest;

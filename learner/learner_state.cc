@@ -97,8 +97,12 @@ void Learner::SaveCheckpoint() {
   if (!saved_ || saved_->chain != position_->chain) {
     const absl::Time start = options_.clock();
     const absl::StatusOr<std::string> directory = WriteCheckpoint(
-        options_.run_directory, options_.job, setup_, *state_, *position_,
-        comm_ ? static_cast<uint32_t>(comm_->size()) : 1);
+        options_.run_directory,
+        {.job = options_.job,
+         .setup = setup_,
+         .state = *state_,
+         .position = *position_,
+         .world_size = comm_ ? static_cast<uint32_t>(comm_->size()) : 1});
     if (gauges_.checkpoint) gauges_.checkpoint(directory.ok());
     if (!directory.ok()) {
       const std::string text =

@@ -46,20 +46,24 @@ std::vector<double> Scores(const Args& a, const SequenceRows& s, int64_t row,
   return scores;
 }
 
+// One head's key and value of row `r` of `s`.
+void KvStoreHead(const KvStoreArgs& a, const SequenceRows& s, int64_t r,
+                 int64_t h) {
+  const int64_t dim = a.cache.head_dim;
+  const int64_t to = CacheAt(a.cache, s, s.first_position + r, h);
+  const int64_t from = (s.first_row + r) * a.row_stride + h * dim;
+  for (int64_t d = 0; d < dim; ++d) {
+    RefStore(a.cache.k, to + d, a.k[from + d], a.cache.dtype);
+    RefStore(a.cache.v, to + d, a.v[from + d], a.cache.dtype);
+  }
+}
+
 }  // namespace
 
 void KvStore(const RefContext&, const KvStoreArgs& a) {
-  const int64_t dim = a.cache.head_dim;
   for (const SequenceRows& s : a.sequences) {
     for (int64_t r = 0; r < s.rows; ++r) {
-      for (int64_t h = 0; h < a.cache.kv_heads; ++h) {
-        const int64_t to = CacheAt(a.cache, s, s.first_position + r, h);
-        const int64_t from = (s.first_row + r) * a.row_stride + h * dim;
-        for (int64_t d = 0; d < dim; ++d) {
-          RefStore(a.cache.k, to + d, a.k[from + d], a.cache.dtype);
-          RefStore(a.cache.v, to + d, a.v[from + d], a.cache.dtype);
-        }
-      }
+      for (int64_t h = 0; h < a.cache.kv_heads; ++h) KvStoreHead(a, s, r, h);
     }
   }
 }

@@ -172,23 +172,27 @@ void WalkInPlace(const Queries& s, int64_t start) {
                     start);
 }
 
+template <int kVectors>
+void WalkAll(const Queries& s, bool in_place, int64_t end) {
+  for (int64_t start = 0; start < end; start += kBlockTokens) {
+    if constexpr (kVectors >= 2) {
+      if (in_place) {
+        WalkInPlace<kVectors>(s, start);
+        continue;
+      }
+    }
+    WalkConverted<kVectors>(s, start, Min64(kBlockTokens, end - start));
+  }
+}
+
 void Attention(const AttentionArgs& args, const AttentionTile& tile,
                float* scratch) {
   constexpr int64_t kFew = 4;
   const Queries s = Begin(args, tile, scratch);
   const bool in_place = IsPaired(args.cache) && s.count <= kFew;
   const int64_t end = tile.sequence->first_position + tile.end;
-  WithVectors(s.shape.vectors, [&]<int kVectors>() {
-    for (int64_t start = 0; start < end; start += kBlockTokens) {
-      if constexpr (kVectors >= 2) {
-        if (in_place) {
-          WalkInPlace<kVectors>(s, start);
-          continue;
-        }
-      }
-      WalkConverted<kVectors>(s, start, Min64(kBlockTokens, end - start));
-    }
-  });
+  WithVectors(s.shape.vectors,
+              [&]<int kVectors>() { WalkAll<kVectors>(s, in_place, end); });
   for (int64_t i = 0; i < s.count; ++i) {
     StoreHead(args, s.heads[i], s.acc + i * s.shape.stride, s.RowOf(i),
               s.HeadOf(i));

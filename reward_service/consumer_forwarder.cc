@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -215,25 +216,27 @@ void ConsumerForwarder::Deliver(
   const absl::Time now = impl_->clock();
   // Their threads hold no lock but may be waiting for ours.
   std::vector<std::unique_ptr<Impl::Lane>> retired;
-  bool full = false;
+  Item item{std::move(message), std::move(wanted),
+            std::move(done),    now,
+            /*deadline=*/now,   impl_->options.first_back_off};
+  std::optional<Item> refused;
   {
     MutexLock lock(impl_->mutex);
     // Who stops has no use for the answer any more.
     if (impl_->stopped) return;
     retired.swap(impl_->retired);
-    Impl::Lane* const lane = impl_->Find(address);
-    full = lane == nullptr;
-    if (!full) {
+    item.deadline = now + impl_->patience;
+    if (Impl::Lane* const lane = impl_->Find(address); lane != nullptr) {
       MutexLock lane_lock(lane->mutex);
-      lane->items.emplace(
-          now, Item{std::move(message), std::move(wanted), std::move(done), now,
-                    now + impl_->patience, impl_->options.first_back_off});
+      lane->items.emplace(now, std::move(item));
       lane->changed.NotifyAll();
+    } else {
+      refused = std::move(item);
     }
   }
   for (const auto& lane : retired) lane->thread.join();
-  if (full) {
-    done(absl::UnavailableError(
+  if (refused) {
+    refused->done(absl::UnavailableError(
         absl::StrCat("no lane for consumer ", address, ": there are ",
                      impl_->options.max_lanes, " already")));
   }

@@ -37,18 +37,16 @@ struct SignalWatcher::State {
       if (poll(ready, 2, -1) < 0) continue;  // EINTR
       if (ready[1].revents != 0) return;
       signalfd_siginfo info;
-      if (read(signals, &info, sizeof(info)) == sizeof(info)) {
-        const int number = static_cast<int>(info.ssi_signo);
-        AHA_LOG(kInfo) << "got SIG" << sigabbrev_np(number) << " from pid "
-                       << info.ssi_pid;
-        if (!first) first = clock();
-        if (again == SignalAgain::kEndsTheProcess &&
-            clock() - *first >= kAgain) {
-          AHA_LOG(kWarning) << "asked to stop again: ends at once";
-          _exit(128 + number);
-        }
-        on_signal(number);
+      if (read(signals, &info, sizeof(info)) != sizeof(info)) continue;
+      const int number = static_cast<int>(info.ssi_signo);
+      AHA_LOG(kInfo) << "got SIG" << sigabbrev_np(number) << " from pid "
+                     << info.ssi_pid;
+      if (!first) first = clock();
+      if (again == SignalAgain::kEndsTheProcess && clock() - *first >= kAgain) {
+        AHA_LOG(kWarning) << "asked to stop again: ends at once";
+        _exit(128 + number);
       }
+      on_signal(number);
     }
   }
 };

@@ -7,8 +7,6 @@
 namespace aha::cli {
 namespace {
 
-using ::testing::HasSubstr;
-
 TEST(ReportTest, SaysWhatCameOutAndWhatToLookAtNext) {
   ReportInput input;
   JobView& job = input.summary.job;

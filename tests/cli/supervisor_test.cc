@@ -188,7 +188,7 @@ TEST_F(SupervisorTest, ActorsAreAddedAndLeaveInOrder) {
 TEST_F(SupervisorTest, AnActorThatCouldNotBeAskedToLeaveIsStillLookedAfter) {
   Start();
   ASSERT_TRUE(TickUntilUp(3));
-  const absl::Status away = absl::UnavailableError("no answer");
+  absl::Status away = absl::UnavailableError("no answer");
   EXPECT_EQ(supervisor_->RemoveActor("actor-0", [&] { return away; }), away);
   const pid_t before = PidOf("actor-0");
   ::kill(before, SIGKILL);

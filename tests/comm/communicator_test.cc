@@ -176,17 +176,20 @@ TEST_P(CommunicatorTest, AGatherGivesTheRootWhatEachRankGave) {
   });
 }
 
+// Returns when `comm` has waited for longer than `limit`, or failed.
+void AwaitWaiting(const Communicator& comm, absl::Duration limit) {
+  while (comm.waiting() <= limit && comm.status().ok()) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+}
+
 TEST_P(PeersTest, ABroadcastMayWaitLongerThanOtherCalls) {
   constexpr absl::Duration kGroups = absl::Seconds(2);
   Ranks ranks = Make(kGroups);
   OnThreads(size(), [&](int rank) {
     if (rank == 0) {
-      // The others have waited for longer than their group's timeout.
       for (size_t other = 1; other < ranks.size(); ++other) {
-        while (ranks[other]->waiting() <= kGroups &&
-               ranks[other]->status().ok()) {
-          absl::SleepFor(absl::Milliseconds(5));
-        }
+        AwaitWaiting(*ranks[other], kGroups);
       }
     }
     const auto got = ranks[static_cast<size_t>(rank)]->Broadcast(

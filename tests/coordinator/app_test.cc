@@ -27,8 +27,7 @@ constexpr char kJob[] = R"(
 name: tiny
 model:
   architecture: {}
-rewards:
-  - type: accuracy
+rewards: [{type: accuracy}]
 stages:
   - name: grpo
     type: grpo
@@ -157,6 +156,27 @@ absl::Status Learn(const std::string& address) {
   return absl::OkStatus();
 }
 
+absl::Status ActOn(const v1::Lease& lease, Caller& actor) {
+  const v1::GroupContext& group = lease.group();
+  const VersionId policy{group.policy().stage(), group.policy().version()};
+  // The scripted learner waits for no groups: a grpo version may be gone.
+  const std::string weights = Fetch(actor, policy);
+  EXPECT_TRUE(weights == WeightsOf(policy) ||
+              (weights.empty() && group.key().stage() == 0));
+  if (group.key().stage() == 1) {
+    v1::DeliverRequest deliver;
+    *deliver.mutable_group() = Scored(group, group.key().slot());
+    v1::DeliverResponse done;
+    AHA_RETURN_IF_ERROR(
+        actor.client().Call("aha.v1.GroupSink.Deliver", deliver, &done));
+  }
+  auto complete = actor.Make<v1::CompleteLeaseRequest>();
+  complete.set_lease_id(lease.lease_id());
+  *complete.mutable_key() = group.key();
+  v1::CompleteLeaseResponse completed;
+  return actor.Call("CompleteLease", complete, &completed);
+}
+
 absl::Status Act(const std::string& address, std::atomic<int>& sampled) {
   Caller actor(address, v1::ROLE_ACTOR);
   while (true) {
@@ -167,26 +187,8 @@ absl::Status Act(const std::string& address, std::atomic<int>& sampled) {
     AHA_RETURN_IF_ERROR(actor.Call("LeaseGroups", ask, &leased));
     if (leased.directive() == v1::DIRECTIVE_STOP) break;
     for (const v1::Lease& lease : leased.leases()) {
-      const v1::GroupContext& group = lease.group();
-      const VersionId policy{group.policy().stage(), group.policy().version()};
-      // The scripted learner does not wait for groups, so a version of the
-      // grpo stage may be gone.
-      const std::string weights = Fetch(actor, policy);
-      EXPECT_TRUE(weights == WeightsOf(policy) ||
-                  (weights.empty() && group.key().stage() == 0));
+      AHA_RETURN_IF_ERROR(ActOn(lease, actor));
       ++sampled;
-      if (group.key().stage() == 1) {
-        v1::DeliverRequest deliver;
-        *deliver.mutable_group() = Scored(group, group.key().slot());
-        v1::DeliverResponse done;
-        AHA_RETURN_IF_ERROR(
-            actor.client().Call("aha.v1.GroupSink.Deliver", deliver, &done));
-      }
-      auto complete = actor.Make<v1::CompleteLeaseRequest>();
-      complete.set_lease_id(lease.lease_id());
-      *complete.mutable_key() = group.key();
-      v1::CompleteLeaseResponse completed;
-      AHA_RETURN_IF_ERROR(actor.Call("CompleteLease", complete, &completed));
     }
   }
   actor.Leave();

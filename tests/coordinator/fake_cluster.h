@@ -66,7 +66,9 @@ inline v1::ScoredGroup Scored(const v1::GroupContext& context, double value) {
 
 class FakeCluster {
  public:
-  explicit FakeCluster(v1::Job job = TinyJob()) { plan_ = MakePlan(job); }
+  explicit FakeCluster(const v1::Job& job = TinyJob()) {
+    plan_ = MakePlan(job);
+  }
 
   // Opens the run directory as a new coordinator would.
   void Start() {

@@ -7,7 +7,6 @@ namespace aha::coordinator {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::Eq;
 
 constexpr uint64_t kActor = 1, kOther = 2;
 

@@ -185,7 +185,7 @@ TEST_F(MembershipTest, ALearnerCountsOnceItHasACertificate) {
 }
 
 TEST_F(MembershipTest, MalformedRegistrationsNameTheField) {
-  const auto error = [&](v1::RegisterRequest request) {
+  const auto error = [&](const v1::RegisterRequest& request) {
     const auto joined = members_.Register(request);
     EXPECT_TRUE(absl::IsInvalidArgument(joined.status()));
     return std::string(joined.status().message());

@@ -102,9 +102,9 @@ TEST(GeneratorTest, AnIndependentSolverFindsTheSameAnswers) {
         const Problem problem =
             MakeProblem(3, Split::kAll, i, Only(kind, operations, operations));
         EXPECT_EQ(Solve(problem), problem.answer) << problem.prompt;
-        if (kind != ProblemKind::kPlainSums) {
-          EXPECT_EQ(problem.steps.size(), static_cast<size_t>(operations));
-        }
+        const bool no_steps = kind == ProblemKind::kPlainSums;
+        EXPECT_TRUE(no_steps ||
+                    problem.steps.size() == static_cast<size_t>(operations));
       }
     }
   }

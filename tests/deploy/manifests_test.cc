@@ -259,6 +259,16 @@ TEST_P(ManifestsTest, Point11LabelsAreTheRecommendedOnesAndImagesArePinned) {
   }
 }
 
+bool HasPort(const YAML::Node& container, const YAML::Node& service_port) {
+  for (const YAML::Node& own : container["ports"]) {
+    if (Text(own["name"]) == Text(service_port["targetPort"]) &&
+        Text(own["containerPort"]) == Text(service_port["port"])) {
+      return true;
+    }
+  }
+  return false;
+}
+
 TEST_P(ManifestsTest, Point12SelectorsMatchTheirPodsAndPeersAreServices) {
   for (const YAML::Node& workload : Workloads(all_)) {
     const YAML::Node match = workload["spec"]["selector"]["matchLabels"];
@@ -270,12 +280,8 @@ TEST_P(ManifestsTest, Point12SelectorsMatchTheirPodsAndPeersAreServices) {
     for (const YAML::Node& workload : Workloads(all_)) {
       if (!Selects(service["spec"]["selector"], Labels(workload))) continue;
       for (const YAML::Node& port : service["spec"]["ports"]) {
-        bool named = false;
-        for (const YAML::Node& own : Container(workload)["ports"]) {
-          named |= Text(own["name"]) == Text(port["targetPort"]) &&
-                   Text(own["containerPort"]) == Text(port["port"]);
-        }
-        EXPECT_TRUE(named) << Name(service) << " " << Text(port["name"]);
+        EXPECT_TRUE(HasPort(Container(workload), port))
+            << Name(service) << " " << Text(port["name"]);
       }
     }
   }

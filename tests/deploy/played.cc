@@ -146,7 +146,7 @@ std::string Played::MakeSecret(const YAML::Node& secret) const {
 
 std::string Played::Start() {
   for (const YAML::Node& secret : secrets_) {
-    if (const std::string why = MakeSecret(secret); !why.empty()) return why;
+    if (std::string why = MakeSecret(secret); !why.empty()) return why;
   }
   CommandResult ran = Podman("network create " + network_);
   if (ran.exit_code != 0) return ran.output;

@@ -123,7 +123,7 @@ std::string SlurmCluster::Start() {
                                               {"NODE2", FreePort()}});
   std::ofstream(Path("munge.key")) << std::string(64, 'k') << getpid();
   chmod(Path("munge.key").c_str(), 0600);
-  const auto start = [&](std::vector<std::string> argv) {
+  const auto start = [&](const std::vector<std::string>& argv) {
     daemons_.push_back(std::make_unique<Service>(
         argv, Path(absl::StrCat("daemon", daemons_.size(), ".out"))));
   };

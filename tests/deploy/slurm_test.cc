@@ -87,7 +87,7 @@ class SlurmTest : public ::testing::Test {
   // recipes/tiny.yaml with more in its section `cluster`, which decides nothing
   // of the result.
   std::string Variant(const std::string& cluster) const {
-    const std::string path = cluster_->Path("variant.yaml");
+    std::string path = cluster_->Path("variant.yaml");
     std::ofstream(path) << absl::StrReplaceAll(
         ReadFileOrEmpty(Recipe("tiny.yaml")),
         {{"cluster:\n", "cluster:\n" + cluster}});

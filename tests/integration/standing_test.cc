@@ -55,13 +55,14 @@ class StandingTest : public ::testing::Test {
   void StartMembers() {
     for (const char* program : {"aha-reward", "aha-learner", "aha-actor"}) {
       members_.emplace_back([this, program] {
-        while (!over_) {
-          Service member({Binary(program), "--coordinator", address_},
-                         Path(absl::StrCat(program, ".out")));
-          while (!over_ && member.Wait(absl::Milliseconds(20)) == kStillThere) {
-          }
-        }
+        while (!over_) RunMember(program);
       });
+    }
+  }
+  void RunMember(const char* program) {
+    Service member({Binary(program), "--coordinator", address_},
+                   Path(absl::StrCat(program, ".out")));
+    while (!over_ && member.Wait(absl::Milliseconds(20)) == kStillThere) {
     }
   }
   CommandResult Ahactl(Arguments arguments) const {

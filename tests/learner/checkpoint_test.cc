@@ -46,7 +46,7 @@ struct Rank {
   }
 
   absl::StatusOr<std::string> Save(const std::string& run) {
-    return WriteCheckpoint(run, job, setup, *state, position, 1);
+    return WriteCheckpoint(run, {job, setup, *state, position, 1});
   }
 
   absl::Status Load(const std::string& directory) {

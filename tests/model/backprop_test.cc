@@ -128,6 +128,16 @@ TEST(BackpropTest, AZeroDerivativeAddsNothing) {
   for (const int64_t s : sum.sums()) ASSERT_EQ(s, 0);
 }
 
+// A loss gradient for each completion token of `sequence`, the `s`th.
+std::vector<float> LossGradients(const TrainSequence& sequence, size_t s) {
+  std::vector<float> losses;
+  const int64_t size = static_cast<int64_t>(sequence.tokens.size());
+  for (int64_t t = sequence.prompt_length; t < size; ++t) {
+    losses.push_back(0.1f * static_cast<float>(t) - static_cast<float>(s));
+  }
+  return losses;
+}
+
 // Bit for bit the gradient of the others alone.
 void ExpectSkipping(const std::vector<TrainSequence>& sequences) {
   const ModelConfig config = TinyConfig();
@@ -144,14 +154,14 @@ void ExpectSkipping(const std::vector<TrainSequence>& sequences) {
       std::vector<TrainSequence> live;
       std::vector<float> all_losses, live_losses;
       for (size_t s = 0; s < sequences.size(); ++s) {
-        const bool skip = (skipped >> s & 1) != 0;
-        const int64_t size = static_cast<int64_t>(sequences[s].tokens.size());
-        for (int64_t t = sequences[s].prompt_length; t < size; ++t) {
-          all_losses.push_back(
-              skip ? 0 : 0.1f * static_cast<float>(t) - static_cast<float>(s));
-          if (!skip) live_losses.push_back(all_losses.back());
+        const std::vector<float> losses = LossGradients(sequences[s], s);
+        if ((skipped >> s & 1) != 0) {
+          all_losses.resize(all_losses.size() + losses.size(), 0);
+          continue;
         }
-        if (!skip) live.push_back(sequences[s]);
+        all_losses.insert(all_losses.end(), losses.begin(), losses.end());
+        live_losses.insert(live_losses.end(), losses.begin(), losses.end());
+        live.push_back(sequences[s]);
       }
       const GradientSum a =
           Gradient(parameters, config, sequences, 1, loss(all_losses));

@@ -50,7 +50,7 @@ class PipelineTest : public ::testing::Test {
     pipeline_ = std::make_unique<Pipeline>(
         options,
         Pipeline::Parts{
-            .executor = [](std::function<void()> task) { task(); },
+            .executor = [](const std::function<void()>& task) { task(); },
             .forwarder = &forwarder_,
             .outbox = &inbox_,
             .clock = [this] { return now_; },

@@ -11,7 +11,6 @@ namespace aha {
 namespace {
 
 using ::testing::Each;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 struct Result {

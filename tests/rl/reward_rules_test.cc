@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <ctime>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -254,9 +255,42 @@ TEST(HostileCompletionTest, AMegabyteOfAnythingIsScoredInLinearTime) {
   EXPECT_LT(std::clock() - start, 60 * CLOCKS_PER_SEC);
 }
 
-TEST(HostileCompletionTest, RandomPiecesNeverCrashAndAgreeWithASlowJudge) {
-  const std::vector<std::string> pieces = {
+// The four tags, then what may stand between them.
+const std::vector<std::string>& Pieces() {
+  static const auto* const pieces = new std::vector<std::string>{
       "<think>", "</think>", "<answer>", "</answer>", "7", " ", "x", "\n"};
+  return *pieces;
+}
+
+// The index in Pieces of the tag that begins at `at`.
+std::optional<int> TagAt(const std::string& text, size_t at) {
+  for (int p = 0; p < 4; ++p) {
+    const std::string& tag = Pieces()[static_cast<size_t>(p)];
+    if (text.compare(at, tag.size(), tag) == 0) return p;
+  }
+  return std::nullopt;
+}
+
+bool SlowlyJudgedFormat(const std::string& text) {
+  // The tags in order of appearance, and what stands outside the blocks.
+  std::string tags, outside;
+  bool inside = false;
+  for (size_t at = 0; at < text.size();) {
+    if (const std::optional<int> tag = TagAt(text, at)) {
+      tags += static_cast<char>('0' + *tag);
+      inside = *tag % 2 == 0;
+      at += Pieces()[static_cast<size_t>(*tag)].size();
+    } else {
+      if (!inside) outside += text[at];
+      ++at;
+    }
+  }
+  return tags == "0123" &&
+         outside.find_first_not_of(" \n") == std::string::npos;
+}
+
+TEST(HostileCompletionTest, RandomPiecesNeverCrashAndAgreeWithASlowJudge) {
+  const std::vector<std::string>& pieces = Pieces();
   const RandomKey key(4, RandomPurpose::kTest);
   int formatted = 0;
   for (uint64_t i = 0; i < 200'000; ++i) {
@@ -266,23 +300,7 @@ TEST(HostileCompletionTest, RandomPiecesNeverCrashAndAgreeWithASlowJudge) {
       text += pieces[key.Below(16 * i + 1 + j,
                                static_cast<uint32_t>(pieces.size()))];
     }
-    // The tags in order of appearance, and what stands outside the blocks.
-    std::string tags, outside;
-    bool inside = false;
-    for (size_t at = 0; at < text.size();) {
-      size_t length = 1;
-      for (int p = 0; p < 4; ++p) {
-        if (text.compare(at, pieces[p].size(), pieces[p]) == 0) {
-          length = pieces[p].size();
-          tags += static_cast<char>('0' + p);
-          inside = p % 2 == 0;
-        }
-      }
-      if (length == 1 && !inside) outside += text[at];
-      at += length;
-    }
-    const bool expected =
-        tags == "0123" && outside.find_first_not_of(" \n") == std::string::npos;
+    const bool expected = SlowlyJudgedFormat(text);
     ASSERT_EQ(Format(text), expected) << text;
     formatted += expected;
   }

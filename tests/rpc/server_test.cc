@@ -30,7 +30,7 @@ int HealthOf(const Server& server, const std::string& service) {
                        std::chrono::seconds(10));
   std::promise<grpc::Status> done;
   stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", {}, &request,
-                 &response, [&](grpc::Status s) { done.set_value(s); });
+                 &response, [&](const grpc::Status& s) { done.set_value(s); });
   if (!done.get_future().get().ok()) return -1;
   std::vector<grpc::Slice> slices;
   (void)response.Dump(&slices);
