@@ -19,7 +19,8 @@ namespace {
 DType DeclaredDType(const std::string& directory) {
   const std::string text =
       ReadFileIfThere(directory + "/config.json", 1 << 20).value_or("");
-  const Json config = Json::parse(text, nullptr, false);
+  // What is wrong with the file is said where the model is read.
+  const Json config = ParseJson(text, "config.json").value_or(Json());
   std::string declared = TextOr(config, "torch_dtype", "");
   if (declared.empty()) declared = TextOr(config, "dtype", "");
   return declared == "float32" ? DType::kF32 : DType::kBf16;

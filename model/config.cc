@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
 
@@ -225,12 +226,15 @@ absl::StatusOr<Json> ParseObject(absl::string_view text) {
         absl::StrCat("config.json: must be at most ", kMaxConfigBytes,
                      " bytes, found ", text.size()));
   }
-  Json json = Json::parse(text.begin(), text.end(), nullptr,
-                          /*allow_exceptions=*/false);
-  if (json.is_object()) return json;
-  return absl::InvalidArgumentError(
-      json.is_discarded() ? "config.json: must be JSON, and is not"
-                          : "config.json: must be a JSON object");
+  absl::StatusOr<Json> json = ParseJson<Json>(text);
+  if (!json.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("config.json: ", json.status().message()));
+  }
+  if (!json->is_object()) {
+    return absl::InvalidArgumentError("config.json: must be a JSON object");
+  }
+  return json;
 }
 
 // generation_config.json has end tokens of its own, which transformers stops

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "model/tokenizer_bytes.h"
 #include "nlohmann/json.hpp"
@@ -93,11 +94,7 @@ absl::StatusOr<std::vector<JsonField>> JsonField::Items() const {
 }
 
 absl::StatusOr<Json> ParseJsonObject(absl::string_view text) {
-  Json json = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (json.is_discarded()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("must be JSON, got ", Quote(text)));
-  }
+  AHA_ASSIGN_OR_RETURN(Json json, ParseJson<Json>(text));
   if (!json.is_object()) {
     return absl::InvalidArgumentError(
         absl::StrCat("must be a JSON object, got ", Show(json)));

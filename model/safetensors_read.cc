@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/file_io.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "model/parameters.h"
 #include "model/safetensors.h"
@@ -229,11 +230,16 @@ absl::StatusOr<std::map<std::string, std::string>> ReadWeightMap(
     const std::string& path) {
   AHA_ASSIGN_OR_RETURN(const std::string text,
                        ReadWholeFile(path, kMaxIndexBytes));
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  const absl::StatusOr<nlohmann::json> parsed = ParseJson<nlohmann::json>(text);
+  if (!parsed.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": ", parsed.status().message()));
+  }
+  const nlohmann::json& json = *parsed;
   if (!json.is_object() || !json.contains("weight_map") ||
       !json["weight_map"].is_object()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": must be JSON with an object \"weight_map\", and is not"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": must hold an object \"weight_map\""));
   }
   std::map<std::string, std::string> map;
   for (const auto& [name, file] : json["weight_map"].items()) {

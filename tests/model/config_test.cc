@@ -84,7 +84,7 @@ TEST(ModelConfigTest, ABrokenGenerationConfigIsNamed) {
   const TempDir scratch;
   scratch.Write("config.json", SmolLm2Json().dump());
   for (const auto& [text, message] :
-       {std::pair("{", "generation_config.json: must be JSON"),
+       {std::pair("{", "generation_config.json: not valid JSON"),
         std::pair("[]", "generation_config.json: must be a JSON object"),
         std::pair("{\"eos_token_id\": [2, \"x\"]}",
                   "generation_config.json: eos_token_id must be an integer"),
