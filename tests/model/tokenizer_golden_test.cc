@@ -70,7 +70,8 @@ TEST(SmolLm2Test, AppliesTheChatTemplateAsTransformersDoes) {
   AHA_SKIP_WITHOUT_SMOLLM2();
   const auto tokenizer = Tokenizer::Load(SmolLm2());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
-  for (const auto& chat : Golden("smollm2_tokens.json")["chats"]) {
+  const nlohmann::json golden = Golden("smollm2_tokens.json");
+  for (const auto& chat : golden["chats"]) {
     std::vector<ChatMessage> messages;
     for (const auto& message : chat["messages"]) {
       messages.push_back({message["role"], message["content"]});
