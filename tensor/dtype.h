@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <ostream>
 #include <utility>
 
 #include "absl/strings/string_view.h"
@@ -17,6 +18,9 @@ constexpr size_t SizeOf(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
 // As in safetensors headers: "F32", "BF16".
 constexpr absl::string_view NameOf(DType dtype) {
   return dtype == DType::kF32 ? "F32" : "BF16";
+}
+inline std::ostream& operator<<(std::ostream& out, DType dtype) {
+  return out << NameOf(dtype);
 }
 
 // The upper half of an IEEE float32.

@@ -15,6 +15,10 @@ struct GradientCase {
   float temperature;
 };
 
+void PrintTo(const GradientCase& c, std::ostream* out) {
+  *out << (c.tied ? "tied" : "untied") << " temperature " << c.temperature;
+}
+
 class GradientTest : public testing::TestWithParam<GradientCase> {};
 
 // The derivative by central differences through LogProbs, for some elements of

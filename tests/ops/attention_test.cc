@@ -13,6 +13,10 @@ struct Shape {
   int64_t heads, kv_heads, dim;
 };
 
+void PrintTo(const Shape& s, std::ostream* out) {
+  *out << s.heads << " on " << s.kv_heads << " heads of " << s.dim;
+}
+
 // Sequences of given lengths over a cache whose blocks are in no order.
 class Problem {
  public:
