@@ -7,8 +7,10 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 BUILD := build
 RELEASE := $(BUILD)/release
-# Use ccache where it is installed (developers); a fresh machine does without.
-LAUNCHER := $(shell command -v ccache >/dev/null && echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+# Use ccache where it is installed (developers), each file by itself, so that it
+# finds what did not change; a fresh machine does without.
+LAUNCHER := $(shell command -v ccache >/dev/null && \
+  echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_UNITY_BUILD=OFF)
 
 .DEFAULT_GOAL := all
 .PHONY: all help packages packages-dev packages-test configure quickstart \

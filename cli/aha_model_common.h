@@ -37,6 +37,9 @@ absl::Status CheckModelDirectory(const std::string& directory);
 // All cores unless --threads says otherwise.
 int ThreadsOf(const ModelOptions& options);
 
+// Scored together at most; the log-probabilities do not depend on it.
+inline constexpr int64_t kBatchTokens = 4096;
+
 // A model ready to compute.
 struct LoadedModel {
   std::unique_ptr<ThreadPool> pool;

@@ -19,7 +19,6 @@
 namespace aha::cli {
 namespace {
 
-constexpr int64_t kBatchTokens = 4096;
 // Rounding may lift the logarithm of a certain token a hair above 0.
 constexpr float kLargestLogProb = 1e-3f;
 

@@ -11,9 +11,6 @@
 namespace aha::cli {
 namespace {
 
-// Scored together; the log-probabilities do not depend on it.
-constexpr int64_t kBatchTokens = 4096;
-
 class Scorer {
  public:
   Scorer(Backprop* backprop, double temperature)

@@ -19,7 +19,6 @@ namespace aha::cli {
 namespace {
 
 constexpr absl::Duration kPollInterval = absl::Milliseconds(250);
-constexpr absl::Duration kLineInterval = absl::Seconds(2);
 
 int ExitOf(const Target& target, const JobView& job) {
   switch (job.state) {
@@ -95,7 +94,7 @@ int WatchJob(Target target, Output output) {
     } else if (screen.terminal()) {
       screen.Draw(progress.RenderBlock(now, screen.style()));
     } else {
-      for (const std::string& line : progress.RenderLines(now, kLineInterval)) {
+      for (const std::string& line : progress.RenderLines(now)) {
         screen.Print(line);
       }
     }

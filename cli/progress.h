@@ -53,7 +53,8 @@ class Progress {
 
   // A line for a log, if there is something worth one: a stage began or
   // ended, the state changed, or `interval` passed and a step was done.
-  std::vector<std::string> RenderLines(absl::Time now, absl::Duration interval);
+  std::vector<std::string> RenderLines(
+      absl::Time now, absl::Duration interval = absl::Seconds(2));
 
   // Before the first look: what an earlier attempt's steps were.
   void Seed(StageCurves curves) { curves_ = std::move(curves); }

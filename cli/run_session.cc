@@ -28,7 +28,6 @@ namespace aha::cli {
 namespace {
 
 constexpr absl::Duration kFrame = absl::Milliseconds(200);
-constexpr absl::Duration kLineInterval = absl::Seconds(2);
 
 // A StopJob request under way; it may wait for the coordinator, and a second
 // Ctrl-C must not wait for it.
@@ -246,7 +245,7 @@ void Session::Show() {
     screen_.Draw(progress_.RenderBlock(now, screen_.style()));
     return;
   }
-  for (const std::string& line : progress_.RenderLines(now, kLineInterval)) {
+  for (const std::string& line : progress_.RenderLines(now)) {
     screen_.Print(line);
   }
 }

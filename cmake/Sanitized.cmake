@@ -5,9 +5,9 @@
 #                      DEPS ... [SHARDS n])
 #
 # SRCS are paths from the root, patterns allowed: what is compiled under the
-# sanitizer.  DEPS are the ordinary libraries, for what is not: an object file
-# wins over the same one in an archive, so nothing is there twice.  What happens
-# inside DEPS, generated code and the distribution's libraries goes unseen.
+# sanitizer.  DEPS are the ordinary libraries, for what is not: the linker takes
+# what SRCS define and not DEPS' own.  What happens inside DEPS, generated code
+# and the distribution's libraries goes unseen.
 #
 # FUZZERS run once over their committed corpora, tests/fuzz/corpus/NAME: what
 # was found once stays found.
@@ -39,6 +39,13 @@ function(aha_sanitized_test name)
       COMPILE_DEFINITIONS LLVMFuzzerTestOneInput=${fuzzer})
     list(APPEND table "X(${fuzzer})")
   endforeach()
+  foreach(source ${sources})
+    get_filename_component(folder ${source} DIRECTORY)
+    if(NOT folder MATCHES "^(comm|job|model|tests/fuzz)$")  # As everywhere.
+      string(MAKE_C_IDENTIFIER ${folder} folder)
+      set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${folder})
+    endif()
+  endforeach()
   add_executable(${name} ${sources})
   list(JOIN table " " table)
   target_compile_definitions(${name} PRIVATE "AHA_FUZZERS=${table}"
@@ -53,10 +60,12 @@ function(aha_sanitized_test name)
     <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/time/time.h>
     <gmock/gmock.h> <google/protobuf/map.h> <google/protobuf/message.h>
     <gtest/gtest.h> <nlohmann/json.hpp>)
-  target_link_options(${name} PRIVATE ${AHA_FLAGS_${ARG_SANITIZER}})
+  target_link_options(${name} PRIVATE ${AHA_FLAGS_${ARG_SANITIZER}}
+                      -Wl,-z,muldefs)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
   # clang-tidy sees each file once.
   set_target_properties(${name} PROPERTIES EXPORT_COMPILE_COMMANDS OFF
+    UNITY_BUILD_MODE GROUP
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   math(EXPR last "${ARG_SHARDS} - 1")
   foreach(shard RANGE ${last})

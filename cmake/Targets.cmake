@@ -4,6 +4,9 @@
 #   aha_executable(<name> SRCS ... DEPS ...)   lands in bin/
 #   aha_test(<name> SRCS ... DEPS ...)         a GoogleTest binary, one ctest
 #                                              entry per TEST
+#   aha_test_program(<name> SRCS ... DEPS ...) the same without the entries, for
+#                                              tests that share a set-up
+#   aha_test_library(<name> SRCS ... DEPS ...) what test programs share
 #   aha_bench(<name> SRCS ... DEPS ...)        built only by `make bench`
 #   aha_fuzzer(<name> DEPS ...)                <name>.cc with libFuzzer, built only
 #                                              by `make fuzz`
@@ -33,18 +36,37 @@ function(aha_executable name)
   install(TARGETS ${name} RUNTIME)
 endfunction()
 
+function(aha_test_settings name)
+  target_compile_options(${name} PRIVATE ${AHA_WARNINGS})
+  target_compile_definitions(${name} PRIVATE
+    AHA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" AHA_BIN_DIR="${PROJECT_BINARY_DIR}/bin"
+    AHA_PATIENCE=${AHA_PATIENCE})
+  # Test code runs once: what optimizing it would take is saved.
+  target_compile_options(${name} PRIVATE -O1)
+endfunction()
+
+function(aha_test_library name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SRCS})
+  target_link_libraries(${name} PUBLIC aha::base GTest::gmock ${ARG_DEPS})
+  aha_test_settings(${name})
+endfunction()
+
+function(aha_test_program name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
+  aha_test_settings(${name})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                                           ${PROJECT_BINARY_DIR}/tests)
+endfunction()
+
 function(aha_test name)
   if(NOT AHA_BUILD_TESTS)
     return()
   endif()
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS;LABELS;PROPERTIES" ${ARGN})
-  add_executable(${name} ${ARG_SRCS})
-  target_compile_options(${name} PRIVATE ${AHA_WARNINGS})
-  target_compile_definitions(${name} PRIVATE
-    AHA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" AHA_BIN_DIR="${PROJECT_BINARY_DIR}/bin")
-  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
-                                           ${PROJECT_BINARY_DIR}/tests)
+  aha_test_program(${name} SRCS ${ARG_SRCS} DEPS ${ARG_DEPS})
   math(EXPR limit "300 * ${AHA_PATIENCE}")
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT ${limit} LABELS "${ARG_LABELS}" ${ARG_PROPERTIES})
@@ -102,6 +124,7 @@ function(aha_proto_library name)
   endif()
   add_custom_target(${name}_sources DEPENDS ${sources})
   add_dependencies(generated_sources ${name}_sources)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)  # Not made for it.
   target_include_directories(${name} SYSTEM PUBLIC ${out})
   target_link_libraries(${name} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
   if(ARG_GRPC)

@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr uint64_t kMostBytes = 1 << 20;
+constexpr uint64_t kMostBytesOfAnswer = 1 << 20;
 constexpr uint64_t kLargestSummary = 16 << 20;
 
 // Regular files of a directory; a link could lead anywhere.
@@ -162,9 +162,10 @@ absl::StatusOr<std::string> RunArchive::Read(
   const std::string path = absl::StrCat(directory, "/", request.name());
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return FileError("cannot open", path, errno);
-  const uint64_t wanted = request.max_bytes() == 0
-                              ? kMostBytes
-                              : std::min(request.max_bytes(), kMostBytes);
+  const uint64_t wanted =
+      request.max_bytes() == 0
+          ? kMostBytesOfAnswer
+          : std::min(request.max_bytes(), kMostBytesOfAnswer);
   std::string data(wanted, '\0');
   const ssize_t got =
       pread(fd, data.data(), data.size(), static_cast<off_t>(request.offset()));

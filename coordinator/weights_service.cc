@@ -10,7 +10,7 @@
 namespace aha::coordinator {
 namespace {
 
-constexpr uint64_t kMostBytes = uint64_t{1} << 40;
+constexpr uint64_t kMostBytesOfWeights = uint64_t{1} << 40;
 
 VersionId ToId(const v1::WeightsId& id) {
   return {.stage = id.stage(), .version = id.version()};
@@ -59,10 +59,11 @@ class WeightsService::Publisher
   }
 
   absl::Status Begin() {
-    if (chunk_.total_bytes() == 0 || chunk_.total_bytes() > kMostBytes) {
+    if (chunk_.total_bytes() == 0 ||
+        chunk_.total_bytes() > kMostBytesOfWeights) {
       return absl::InvalidArgumentError(
-          absl::StrCat("total_bytes: must be 1 to ", kMostBytes, ", got ",
-                       chunk_.total_bytes()));
+          absl::StrCat("total_bytes: must be 1 to ", kMostBytesOfWeights,
+                       ", got ", chunk_.total_bytes()));
     }
     AHA_ASSIGN_OR_RETURN(const Hash128 checksum,
                          Hash128::FromBytes(chunk_.checksum()));

@@ -16,11 +16,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-std::string ErrorOf(absl::string_view text) {
-  const auto job = ParseJob(text, "job.yaml");
-  return job.ok() ? "ok" : std::string(job.status().message());
-}
-
 TEST(HostileTest, EmptyFilesSaySo) {
   EXPECT_EQ(ErrorOf(""), "job.yaml: is empty");
   EXPECT_EQ(ErrorOf(" \n\t\n"), "job.yaml: is empty");

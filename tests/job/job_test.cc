@@ -20,14 +20,7 @@ namespace {
 
 using ::google::protobuf::util::MessageDifferencer;
 using ::testing::AllOf;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
-
-std::string ErrorOf(absl::string_view text) {
-  const auto job = ParseJob(text, "job.yaml");
-  return job.ok() ? "ok" : std::string(job.status().message());
-}
 
 v1::Job Minimal() {
   auto job = ParseJob(kMinimalJob, "job.yaml");

@@ -31,6 +31,12 @@ stages:
     type: eval
 )";
 
+// The error of a job file; "ok" if there is none.
+inline std::string ErrorOf(absl::string_view text) {
+  const auto job = ParseJob(text, "job.yaml");
+  return job.ok() ? "ok" : std::string(job.status().message());
+}
+
 // The error of the minimal job after the overrides; "ok" if there is none.
 inline std::string ErrorWith(const std::vector<std::string>& overrides) {
   const auto job = ParseJob(kMinimalJob, "job.yaml", overrides);

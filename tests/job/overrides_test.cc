@@ -11,7 +11,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-v1::Job With(const std::vector<std::string>& overrides) {
+v1::Job JobWith(const std::vector<std::string>& overrides) {
   auto job = ParseJob(kMinimalJob, "job.yaml", overrides);
   EXPECT_TRUE(job.ok()) << job.status();
   return job.ok() ? *std::move(job) : v1::Job();
@@ -19,8 +19,8 @@ v1::Job With(const std::vector<std::string>& overrides) {
 
 TEST(OverridesTest, SetsKeysAtAnyDepth) {
   const v1::Job job =
-      With({"seed=9", "stages[1].grpo.steps=7", "cluster.actors=2",
-            "stages[1].grpo.optimizer.learning_rate=1e-3"});
+      JobWith({"seed=9", "stages[1].grpo.steps=7", "cluster.actors=2",
+               "stages[1].grpo.optimizer.learning_rate=1e-3"});
   EXPECT_EQ(job.seed(), 9u);
   EXPECT_EQ(job.stages(1).grpo().steps(), 7);
   EXPECT_EQ(job.cluster().actors(), 2);
@@ -29,16 +29,16 @@ TEST(OverridesTest, SetsKeysAtAnyDepth) {
 
 TEST(OverridesTest, ValuesAreYaml) {
   const v1::Job job =
-      With({"prompts.generated.kinds=[sums, swaps]",
-            "rewards[1]={type: format, weight: 0.1}",
-            "stages[2]={name: last, type: eval, eval: {prompts: 5}}"});
+      JobWith({"prompts.generated.kinds=[sums, swaps]",
+               "rewards[1]={type: format, weight: 0.1}",
+               "stages[2]={name: last, type: eval, eval: {prompts: 5}}"});
   EXPECT_EQ(job.prompts().generated().kinds(1), "swaps");
   EXPECT_EQ(job.rewards(1).weight(), 0.1);
   EXPECT_EQ(job.stages(2).eval().prompts(), 5);
 }
 
 TEST(OverridesTest, TheLastOneWins) {
-  EXPECT_EQ(With({"seed=2", "seed=3"}).seed(), 3u);
+  EXPECT_EQ(JobWith({"seed=2", "seed=3"}).seed(), 3u);
 }
 
 TEST(OverridesTest, ErrorsNameTheOverride) {

@@ -17,7 +17,7 @@ namespace aha {
 namespace {
 
 using ::testing::HasSubstr;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 void WriteFile(const std::string& path, const std::string& bytes) {
   // A file that is truncated is written to the disk at once (ext4).
@@ -40,13 +40,13 @@ struct File {
     config.tie_word_embeddings = tied;
     const Parameters parameters = RandomParameters(config, 7, dtype);
     const std::string header = SafetensorsHeader(parameters);
-    json = Json::parse(header.substr(8));
+    json = OrderedJson::parse(header.substr(8));
     data.assign(static_cast<const char*>(parameters.data()),
                 static_cast<size_t>(parameters.bytes()));
     bytes = header + data;
   }
   ModelConfig config;
-  Json json;
+  OrderedJson json;
   std::string data;
   std::string bytes;
 };
@@ -120,7 +120,7 @@ TEST_F(SafetensorsTest, RoundsF32AndReadsF16) {
       SameBytes(*narrow, RandomParameters(file.config, 7, DType::kBf16)));
 
   const File half(DType::kBf16);
-  Json json = half.json;
+  OrderedJson json = half.json;
   for (auto& [name, tensor] : json.items()) {
     if (name != "__metadata__") tensor["dtype"] = "F16";
   }
@@ -141,7 +141,7 @@ TEST_F(SafetensorsTest, RoundsF32AndReadsF16) {
 
 // Splits a file's tensors over two shards.
 void WriteShards(const File& file, const TempDir& directory) {
-  Json parts[2], map;
+  OrderedJson parts[2], map;
   std::string data[2];
   int at = 0;
   for (const auto& [name, tensor] : file.json.items()) {
@@ -149,7 +149,7 @@ void WriteShards(const File& file, const TempDir& directory) {
     const int part = at++ % 2;
     const size_t begin = tensor["data_offsets"][0];
     const size_t end = tensor["data_offsets"][1];
-    Json moved = tensor;
+    OrderedJson moved = tensor;
     moved["data_offsets"] = {data[part].size(),
                              data[part].size() + end - begin};
     parts[part][name] = moved;
@@ -176,7 +176,7 @@ TEST_F(SafetensorsTest, RefusesAnIndexThatLies) {
   const File file;
   WriteShards(file, directory_);
   const std::string index = directory_ / "model.safetensors.index.json";
-  Json map = Json::parse(FileText(index));
+  OrderedJson map = OrderedJson::parse(FileText(index));
   const auto message = [&] {
     WriteFile(index, map.dump());
     return std::string(
@@ -184,7 +184,7 @@ TEST_F(SafetensorsTest, RefusesAnIndexThatLies) {
             .status()
             .message());
   };
-  const Json right = map;
+  const OrderedJson right = map;
   map["weight_map"]["model.norm.weight"] = "../part0.safetensors";
   EXPECT_THAT(message(), HasSubstr("same directory"));
   map = right;
@@ -199,13 +199,13 @@ TEST_F(SafetensorsTest, RefusesAnIndexThatLies) {
 TEST_F(SafetensorsTest, NamesWhatIsWrongWithATensor) {
   const File file;
   const auto with = [&](const std::string& name, const char* field,
-                        const Json& value) {
-    Json json = file.json;
+                        const OrderedJson& value) {
+    OrderedJson json = file.json;
     json[name][field] = value;
     return Message(file.config, WithLength(json.dump(), file.data));
   };
   const std::string norm = "model.norm.weight";
-  const Json offsets = file.json[norm]["data_offsets"];
+  const OrderedJson offsets = file.json[norm]["data_offsets"];
   const uint64_t begin = offsets[0], end = offsets[1];
   EXPECT_THAT(with(norm, "dtype", "I32"), HasSubstr("must be F32, BF16"));
   EXPECT_THAT(with(norm, "dtype", "F128"), HasSubstr("\"F128\""));
@@ -216,8 +216,9 @@ TEST_F(SafetensorsTest, NamesWhatIsWrongWithATensor) {
               HasSubstr("64 bits"));
   EXPECT_THAT(with(norm, "shape", {-16}), HasSubstr("negative"));
   EXPECT_THAT(with(norm, "shape", {16.5}), HasSubstr("fraction"));
-  EXPECT_THAT(with(norm, "shape", Json::array({Json::array({16})})),
-              HasSubstr("array"));
+  EXPECT_THAT(
+      with(norm, "shape", OrderedJson::array({OrderedJson::array({16})})),
+      HasSubstr("array"));
   EXPECT_THAT(with(norm, "data_offsets", {begin, end, end}),
               HasSubstr("2 numbers, found 3"));
   EXPECT_THAT(with(norm, "data_offsets", {end, begin}), HasSubstr("ascending"));
@@ -234,7 +235,7 @@ TEST_F(SafetensorsTest, NamesWhatIsWrongWithATensor) {
 TEST_F(SafetensorsTest, NamesMissingUnknownAndDoubleTensors) {
   const File file;
   // The last tensor goes, with its bytes.
-  Json json = file.json;
+  OrderedJson json = file.json;
   const uint64_t begin = json["model.norm.weight"]["data_offsets"][0];
   json.erase("model.norm.weight");
   EXPECT_THAT(
@@ -261,7 +262,7 @@ TEST_F(SafetensorsTest, NamesMissingUnknownAndDoubleTensors) {
 TEST_F(SafetensorsTest, TakesATiedHeadOnlyIfItIsTheEmbedding) {
   const File file;
   const size_t table = static_cast<size_t>(30 * 16 * 4);
-  Json json = file.json;
+  OrderedJson json = file.json;
   json["lm_head.weight"] = {
       {"dtype", "F32"},
       {"shape", {30, 16}},
