@@ -40,12 +40,13 @@ const char* ProgramName(ProcessRole role) {
 
 }  // namespace
 
-std::vector<std::string> LogTail(const std::string& path, int lines) {
+std::vector<std::string> LogTail(const std::string& path, int lines,
+                                 int64_t begin) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return {};
   constexpr off_t kWindow = 1 << 16;
   const off_t size = ::lseek(fd, 0, SEEK_END);
-  const off_t begin = std::max<off_t>(0, size - kWindow);
+  begin = std::min<int64_t>(std::max<int64_t>(begin, size - kWindow), size);
   std::string text(static_cast<size_t>(size - begin), '\0');
   const ssize_t got = ::pread(fd, text.data(), text.size(), begin);
   ::close(fd);
@@ -144,6 +145,9 @@ absl::Status Supervisor::Spawn(Process* process) {
       "OMP_WAIT_POLICY=passive",
       absl::StrCat("OMP_NUM_THREADS=", share.threads),
   };
+  std::error_code none;
+  const uintmax_t size = std::filesystem::file_size(child.log_path, none);
+  process->log_begin = none ? 0 : static_cast<int64_t>(size);
   AHA_ASSIGN_OR_RETURN(process->pid, StartChild(child));
   return absl::OkStatus();
 }
@@ -168,7 +172,8 @@ void Supervisor::LookForEndpoint() {
                                 absl::FormatDuration(options_.start_deadline)),
             .reason = "no endpoint.json",
             .log_path = LogPath(coordinator.name),
-            .log_tail = LogTail(LogPath(coordinator.name), 5)});
+            .log_tail =
+                LogTail(LogPath(coordinator.name), 5, coordinator.log_begin)});
     }
     return;
   }
@@ -238,7 +243,7 @@ void Supervisor::OnExit(Process* process, const ProcessExit& exit) {
             .how = exit.Describe(),
             .reason = decision.reason,
             .log_path = LogPath(process->name),
-            .log_tail = LogTail(LogPath(process->name), 8),
+            .log_tail = LogTail(LogPath(process->name), 8, process->log_begin),
             .refused = exit.code == kExitRefused});
       return;
   }

@@ -12,6 +12,7 @@
 // Owned by the main thread (see child_process.h).  Time comes from the clock.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -98,7 +99,8 @@ class Supervisor {
     int index;
     pid_t pid = 0;  // 0: waits for its restart.
     absl::Time restart_at;
-    std::string ended;  // How, the last time.
+    std::string ended;      // How, the last time.
+    int64_t log_begin = 0;  // Before it, the log is of earlier processes.
     bool leaving = false;
   };
 
@@ -136,7 +138,8 @@ class Supervisor {
   int restarts_ = 0;
 };
 
-// The last lines of a log, newest last.
-std::vector<std::string> LogTail(const std::string& path, int lines);
+// The last lines of a log from byte `begin` on, newest last.
+std::vector<std::string> LogTail(const std::string& path, int lines,
+                                 int64_t begin = 0);
 
 }  // namespace aha::cli

@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "absl/strings/match.h"
@@ -13,6 +15,7 @@ namespace aha::cli {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
@@ -107,13 +110,16 @@ TEST_F(SupervisorTest, AKilledActorComesBackUnderItsName) {
 
 TEST_F(SupervisorTest, AnActorThatKeepsDyingEndsTheRunUnlessStepsAreDone) {
   services_.Install("aha-actor", "#!/bin/sh\necho out of luck\nexit 3\n");
+  const std::string logs = services_.run_dir() + "/logs";
+  std::filesystem::create_directories(logs);
+  std::ofstream(logs + "/actor-0.log") << "of an earlier run\n";
   Start();
   ASSERT_TRUE(TickUntil([&] { return supervisor_->restarts() == 1; }));
   ASSERT_TRUE(TickUntilDone());
   ASSERT_TRUE(supervisor_->failure().has_value());
   EXPECT_EQ(supervisor_->failure()->process, "actor-0");
   EXPECT_EQ(supervisor_->failure()->how, "exit code 3");
-  EXPECT_THAT(supervisor_->failure()->log_tail, Contains("out of luck"));
+  EXPECT_THAT(supervisor_->failure()->log_tail, ElementsAre("out of luck"));
   EXPECT_EQ(supervisor_->restarts(), 2);
 }
 
