@@ -1,5 +1,6 @@
 #include "model/backprop.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -154,14 +155,13 @@ void ExpectSkipping(const std::vector<TrainSequence>& sequences) {
       std::vector<TrainSequence> live;
       std::vector<float> all_losses, live_losses;
       for (size_t s = 0; s < sequences.size(); ++s) {
-        const std::vector<float> losses = LossGradients(sequences[s], s);
-        if ((skipped >> s & 1) != 0) {
-          all_losses.resize(all_losses.size() + losses.size(), 0);
-          continue;
-        }
+        std::vector<float> losses = LossGradients(sequences[s], s);
+        const bool skip = (skipped >> s & 1) != 0;
+        if (!skip)
+          live_losses.insert(live_losses.end(), losses.begin(), losses.end());
+        if (!skip) live.push_back(sequences[s]);
+        if (skip) std::fill(losses.begin(), losses.end(), 0.f);
         all_losses.insert(all_losses.end(), losses.begin(), losses.end());
-        live_losses.insert(live_losses.end(), losses.begin(), losses.end());
-        live.push_back(sequences[s]);
       }
       const GradientSum a =
           Gradient(parameters, config, sequences, 1, loss(all_losses));
