@@ -145,9 +145,9 @@ absl::Status Supervisor::Spawn(Process* process) {
       "OMP_WAIT_POLICY=passive",
       absl::StrCat("OMP_NUM_THREADS=", share.threads),
   };
-  std::error_code none;
-  const uintmax_t size = std::filesystem::file_size(child.log_path, none);
-  process->log_begin = none ? 0 : static_cast<int64_t>(size);
+  std::error_code missing;
+  const uintmax_t size = std::filesystem::file_size(child.log_path, missing);
+  process->log_begin = missing ? 0 : static_cast<int64_t>(size);
   AHA_ASSIGN_OR_RETURN(process->pid, StartChild(child));
   return absl::OkStatus();
 }
