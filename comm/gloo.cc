@@ -116,13 +116,17 @@ absl::Status Gloo::AwaitPeer(const Call& call, int peer, Buffer& buffer) {
   MutexLock lock(waiting_mutex_);
   waiting_ = nullptr;
   if (status.ok()) return status;
-  const bool late = absl::IsDeadlineExceeded(status);
-  return absl::Status(
-      status.code(),
-      absl::StrCat(Describe(call), ": rank ", peer,
-                   late ? " did not come within " : " was lost after ",
-                   absl::FormatDuration(call.timeout - Left(call)), " (",
-                   status.message(), ")"));
+  // The wait ends a little before the deadline, for it is counted in whole
+  // milliseconds; what was promised is the timeout.
+  const std::string how =
+      absl::IsDeadlineExceeded(status)
+          ? absl::StrCat("did not come within ",
+                         absl::FormatDuration(call.timeout))
+          : absl::StrCat("was lost after ",
+                         absl::FormatDuration(call.timeout - Left(call)));
+  return absl::Status(status.code(),
+                      absl::StrCat(Describe(call), ": rank ", peer, " ", how,
+                                   " (", status.message(), ")"));
 }
 
 template <class Operation>

@@ -219,7 +219,7 @@ TEST_P(PeersTest, AMissingRankIsNamedWithTheCallAndTheTime) {
     if (size() == 2) {
       EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
       EXPECT_THAT(std::string(status.message()),
-                  HasSubstr("rank 1 did not come within 2"));
+                  HasSubstr("rank 1 did not come within 2s"));
     }
   });
 }
