@@ -146,7 +146,7 @@ absl::Status Client::State::Attempt(const MethodDescriptor* method,
                  });
   MutexLock lock(waiter.mutex);
   while (!waiter.done) waiter.changed.Wait(waiter.mutex);
-  return FromGrpc(waiter.status);
+  return FromGrpc(waiter.status, cancel != nullptr && cancel->cancelled());
 }
 
 absl::Status Client::Call(absl::string_view name, const Message& request,

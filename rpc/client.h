@@ -42,9 +42,10 @@ struct ClientOptions {
 struct CallOptions {
   // One attempt's limit.  For long polls: the server's wait and some seconds.
   absl::Duration attempt = absl::Seconds(20);
-  // UNAVAILABLE and an attempt's own DEADLINE_EXCEEDED are retried, with
-  // jittered pauses from 50 ms to 2 s, until this is over; an attempt that has
-  // begun keeps its own limit.  Zero: one attempt, no retry.
+  // UNAVAILABLE (also where a server shuts down before it has answered) and an
+  // attempt's own DEADLINE_EXCEEDED are retried, with jittered pauses from 50
+  // ms to 2 s, until this is over; an attempt that has begun keeps its own
+  // limit.  Zero: one attempt, no retry.
   absl::Duration total = absl::Seconds(60);
   Cancellation* cancel = nullptr;  // May be null; must outlive the call.
 };

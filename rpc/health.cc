@@ -86,7 +86,7 @@ absl::StatusOr<bool> IsServing(const std::string& address,
       [&done](grpc::Status status) { done.set_value(std::move(status)); });
   const grpc::Status status = done.get_future().get();
   if (!status.ok()) {
-    const absl::Status answer = FromGrpc(status);
+    const absl::Status answer = FromGrpc(status, /*cancelled=*/false);
     return absl::Status(answer.code(),
                         absl::StrCat("health of ", service, " at ", address,
                                      ": ", answer.message()));

@@ -14,7 +14,13 @@ inline grpc::Status ToGrpc(const absl::Status& status) {
           std::string(status.message())};
 }
 
-inline absl::Status FromGrpc(const grpc::Status& status) {
+// What became of a call.  Where nobody here cancelled it (`cancelled`), its
+// server did, which shuts down: the next one may answer, so that is
+// UNAVAILABLE.
+inline absl::Status FromGrpc(const grpc::Status& status, bool cancelled) {
+  if (status.error_code() == grpc::StatusCode::CANCELLED && !cancelled) {
+    return absl::UnavailableError("the server ended the call and shuts down");
+  }
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                       status.error_message());
 }

@@ -35,7 +35,7 @@ Stream::Reactor::Reactor(const google::protobuf::MethodDescriptor* method,
     context_.set_deadline(std::chrono::system_clock::now() +
                           absl::ToChronoMilliseconds(options.deadline));
   }
-  registration_.emplace(options.cancel, [this] { context_.TryCancel(); });
+  registration_.emplace(options.cancel, [this] { Cancel(); });
   stub_.PrepareBidiStreamingCall(&context_, path_, {}, this);
   AddHold();
   StartCall();
@@ -143,11 +143,12 @@ absl::Status Stream::Reactor::WaitForEnd() {
 }
 
 absl::Status Stream::Reactor::Explain() const {
-  if (status_->ok()) return absl::OkStatus();
+  const absl::Status status = FromGrpc(*status_, cancelled_);
+  if (status.ok()) return status;
   return absl::Status(
-      static_cast<absl::StatusCode>(status_->error_code()),
-      absl::StrCat(method_->name(), " at ", address_, ": ",
-                   status_->error_message(), " (after ",
+      status.code(),
+      absl::StrCat(method_->name(), " at ", address_, ": ", status.message(),
+                   " (after ",
                    absl::FormatDuration(
                        absl::Trunc(clock_() - start_, absl::Milliseconds(1))),
                    ")"));

@@ -2,6 +2,7 @@
 // other.  Internal to rpc/; see Stream in client.h.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,7 +36,10 @@ class Stream::Reactor
   absl::Status WritesDone();
   absl::StatusOr<bool> Read(Message* message);
   absl::Status Finish();
-  void Cancel() { context_.TryCancel(); }
+  void Cancel() {
+    cancelled_ = true;
+    context_.TryCancel();
+  }
 
  private:
   void OnReadDone(bool ok) override;
@@ -54,6 +58,7 @@ class Stream::Reactor
   const std::string path_;
   const Clock clock_ = MonotonicClock();
   const absl::Time start_ = clock_();
+  std::atomic<bool> cancelled_{false};  // By us.
   grpc::ClientContext context_;
   grpc::TemplatedGenericStub<Message, Message> stub_;
 

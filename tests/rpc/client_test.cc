@@ -6,6 +6,7 @@
 #include <atomic>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "aha/v1/admin.grpc.pb.h"
 #include "aha/v1/reward.grpc.pb.h"
@@ -35,7 +36,7 @@ class FakeAdmin : public v1::Admin::CallbackService {
     });
   }
 
-  // Parks until the client gives up.
+  // Parks until the client gives up, or the server shuts down.
   class Parked : public grpc::ServerUnaryReactor {
     void OnCancel() override { Finish(grpc::Status::CANCELLED); }
     void OnDone() override { delete this; }
@@ -250,6 +251,56 @@ TEST_F(ClientTest, ClientAndServerStreamsWorkToo) {
     EXPECT_EQ(chunk.offset(), i);
   }
   EXPECT_FALSE(*(*fetch)->Read(&chunk));
+}
+
+// Calls that come while a server shuts down are CANCELLED by gRPC, not by us.
+TEST_F(ClientTest, ServersMayFollowOneAnotherUnderCalls) {
+  const std::string address = server_->address();
+  std::atomic<bool> over{false};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&] {
+      auto client = Client::New({.address = address});
+      ASSERT_TRUE(client.ok()) << client.status();
+      while (!over) {
+        v1::JobStatus job;
+        const absl::Status status =
+            (*client)->Call("aha.v1.Admin.GetJob", v1::GetJobRequest(), &job);
+        EXPECT_TRUE(status.ok()) << status;
+      }
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    const int calls = admin_.calls;
+    while (admin_.calls < calls + 20) std::this_thread::yield();
+    server_.reset();
+    auto server = Server::Start({.listen = address}, {&admin_});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  over = true;
+  for (std::thread& caller : callers) caller.join();
+}
+
+TEST_F(ClientTest, AStreamThatAServerLeavesBehindIsUnavailable) {
+  auto stream = client_->Open("aha.v1.Reward.Submit");
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  v1::SubmitRequest request;
+  v1::SubmitResponse response;
+  ASSERT_TRUE((*stream)->Write(request).ok());
+  ASSERT_TRUE((*stream)->Read(&response).ok());  // It stands.
+  server_.reset();
+  const absl::Status status = (*stream)->Read(&response).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+}
+
+TEST_F(ClientTest, AStreamThatWeCancelIsCancelled) {
+  auto stream = client_->Open("aha.v1.Reward.Submit");
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  (*stream)->Cancel();
+  v1::SubmitResponse response;
+  const absl::Status status = (*stream)->Read(&response).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled) << status;
 }
 
 TEST_F(ClientTest, AServerThatIsGoneIsUnavailable) {
