@@ -39,7 +39,7 @@ bool Grows(const std::string& name) {
 struct RemoteRun::State {
   std::unique_ptr<AdminClient> client;
   std::string job;
-  std::string path;
+  std::string path;  // Once it is there; it stays.
   Mutex mutex;
   std::map<std::string, uint64_t> have ABSL_GUARDED_BY(mutex);  // Bytes.
   rpc::Cancellation stop;
@@ -48,6 +48,7 @@ struct RemoteRun::State {
 
   // Also from another thread while one of the other calls is under way.
   void Remove() ABSL_LOCKS_EXCLUDED(mutex);
+  absl::Status MakeDirectory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   absl::Status Sync() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   absl::Status Get(const std::string& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
@@ -55,6 +56,15 @@ struct RemoteRun::State {
     return absl::StrCat(path, "/", name);
   }
 };
+
+absl::Status RemoteRun::State::MakeDirectory() {
+  std::string pattern = (fs::temp_directory_path() / "ahactl-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr) {
+    return absl::ErrnoToStatus(errno, "cannot make " + pattern);
+  }
+  path = pattern;
+  return absl::OkStatus();
+}
 
 absl::Status RemoteRun::State::Get(const std::string& name) {
   uint64_t& bytes = have[name];
@@ -108,17 +118,13 @@ absl::StatusOr<std::unique_ptr<RemoteRun>> RemoteRun::Open(
   auto state = std::make_unique<State>();
   AHA_ASSIGN_OR_RETURN(state->client, AdminClient::New(options));
   state->job = job;
-  std::string pattern = (fs::temp_directory_path() / "ahactl-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) {
-    return absl::ErrnoToStatus(errno, "cannot make " + pattern);
-  }
-  state->path = pattern;
   std::unique_ptr<RemoteRun> run(new RemoteRun(std::move(state)));
   State& s = *run->state_;
-  // Whoever follows ends with Ctrl-C.
-  s.before_death = std::make_unique<BeforeDeath>([&s] { s.Remove(); });
   {
     MutexLock lock(s.mutex);
+    // Whoever follows ends with Ctrl-C; from the first file on it is removed.
+    s.before_death = std::make_unique<BeforeDeath>([&s] { s.Remove(); });
+    AHA_RETURN_IF_ERROR(s.MakeDirectory());
     AHA_RETURN_IF_ERROR(s.Sync());
   }
   s.thread = std::thread([&s] {

@@ -75,17 +75,22 @@ TEST_F(RemoteRunTest, ADirectoryWithAQuoteInItsNameIsDescribed) {
 
 TEST_F(RemoteRunTest, NothingFetchedIsLeftByCtrlC) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    const std::string out = scratch_.path() + "/logs.out";
-    Service logs(Command({"job", "logs", "small", "-f"}), out);
-    ASSERT_TRUE(Eventually(
-        [&] { return absl::StrContains(ReadFileOrEmpty(out), "first line"); },
-        absl::Minutes(1)))
-        << ReadFileOrEmpty(out);
-    EXPECT_TRUE(Eventually([&] { return !fs::is_empty(Temporary()); },
-                           absl::Minutes(1)));
-    logs.Signal(signal);
-    EXPECT_EQ(logs.Wait(absl::Seconds(60)), -signal);
-    EXPECT_TRUE(fs::is_empty(Temporary())) << signal;
+    // As it begins, and as it follows.
+    for (const std::string line : {"", "first line"}) {
+      const std::string out =
+          absl::StrCat(scratch_.path(), "/", signal, line, ".out");
+      Service logs(Command({"job", "logs", "small", "-f"}), out);
+      ASSERT_TRUE(Eventually(
+          [&] {
+            return !fs::is_empty(Temporary()) &&
+                   absl::StrContains(ReadFileOrEmpty(out), line);
+          },
+          absl::Minutes(1)))
+          << ReadFileOrEmpty(out);
+      logs.Signal(signal);
+      EXPECT_EQ(logs.Wait(absl::Seconds(60)), -signal);
+      EXPECT_TRUE(fs::is_empty(Temporary())) << signal;
+    }
   }
 }
 
