@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/log.h"
+#include "base/mutex.h"
 #include "base/status.h"
 
 namespace aha::comm {
@@ -32,22 +35,66 @@ absl::Status AgreeThatAllCan(absl::string_view what, const absl::Status& mine,
   return mine;
 }
 
+// What a communicator has of NCCL and CUDA.
+struct Possessions {
+  NcclApi::Comm comm = nullptr;
+  NcclApi::Stream stream = nullptr;
+  void* buffer = nullptr;  // Of the device.
+
+  bool empty() const {
+    return comm == nullptr && stream == nullptr && buffer == nullptr;
+  }
+};
+
+// Aborts NCCL and gives all back; false: that has not ended within `patience`.
+// NCCL promises no time, so that a thread of its own does it.  What never ends
+// keeps what a kernel may still write to.
+bool GiveBack(const NcclApi& api, int device, const Possessions& all,
+              absl::Duration patience) {
+  struct End {
+    Mutex mutex;
+    CondVar changed;
+    bool reached ABSL_GUARDED_BY(mutex) = false;
+  };
+  const auto end = std::make_shared<End>();
+  std::thread([end, api, device, all] {
+    api.set_device(device);
+    if (all.comm != nullptr) api.comm_abort(all.comm);
+    if (all.stream != nullptr) api.stream_destroy(all.stream);
+    if (all.buffer != nullptr) api.free(all.buffer);
+    MutexLock lock(end->mutex);
+    end->reached = true;
+    end->changed.NotifyAll();
+  }).detach();
+  const Clock clock = MonotonicClock();
+  const absl::Time deadline = clock() + patience;
+  MutexLock lock(end->mutex);
+  while (!end->reached) {
+    const absl::Duration left = deadline - clock();
+    if (left <= absl::ZeroDuration()) break;
+    end->changed.WaitFor(end->mutex, left);
+  }
+  return end->reached;
+}
+
 class Nccl : public Communicator {
  public:
-  Nccl(const CommunicatorOptions& options, const NcclApi& api, int device,
+  Nccl(const NcclOptions& options, const NcclApi& api,
        std::unique_ptr<Communicator> control,
        std::unique_ptr<Communicator> inquest)
-      : Communicator(options),
+      : Communicator(options.gloo.group),
         api_(api),
-        device_(device),
+        device_(options.device),
+        // The others wait for this rank in the inquest, that long.
+        patience_(options.inquest / 2),
         control_(std::move(control)),
         inquest_(std::move(inquest)) {}
 
   ~Nccl() override {
-    // Neither waits for other ranks.
-    if (comm_ != nullptr) api_.comm_abort(comm_);
-    if (stream_ != nullptr) api_.stream_destroy(stream_);
-    if (buffer_ != nullptr) api_.free(buffer_);
+    const absl::Status status = Quit();
+    if (!status.ok()) {
+      AHA_LOG(kWarning) << status.message();
+    }
   }
 
   // With all ranks at once.
@@ -88,17 +135,18 @@ class Nccl : public Communicator {
   // Polls until `ask` is true.
   absl::Status Await(const Ask& ask, absl::Time deadline) const;
   absl::Status Sum(absl::Span<int64_t> values, absl::Time deadline);
-  // Ends NCCL's part, and finds out who is still there.
+  // Ends NCCL's part.
+  absl::Status Quit();
+  // Quits, and finds out who is still there.
   absl::Status BreakOff(const std::string& what, const absl::Status& why);
 
   const NcclApi api_;
   const int device_;
+  const absl::Duration patience_;
   const std::unique_ptr<Communicator> control_;  // While all is well.
   const std::unique_ptr<Communicator> inquest_;  // Once it is not.
-  NcclApi::Comm comm_ = nullptr;
-  NcclApi::Stream stream_ = nullptr;
-  void* buffer_ = nullptr;  // Of the device, `bytes_` large.
-  size_t bytes_ = 0;
+  Possessions own_;
+  size_t bytes_ = 0;  // Of own_.buffer.
 };
 
 absl::Status Nccl::Cuda(int error, const char* call) const {
@@ -111,7 +159,7 @@ absl::Status Nccl::Result(int result, const char* call) const {
   if (result == kNcclSuccess || result == kNcclInProgress) {
     return absl::OkStatus();
   }
-  const char* detail = api_.last_error(comm_);
+  const char* detail = api_.last_error(own_.comm);
   return absl::UnavailableError(absl::StrCat(
       call, ": ", api_.error_string(result),
       detail == nullptr || *detail == '\0' ? "" : ": ", detail ? detail : ""));
@@ -120,14 +168,14 @@ absl::Status Nccl::Result(int result, const char* call) const {
 absl::StatusOr<bool> Nccl::Settled() const {
   int state = kNcclSuccess;
   AHA_RETURN_IF_ERROR(
-      Result(api_.async_error(comm_, &state), "ncclCommGetAsyncError"));
+      Result(api_.async_error(own_.comm, &state), "ncclCommGetAsyncError"));
   AHA_RETURN_IF_ERROR(Result(state, "NCCL"));
   return state == kNcclSuccess;
 }
 
 absl::StatusOr<bool> Nccl::Drained() const {
   AHA_RETURN_IF_ERROR(Settled().status());
-  const int state = api_.stream_query(stream_);
+  const int state = api_.stream_query(own_.stream);
   if (state == kCudaErrorNotReady) return false;
   AHA_RETURN_IF_ERROR(Cuda(state, "cudaStreamQuery"));
   return true;
@@ -146,23 +194,34 @@ absl::Status Nccl::Await(const Ask& ask, absl::Time deadline) const {
   }
 }
 
+absl::Status Nccl::Quit() {
+  const Possessions all = std::exchange(own_, {});
+  if (all.empty() || GiveBack(api_, device_, all, patience_)) {
+    return absl::OkStatus();
+  }
+  return absl::DeadlineExceededError(
+      absl::StrCat("ncclCommAbort did not end within ",
+                   absl::FormatDuration(patience_), "; its memory is lost"));
+}
+
 absl::Status Nccl::BreakOff(const std::string& what, const absl::Status& why) {
-  if (comm_ != nullptr) api_.comm_abort(std::exchange(comm_, nullptr));
+  const absl::Status quit = Quit();
   // Asked to stop: nobody needs to be found.
   AHA_RETURN_IF_ERROR(Communicator::status());
   const absl::Status answers =
       inquest_->AllGatherBytes(what.substr(0, 30), "").status();
   return absl::Status(
       why.code(),
-      absl::StrCat(what, ": ", why.message(),
-                   answers.ok() ? "; every rank answers"
-                                : absl::StrCat("; ", answers.message())));
+      absl::StrCat(what, ": ", why.message(), quit.ok() ? "" : "; ",
+                   quit.message(), "; ",
+                   answers.ok() ? "every rank answers" : answers.message()));
 }
 
 absl::Status Nccl::Prepare(NcclUniqueId* id) {
   AHA_RETURN_IF_ERROR(UseDevice());
-  AHA_RETURN_IF_ERROR(Cuda(api_.stream_create(&stream_, kCudaStreamNonBlocking),
-                           "cudaStreamCreateWithFlags"));
+  AHA_RETURN_IF_ERROR(
+      Cuda(api_.stream_create(&own_.stream, kCudaStreamNonBlocking),
+           "cudaStreamCreateWithFlags"));
   if (rank() != 0) return absl::OkStatus();
   return Result(api_.get_unique_id(id), "ncclGetUniqueId");
 }
@@ -171,7 +230,7 @@ absl::Status Nccl::Start(const NcclUniqueId& id) {
   const absl::Time deadline = MonotonicClock()() + options().timeout;
   NcclConfig config;
   AHA_RETURN_IF_ERROR(
-      Result(api_.comm_init(&comm_, size(), id, rank(), &config),
+      Result(api_.comm_init(&own_.comm, size(), id, rank(), &config),
              "ncclCommInitRankConfig"));
   return Await([this] { return Settled(); }, deadline);
 }
@@ -191,12 +250,12 @@ absl::Status Nccl::Init() {
 
 absl::Status Nccl::Reserve(size_t bytes) {
   if (bytes <= bytes_) return absl::OkStatus();
-  if (buffer_ != nullptr) {
+  if (own_.buffer != nullptr) {
     AHA_RETURN_IF_ERROR(
-        Cuda(api_.free(std::exchange(buffer_, nullptr)), "cudaFree"));
+        Cuda(api_.free(std::exchange(own_.buffer, nullptr)), "cudaFree"));
     bytes_ = 0;
   }
-  AHA_RETURN_IF_ERROR(Cuda(api_.allocate(&buffer_, bytes), "cudaMalloc"));
+  AHA_RETURN_IF_ERROR(Cuda(api_.allocate(&own_.buffer, bytes), "cudaMalloc"));
   bytes_ = bytes;
   return absl::OkStatus();
 }
@@ -205,12 +264,12 @@ absl::Status Nccl::Sum(absl::Span<int64_t> values, absl::Time deadline) {
   const size_t bytes = values.size() * sizeof(int64_t);
   AHA_RETURN_IF_ERROR(UseDevice());
   AHA_RETURN_IF_ERROR(Reserve(bytes));
-  AHA_RETURN_IF_ERROR(Cuda(api_.copy(buffer_, values.data(), bytes,
-                                     kCudaMemcpyHostToDevice, stream_),
+  AHA_RETURN_IF_ERROR(Cuda(api_.copy(own_.buffer, values.data(), bytes,
+                                     kCudaMemcpyHostToDevice, own_.stream),
                            "cudaMemcpyAsync"));
   AHA_RETURN_IF_ERROR(
-      Result(api_.all_reduce(buffer_, buffer_, values.size(), kNcclInt64,
-                             kNcclSum, comm_, stream_),
+      Result(api_.all_reduce(own_.buffer, own_.buffer, values.size(),
+                             kNcclInt64, kNcclSum, own_.comm, own_.stream),
              "ncclAllReduce"));
   // A non-blocking communicator may still be setting up connections.
   AHA_RETURN_IF_ERROR(Await([this] { return Settled(); }, deadline));
@@ -218,8 +277,8 @@ absl::Status Nccl::Sum(absl::Span<int64_t> values, absl::Time deadline) {
   // Not before the sum is there: a sum that hangs must leave nothing behind
   // that writes to `values` later.
   AHA_RETURN_IF_ERROR(Await(drained, deadline));
-  AHA_RETURN_IF_ERROR(Cuda(api_.copy(values.data(), buffer_, bytes,
-                                     kCudaMemcpyDeviceToHost, stream_),
+  AHA_RETURN_IF_ERROR(Cuda(api_.copy(values.data(), own_.buffer, bytes,
+                                     kCudaMemcpyDeviceToHost, own_.stream),
                            "cudaMemcpyAsync"));
   return Await(drained, deadline);
 }
@@ -258,8 +317,8 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectNccl(
   const absl::StatusOr<NcclApi> api = LoadNccl(options.libraries);
   AHA_RETURN_IF_ERROR(
       AgreeThatAllCan("nccl libraries", api.status(), *control));
-  auto nccl = std::make_unique<Nccl>(options.gloo.group, *api, options.device,
-                                     std::move(control), std::move(inquest));
+  auto nccl = std::make_unique<Nccl>(options, *api, std::move(control),
+                                     std::move(inquest));
   AHA_RETURN_IF_ERROR(nccl->Init());
   return nccl;
 }

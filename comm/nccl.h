@@ -3,8 +3,9 @@
 //
 // NCCL tells neither who did not come nor when to give up.  So before a sum
 // every rank says over Gloo that it is there and with how much; the sum itself
-// is polled until the deadline, and broken off then (ncclCommAbort); and after
-// that a last round over Gloo names who does not answer any more:
+// is polled until the deadline, and broken off then (ncclCommAbort, which is
+// not waited for for ever either); and after that a last round over Gloo names
+// who does not answer any more:
 //
 //   all-reduce #12 "gradients": NCCL did not finish within 300s; rank 2 does
 //   not answer
@@ -26,7 +27,8 @@ struct NcclOptions {
   GlooOptions gloo;  // The group, and how it meets.
   NcclLibraries libraries = {};
   int device = 0;  // CUDA's number of this rank's GPU.
-  // For the last round that names who does not answer.
+  // For the last round that names who does not answer; half of it for
+  // ncclCommAbort.
   absl::Duration inquest = absl::Seconds(10);
 };
 

@@ -2,6 +2,7 @@
 // host memory for a device.  Work on a stream is done when the stream is asked.
 // What goes wrong is said through FakeNccl... (found with dlsym).
 #include <algorithm>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -45,8 +46,11 @@ std::map<std::string, std::shared_ptr<Group>> groups;
 int live_comms = 0;
 int ids = 0;
 int version = 22700;
-std::string fault;  // "init hangs", "sum hangs", "sum fails", "no device"
+// "init hangs", "sum hangs", "sum fails", "no device"; "abort hangs": a sum and
+// its end.
+std::string fault;
 int faulty_rank = -1;
+std::condition_variable fault_changed;
 
 bool Faulty(const Comm& comm, const char* what) {
   return fault == what && comm.rank == faulty_rank;
@@ -60,6 +64,7 @@ void FakeNcclFault(const char* what, int rank) {
   const std::lock_guard lock(mutex);
   fault = what;
   faulty_rank = rank;
+  fault_changed.notify_all();
 }
 void FakeNcclVersion(int number) { version = number; }
 int FakeNcclLiveComms() {
@@ -111,8 +116,10 @@ int ncclCommGetAsyncError(void* raw, int* result) {
 }
 
 int ncclCommAbort(void* raw) {
-  const std::lock_guard lock(mutex);
-  delete static_cast<Comm*>(raw);
+  std::unique_lock lock(mutex);
+  auto* comm = static_cast<Comm*>(raw);
+  fault_changed.wait(lock, [&] { return !Faulty(*comm, "abort hangs"); });
+  delete comm;
   --live_comms;
   return 0;
 }
@@ -123,7 +130,8 @@ int ncclAllReduce(const void* from, void* to, size_t count, int, int, void* raw,
   const std::lock_guard lock(mutex);
   Comm& comm = *static_cast<Comm*>(raw);
   if (Faulty(comm, "sum fails")) comm.error = kRemoteError;
-  const bool hangs = Faulty(comm, "sum hangs") || comm.error != 0;
+  const bool hangs = Faulty(comm, "sum hangs") || Faulty(comm, "abort hangs") ||
+                     comm.error != 0;
   const uint64_t number = ++comm.sums;
   static_cast<Stream*>(stream)->work.push_back([=, group = comm.group,
                                                 given = false]() mutable {

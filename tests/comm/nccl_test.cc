@@ -18,6 +18,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class NcclTest : public ::testing::Test {
  protected:
@@ -31,7 +32,7 @@ class NcclTest : public ::testing::Test {
     Call<void(int)>("FakeNcclVersion")(22700);
   }
   ~NcclTest() override {
-    EXPECT_EQ(Call<int()>("FakeNcclLiveComms")(), 0);
+    EXPECT_EQ(LiveComms(), 0);
     std::filesystem::remove_all(directory_);
     std::filesystem::remove_all(directory_ + "-inquest");
   }
@@ -43,6 +44,8 @@ class NcclTest : public ::testing::Test {
   void Fault(const char* what, int rank) const {
     Call<void(const char*, int)>("FakeNcclFault")(what, rank);
   }
+
+  int LiveComms() const { return Call<int()>("FakeNcclLiveComms")(); }
 
   NcclOptions Options(int rank, absl::Duration timeout) const {
     return {.gloo = {.group = {.rank = rank, .size = 3, .timeout = timeout},
@@ -107,6 +110,27 @@ TEST_F(NcclTest, AHangingSumIsBrokenOffAtTheDeadlineOnEveryRank) {
                 AllOf(HasSubstr("all-reduce #1 \"gradients\""),
                       HasSubstr("every rank answers")));
   }
+}
+
+TEST_F(NcclTest, AnAbortThatHangsIsSaidAndNotWaitedFor) {
+  Fault("abort hangs", 1);
+  const auto ends = Run(
+      absl::Seconds(3), SumOnes,
+      [](int, NcclOptions& options) { options.inquest = absl::Seconds(4); });
+  const std::string lost =
+      "ncclCommAbort did not end within 2s; its memory is lost";
+  EXPECT_THAT(std::string(ends[1].message()), HasSubstr(lost));
+  for (const absl::Status& end : ends) {
+    EXPECT_TRUE(absl::IsDeadlineExceeded(end)) << end;
+  }
+  for (const int rank : {0, 2}) {
+    EXPECT_THAT(std::string(ends[static_cast<size_t>(rank)].message()),
+                Not(HasSubstr(lost)));
+  }
+  EXPECT_EQ(LiveComms(), 1);
+  // Whenever it does end, all is given back.
+  Fault("", -1);
+  while (LiveComms() > 0) std::this_thread::yield();
 }
 
 TEST_F(NcclTest, ARankThatIsLostInTheSumIsNamed) {
