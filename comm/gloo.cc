@@ -344,8 +344,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
   std::signal(SIGPIPE, SIG_IGN);
   AHA_ASSIGN_OR_RETURN(const DirectoryStore store,
                        DirectoryStore::Open(options.rendezvous_directory));
-  const absl::Duration patience = std::min(options.rendezvous, group.timeout);
-  GlooStore adapter(&store, MonotonicClock()() + patience);
+  GlooStore adapter(&store, MonotonicClock()() + options.rendezvous);
   std::shared_ptr<gloo::rendezvous::Context> context;
   const absl::Status connected = Guard([&] {
     gloo::transport::tcp::attr attributes;
@@ -354,7 +353,8 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
         gloo::transport::tcp::CreateDevice(attributes);
     context =
         std::make_shared<gloo::rendezvous::Context>(group.rank, group.size);
-    context->setTimeout(Milliseconds(group.timeout));
+    // Of connecting; every later wait brings its own.
+    context->setTimeout(Milliseconds(options.rendezvous));
     context->connectFullMesh(adapter, device);
     return absl::OkStatus();
   });

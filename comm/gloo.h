@@ -27,10 +27,10 @@ struct GlooOptions {
   bool hear_all = false;
 };
 
-// Connects to all other ranks; waits for them to come at most `rendezvous` and
-// group.timeout, then DEADLINE_EXCEEDED names the first that did not come.  A
-// group of one is NewSingle().  The process ignores SIGPIPE from then on: Gloo
-// writes to a lost rank's socket, and the error must arrive instead.
+// Connects to all other ranks; waits for them to come at most `rendezvous`,
+// then DEADLINE_EXCEEDED names the first that did not come.  A group of one is
+// NewSingle().  The process ignores SIGPIPE from then on: Gloo writes to a lost
+// rank's socket, and the error must arrive instead.
 absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
     const GlooOptions& options);
 
