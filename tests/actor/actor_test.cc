@@ -11,6 +11,7 @@
 #include "rpc/member.h"
 #include "tests/actor/fake_coordinator.h"
 #include "tests/actor/fake_sampler.h"
+#include "tests/loopback.h"
 #include "tests/reward_service/fake_sink.h"
 #include "tests/reward_service/messages.h"
 #include "tests/reward_service/replica.h"
@@ -123,7 +124,8 @@ class ActorTest : public ::testing::Test {
   std::vector<std::unique_ptr<reward::Replica>> replicas_ = [] {
     std::vector<std::unique_ptr<reward::Replica>> replicas;
     for (int i = 0; i < 2; ++i) {
-      replicas.push_back(std::make_unique<reward::Replica>());
+      replicas.push_back(std::make_unique<reward::Replica>(
+          reward::PipelineOptions{}, OwnLoopback() + ":0"));
     }
     return replicas;
   }();
@@ -262,7 +264,7 @@ TEST_F(ActorTest, AGroupThatIsAlwaysRefusedEndsTheJobWithTheReason) {
 
 TEST_F(ActorTest, AGroupThatNobodyTakesIsNotSentForEver) {
   coordinator_.Change(
-      [](World& world) { world.job.mutable_cluster()->set_wait_seconds(0.3); });
+      [](World& world) { world.job.mutable_cluster()->set_wait_seconds(3); });
   for (const auto& replica : replicas_) {
     replica->forwarder().SetPatience(absl::ZeroDuration());
   }

@@ -20,6 +20,7 @@
 #include "base/file_io.h"
 #include "cli/json.h"
 #include "cli/run_directory.h"
+#include "gtest/gtest.h"
 #include "tests/temp_dir.h"
 
 namespace aha::cli {
@@ -74,7 +75,9 @@ class FakeServices {
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
   }
   // Makes the coordinator end with this exit code.
-  void End(int code) { dir_.Write("run/end", absl::StrCat(code)); }
+  void End(int code) {
+    EXPECT_TRUE(ReplaceFile(run_dir() + "/end", absl::StrCat(code)).ok());
+  }
 
   // The pid of a member, 0 if it has not started yet.
   pid_t PidOf(const std::string& name) const {

@@ -16,7 +16,7 @@ foreach(name image_test kube_play_test)
   add_dependencies(${name} programs)
   add_test(NAME Deploy.${name} COMMAND ${name})
   set_tests_properties(Deploy.${name} PROPERTIES
-    LABELS deploy TIMEOUT 900 RESOURCE_LOCK containers
+    LABELS deploy TIMEOUT 2400 RESOURCE_LOCK containers
     SKIP_REGULAR_EXPRESSION "ARE NOT TESTED")
 endforeach()
 set_tests_properties(Deploy.kube_play_test PROPERTIES
@@ -26,4 +26,4 @@ add_test(NAME Deploy.schema_test
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/schema_test.sh ${PROJECT_SOURCE_DIR}
           ${PROJECT_BINARY_DIR}/schema_test)
 set_tests_properties(Deploy.schema_test PROPERTIES
-  LABELS deploy TIMEOUT 300 SKIP_RETURN_CODE 77)
+  LABELS deploy TIMEOUT 600 SKIP_RETURN_CODE 77)

@@ -45,7 +45,7 @@ NEITHER = {
     "process_start_time_seconds": "standard; restarts show in the epoch, in "
                                   "lost members and in counters",
 }
-RUN_LIMIT = 240  # Seconds; the job takes about twenty alone.
+RUN_LIMIT = 480  # Seconds; the job takes about twenty alone.
 
 
 def read(*path):
@@ -203,6 +203,7 @@ class Watched(unittest.TestCase):
         cls.texts = {}  # Instance -> what its endpoint answered last.
         cls.services = {}  # Instance -> service.
         cls.firing, cls.rules = set(), {}
+        cls.silences = 0  # How often actors were stopped.
         cls.temporary = tempfile.TemporaryDirectory()
         cls.run_directory = os.path.join(cls.temporary.name, "watched")
         cls.addClassCleanup(cls.temporary.cleanup)
@@ -226,14 +227,15 @@ class Watched(unittest.TestCase):
             time.sleep(0.3)
             try:
                 cls.look(watch)
-            except (OSError, RuntimeError, ValueError):
+                actors = [cls.pid("actor-0"), cls.pid("actor-1")]
+            except (OSError, RuntimeError, ValueError, StopIteration):
                 continue  # Processes come and go.
             # Both fall silent, leases in hand, until the alert is seen: with
             # one of them the job could end before.  Again, if by chance they
             # had none.
             if not stopped and not cls.firing and cls.steps() > 15:
-                stopped = [cls.pid("actor-0"), cls.pid("actor-1")]
-                silent = time.monotonic()
+                stopped, silent = actors, time.monotonic()
+                cls.silences += 1
                 for actor in stopped:
                     os.kill(actor, signal.SIGSTOP)
             elif stopped and (cls.firing or time.monotonic() - silent > 20):
@@ -320,7 +322,9 @@ class Watched(unittest.TestCase):
 
     def test_silent_actors_fire_their_alert_and_no_other(self):
         self.assertIn("AhaLeasesExpire", self.firing)
-        self.assertLessEqual(self.firing, {"AhaLeasesExpire"})
+        # Who falls silent twice is lost twice.
+        self.assertLessEqual(self.firing, {"AhaLeasesExpire"} | (
+            {"AhaCrashLoop"} if self.silences > 1 else set()))
 
     def test_names_units_and_help_are_as_prometheus_wants_them(self):
         for instance, text in self.texts.items():

@@ -153,6 +153,10 @@ std::string Played::Start() {
   // As fsGroup would have it.
   ran = Podman("volume create -o o=uid=10001,gid=10001 " + volume_);
   if (ran.exit_code != 0) return ran.output;
+  ran = Podman("volume inspect --format '{{.Mountpoint}}' " + volume_);
+  if (ran.exit_code != 0) return ran.output;
+  run_directory_ =
+      absl::StrCat(absl::StripAsciiWhitespace(ran.output), "/runs/job/");
   for (const Pod& pod : pods_) {
     Manifests documents = maps_;
     documents.push_back(pod.document);
@@ -170,10 +174,7 @@ std::string Played::Container(const Pod& pod) const {
 }
 
 std::string Played::File(const std::string& name) const {
-  const CommandResult ran =
-      Podman("volume inspect --format '{{.Mountpoint}}' " + volume_);
-  return ReadFileOrEmpty(
-      absl::StrCat(absl::StripAsciiWhitespace(ran.output), "/runs/job/", name));
+  return ReadFileOrEmpty(run_directory_ + name);
 }
 
 int64_t Played::Steps() const {

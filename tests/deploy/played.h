@@ -54,6 +54,7 @@ class Played {
   const Manifests secrets_;
   const TempDir directory_;
   std::string volume_;
+  std::string run_directory_;  // Where it lies on this machine.
   std::vector<Pod> pods_;
 };
 

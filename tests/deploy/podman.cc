@@ -22,14 +22,20 @@ namespace {
 constexpr char kBase[] = "localhost/aha-test-base:bookworm";
 constexpr char kImage[] = "localhost/aha-test:latest";
 constexpr absl::Duration kProbe = absl::Minutes(3);
+constexpr int kTooLate = -1000;
 constexpr char kStripped[] =
     "var/cache/apt/archives/*.deb var/lib/apt/lists/* usr/share/doc/* "
     "usr/share/man/* usr/share/locale/*";
 
 // A real-time process, if this is one, may not enter a container's cgroup.
+// Exit code kTooLate: what the script started was ended, too.
 CommandResult Bash(const std::string& script, absl::Duration limit) {
-  return RunCommand(
-      {"bash", "-c", absl::StrCat("chrt --other --pid 0 $$\n", script)}, limit);
+  CommandResult ran = RunCommand(
+      {"timeout", "--kill-after=10", absl::StrCat(absl::ToInt64Seconds(limit)),
+       "bash", "-c", absl::StrCat("chrt --other --pid 0 $$\n", script)},
+      limit + absl::Minutes(1));
+  if (ran.exit_code == 124 || ran.exit_code == 137) ran.exit_code = kTooLate;
+  return ran;
 }
 
 // Images and containers of this build tree, apart from those that the machine
@@ -119,19 +125,28 @@ void Heal() {
   std::filesystem::create_directories(OwnStore().run);
 }
 
-// UNAVAILABLE if Debian's mirror could not be reached.
 absl::Status Check(const CommandResult& ran, const char* what) {
   if (ran.exit_code == 0) return absl::OkStatus();
-  const std::string why =
-      absl::StrCat(what, ": exit ", ran.exit_code, ": ", ran.output);
+  return absl::InternalError(
+      absl::StrCat(what, ": exit ", ran.exit_code, ": ", ran.output));
+}
+
+// For what needs Debian's mirror: UNAVAILABLE if that could not be reached, or
+// was too slow.
+absl::Status CheckFetched(const CommandResult& ran, const char* what) {
+  const absl::Status status = Check(ran, what);
+  if (ran.exit_code == kTooLate) {
+    return absl::UnavailableError(
+        absl::StrCat("too slow a network: ", status.message()));
+  }
   for (const char* words :
        {"Failed getting release file", "Couldn't download", "cannot be reached",
         "Temporary failure resolving"}) {
-    if (absl::StrContains(ran.output, words)) {
-      return absl::UnavailableError(why);
+    if (!status.ok() && absl::StrContains(ran.output, words)) {
+      return absl::UnavailableError(status.message());
     }
   }
-  return absl::InternalError(why);
+  return status;
 }
 
 // The least that a container can be: a static program (podman brings one) under
@@ -183,10 +198,10 @@ absl::StatusOr<std::string> BaseImage() {
   if (Podman(absl::StrCat("image exists ", kBase)).exit_code == 0) return kBase;
   const TempDir directory;
   const std::string root = directory.path() + "/root";
-  AHA_RETURN_IF_ERROR(
-      Check(Bash(absl::StrCat("debootstrap --variant=minbase bookworm ", root),
-                 absl::Minutes(10)),
-            "debootstrap"));
+  AHA_RETURN_IF_ERROR(CheckFetched(
+      Bash(absl::StrCat("debootstrap --variant=minbase bookworm ", root),
+           absl::Minutes(10)),
+      "debootstrap"));
   AHA_RETURN_IF_ERROR(Check(
       Bash(
           absl::StrCat(
@@ -223,7 +238,8 @@ absl::StatusOr<std::string> AhaImage() {
       " rev-parse --short=12 HEAD || echo unknown) -f " AHA_SOURCE_DIR
       "/deploy/Dockerfile -t ",
       kImage, " ", context.path());
-  AHA_RETURN_IF_ERROR(Check(Buildah(arguments, absl::Minutes(10)), "buildah"));
+  AHA_RETURN_IF_ERROR(
+      CheckFetched(Buildah(arguments, absl::Minutes(10)), "buildah"));
   // What the name stood for before.
   Podman("image prune -f --filter label=org.opencontainers.image.title=Aha");
   return kImage;

@@ -15,8 +15,8 @@ if [[ ! -x $validate ]]; then
   mkdir -p "$scratch"
   python3 -m venv "$scratch/venv" ||
     skip "python3 -m venv does not work here"
-  "$scratch/venv/bin/pip" install -q --disable-pip-version-check \
-    kubernetes-validate==1.37.0 ||
+  timeout 200 "$scratch/venv/bin/pip" install -q --disable-pip-version-check \
+    --retries 1 --timeout 20 kubernetes-validate==1.37.0 ||
     skip "kubernetes-validate cannot be installed from PyPI"
 fi
 

@@ -60,17 +60,23 @@ PartitionName=low Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP PriorityTie
 PartitionName=hi Nodes=n[1-2] MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 )";
 
-// Nobody listens at it now, on any address of this machine.
+// Nobody listens at it now, on any address of this machine; nor does the system
+// give it to anybody else, as it would one of 32768 or more.
 std::string FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  socklen_t size = sizeof(at);
-  const bool bound =
-      bind(fd, reinterpret_cast<sockaddr*>(&at), size) == 0 &&
-      getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) == 0;
-  close(fd);
-  return bound ? absl::StrCat(ntohs(at.sin_port)) : "0";
+  constexpr int kFirst = 20000, kPorts = 12000;
+  static int tried = 0;
+  while (tried < kPorts) {
+    const int port = kFirst + (getpid() * 31 + tried++) % kPorts;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(static_cast<uint16_t>(port));
+    const bool bound =
+        bind(fd, reinterpret_cast<sockaddr*>(&at), sizeof(at)) == 0;
+    close(fd);
+    if (bound) return absl::StrCat(port);
+  }
+  return "0";
 }
 
 std::string UserName() {

@@ -142,12 +142,17 @@ TEST_F(SlurmTest, TwoRanksAndTwoActorsOnTwoNodesGiveTheChecksumOfALocalRun) {
       {"AHA_LEARNER_NODES=2", "AHA_ACTORS=2", "AHA_THREADS=1"});
   ASSERT_TRUE(AwaitSteps(1)) << cluster_->Output(job);
   // The nodes' own addresses, not this machine's 127.0.0.1.
-  const CommandResult members =
-      RunCommand({Binary("ahactl"), "actor", "list", "--all", "--dir", Run(),
-                  "-o", "json"});
+  CommandResult members;
+  EXPECT_TRUE(Eventually(
+      [&] {
+        members = RunCommand({Binary("ahactl"), "actor", "list", "--all",
+                              "--dir", Run(), "-o", "json"});
+        return absl::StrContains(members.output, "actor-1");
+      },
+      absl::Minutes(1)));
   EXPECT_THAT(members.output,
-              AllOf(HasSubstr("actor-1"), HasSubstr("127.0.0.2:"),
-                    HasSubstr("127.0.0.3:"), Not(HasSubstr("127.0.0.1:"))));
+              AllOf(HasSubstr("127.0.0.2:"), HasSubstr("127.0.0.3:"),
+                    Not(HasSubstr("127.0.0.1:"))));
   ExpectTheChecksum(job);
   EXPECT_THAT(cluster_->Output(job), HasSubstr("succeeded"));
 }

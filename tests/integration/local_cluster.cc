@@ -135,7 +135,7 @@ std::string AwaitEndpoint(const std::string& directory) {
         if (file.is_object()) address = file.value("address", "");
         return !address.empty();
       },
-      absl::Seconds(10));
+      absl::Minutes(1));
   return address;
 }
 

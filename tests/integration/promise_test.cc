@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/rng.h"
 #include "gmock/gmock.h"
@@ -144,6 +145,13 @@ TEST(PromiseTest, EverythingKilledAndResumedChangesNothing) {
   ExpectSameAsReference(Finish(last));
 }
 
+// Also if nobody has buried it yet: process 1 of a container may not.
+bool IsGone(pid_t pid) {
+  const std::string stat =
+      ReadFileOrEmpty(absl::StrCat("/proc/", pid, "/stat"));
+  return stat.empty() || absl::StrContains(stat, ") Z ");
+}
+
 TEST(PromiseTest, OnlyTheSupervisorKilledLeavesNoOrphanAndCanBeResumed) {
   TempDir scratch;
   const std::string run = scratch.path() + "/run";
@@ -158,8 +166,7 @@ TEST(PromiseTest, OnlyTheSupervisorKilledLeavesNoOrphanAndCanBeResumed) {
   ASSERT_GE(processes.size(), 4u);
   for (const Process& process : processes) {
     EXPECT_TRUE(
-        Eventually([&] { return kill(process.pid, 0) != 0 && errno == ESRCH; },
-                   absl::Seconds(10)))
+        Eventually([&] { return IsGone(process.pid); }, absl::Minutes(1)))
         << process.name << " lives on";
   }
   LocalCluster last(Recipe("tiny.yaml"), run, {"--resume"});

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "tests/integration/local_cluster.h"
 #include "tests/integration/small_job.h"
+#include "tests/loopback.h"
 
 namespace aha::testing {
 namespace {
@@ -43,7 +44,8 @@ class StandingTest : public ::testing::Test {
   void Stand() {
     coordinator_.reset();
     std::filesystem::remove(Path("runs/endpoint.json"));
-    const std::string listen = address_.empty() ? "127.0.0.1:0" : address_;
+    const std::string listen =
+        address_.empty() ? OwnLoopback() + ":0" : address_;
     coordinator_ =
         std::make_unique<Service>(Arguments{Binary("aha-coordinator"), "--runs",
                                             Path("runs"), "--listen", listen},

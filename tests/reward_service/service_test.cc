@@ -218,7 +218,7 @@ TEST_F(RewardServiceTest, ASenderThatIgnoresItsCreditIsCutOff) {
   Start({.initial_credit = 10, .max_bytes = 1});
   const auto stream = Connect();
   absl::Status status;
-  for (uint32_t slot = 0; slot < 1000 && status.ok(); ++slot) {
+  for (uint32_t slot = 0; status.ok(); ++slot) {
     status = stream->Write(OpenRequest(ContextFor(slot, 1)));
   }
   EXPECT_FALSE(status.ok());

@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "rpc/finish.h"
 #include "rpc/server.h"
+#include "tests/loopback.h"
 
 namespace aha::rpc {
 namespace {
@@ -120,7 +121,9 @@ class FakeWeights : public v1::Weights::CallbackService {
 class ClientTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto server = Server::Start({}, {&admin_, &reward_, &weights_});
+    // Some tests take the port again.
+    auto server = Server::Start({.listen = OwnLoopback() + ":0"},
+                                {&admin_, &reward_, &weights_});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     auto client = Client::New({.address = server_->address()});
