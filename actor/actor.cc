@@ -167,9 +167,8 @@ void Actor::Impl::Fail(const absl::Status& status) {
 
 void Actor::Impl::OnSample(const Sample& sample) {
   metrics.Sampled(sample);
-  absl::StatusOr<std::string> text = parts.codec->Decode(sample.tokens);
-  if (!text.ok()) return Fail(text.status());
-  book.AddTrajectory(sample.group, ToTrajectory(sample, *std::move(text)));
+  book.AddTrajectory(sample.group,
+                     ToTrajectory(sample, parts.codec->Decode(sample.tokens)));
   Signal();
 }
 

@@ -27,8 +27,7 @@ class TokenizerCodec final : public PromptCodec {
         absl::StrCat("prompt ", prompt_id, ": ", ids.status().message()));
   }
 
-  absl::StatusOr<std::string> Decode(
-      absl::Span<const int32_t> completion) const override {
+  std::string Decode(absl::Span<const int32_t> completion) const override {
     if (!completion.empty() &&
         absl::c_linear_search(end_tokens_, completion.back())) {
       completion.remove_suffix(1);

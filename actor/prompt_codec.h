@@ -22,8 +22,7 @@ class PromptCodec {
   virtual absl::StatusOr<std::vector<int32_t>> Encode(
       const std::string& prompt_id, const std::string& prompt) const = 0;
   // Special tokens are spelt out, but not an end token at the end.
-  virtual absl::StatusOr<std::string> Decode(
-      absl::Span<const int32_t> completion) const = 0;
+  virtual std::string Decode(absl::Span<const int32_t> completion) const = 0;
 };
 
 // `tokenizer` is not owned.

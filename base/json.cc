@@ -10,7 +10,8 @@ namespace {
 
 constexpr size_t kMaxReason = 200;  // A reason quotes the text it stumbled on.
 
-absl::Status CheckDepth(absl::string_view text) {
+// What the library must not be given.
+absl::Status CheckPlain(absl::string_view text) {
   int depth = 0;
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -20,6 +21,10 @@ absl::Status CheckDepth(absl::string_view text) {
       if (c == '"') in_string = false;
     } else if (c == '"') {
       in_string = true;
+    } else if (c == '\0') {
+      // The library would take it for the end of the text.
+      return absl::InvalidArgumentError(
+          absl::StrCat("not valid JSON: a zero byte at byte ", i + 1));
     } else if (c == '[' || c == '{') {
       if (++depth <= kMaxJsonDepth) continue;
       return absl::InvalidArgumentError(
@@ -37,7 +42,7 @@ absl::Status CheckDepth(absl::string_view text) {
 template <class Json>
 absl::StatusOr<Json> ParseJson(absl::string_view text) {
   // Before parsing: even to free a deep tree costs more than to refuse it.
-  AHA_RETURN_IF_ERROR(CheckDepth(text));
+  AHA_RETURN_IF_ERROR(CheckPlain(text));
   // The only place that sees the library's exceptions.
   try {
     return Json::parse(text.begin(), text.end());

@@ -1,9 +1,11 @@
 #include "base/thread_pool.h"
 
 #include <atomic>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "base/log.h"
 #include "base/mutex.h"
 
 namespace aha {
@@ -30,7 +32,15 @@ struct ThreadPool::Team {
   static constexpr uint64_t kWorker = 2;
 
   explicit Team(int size) {
-    for (int i = 1; i < size; ++i) threads.emplace_back([this] { Work(); });
+    // Whom the system denies another thread works with those it has: the
+    // results do not depend on their number.
+    try {
+      for (int i = 1; i < size; ++i) threads.emplace_back([this] { Work(); });
+    } catch (const std::system_error& error) {
+      AHA_LOG(kWarning) << "computes with " << threads.size() + 1
+                        << " threads of the " << size
+                        << " asked for: " << error.what();
+    }
   }
 
   ~Team() {

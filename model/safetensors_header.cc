@@ -265,6 +265,11 @@ absl::StatusOr<uint64_t> SafetensorsHeaderLength(const uint8_t bytes[8],
 
 absl::StatusOr<std::vector<StoredTensor>> ParseSafetensorsHeader(
     absl::string_view json, uint64_t data_bytes) {
+  // The library would take it for the end.
+  if (const size_t zero = json.find('\0'); zero != json.npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "header: must be JSON, has a zero byte at byte ", zero + 1));
+  }
   HeaderReader reader;
   if (!nlohmann::json::sax_parse(json.begin(), json.end(), &reader)) {
     const absl::Status status = reader.status();

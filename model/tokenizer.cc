@@ -21,10 +21,12 @@ namespace {
 // The largest known tokenizer.json has 33 MB.
 constexpr uint64_t kMaxFileBytes = 256 << 20;
 
+// Of an id that stands for nothing.
+constexpr char kNothing[] = "\uFFFD";
+
 // What one id decodes to.
 struct Piece {
-  std::string bytes;
-  bool known = false;
+  std::string bytes = kNothing;
   bool special = false;
 };
 
@@ -37,10 +39,10 @@ absl::Status InFile(const absl::Status& status, absl::string_view file) {
 std::vector<Piece> MakePieces(const TokenizerSpec& spec) {
   std::vector<Piece> pieces(spec.vocab_size);
   for (const auto& [token, id] : spec.vocabulary) {
-    pieces[id] = {AlphabetToBytes(token).value_or(token), true, false};
+    pieces[id] = {AlphabetToBytes(token).value_or(token), false};
   }
   for (const AddedToken& token : spec.added) {
-    pieces[token.id] = {token.content, true, token.special};
+    pieces[token.id] = {token.content, token.special};
   }
   return pieces;
 }
@@ -187,16 +189,15 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(
   return ids;
 }
 
-absl::StatusOr<std::string> Tokenizer::Decode(absl::Span<const int32_t> ids,
-                                              Special special) const {
+std::string Tokenizer::Decode(absl::Span<const int32_t> ids,
+                              Special special) const {
   std::string bytes;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] < 0 || ids[i] >= vocab_size() || !impl_->pieces[ids[i]].known) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("ids[", i, "] must be a token of a vocabulary of ",
-                       vocab_size(), ", got ", ids[i]));
+  for (const int32_t id : ids) {
+    if (id < 0 || id >= vocab_size()) {
+      bytes += kNothing;
+      continue;
     }
-    const Piece& piece = impl_->pieces[ids[i]];
+    const Piece& piece = impl_->pieces[id];
     if (piece.special && special == Special::kSkip) continue;
     bytes += piece.bytes;
   }

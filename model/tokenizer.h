@@ -34,11 +34,12 @@ class Tokenizer {
   // vocabulary cannot spell the text, naming the character and its offset.
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text) const;
 
-  // Bytes that are not UTF-8 become U+FFFD.  INVALID_ARGUMENT for ids out of
-  // range.  kSkip leaves special tokens out; kKeep spells them out.
+  // Bytes that are not UTF-8 become U+FFFD, and so does an id that stands for
+  // nothing: models pad their vocabulary, and may sample what they padded.
+  // kSkip leaves special tokens out; kKeep spells them out.
   enum class Special { kKeep, kSkip };
-  absl::StatusOr<std::string> Decode(absl::Span<const int32_t> ids,
-                                     Special special = Special::kKeep) const;
+  std::string Decode(absl::Span<const int32_t> ids,
+                     Special special = Special::kKeep) const;
 
   // The conversation in the model's chat format, ending where the assistant
   // begins.  UNIMPLEMENTED if the model has no template that Aha knows

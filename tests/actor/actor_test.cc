@@ -34,8 +34,7 @@ class FakeCodec : public PromptCodec {
     }
     return std::vector<int32_t>(prompt.begin(), prompt.end());
   }
-  absl::StatusOr<std::string> Decode(
-      absl::Span<const int32_t> completion) const override {
+  std::string Decode(absl::Span<const int32_t> completion) const override {
     return absl::StrCat(completion.size(), " tokens");
   }
 };

@@ -36,6 +36,10 @@ TEST(JsonTest, WhatIsNoJsonIsRefusedWithItsPlace) {
   EXPECT_THAT(Refusal("{\"a\": "), StartsWith("not valid JSON: column 7: "));
   EXPECT_THAT(Refusal("[1,\n2"), StartsWith("not valid JSON: line 2, column"));
   EXPECT_THAT(Refusal("1e999"), StartsWith("not valid JSON: "));
+  // The library takes it for the end.
+  EXPECT_THAT(Refusal(std::string("{}\0{{", 5)),
+              HasSubstr("a zero byte at byte 3"));
+  EXPECT_THAT(Refusal(std::string("\"\0\"", 3)), HasSubstr("not valid JSON"));
   EXPECT_LT(Refusal("[\"" + std::string(1 << 20, 'x')).size(), 300u);
 }
 

