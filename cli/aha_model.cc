@@ -189,7 +189,7 @@ void AddGenerate(CLI::App* app, Flags* flags, Commands* commands) {
       ->check(CLI::Range(0, 1 << 24))
       ->capture_default_str();
   generate->add_option("--seed", options->seed, "Of the random numbers")
-      ->check(WholeNumber())
+      ->check(Seed())
       ->capture_default_str();
   (*commands)[generate] = [](const Flags& f) {
     return Generate(f.model, f.generate);

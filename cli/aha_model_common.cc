@@ -1,5 +1,6 @@
 #include "cli/aha_model_common.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -136,11 +137,13 @@ absl::Status ForEachLine(
     const std::function<absl::Status(const Json& object)>& use) {
   std::ifstream file;
   if (path != "-") {
-    file.open(path, std::ios::binary);
     std::error_code error;
-    if (!file || std::filesystem::is_directory(path, error)) {
-      return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
+    if (std::filesystem::is_directory(path, error)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, " must be a file, is a directory"));
     }
+    file.open(path, std::ios::binary);
+    if (!file) return absl::ErrnoToStatus(errno, path + ": cannot be read");
   }
   std::istream& in = path == "-" ? std::cin : file;
   std::string line;

@@ -74,8 +74,8 @@ absl::StatusOr<Json> Describe(const ModelOptions& model) {
   json["tokenizer_vocab_size"] = tokenizer->vocab_size();
   std::vector<std::string> ends;
   for (const int32_t id : config.eos_token_ids) {
-    const absl::StatusOr<std::string> text = tokenizer->Decode({&id, 1});
-    ends.push_back(text.ok() ? *text : absl::StrCat("token ", id));
+    const std::string text = tokenizer->Decode({&id, 1});
+    ends.push_back(text != "\uFFFD" ? text : absl::StrCat("token ", id));
   }
   json["eos_tokens"] = ends;
   const absl::Status chat = ChatStatus(*tokenizer);

@@ -316,9 +316,15 @@ Json Summary(const Settings& settings, const LossSums& sums) {
   return json;
 }
 
-// A gradient in the place of a model's weights would be read as those.
-absl::Status CheckGradientsPath(const std::string& path) {
+// A gradient in the place of a model's weights would be read as those, and in
+// that of the trajectories would end them.
+absl::Status CheckGradientsPath(const std::string& path,
+                                const std::string& trajectories) {
   std::error_code error;
+  if (std::filesystem::equivalent(path, trajectories, error)) {
+    return UsageError(absl::StrCat(
+        "--gradients must be another file than --trajectories, got ", path));
+  }
   // Where a link leads, too.
   const std::filesystem::path target =
       std::filesystem::weakly_canonical(path, error);
@@ -345,7 +351,8 @@ absl::Status Loss(const ModelOptions& model, const LossOptionsText& options) {
   AHA_ASSIGN_OR_RETURN(const Settings settings, ParseSettings(options));
   const bool wants_gradient = !options.gradients_path.empty();
   if (wants_gradient) {
-    AHA_RETURN_IF_ERROR(CheckGradientsPath(options.gradients_path));
+    AHA_RETURN_IF_ERROR(
+        CheckGradientsPath(options.gradients_path, options.trajectories_path));
   }
   AHA_ASSIGN_OR_RETURN(const LoadedModel loaded,
                        LoadModel(model, wants_gradient ? PolicyUse::kTraining

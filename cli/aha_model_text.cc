@@ -116,20 +116,17 @@ class Stream {
   explicit Stream(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
   void Show(absl::Span<const int32_t> tokens) {
-    const absl::StatusOr<std::string> text =
+    const std::string text =
         tokenizer_.Decode(tokens, Tokenizer::Special::kSkip);
-    if (!text.ok()) return;
-    absl::string_view rest = *text;
+    absl::string_view rest = text;
     rest.remove_prefix(std::min(shown_, rest.size()));
     if (absl::EndsWith(rest, "\uFFFD")) return;
     Put(rest);
   }
   void Finish(absl::Span<const int32_t> tokens) {
-    const absl::StatusOr<std::string> text =
+    const std::string text =
         tokenizer_.Decode(tokens, Tokenizer::Special::kSkip);
-    if (text.ok()) {
-      Put(absl::string_view(*text).substr(std::min(shown_, text->size())));
-    }
+    Put(absl::string_view(text).substr(std::min(shown_, text.size())));
     std::fputc('\n', stdout);
   }
 
@@ -213,8 +210,7 @@ class GenerateRun {
     const char* reason =
         sample.finish_reason == FinishReason::kStop ? "stop" : "length";
     const std::string text =
-        tokenizer_.Decode(sample.tokens, Tokenizer::Special::kSkip)
-            .value_or("");
+        tokenizer_.Decode(sample.tokens, Tokenizer::Special::kSkip);
     if (model_.format == Format::kJson) {
       Json json;
       json["slot"] = sample.group;
@@ -257,8 +253,7 @@ absl::Status Tokenize(const ModelOptions& model,
   if (!prompt.ok()) return prompt.status();
   std::vector<std::string> pieces;
   for (const int32_t id : prompt->ids) {
-    AHA_ASSIGN_OR_RETURN(std::string piece, tokenizer->Decode({&id, 1}));
-    pieces.push_back(std::move(piece));
+    pieces.push_back(tokenizer->Decode({&id, 1}));
   }
   if (model.format == Format::kJson) {
     Json json;

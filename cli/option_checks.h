@@ -29,6 +29,17 @@ inline CLI::Validator WholeNumber(
           ""};
 }
 
+inline CLI::Validator Seed() {
+  return {[](std::string& text) -> std::string {
+            uint64_t value = 0;
+            if (absl::SimpleAtoi(text, &value)) return "";
+            return absl::StrCat("must be a whole number from 0 to ",
+                                std::numeric_limits<uint64_t>::max(), ", got '",
+                                OneLine(text), "'");
+          },
+          ""};
+}
+
 // A number for which `holds`; `rule` says when.  NaN holds for no range.
 inline CLI::Validator RealNumber(const std::string& rule,
                                  const std::function<bool(double)>& holds) {

@@ -34,7 +34,7 @@ ExitDecision RestartPolicy::OnExit(absl::string_view name, ProcessRole role,
                                    const ProcessExit& exit) {
   if (exit.code == kExitRefused) {
     return {ExitAction::kStopAll, absl::ZeroDuration(),
-            "it refused to start; a restart would not help"};
+            "it refused, and a restart would not help"};
   }
   if (role == ProcessRole::kCoordinator) {
     if (exit.Clean()) return {};

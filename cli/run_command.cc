@@ -33,6 +33,9 @@
 namespace aha::cli {
 namespace {
 
+// More than a supervisor gives its processes to leave.
+constexpr absl::Duration kOldRunEnds = absl::Seconds(30);
+
 constexpr char kExamples[] =
     "Examples:\n"
     "  ahactl run recipes/quickstart.yaml\n"
@@ -100,31 +103,40 @@ absl::StatusOr<v1::Job> Load(const RunFlags& flags) {
 }
 
 // Held for the life of the process; the kernel gives it back.
-absl::Status LockRun(const std::string& dir) {
-  const std::string path = dir + "/supervisor.lock";
+absl::Status LockRun(const RunDirectory& run) {
+  const std::string path = run.File("supervisor.lock");
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return absl::ErrnoToStatus(errno, "cannot create " + path);
-  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
-  ::close(fd);
-  return absl::AlreadyExistsError(absl::StrCat(
-      dir,
-      " is in use by another `ahactl run`; choose another --dir, or stop "
-      "it with `ahactl job stop --dir ",
-      dir, "`"));
+  const absl::Time deadline = absl::Now() + kOldRunEnds;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    // Whose job has an end is about to leave.
+    if (run.ViewFromFiles().state == JobState::kInterrupted ||
+        absl::Now() > deadline) {
+      ::close(fd);
+      return absl::AlreadyExistsError(absl::StrCat(
+          run.path(),
+          " is in use by another `ahactl run`; choose another --dir, or stop "
+          "it with `ahactl job stop --dir ",
+          run.path(), "`"));
+    }
+    absl::SleepFor(absl::Milliseconds(50));
+  }
+  return absl::OkStatus();
 }
 
 // Processes of an earlier run die with their supervisor, but maybe not yet.
 absl::Status WaitForOldProcesses(const RunDirectory& run) {
   const absl::StatusOr<std::vector<ProcessEntry>> old = run.ReadProcesses();
   if (!old.ok()) return absl::OkStatus();
-  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  const absl::Time deadline = absl::Now() + kOldRunEnds;
   for (const ProcessEntry& process : *old) {
     while (process.pid != ::getpid() && ProcessIsAlive(process.pid) &&
            absl::StartsWith(ProgramOf(process.pid), "aha-")) {
       if (absl::Now() > deadline) {
         return absl::AlreadyExistsError(absl::StrCat(
             process.name, " (pid ", process.pid, ") of an earlier run in ",
-            run.path(), " is still alive after 10 s; end it first"));
+            run.path(), " is still alive after ",
+            absl::FormatDuration(kOldRunEnds), "; end it first"));
       }
       absl::SleepFor(absl::Milliseconds(50));
     }
@@ -197,7 +209,7 @@ absl::Status Prepare(const RunDirectory& run, const v1::Job& job) {
         absl::StrCat("--dir: cannot create run directory ", run.path(), ": ",
                      error.message()));
   }
-  AHA_RETURN_IF_ERROR(LockRun(run.path()));
+  AHA_RETURN_IF_ERROR(LockRun(run));
   AHA_RETURN_IF_ERROR(WaitForOldProcesses(run));
   return ReplaceFile(run.File("job.yaml"), JobToYaml(job));
 }

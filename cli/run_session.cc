@@ -329,16 +329,17 @@ int Session::Finish() {
                ? kExitConflict
                : kExitError;
   }
-  if (!options_.quiet) {
+  const bool asked = interrupts_ > 0 || state == JobState::kStopped;
+  if (!options_.quiet || !asked) {
     const std::string why =
         problem.empty() ? "" : absl::StrCat(" (", OneLine(problem), ")");
-    std::fprintf(options_.output == Output::kTable ? stdout : stderr,
-                 "job %s %s%s; go on with: %s\n", options_.job_name.c_str(),
+    const bool screen = options_.output == Output::kTable && !options_.quiet;
+    std::fprintf(screen ? stdout : stderr, "job %s %s%s; go on with: %s\n",
+                 options_.job_name.c_str(),
                  state == JobState::kStopped ? "stopped" : "ended early",
                  why.c_str(), options_.resume_command.c_str());
   }
-  if (interrupts_ > 0 || state == JobState::kStopped) return kExitInterrupted;
-  return kExitError;
+  return asked ? kExitInterrupted : kExitError;
 }
 
 // A prompt of the last step, for the example command.

@@ -12,6 +12,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/file_io.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status.h"
@@ -125,11 +127,11 @@ absl::StatusOr<bool> Succeeded(const std::string& run_directory) {
   const std::string path = absl::StrCat(run_directory, "/", kDatabase);
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return false;
-  // A kill between the two: the run goes on from its end and writes it.
-  if (!std::filesystem::exists(absl::StrCat(run_directory, "/summary.json"),
-                               ignored)) {
-    return false;
-  }
+  // A kill between the two, or damage: the run goes on from its end and writes
+  // it.
+  const absl::StatusOr<std::string> summary =
+      ReadWholeFile(run_directory + "/summary.json");
+  if (!summary.ok() || !ParseJson<nlohmann::json>(*summary).ok()) return false;
   AHA_ASSIGN_OR_RETURN(const auto store, StateStore::Open(path));
   AHA_ASSIGN_OR_RETURN(const auto state, store->Get("state"));
   AHA_ASSIGN_OR_RETURN(const auto problem, store->Get("problem"));

@@ -47,7 +47,8 @@ TEST_F(AhaModelTest, NumbersOutOfRangeAreRefusedByTheirFlag) {
       "generate " + model_ + " --prompt a --max-new-tokens 1 ";
   for (const char* seed : {"-1", "99999999999999999999999", "1.5", "x"}) {
     ExpectError(absl::StrCat(generate, "--seed ", seed), 2,
-                absl::StrCat("--seed: must be a whole number at least 0, got '",
+                absl::StrCat("--seed: must be a whole number from 0 to "
+                             "18446744073709551615, got '",
                              seed, "'"));
   }
   for (const char* t : {"nan", "inf", "-1", "0.0005", "1001", "x"}) {
@@ -60,7 +61,7 @@ TEST_F(AhaModelTest, NumbersOutOfRangeAreRefusedByTheirFlag) {
   // What the engine takes.
   for (const char* good :
        {"--temperature 0", "--temperature 0.001", "--temperature 1000",
-        "--top-p 1e-6", "--seed 9223372036854775807"}) {
+        "--top-p 1e-6", "--seed 18446744073709551615"}) {
     EXPECT_EQ(Run(generate + good).code, 0) << good;
   }
 }
@@ -74,7 +75,9 @@ TEST_F(AhaModelTest, WhatIsNotThereIsNotFound) {
     ExpectError(command, 4, "/no/model: no such");
   }
   ExpectError("score " + model_ + " --input /no/file", 4,
-              "/no/file: cannot be read");
+              "/no/file: cannot be read: No such file");
+  ExpectError("score " + model_ + " --input /", 1,
+              "/ must be a file, is a directory");
 }
 
 TEST_F(AhaModelTest, BrokenInputLinesAreNamed) {
@@ -190,6 +193,9 @@ TEST_F(AhaModelTest, AGradientDoesNotReplaceAModelsWeights) {
                 2, "--gradients must be a file outside model directories");
     EXPECT_TRUE(FileText(weights) == before);
   }
+  ExpectError("loss " + model_ + " --algorithm grpo --trajectories " +
+                  trajectories + " --gradients " + trajectories,
+              2, "--gradients must be another file than --trajectories");
 }
 
 TEST_F(AhaModelTest, LossRefusesTrajectoriesThatDoNotFit) {

@@ -149,6 +149,21 @@ TEST_F(AhactlRunTest, TwoRunsCannotShareADirectory) {
   EXPECT_THAT(second.err, HasSubstr("is in use by another `ahactl run`"));
 }
 
+// As after `job wait`, which sees the end of the job and not of its processes.
+TEST_F(AhactlRunTest, ARunWhoseJobHasEndedIsWaitedForToLeave) {
+  const pid_t run = StartRun();
+  ASSERT_TRUE(Up());
+  services_.End(0);
+  ASSERT_TRUE(FakeServices::Eventually([this] {
+    return ReadJsonFile(services_.run_dir() + "/summary.json").ok();
+  }));
+  const Outcome next =
+      Ahactl({"run", "--dir", services_.run_dir(), "--resume"});
+  EXPECT_EQ(next.code, 0) << next.err;
+  EXPECT_THAT(next.out, HasSubstr("checksum c0ffee"));
+  EXPECT_EQ(Finish(run).code, 0);
+}
+
 TEST_F(AhactlRunTest, ARunAsJsonPrintsTheSummaryAloneOnStdout) {
   const pid_t run = StartRun({"-o", "json"});
   ASSERT_TRUE(Up());

@@ -2,6 +2,7 @@
 // host memory for a device.  Work on a stream is done when the stream is asked.
 // What goes wrong is said through FakeNccl... (found with dlsym).
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -43,7 +44,7 @@ struct Stream {
 
 std::mutex mutex;
 std::map<std::string, std::shared_ptr<Group>> groups;
-int live_comms = 0;
+std::atomic<int> live = 0;  // Communicators, streams and buffers.
 int ids = 0;
 int version = 22700;
 // "init hangs", "sum hangs", "sum fails", "no device"; "abort hangs": a sum and
@@ -67,10 +68,7 @@ void FakeNcclFault(const char* what, int rank) {
   fault_changed.notify_all();
 }
 void FakeNcclVersion(int number) { version = number; }
-int FakeNcclLiveComms() {
-  const std::lock_guard lock(mutex);
-  return live_comms;
-}
+int FakeNcclLive() { return live; }
 
 struct ncclUniqueId {
   char bytes[128];
@@ -100,7 +98,7 @@ int ncclCommInitRankConfig(void** comm, int ranks, ncclUniqueId id, int rank,
   group->ranks = ranks;
   auto* made = new Comm{.group = group, .rank = rank};
   if (!Faulty(*made, "init hangs")) ++group->inits;
-  ++live_comms;
+  ++live;
   *comm = made;
   return kInProgress;
 }
@@ -120,7 +118,7 @@ int ncclCommAbort(void* raw) {
   auto* comm = static_cast<Comm*>(raw);
   fault_changed.wait(lock, [&] { return !Faulty(*comm, "abort hangs"); });
   delete comm;
-  --live_comms;
+  --live;
   return 0;
 }
 
@@ -164,10 +162,12 @@ int cudaSetDevice(int device) {
 }
 int cudaMalloc(void** memory, size_t bytes) {
   *memory = std::malloc(bytes);
+  ++live;
   return 0;
 }
 int cudaFree(void* memory) {
   std::free(memory);
+  --live;
   return 0;
 }
 int cudaMemcpyAsync(void* to, const void* from, size_t bytes, int,
@@ -181,6 +181,7 @@ int cudaMemcpyAsync(void* to, const void* from, size_t bytes, int,
 }
 int cudaStreamCreateWithFlags(void** stream, unsigned) {
   *stream = new Stream;
+  ++live;
   return 0;
 }
 int cudaStreamQuery(void* raw) {
@@ -191,6 +192,7 @@ int cudaStreamQuery(void* raw) {
 }
 int cudaStreamDestroy(void* stream) {
   delete static_cast<Stream*>(stream);
+  --live;
   return 0;
 }
 }

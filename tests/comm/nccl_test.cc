@@ -33,7 +33,7 @@ class NcclTest : public ::testing::Test {
     Call<void(int)>("FakeNcclVersion")(22700);
   }
   ~NcclTest() override {
-    EXPECT_EQ(LiveComms(), 0);
+    EXPECT_EQ(Live(), 0);
     std::filesystem::remove_all(directory_);
     std::filesystem::remove_all(directory_ + "-inquest");
   }
@@ -46,7 +46,7 @@ class NcclTest : public ::testing::Test {
     Call<void(const char*, int)>("FakeNcclFault")(what, rank);
   }
 
-  int LiveComms() const { return Call<int()>("FakeNcclLiveComms")(); }
+  int Live() const { return Call<int()>("FakeNcclLive")(); }
 
   NcclOptions Options(int rank, absl::Duration timeout) const {
     return {.gloo = {.group = {.rank = rank, .size = 3, .timeout = timeout},
@@ -128,10 +128,10 @@ TEST_F(NcclTest, AnAbortThatHangsIsSaidAndNotWaitedFor) {
     EXPECT_THAT(std::string(ends[static_cast<size_t>(rank)].message()),
                 Not(HasSubstr(lost)));
   }
-  EXPECT_EQ(LiveComms(), 1);
+  EXPECT_GT(Live(), 0);
   // Whenever it does end, all is given back.
   Fault("", -1);
-  while (LiveComms() > 0) std::this_thread::yield();
+  while (Live() > 0) std::this_thread::yield();
 }
 
 TEST_F(NcclTest, ARankThatIsLostInTheSumIsNamed) {

@@ -300,15 +300,19 @@ TEST_F(BadInputTest, ARunDirectoryBelongsToTheJobThatDidAStepInIt) {
   EXPECT_EQ(direct.exit_code, kRefused);
   EXPECT_THAT(direct.output, HasSubstr("holds another job"));
   EXPECT_EQ(ReadFileOrEmpty(Path("run/job.yaml")), before);
-  // A kill between the last commit and the summary: it is written again.
-  const std::string summary = ReadFileOrEmpty(Path("run/summary.json"));
-  fs::remove(Path("run/summary.json"));
-  const CommandResult resumed = Ahactl(job, {"--resume"});
-  EXPECT_EQ(resumed.exit_code, 0) << resumed.output;
+  // A kill between the last commit and the summary, or damage: it is written
+  // again.
+  const std::string summary = Path("run/summary.json");
   const std::string checksum =
-      nlohmann::json::parse(summary)["checksum"].get<std::string>();
-  EXPECT_THAT(resumed.output, HasSubstr(checksum));
-  EXPECT_THAT(ReadFileOrEmpty(Path("run/summary.json")), HasSubstr(checksum));
+      nlohmann::json::parse(ReadFileOrEmpty(summary))["checksum"];
+  for (const bool there : {false, true}) {
+    fs::remove(summary);
+    if (there) Write("run/summary.json", "{\"checksum\": ");
+    const CommandResult resumed = Ahactl(job, {"--resume"});
+    EXPECT_EQ(resumed.exit_code, 0) << resumed.output;
+    EXPECT_THAT(resumed.output, HasSubstr(checksum));
+    EXPECT_THAT(ReadFileOrEmpty(summary), HasSubstr(checksum));
+  }
 }
 
 TEST_F(BadInputTest, ADirectoryWhereNoStepWasDoneTakesAnotherJob) {
