@@ -13,7 +13,7 @@ import xml.etree.ElementTree as xml
 
 def reason(output: str) -> str:
     """What the test said: googletest's message, else its last line."""
-    of_googletest = re.search(r": Skipped\n(.+?)\n\s*\n", output, re.DOTALL)
+    of_googletest = re.search(r": Skipped\n(.+?)\n\s*\[", output, re.DOTALL)
     if of_googletest:
         return " ".join(of_googletest.group(1).split())
     lines = output.strip().splitlines()
