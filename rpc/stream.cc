@@ -143,7 +143,7 @@ absl::Status Stream::Reactor::WaitForEnd() {
 }
 
 absl::Status Stream::Reactor::Explain() const {
-  const absl::Status status = FromGrpc(*status_, cancelled_);
+  absl::Status status = FromGrpc(*status_, cancelled_);
   if (status.ok()) return status;
   return absl::Status(
       status.code(),

@@ -134,7 +134,7 @@ absl::Status Check(const CommandResult& ran, const char* what) {
 // For what needs Debian's mirror: UNAVAILABLE if that could not be reached, or
 // was too slow.
 absl::Status CheckFetched(const CommandResult& ran, const char* what) {
-  const absl::Status status = Check(ran, what);
+  absl::Status status = Check(ran, what);
   if (ran.exit_code == kTooLate) {
     return absl::UnavailableError(
         absl::StrCat("too slow a network: ", status.message()));
