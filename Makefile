@@ -12,8 +12,9 @@ RELEASE := $(BUILD)/release
 # A build tree uses ccache if that was there when it was begun (developers), each
 # file by itself, so that it finds what did not change; a fresh machine does
 # without.
-LAUNCHER = $(shell [ ! -e $(BUILD)/$(1)/CMakeCache.txt ] && \
-  command -v ccache >/dev/null && \
+LAUNCHER = $(shell cache=$(BUILD)/$(1)/CMakeCache.txt; \
+  if [ -e $$cache ]; then grep -q '^CMAKE_CXX_COMPILER_LAUNCHER.*=ccache' $$cache; \
+  else command -v ccache >/dev/null; fi && \
   echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_UNITY_BUILD=OFF)
 CONFIGURE = cmake --preset $(1) $(call LAUNCHER,$(1)) -Wno-dev
 

@@ -58,7 +58,13 @@ struct RemoteRun::State {
 };
 
 absl::Status RemoteRun::State::MakeDirectory() {
-  std::string pattern = (fs::temp_directory_path() / "ahactl-XXXXXX").string();
+  std::error_code error;
+  const fs::path parent = fs::temp_directory_path(error);
+  if (error) {
+    return absl::NotFoundError(absl::StrCat(
+        "no directory for temporary files (TMPDIR): ", error.message()));
+  }
+  std::string pattern = (parent / "ahactl-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) {
     return absl::ErrnoToStatus(errno, "cannot make " + pattern);
   }

@@ -103,21 +103,27 @@ absl::StatusOr<v1::Job> Load(const RunFlags& flags) {
 }
 
 // Held for the life of the process; the kernel gives it back.
-absl::Status LockRun(const RunDirectory& run) {
+absl::Status LockRun(const RunDirectory& run, bool quiet) {
   const std::string path = run.File("supervisor.lock");
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return absl::ErrnoToStatus(errno, "cannot create " + path);
   const absl::Time deadline = absl::Now() + kOldRunEnds;
-  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  for (bool told = quiet; ::flock(fd, LOCK_EX | LOCK_NB) != 0; told = true) {
     // Whose job has an end is about to leave.
-    if (run.ViewFromFiles().state == JobState::kInterrupted ||
-        absl::Now() > deadline) {
+    const bool ended = run.ViewFromFiles().state != JobState::kInterrupted;
+    if (!ended || absl::Now() > deadline) {
       ::close(fd);
       return absl::AlreadyExistsError(absl::StrCat(
-          run.path(),
-          " is in use by another `ahactl run`; choose another --dir, or stop "
-          "it with `ahactl job stop --dir ",
-          run.path(), "`"));
+          run.path(), " is in use by another `ahactl run`",
+          ended ? ", whose job has ended; end it, or choose another --dir"
+                : "; choose another --dir, or stop it with `ahactl job stop "
+                  "--dir ",
+          ended ? "" : run.path() + "`"));
+    }
+    if (!told) {
+      std::fprintf(stderr,
+                   "ahactl: waiting for the run in %s, which is ending\n",
+                   run.path().c_str());
     }
     absl::SleepFor(absl::Milliseconds(50));
   }
@@ -197,7 +203,8 @@ absl::StatusOr<Start> ExamineDirectory(const RunDirectory& run,
              : Start::kResume;
 }
 
-absl::Status Prepare(const RunDirectory& run, const v1::Job& job) {
+// Makes the directory this process's.
+absl::Status Claim(const RunDirectory& run, bool quiet) {
   std::error_code error;
   std::filesystem::create_directories(run.path(), error);
   if (error.value() == ENOSPC || error.value() == EDQUOT) {
@@ -209,9 +216,21 @@ absl::Status Prepare(const RunDirectory& run, const v1::Job& job) {
         absl::StrCat("--dir: cannot create run directory ", run.path(), ": ",
                      error.message()));
   }
-  AHA_RETURN_IF_ERROR(LockRun(run));
-  AHA_RETURN_IF_ERROR(WaitForOldProcesses(run));
-  return ReplaceFile(run.File("job.yaml"), JobToYaml(job));
+  AHA_RETURN_IF_ERROR(LockRun(run, quiet));
+  return WaitForOldProcesses(run);
+}
+
+absl::StatusOr<Start> Prepare(const RunDirectory& run, const v1::Job& job,
+                              const RunFlags& flags) {
+  AHA_ASSIGN_OR_RETURN(Start start, ExamineDirectory(run, job, flags.resume));
+  if (start == Start::kAlreadyDone) return start;
+  AHA_RETURN_IF_ERROR(CheckInputs(job));
+  AHA_RETURN_IF_ERROR(Claim(run, flags.quiet));
+  // The run before may have come to its end meanwhile.
+  AHA_ASSIGN_OR_RETURN(start, ExamineDirectory(run, job, flags.resume));
+  if (start == Start::kAlreadyDone) return start;
+  AHA_RETURN_IF_ERROR(ReplaceFile(run.File("job.yaml"), JobToYaml(job)));
+  return start;
 }
 
 int LargestLag(const v1::Job& job) {
@@ -307,7 +326,7 @@ int Run(const RunFlags& flags, Output output) {
   const absl::StatusOr<v1::Job> job = Load(flags);
   if (!job.ok()) return Report(job.status());
   const RunDirectory run(DirectoryOf(flags, *job));
-  const absl::StatusOr<Start> start = ExamineDirectory(run, *job, flags.resume);
+  const absl::StatusOr<Start> start = Prepare(run, *job, flags);
   if (!start.ok()) return Report(start.status());
   if (*start == Start::kAlreadyDone) {
     std::fprintf(stderr, "ahactl: job \"%s\" has already succeeded\n",
@@ -315,11 +334,6 @@ int Run(const RunFlags& flags, Output output) {
     PrintReport(run, 0, flags.quiet, output);
     return kExitDone;
   }
-  if (const absl::Status inputs = CheckInputs(*job); !inputs.ok()) {
-    return Report(inputs);
-  }
-  const absl::Status prepared = Prepare(run, *job);
-  if (!prepared.ok()) return Report(prepared);
   SessionOptions session = MakeSession(*job, run, *start == Start::kResume);
   session.quiet = flags.quiet;
   session.output = output;

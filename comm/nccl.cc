@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -39,16 +40,17 @@ absl::Status AgreeThatAllCan(absl::string_view what, const absl::Status& mine,
 struct Possessions {
   NcclApi::Comm comm = nullptr;
   NcclApi::Stream stream = nullptr;
-  void* buffer = nullptr;  // Of the device.
+  void* buffer = nullptr;  // Of the device, `bytes` large.
+  size_t bytes = 0;
 
   bool empty() const {
     return comm == nullptr && stream == nullptr && buffer == nullptr;
   }
 };
 
-// Aborts NCCL and gives all back; false: that has not ended within `patience`.
-// NCCL promises no time, so that a thread of its own does it.  What never ends
-// keeps what a kernel may still write to.
+// Aborts NCCL and gives all back; false: that has not ended within `patience`,
+// or could not begin.  NCCL promises no time, so that a thread of its own does
+// it.  What never ends keeps what a kernel may still write to.
 bool GiveBack(const NcclApi& api, int device, const Possessions& all,
               absl::Duration patience) {
   struct End {
@@ -57,7 +59,7 @@ bool GiveBack(const NcclApi& api, int device, const Possessions& all,
     bool reached ABSL_GUARDED_BY(mutex) = false;
   };
   const auto end = std::make_shared<End>();
-  std::thread([end, api, device, all] {
+  const auto give_back = [end, api, device, all] {
     api.set_device(device);
     if (all.comm != nullptr) api.comm_abort(all.comm);
     if (all.stream != nullptr) api.stream_destroy(all.stream);
@@ -65,7 +67,12 @@ bool GiveBack(const NcclApi& api, int device, const Possessions& all,
     MutexLock lock(end->mutex);
     end->reached = true;
     end->changed.NotifyAll();
-  }).detach();
+  };
+  try {
+    std::thread(give_back).detach();
+  } catch (const std::system_error&) {
+    return false;  // No thread is to be had.
+  }
   const Clock clock = MonotonicClock();
   const absl::Time deadline = clock() + patience;
   MutexLock lock(end->mutex);
@@ -86,7 +93,7 @@ class Nccl : public Communicator {
         api_(api),
         device_(options.device),
         // The others wait for this rank in the inquest, that long.
-        patience_(options.inquest / 2),
+        patience_(std::min(options.inquest, options.gloo.group.timeout) / 2),
         control_(std::move(control)),
         inquest_(std::move(inquest)) {}
 
@@ -146,7 +153,6 @@ class Nccl : public Communicator {
   const std::unique_ptr<Communicator> control_;  // While all is well.
   const std::unique_ptr<Communicator> inquest_;  // Once it is not.
   Possessions own_;
-  size_t bytes_ = 0;  // Of own_.buffer.
 };
 
 absl::Status Nccl::Cuda(int error, const char* call) const {
@@ -200,8 +206,8 @@ absl::Status Nccl::Quit() {
     return absl::OkStatus();
   }
   return absl::DeadlineExceededError(
-      absl::StrCat("ncclCommAbort did not end within ",
-                   absl::FormatDuration(patience_), "; its memory is lost"));
+      absl::StrCat("NCCL was not gone within ", absl::FormatDuration(patience_),
+                   "; its memory is lost"));
 }
 
 absl::Status Nccl::BreakOff(const std::string& what, const absl::Status& why) {
@@ -249,14 +255,14 @@ absl::Status Nccl::Init() {
 }
 
 absl::Status Nccl::Reserve(size_t bytes) {
-  if (bytes <= bytes_) return absl::OkStatus();
+  if (bytes <= own_.bytes) return absl::OkStatus();
   if (own_.buffer != nullptr) {
     AHA_RETURN_IF_ERROR(
         Cuda(api_.free(std::exchange(own_.buffer, nullptr)), "cudaFree"));
-    bytes_ = 0;
+    own_.bytes = 0;
   }
   AHA_RETURN_IF_ERROR(Cuda(api_.allocate(&own_.buffer, bytes), "cudaMalloc"));
-  bytes_ = bytes;
+  own_.bytes = bytes;
   return absl::OkStatus();
 }
 

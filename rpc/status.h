@@ -19,7 +19,10 @@ inline grpc::Status ToGrpc(const absl::Status& status) {
 // UNAVAILABLE.
 inline absl::Status FromGrpc(const grpc::Status& status, bool cancelled) {
   if (status.error_code() == grpc::StatusCode::CANCELLED && !cancelled) {
-    return absl::UnavailableError("the server ended the call and shuts down");
+    return absl::UnavailableError(
+        "the server ended the call, as when it shuts "
+        "down: " +
+        status.error_message());
   }
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                       status.error_message());

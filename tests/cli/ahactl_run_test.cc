@@ -151,17 +151,22 @@ TEST_F(AhactlRunTest, TwoRunsCannotShareADirectory) {
 
 // As after `job wait`, which sees the end of the job and not of its processes.
 TEST_F(AhactlRunTest, ARunWhoseJobHasEndedIsWaitedForToLeave) {
+  services_.Install("aha-coordinator",
+                    absl::StrReplaceAll(kFakeCoordinator,
+                                        {{"\"succeeded\"", "\"stopped\""}}));
   const pid_t run = StartRun();
   ASSERT_TRUE(Up());
   services_.End(0);
   ASSERT_TRUE(FakeServices::Eventually([this] {
     return ReadJsonFile(services_.run_dir() + "/summary.json").ok();
   }));
+  ASSERT_TRUE(ProcessIsAlive(run));  // For its members have not left yet.
+  // Begun, and stopped, in its turn.
   const Outcome next =
       Ahactl({"run", "--dir", services_.run_dir(), "--resume"});
-  EXPECT_EQ(next.code, 0) << next.err;
-  EXPECT_THAT(next.out, HasSubstr("checksum c0ffee"));
-  EXPECT_EQ(Finish(run).code, 0);
+  EXPECT_EQ(next.code, 130) << next.err;
+  EXPECT_THAT(next.err, HasSubstr("waiting for the run in"));
+  EXPECT_EQ(Finish(run).code, 130);
 }
 
 TEST_F(AhactlRunTest, ARunAsJsonPrintsTheSummaryAloneOnStdout) {

@@ -273,13 +273,13 @@ TEST_F(ClientTest, ServersMayFollowOneAnotherUnderCalls) {
       }
     });
   }
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 20 && server_ != nullptr; ++i) {
     const int calls = admin_.calls;
     while (admin_.calls < calls + 20) std::this_thread::yield();
     server_.reset();
     auto server = Server::Start({.listen = address}, {&admin_});
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
+    EXPECT_TRUE(server.ok()) << server.status();
+    if (server.ok()) server_ = *std::move(server);
   }
   over = true;
   for (std::thread& caller : callers) caller.join();
