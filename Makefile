@@ -35,7 +35,7 @@ packages:
 packages-dev:
 	@deploy/install-packages --dev
 
-# Containers, Slurm, Prometheus, shells; without them the tests of deploy/ skip, and say
+# Containers, Slurm, Prometheus, shells; without them their tests skip, and say
 # so.
 packages-test:
 	@deploy/install-packages --test || true

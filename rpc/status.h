@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "grpcpp/support/status.h"
 
 namespace aha::rpc {
@@ -20,9 +21,8 @@ inline grpc::Status ToGrpc(const absl::Status& status) {
 inline absl::Status FromGrpc(const grpc::Status& status, bool cancelled) {
   if (status.error_code() == grpc::StatusCode::CANCELLED && !cancelled) {
     return absl::UnavailableError(
-        "the server ended the call, as when it shuts "
-        "down: " +
-        status.error_message());
+        absl::StrCat("the server ended the call, as when it shuts down: ",
+                     status.error_message()));
   }
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                       status.error_message());

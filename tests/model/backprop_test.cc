@@ -157,11 +157,11 @@ void ExpectSkipping(const std::vector<TrainSequence>& sequences) {
       for (size_t s = 0; s < sequences.size(); ++s) {
         std::vector<float> losses = LossGradients(sequences[s], s);
         const bool skip = (skipped >> s & 1) != 0;
-        if (!skip)
-          live_losses.insert(live_losses.end(), losses.begin(), losses.end());
-        if (!skip) live.push_back(sequences[s]);
         if (skip) std::fill(losses.begin(), losses.end(), 0.f);
         all_losses.insert(all_losses.end(), losses.begin(), losses.end());
+        if (skip) continue;
+        live_losses.insert(live_losses.end(), losses.begin(), losses.end());
+        live.push_back(sequences[s]);
       }
       const GradientSum a =
           Gradient(parameters, config, sequences, 1, loss(all_losses));
