@@ -20,8 +20,8 @@
 #include "absl/status/status.h"
 #include "actor/prompt_codec.h"
 #include "actor/sampler.h"
-#include "rpc/cancellation.h"
-#include "rpc/member.h"
+#include "base/cancellation.h"
+#include "cluster/member.h"
 #include "rpc/metrics.h"
 #include "rpc/security.h"
 

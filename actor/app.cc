@@ -10,11 +10,11 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
+#include "cluster/member.h"
+#include "cluster/servers.h"
 #include "job/identity.h"
 #include "job/model_setup.h"
 #include "job/threads.h"
-#include "rpc/member.h"
-#include "rpc/servers.h"
 
 namespace aha::actor {
 namespace {

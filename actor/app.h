@@ -3,8 +3,8 @@
 #pragma once
 
 #include "absl/status/status.h"
-#include "rpc/cancellation.h"
-#include "rpc/service_flags.h"
+#include "base/cancellation.h"
+#include "cluster/service_flags.h"
 
 namespace aha::actor {
 

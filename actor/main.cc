@@ -1,10 +1,10 @@
 // aha-actor: samples completions for the coordinator's groups.
 #include "CLI/CLI.hpp"
 #include "actor/app.h"
+#include "base/cancellation.h"
+#include "base/signals.h"
 #include "base/standard_streams.h"
-#include "rpc/cancellation.h"
-#include "rpc/service_flags.h"
-#include "rpc/signals.h"
+#include "cluster/service_flags.h"
 
 // CLI11 throws while flags are added if the flags are wrong: our mistake.
 // NOLINTNEXTLINE(bugprone-exception-escape)

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "aha/v1/job.pb.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 namespace aha::actor {
 

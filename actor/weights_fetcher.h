@@ -13,8 +13,8 @@
 #include "actor/policy_id.h"
 #include "actor/weight_assembler.h"
 #include "actor/weight_store.h"
+#include "base/cancellation.h"
 #include "base/clock.h"
-#include "rpc/cancellation.h"
 #include "rpc/client.h"
 
 namespace aha::actor {

@@ -9,8 +9,8 @@
 #include "base/rng.h"
 #include "base/thread_pool.h"
 #include "benchmark/benchmark.h"
-#include "ops/context.h"
-#include "tensor/dtype.h"
+#include "device/context.h"
+#include "device/dtype.h"
 
 namespace aha::ops {
 

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "bench/meter.h"
-#include "ops/isa.h"
+#include "device/isa.h"
 
 namespace aha::ops {
 namespace {

@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/standard_streams.h"
 #include "base/version.h"
-#include "cli/commands.h"
+#include "cli/commands/commands.h"
 #include "cli/exit_code.h"
 #include "cli/explain.h"
-#include "cli/text.h"
+#include "cli/term/text.h"
 
 namespace {
 

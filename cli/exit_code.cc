@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "absl/strings/str_split.h"
-#include "cli/text.h"
+#include "cli/term/text.h"
 
 namespace aha::cli {
 

@@ -10,7 +10,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "cli/text.h"
+#include "cli/term/text.h"
 
 namespace aha::cli {
 

@@ -41,7 +41,7 @@ function(aha_sanitized_test name)
   endforeach()
   foreach(source ${sources})
     get_filename_component(folder ${source} DIRECTORY)
-    if(NOT folder MATCHES "^(comm|job|model|tests/fuzz)$")  # As everywhere.
+    if(NOT folder MATCHES "^(comm|job|job/file|model|model/formats|text|tests/fuzz)$")  # As everywhere.
       string(MAKE_C_IDENTIFIER ${folder} folder)
       set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${folder})
     endif()

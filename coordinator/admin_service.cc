@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "job/file/job.h"
 #include "job/identity.h"
-#include "job/job.h"
 
 namespace aha::coordinator {
 

@@ -17,15 +17,15 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "cluster/servers.h"
 #include "coordinator/controller.h"
 #include "coordinator/prompts.h"
 #include "coordinator/services.h"
 #include "coordinator/state_store.h"
 #include "coordinator/targets.h"
+#include "job/file/job.h"
 #include "job/identity.h"
-#include "job/job.h"
 #include "rpc/metrics.h"
-#include "rpc/servers.h"
 
 namespace aha::coordinator {
 namespace {

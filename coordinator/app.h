@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "aha/v1/job.pb.h"
-#include "rpc/service_flags.h"
+#include "cluster/service_flags.h"
 
 namespace aha::coordinator {
 

@@ -12,8 +12,8 @@
 #include "coordinator/controller.h"
 #include "coordinator/controller_internal.h"
 #include "coordinator/log_status.h"
-#include "job/manifest.h"
 #include "rl/schedule.h"
+#include "run/manifest.h"
 
 namespace aha::coordinator {
 namespace {

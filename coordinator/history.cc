@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/json.h"
 #include "base/status.h"
-#include "job/manifest.h"
+#include "run/manifest.h"
 
 namespace aha::coordinator {
 namespace {

@@ -6,9 +6,9 @@
 #include "aha/v1/coordinator.grpc.pb.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "cluster/servers.h"
 #include "coordinator/archive_service.h"
 #include "rpc/metrics.h"
-#include "rpc/servers.h"
 
 namespace aha::coordinator {
 namespace {

@@ -10,8 +10,8 @@
 
 #include "absl/status/statusor.h"
 #include "aha/v1/job.pb.h"
+#include "cluster/service_flags.h"
 #include "coordinator/submission.h"
-#include "rpc/service_flags.h"
 
 namespace aha::coordinator {
 

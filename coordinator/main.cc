@@ -5,15 +5,15 @@
 #include <atomic>
 
 #include "absl/strings/str_cat.h"
+#include "base/cancellation.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/standard_streams.h"
 #include "base/status.h"
+#include "cluster/service_flags.h"
 #include "coordinator/app.h"
 #include "coordinator/standing.h"
-#include "job/job.h"
-#include "rpc/cancellation.h"
-#include "rpc/service_flags.h"
-#include "rpc/signals.h"
+#include "job/file/job.h"
 
 namespace aha::coordinator {
 namespace {

@@ -37,7 +37,7 @@ struct JobPlan {
   uint64_t checkpoints_kept = 2;
 };
 
-// REQUIRES: the job is resolved (job/job.h).
+// REQUIRES: the job is resolved (job/file/job.h).
 JobPlan MakePlan(const v1::Job& job);
 
 const char* TypeName(StageType type);  // "sft", "grpo", "eval"

@@ -10,8 +10,8 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "rpc/cancellation.h"
-#include "rpc/service_flags.h"
+#include "base/cancellation.h"
+#include "cluster/service_flags.h"
 
 namespace aha::coordinator {
 

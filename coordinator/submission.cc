@@ -11,8 +11,8 @@
 #include "coordinator/plan.h"
 #include "coordinator/prompts.h"
 #include "coordinator/state_store.h"
+#include "job/file/job.h"
 #include "job/identity.h"
-#include "job/job.h"
 
 namespace aha::coordinator {
 namespace {

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
-#include "job/manifest.h"
+#include "run/manifest.h"
 
 namespace aha {
 namespace {

@@ -10,7 +10,7 @@
 #include "job/model_setup.h"
 #include "job/options.h"
 #include "job/prompt_tokens.h"
-#include "rl/reward_rules.h"
+#include "rewards/reward_rules.h"
 
 namespace aha {
 namespace {

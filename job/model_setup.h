@@ -11,10 +11,10 @@
 
 #include "absl/status/statusor.h"
 #include "aha/v1/job.pb.h"
+#include "device/dtype.h"
 #include "model/config.h"
 #include "model/parameters.h"
-#include "model/tokenizer.h"
-#include "tensor/dtype.h"
+#include "text/tokenizer.h"
 
 namespace aha {
 

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "aha/v1/job.pb.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 namespace aha {
 

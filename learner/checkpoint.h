@@ -21,9 +21,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "aha/v1/job.pb.h"
-#include "job/manifest.h"
 #include "job/model_setup.h"
 #include "learner/model_state.h"
+#include "run/manifest.h"
 
 namespace aha::learner {
 

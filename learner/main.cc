@@ -4,11 +4,11 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/cancellation.h"
+#include "base/signals.h"
 #include "base/standard_streams.h"
+#include "cluster/service_flags.h"
 #include "learner/service.h"
-#include "rpc/cancellation.h"
-#include "rpc/service_flags.h"
-#include "rpc/signals.h"
 
 // CLI11 throws while flags are added if the flags are wrong: our mistake.
 // NOLINTNEXTLINE(bugprone-exception-escape)

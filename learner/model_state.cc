@@ -8,10 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "device/dtype.h"
 #include "job/options.h"
 #include "ops/adamw.h"
 #include "ops/halves.h"
-#include "tensor/dtype.h"
 
 namespace aha::learner {
 namespace {

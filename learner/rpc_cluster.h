@@ -14,11 +14,11 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "base/cancellation.h"
 #include "base/mutex.h"
+#include "cluster/member.h"
 #include "learner/cluster.h"
-#include "rpc/cancellation.h"
 #include "rpc/client.h"
-#include "rpc/member.h"
 
 namespace aha::learner {
 

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "cluster/member.h"
+#include "cluster/servers.h"
 #include "comm/gloo.h"
 #include "comm/nccl.h"
 #include "grpcpp/impl/service_type.h"
@@ -17,8 +19,6 @@
 #include "learner/group_sink_service.h"
 #include "learner/learner.h"
 #include "learner/rpc_cluster.h"
-#include "rpc/member.h"
-#include "rpc/servers.h"
 
 namespace aha::learner {
 namespace {

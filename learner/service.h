@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "absl/status/status.h"
-#include "rpc/service_flags.h"
+#include "cluster/service_flags.h"
 
 namespace aha::learner {
 

@@ -13,11 +13,11 @@
 #include "absl/status/statusor.h"
 #include "base/hash.h"
 #include "base/thread_pool.h"
+#include "device/context.h"
+#include "device/dtype.h"
 #include "model/config.h"
 #include "model/policy.h"
-#include "ops/context.h"
 #include "ops/matmul.h"
-#include "tensor/dtype.h"
 
 namespace aha {
 

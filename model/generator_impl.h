@@ -15,11 +15,11 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "device/buffer.h"
 #include "model/generator.h"
 #include "model/kv_cache.h"
 #include "model/transformer.h"
 #include "ops/attention.h"
-#include "tensor/buffer.h"
 
 namespace aha {
 

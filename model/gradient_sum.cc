@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "ops/isa.h"
-#include "tensor/buffer.h"
+#include "device/buffer.h"
+#include "device/isa.h"
 
 namespace aha {
 namespace {

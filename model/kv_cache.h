@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "device/dtype.h"
 #include "model/config.h"
 #include "ops/attention.h"
-#include "tensor/dtype.h"
 
 namespace aha {
 

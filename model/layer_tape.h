@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "device/buffer.h"
 #include "model/gradient_sum.h"
 #include "model/training_batch.h"
 #include "model/transformer.h"
-#include "tensor/buffer.h"
 
 namespace aha {
 

@@ -17,8 +17,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/hash.h"
+#include "device/dtype.h"
 #include "model/config.h"
-#include "tensor/dtype.h"
 
 namespace aha {
 

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/thread_pool.h"
+#include "device/buffer.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
 #include "model/parameters.h"
@@ -25,7 +26,6 @@
 #include "ops/head.h"
 #include "ops/matmul.h"
 #include "ops/rope.h"
-#include "tensor/buffer.h"
 
 namespace aha {
 

@@ -10,8 +10,8 @@
 #include <cstdint>
 
 #include "absl/types/span.h"
-#include "ops/context.h"
-#include "tensor/dtype.h"
+#include "device/context.h"
+#include "device/dtype.h"
 
 namespace aha::ops {
 

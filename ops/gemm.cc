@@ -13,11 +13,11 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "device/buffer.h"
+#include "device/isa.h"
 #include "dnnl.hpp"
-#include "ops/isa.h"
 #include "ops/scratch.h"
 #include "ops/simd_table.h"
-#include "tensor/buffer.h"
 
 namespace aha::ops {
 namespace {

@@ -11,8 +11,8 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "device/dtype.h"
 #include "ops/matmul.h"
-#include "tensor/dtype.h"
 
 namespace aha::ops {
 

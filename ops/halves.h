@@ -10,7 +10,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "tensor/dtype.h"
+#include "device/dtype.h"
 
 namespace aha::ops {
 namespace {  // As in scalar_math.h.

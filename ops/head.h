@@ -21,9 +21,9 @@
 
 #include "absl/types/span.h"
 #include "base/rng.h"
-#include "ops/context.h"
+#include "device/context.h"
+#include "device/dtype.h"
 #include "ops/matmul.h"
-#include "tensor/dtype.h"
 
 namespace aha::ops {
 

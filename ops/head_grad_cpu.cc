@@ -4,10 +4,10 @@
 #include <utility>
 #include <vector>
 
+#include "device/buffer.h"
 #include "ops/head.h"
 #include "ops/head_tiles.h"
 #include "ops/rows.h"
-#include "tensor/buffer.h"
 
 namespace aha::ops {
 namespace {

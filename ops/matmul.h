@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "ops/context.h"
-#include "tensor/dtype.h"
+#include "device/context.h"
+#include "device/dtype.h"
 
 namespace aha::ops {
 

@@ -3,9 +3,9 @@
 #include <utility>
 #include <vector>
 
+#include "device/buffer.h"
 #include "ops/gemm.h"
 #include "ops/matmul.h"
-#include "tensor/buffer.h"
 
 namespace aha::ops {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "tensor/dtype.h"
+#include "device/dtype.h"
 
 namespace aha::ops {
 

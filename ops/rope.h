@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ops/context.h"
+#include "device/context.h"
 
 namespace aha::ops {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "ops/context.h"
+#include "device/context.h"
 
 namespace aha::ops {
 

@@ -1,6 +1,6 @@
 #include "ops/scratch.h"
 
-#include "tensor/buffer.h"
+#include "device/buffer.h"
 
 namespace aha::ops {
 

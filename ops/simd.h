@@ -11,7 +11,7 @@
 
 #include <cstdint>
 
-#include "tensor/dtype.h"
+#include "device/dtype.h"
 
 namespace aha::ops::AHA_ISA {
 namespace {

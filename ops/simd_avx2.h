@@ -75,7 +75,7 @@ AHA_INLINE __m256 Widen(__m128i bits) {
   return _mm256_castsi256_ps(
       _mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
-// tensor/dtype.h's ToBf16, lane by lane.
+// device/dtype.h's ToBf16, lane by lane.
 AHA_INLINE __m128i Narrow(__m256 x) {
   const __m256i bits = _mm256_castps_si256(x);
   const __m256i odd =

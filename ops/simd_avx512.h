@@ -52,7 +52,7 @@ AHA_INLINE F32x16 Widen(__m256i bits) {
   return {
       _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
 }
-// tensor/dtype.h's ToBf16, lane by lane (not vcvtneps2bf16, which flushes
+// device/dtype.h's ToBf16, lane by lane (not vcvtneps2bf16, which flushes
 // denormals and is missing on older CPUs).
 AHA_INLINE __m256i Narrow(F32x16 x) {
   const __m512i bits = _mm512_castps_si512(x.v);

@@ -8,9 +8,9 @@
 
 #include <cstdint>
 
+#include "device/dtype.h"
+#include "device/isa.h"
 #include "ops/attention.h"
-#include "ops/isa.h"
-#include "tensor/dtype.h"
 
 namespace aha::ops {
 

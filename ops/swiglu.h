@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "ops/context.h"
-#include "tensor/dtype.h"
+#include "device/context.h"
+#include "device/dtype.h"
 
 namespace aha::ops {
 

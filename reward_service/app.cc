@@ -11,14 +11,14 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "cluster/member.h"
+#include "cluster/servers.h"
 #include "reward_service/consumer_forwarder.h"
 #include "reward_service/pipeline.h"
 #include "reward_service/rule_scorer.h"
 #include "reward_service/service.h"
 #include "reward_service/worker_pool.h"
-#include "rpc/member.h"
 #include "rpc/metrics.h"
-#include "rpc/servers.h"
 
 namespace aha::reward {
 namespace {

@@ -9,10 +9,10 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "base/cancellation.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mutex.h"
-#include "rpc/cancellation.h"
 #include "rpc/client.h"
 #include "rpc/server.h"
 

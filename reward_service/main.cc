@@ -1,10 +1,10 @@
 // aha-reward: scores trajectories, assembles groups, delivers them.
 #include "CLI/CLI.hpp"
+#include "base/cancellation.h"
+#include "base/signals.h"
 #include "base/standard_streams.h"
+#include "cluster/service_flags.h"
 #include "reward_service/app.h"
-#include "rpc/cancellation.h"
-#include "rpc/service_flags.h"
-#include "rpc/signals.h"
 
 // CLI11 throws while flags are added if the flags are wrong: our mistake.
 // NOLINTNEXTLINE(bugprone-exception-escape)

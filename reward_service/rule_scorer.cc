@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "rl/reward_rules.h"
+#include "rewards/reward_rules.h"
 
 namespace aha::reward {
 

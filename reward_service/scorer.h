@@ -1,5 +1,5 @@
 // What scores a completion.  The body that the service uses is made of
-// rl/reward_rules.h; tests give their own.
+// rewards/reward_rules.h; tests give their own.
 #pragma once
 
 #include <functional>

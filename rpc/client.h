@@ -22,7 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "rpc/cancellation.h"
+#include "base/cancellation.h"
 #include "rpc/security.h"
 
 namespace google::protobuf {

@@ -2,10 +2,10 @@
 # reads foreign bytes and the services' domains, which need no gRPC; then what
 # threads share.  `make asan` and `make tsan` run all that they can.
 aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
-  SRCS base/*.cc data/jsonl.cc data/sources.cc job/*.cc
+  SRCS base/*.cc data/jsonl.cc data/sources.cc job/*.cc job/file/*.cc run/*.cc
        comm/communicator.cc comm/local.cc
-       model/chat_template.cc model/config.cc model/gguf*.cc
-       model/safetensors_*.cc model/tokenizer*.cc
+       model/config.cc model/formats/gguf*.cc
+       model/formats/safetensors_*.cc text/*.cc
        reward_service/assembler.cc reward_service/validate.cc
        coordinator/controller*.cc coordinator/eval_board.cc
        coordinator/history.cc coordinator/ledger.cc coordinator/membership.cc
@@ -16,10 +16,9 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        actor/weight_buffer.cc actor/weight_store.cc
        learner/group_buffer.cc learner/trajectory.cc
        tests/base/file_io_test.cc tests/base/thread_pool_test.cc
-       tests/data/jsonl_test.cc tests/data/sources_test.cc tests/job/*.cc
+       tests/data/jsonl_test.cc tests/data/sources_test.cc tests/job/*.cc tests/run/*.cc
        tests/model/config_test.cc tests/model/gguf_test.cc
-       tests/model/safetensors_test.cc tests/model/tokenizer*.cc
-       tests/model/chat_template_test.cc
+       tests/model/safetensors_test.cc tests/text/*.cc
        tests/reward_service/assembler_test.cc
        tests/reward_service/validate_test.cc
        tests/coordinator/controller*_test.cc tests/coordinator/ledger_test.cc

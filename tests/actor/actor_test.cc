@@ -6,9 +6,9 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "cluster/member.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "rpc/member.h"
 #include "tests/actor/fake_coordinator.h"
 #include "tests/actor/fake_sampler.h"
 #include "tests/loopback.h"

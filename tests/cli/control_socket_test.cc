@@ -1,4 +1,4 @@
-#include "cli/control_socket.h"
+#include "cli/local/control_socket.h"
 
 #include <poll.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "cli/cpu_plan.h"
+#include "cli/local/cpu_plan.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -18,8 +18,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
-#include "cli/json.h"
-#include "cli/run_directory.h"
+#include "cli/report/run_directory.h"
+#include "cli/term/json.h"
 #include "gtest/gtest.h"
 #include "tests/temp_dir.h"
 

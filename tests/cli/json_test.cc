@@ -1,4 +1,4 @@
-#include "cli/json.h"
+#include "cli/term/json.h"
 
 #include <sys/stat.h>
 

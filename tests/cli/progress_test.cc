@@ -1,4 +1,4 @@
-#include "cli/progress.h"
+#include "cli/report/progress.h"
 
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"

@@ -1,4 +1,4 @@
-#include "cli/restart_policy.h"
+#include "cli/local/restart_policy.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

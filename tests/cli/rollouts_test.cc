@@ -1,4 +1,4 @@
-#include "cli/rollouts.h"
+#include "cli/report/rollouts.h"
 
 #include <nlohmann/json.hpp>
 

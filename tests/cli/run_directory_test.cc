@@ -1,4 +1,4 @@
-#include "cli/run_directory.h"
+#include "cli/report/run_directory.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "cli/screen.h"
+#include "cli/term/screen.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-#include "cli/text.h"
+#include "cli/term/text.h"
 
 #include <cmath>
 

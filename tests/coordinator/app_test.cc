@@ -8,12 +8,12 @@
 #include "aha/v1/weights.pb.h"
 #include "base/file_io.h"
 #include "base/status.h"
+#include "cluster/member.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "job/job.h"
+#include "job/file/job.h"
 #include "nlohmann/json.hpp"
 #include "rpc/client.h"
-#include "rpc/member.h"
 #include "tests/coordinator/fake_cluster.h"
 
 namespace aha::coordinator {

@@ -14,7 +14,7 @@
 #include "aha/v1/job.pb.h"
 #include "coordinator/controller.h"
 #include "gtest/gtest.h"
-#include "job/manifest.h"
+#include "run/manifest.h"
 #include "tests/temp_dir.h"
 
 namespace aha::coordinator {

@@ -10,7 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "job/job.h"
+#include "job/file/job.h"
 #include "tests/integration/local_cluster.h"
 
 namespace aha::testing {

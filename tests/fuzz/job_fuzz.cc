@@ -5,8 +5,8 @@
 #include <cstdlib>
 
 #include "absl/strings/string_view.h"
+#include "job/file/job.h"
 #include "job/identity.h"
-#include "job/job.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view text(reinterpret_cast<const char*>(data), size);

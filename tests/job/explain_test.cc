@@ -1,4 +1,4 @@
-#include "job/explain.h"
+#include "job/file/explain.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

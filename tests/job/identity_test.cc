@@ -2,7 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "job/job.h"
+#include "job/file/job.h"
 #include "tests/job/minimal_job.h"
 #include "tests/temp_dir.h"
 

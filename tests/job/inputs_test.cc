@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "data/generator.h"
-#include "job/job.h"
+#include "job/file/job.h"
 
 namespace aha {
 namespace {

@@ -1,4 +1,4 @@
-#include "job/job.h"
+#include "job/file/job.h"
 
 #include <gmock/gmock.h>
 #include <google/protobuf/util/message_differencer.h>
@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "data/generator.h"
-#include "job/schema.h"
+#include "job/file/schema.h"
 #include "tests/job/minimal_job.h"
 
 namespace aha {

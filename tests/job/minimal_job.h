@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "job/job.h"
+#include "job/file/job.h"
 
 namespace aha {
 

@@ -1,4 +1,4 @@
-#include "job/overrides.h"
+#include "job/file/overrides.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "job/explain.h"
+#include "job/file/explain.h"
 
 namespace aha {
 namespace {

@@ -3,7 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "tests/model/golden_files.h"
+#include "tests/golden/golden_files.h"
 #include "tests/temp_dir.h"
 
 namespace aha {

@@ -1,4 +1,4 @@
-#include "model/gguf.h"
+#include "model/formats/gguf.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -6,8 +6,8 @@
 #include "base/rng.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/golden/golden_files.h"
 #include "tests/model/gguf_writer.h"
-#include "tests/model/golden_files.h"
 #include "tests/temp_dir.h"
 
 namespace aha {

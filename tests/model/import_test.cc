@@ -1,4 +1,4 @@
-#include "model/import.h"
+#include "model/formats/import.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -9,10 +9,10 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "model/tokenizer.h"
+#include "tests/golden/golden_files.h"
 #include "tests/model/gguf_writer.h"
-#include "tests/model/golden_files.h"
 #include "tests/temp_dir.h"
+#include "text/tokenizer.h"
 
 namespace aha {
 namespace {

@@ -7,7 +7,7 @@
 #include "model/backprop.h"
 #include "model/generator.h"
 #include "model/policy.h"
-#include "tests/model/golden_files.h"
+#include "tests/golden/golden_files.h"
 
 namespace aha {
 namespace {

@@ -1,4 +1,4 @@
-#include "model/safetensors.h"
+#include "model/formats/safetensors.h"
 
 #include <cstring>
 #include <fstream>
@@ -9,7 +9,7 @@
 #include "gtest/gtest.h"
 #include "model/parameters.h"
 #include "nlohmann/json.hpp"
-#include "tests/model/golden_files.h"
+#include "tests/golden/golden_files.h"
 #include "tests/model/tiny.h"
 #include "tests/temp_dir.h"
 

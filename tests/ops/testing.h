@@ -10,9 +10,9 @@
 
 #include "base/rng.h"
 #include "base/thread_pool.h"
+#include "device/context.h"
+#include "device/dtype.h"
 #include "gtest/gtest.h"
-#include "ops/context.h"
-#include "tensor/dtype.h"
 
 namespace aha::ops {
 

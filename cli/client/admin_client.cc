@@ -1,0 +1,296 @@
+#include "cli/client/admin_client.h"
+
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "aha/v1/admin.pb.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "coordinator/membership.h"
+#include "rpc/client.h"
+
+namespace aha::cli {
+namespace {
+
+JobState FromWire(v1::JobState state) {
+  switch (state) {
+    case v1::JOB_STATE_PENDING:
+      return JobState::kPending;
+    case v1::JOB_STATE_RUNNING:
+      return JobState::kRunning;
+    case v1::JOB_STATE_PAUSED:
+      return JobState::kPaused;
+    case v1::JOB_STATE_STOPPING:
+      return JobState::kStopping;
+    case v1::JOB_STATE_STOPPED:
+      return JobState::kStopped;
+    case v1::JOB_STATE_SUCCEEDED:
+      return JobState::kSucceeded;
+    case v1::JOB_STATE_FAILED:
+      return JobState::kFailed;
+    default:  // A newer coordinator may know more states.
+      return JobState::kUnknown;
+  }
+}
+
+StageView FromWire(const v1::StageStatus& wire) {
+  StageView stage;
+  stage.name = wire.name();
+  stage.type = wire.type();
+  stage.steps_done = wire.steps_done();
+  stage.steps_total = wire.steps_total();
+  stage.seconds = wire.seconds();
+  stage.done = wire.done();
+  stage.running = wire.running();
+  stage.metrics.insert(wire.metrics().begin(), wire.metrics().end());
+  return stage;
+}
+
+JobView FromWire(const v1::JobStatus& wire) {
+  JobView job;
+  job.name = wire.name();
+  job.state = FromWire(wire.state());
+  for (const v1::StageStatus& stage : wire.stages()) {
+    job.stages.push_back(FromWire(stage));
+  }
+  job.current_stage = wire.current_stage();
+  job.checksum = wire.checksum();
+  job.weights_checksum = wire.weights_checksum();
+  job.problem = wire.problem();
+  job.waits.assign(wire.waits().begin(), wire.waits().end());
+  job.started_unix_seconds = wire.started_unix_seconds();
+  job.seconds = wire.seconds();
+  job.groups_leased = wire.groups_leased();
+  job.groups_delivered = wire.groups_delivered();
+  job.tokens_compared = wire.tokens_compared();
+  job.tokens_differing = wire.tokens_differing();
+  job.run_directory = wire.run_directory();
+  job.rollout_tokens_per_second = wire.rollout_tokens_per_second();
+  return job;
+}
+
+MemberView FromWire(const v1::Member& wire) {
+  MemberView member;
+  member.role = coordinator::RoleName(wire.role());
+  member.name = wire.name();
+  member.address = wire.address();
+  member.metrics_address = wire.metrics_address();
+  member.rank = wire.rank();
+  member.last_seen_seconds = wire.last_seen_seconds();
+  member.leases = wire.leases();
+  member.waiting_for = wire.waiting_for();
+  member.tokens_per_second = wire.tokens_per_second();
+  member.numeric_class = wire.numeric_class();
+  member.draining = wire.draining();
+  return member;
+}
+
+}  // namespace
+
+struct AdminClient::Impl {
+  std::unique_ptr<rpc::Client> client;
+  absl::Duration deadline;
+  rpc::Cancellation cancel;
+
+  template <class Response>
+  absl::StatusOr<Response> Call(const std::string& method,
+                                const google::protobuf::Message& request) {
+    Response response;
+    AHA_RETURN_IF_ERROR(client->Call(
+        "aha.v1.Admin." + method, request, &response,
+        {.attempt = deadline, .total = deadline, .cancel = &cancel}));
+    return response;
+  }
+
+  template <class Request>
+  absl::StatusOr<JobView> CallJob(const std::string& method) {
+    AHA_ASSIGN_OR_RETURN(const v1::JobStatus status,
+                         Call<v1::JobStatus>(method, Request()));
+    return FromWire(status);
+  }
+};
+
+AdminClient::AdminClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+AdminClient::~AdminClient() = default;
+
+absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::New(
+    const AdminOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->deadline = options.deadline;
+  rpc::ClientOptions client;
+  client.address = options.address;
+  client.security.tls_cert = options.tls_cert;
+  client.security.tls_key = options.tls_key;
+  client.security.tls_ca = options.tls_ca;
+  client.security.tls_server_name = options.tls_server_name;
+  client.security.insecure = options.insecure;
+  AHA_RETURN_IF_ERROR(client.security.Validate());
+  AHA_ASSIGN_OR_RETURN(impl->client, rpc::Client::New(client));
+  return std::unique_ptr<AdminClient>(new AdminClient(std::move(impl)));
+}
+
+absl::StatusOr<JobView> AdminClient::GetJob() {
+  return impl_->CallJob<v1::GetJobRequest>("GetJob");
+}
+
+absl::StatusOr<JobView> AdminClient::PauseJob() {
+  return impl_->CallJob<v1::PauseJobRequest>("PauseJob");
+}
+
+absl::StatusOr<JobView> AdminClient::ResumeJob() {
+  return impl_->CallJob<v1::ResumeJobRequest>("ResumeJob");
+}
+
+absl::StatusOr<JobView> AdminClient::StopJob() {
+  return impl_->CallJob<v1::StopJobRequest>("StopJob");
+}
+
+absl::StatusOr<std::vector<MemberView>> AdminClient::ListMembers() {
+  AHA_ASSIGN_OR_RETURN(const v1::ListMembersResponse response,
+                       impl_->Call<v1::ListMembersResponse>(
+                           "ListMembers", v1::ListMembersRequest()));
+  std::vector<MemberView> members;
+  for (const v1::Member& member : response.members()) {
+    members.push_back(FromWire(member));
+  }
+  return members;
+}
+
+absl::Status AdminClient::DrainMember(const std::string& name) {
+  v1::DrainMemberRequest request;
+  request.set_name(name);
+  return impl_->Call<v1::DrainMemberResponse>("DrainMember", request).status();
+}
+
+absl::StatusOr<bool> AdminClient::SubmitJob(const v1::Job& job, bool resume) {
+  v1::SubmitJobRequest request;
+  *request.mutable_job() = job;
+  request.set_resume(resume);
+  AHA_ASSIGN_OR_RETURN(const auto response, impl_->Call<v1::SubmitJobResponse>(
+                                                "SubmitJob", request));
+  return !response.unchanged();
+}
+
+absl::StatusOr<std::vector<JobView>> AdminClient::ListJobs() {
+  AHA_ASSIGN_OR_RETURN(
+      const auto response,
+      impl_->Call<v1::ListJobsResponse>("ListJobs", v1::ListJobsRequest()));
+  std::vector<JobView> jobs;
+  for (const v1::JobStatus& job : response.jobs()) {
+    jobs.push_back(FromWire(job));
+    // The coordinator has another job, and this one never came to an end.
+    if (job.state() == v1::JOB_STATE_UNSPECIFIED) {
+      jobs.back().state = JobState::kInterrupted;
+    }
+  }
+  return jobs;
+}
+
+absl::StatusOr<std::map<std::string, uint64_t>> AdminClient::ListRunFiles(
+    const std::string& job) {
+  v1::ListRunFilesRequest request;
+  request.set_job(job);
+  AHA_ASSIGN_OR_RETURN(
+      const auto response,
+      impl_->Call<v1::ListRunFilesResponse>("ListRunFiles", request));
+  std::map<std::string, uint64_t> files;
+  for (const v1::RunFile& file : response.files()) {
+    files[file.name()] = file.bytes();
+  }
+  return files;
+}
+
+absl::StatusOr<std::string> AdminClient::ReadRunFile(const std::string& job,
+                                                     const std::string& name,
+                                                     uint64_t offset) {
+  v1::ReadRunFileRequest request;
+  request.set_job(job);
+  request.set_name(name);
+  request.set_offset(offset);
+  AHA_ASSIGN_OR_RETURN(auto response, impl_->Call<v1::ReadRunFileResponse>(
+                                          "ReadRunFile", request));
+  return std::move(*response.mutable_data());
+}
+
+absl::Status AdminClient::WatchJob(
+    const std::function<bool(const JobView&)>& on_status) {
+  // A job may take days; a coordinator that dies ends the stream (keepalive).
+  AHA_ASSIGN_OR_RETURN(
+      const std::unique_ptr<rpc::Stream> stream,
+      impl_->client->Open(
+          "aha.v1.Admin.WatchJob",
+          {.deadline = absl::InfiniteDuration(), .cancel = &impl_->cancel}));
+  AHA_RETURN_IF_ERROR(stream->Write(v1::WatchJobRequest()));
+  AHA_RETURN_IF_ERROR(stream->WritesDone());
+  v1::JobStatus status;
+  while (true) {
+    AHA_ASSIGN_OR_RETURN(const bool more, stream->Read(&status));
+    if (!more) return absl::OkStatus();
+    if (!on_status(FromWire(status))) return absl::OkStatus();
+  }
+}
+
+void AdminClient::Cancel() { impl_->cancel.Cancel(); }
+
+struct JobWatcher::State {
+  AdminOptions options;
+  mutable Mutex mutex;
+  std::optional<JobView> latest ABSL_GUARDED_BY(mutex);
+  absl::Status problem ABSL_GUARDED_BY(mutex);  // OK: the stream stands.
+  absl::Time lost ABSL_GUARDED_BY(mutex);
+  const Clock clock = MonotonicClock();
+  std::unique_ptr<AdminClient> client;
+  rpc::Cancellation stop;
+  std::thread thread;
+
+  void Run() {
+    while (!stop.cancelled()) {
+      const absl::Status ended = client->WatchJob([this](const JobView& job) {
+        MutexLock lock(mutex);
+        latest = job;
+        problem = absl::OkStatus();
+        return true;
+      });
+      {
+        MutexLock lock(mutex);
+        if (latest.has_value() && IsEndState(latest->state)) return;
+        if (problem.ok()) lost = clock();
+        problem = ended.ok() ? absl::UnavailableError("it stopped") : ended;
+      }
+      stop.SleepFor(absl::Milliseconds(300));
+    }
+  }
+};
+
+JobWatcher::JobWatcher(AdminOptions options) : state_(new State) {
+  state_->options = std::move(options);
+  absl::StatusOr<std::unique_ptr<AdminClient>> client =
+      AdminClient::New(state_->options);
+  if (!client.ok()) return;  // Then nothing is ever known.
+  state_->client = *std::move(client);
+  state_->thread = std::thread([state = state_.get()] { state->Run(); });
+}
+
+JobWatcher::~JobWatcher() {
+  state_->stop.Cancel();
+  if (state_->client) state_->client->Cancel();
+  if (state_->thread.joinable()) state_->thread.join();
+}
+
+std::optional<JobView> JobWatcher::Latest() const {
+  MutexLock lock(state_->mutex);
+  return state_->latest;
+}
+
+absl::Status JobWatcher::LostFor(absl::Duration limit) const {
+  MutexLock lock(state_->mutex);
+  if (state_->problem.ok() || state_->clock() - state_->lost < limit) {
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError(absl::StrCat(
+      "lost the coordinator at ", state_->options.address, " ",
+      absl::FormatDuration(limit), " ago: ", state_->problem.message()));
+}
+
+}  // namespace aha::cli

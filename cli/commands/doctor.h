@@ -1,0 +1,42 @@
+// Is this machine fit to run a job?  Each check says what it found and, if
+// that is not good, what to do.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace aha::cli {
+
+enum class Verdict { kOk, kWarn, kFail };
+
+struct Finding {
+  std::string name;
+  Verdict verdict = Verdict::kOk;
+  std::string found;
+  std::string advice;  // Empty if the verdict is kOk.
+};
+
+struct DoctorOptions {
+  std::string directory = ".";  // Where runs/ would be; may be missing yet.
+  std::string bin_dir;          // Holds the services' programs.
+  std::string libraries;        // Names and versions.
+};
+
+std::vector<Finding> Examine(const DoctorOptions& options);
+
+// Single checks with what they look at given, for tests.
+Finding CheckCores(int usable);
+Finding CheckMemory(unsigned long long available_bytes);
+Finding CheckDisk(unsigned long long free_bytes);
+// `cpu_flags` as in /proc/cpuinfo; `asked` is AHA_CPU_ISA, empty if unset.
+// device/isa.h decides for the services, which link the kernels.
+Finding CheckIsa(const std::string& cpu_flags, const std::string& asked);
+// `skew`: how far a file's time stamp is ahead of the clock.
+Finding CheckClock(absl::Time now, absl::Duration skew);
+
+const char* VerdictName(Verdict verdict);
+
+}  // namespace aha::cli

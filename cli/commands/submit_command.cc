@@ -1,0 +1,130 @@
+// ahactl submit: gives a standing coordinator its next job.
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "cli/commands/commands.h"
+#include "cli/exit_code.h"
+#include "job/file/job.h"
+
+namespace aha::cli {
+namespace {
+
+// From the answer to the first status: opening the run and its prompts.
+constexpr absl::Duration kBegin = absl::Seconds(30);
+
+struct SubmitFlags {
+  AdminOptions admin;
+  std::string job_path;
+  std::vector<std::string> set;
+  bool resume = false;
+};
+
+// So short a job that it is over: among those that ended, if it is there.
+absl::StatusOr<std::optional<JobView>> FindEnded(AdminClient& client,
+                                                 const std::string& name) {
+  AHA_ASSIGN_OR_RETURN(std::vector<JobView> jobs, client.ListJobs());
+  for (JobView& job : jobs) {
+    if (job.name == name && IsEndState(job.state) &&
+        job.state != JobState::kInterrupted) {
+      return std::move(job);
+    }
+  }
+  return std::nullopt;
+}
+
+// The coordinator took the job; waits until it works on it.
+absl::StatusOr<JobView> AwaitBegin(AdminClient& client,
+                                   const std::string& name) {
+  const Clock clock = MonotonicClock();
+  const absl::Time deadline = clock() + kBegin;
+  while (true) {
+    absl::StatusOr<JobView> job = client.GetJob();
+    if (job.ok() && job->name == name) return job;
+    if (absl::IsNotFound(job.status())) {
+      AHA_ASSIGN_OR_RETURN(std::optional<JobView> ended,
+                           FindEnded(client, name));
+      if (ended.has_value()) return *std::move(ended);
+      // It fell back to having none: the job could not start, and why.
+      if (absl::StrContains(job.status().message(), name + ": ")) {
+        return absl::FailedPreconditionError(job.status().message());
+      }
+    }
+    if (clock() > deadline) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "the coordinator took job ", name, " but did not begin it within ",
+          absl::FormatDuration(kBegin), "; see its log"));
+    }
+    absl::SleepFor(absl::Milliseconds(100));
+  }
+}
+
+int Submit(const SubmitFlags& flags, Output output) {
+  if (flags.admin.address.empty()) {
+    return Report(absl::InvalidArgumentError(
+        "which cluster? --address HOST:PORT or AHA_ADDRESS names its "
+        "coordinator; `ahactl run` needs none"));
+  }
+  const absl::StatusOr<v1::Job> job = LoadJob(flags.job_path, flags.set);
+  if (!job.ok()) {
+    Report(job.status());
+    return kExitUsage;
+  }
+  const absl::StatusOr<std::unique_ptr<AdminClient>> client =
+      AdminClient::New(flags.admin);
+  if (!client.ok()) return Report(client.status());
+  const absl::StatusOr<bool> fresh = (*client)->SubmitJob(*job, flags.resume);
+  if (!fresh.ok()) return Report(fresh.status());
+  const absl::StatusOr<JobView> begun = AwaitBegin(**client, job->name());
+  if (!begun.ok()) return Report(begun.status());
+  std::string text = absl::StrCat("job/", job->name());
+  if (*fresh) {
+    absl::StrAppend(&text, " submitted to ", flags.admin.address, "\n");
+    for (const char* verb : {"watch", "wait", "stop"}) {
+      absl::StrAppend(&text, "  ahactl job ", verb, " ", job->name(),
+                      " --address ", flags.admin.address,
+                      flags.admin.insecure ? " --insecure\n" : "\n");
+    }
+  } else {
+    absl::StrAppend(&text, " unchanged (", StateName(begun->state), ")\n");
+  }
+  Print(ToJson(*begun), text, output);
+  return *fresh ? kExitDone : kExitUnchanged;
+}
+
+}  // namespace
+
+void AddSubmitCommand(CLI::App& app, Context& context) {
+  const auto flags = std::make_shared<SubmitFlags>();
+  CLI::App* submit =
+      app.add_subcommand("submit", "Give a job to a cluster that stands");
+  submit->footer(
+      "A cluster stands when its coordinator runs with --runs DIR.  It has "
+      "one\n"
+      "job at a time.  Files that the job names are the cluster's.\n\n"
+      "Examples:\n"
+      "  ahactl submit job.yaml --address coordinator:7000\n"
+      "  ahactl submit job.yaml --set seed=8 --set name=seed8\n"
+      "  ahactl submit job.yaml --resume        go on with a run that stopped");
+  submit->add_option("JOB", flags->job_path, "Job file (YAML)")
+      ->type_name("FILE")
+      ->required();
+  AddSetOption(*submit, flags->set);
+  submit->add_flag("--resume", flags->resume,
+                   "Go on with the run of this job that the cluster holds");
+  AddAddressOptions(*submit, flags->admin);
+  AddOutputOption(*submit, context);
+  submit->callback([flags, &context] {
+    context.action = [flags, &context] {
+      return Submit(*flags, context.Format());
+    };
+  });
+}
+
+}  // namespace aha::cli

@@ -1,0 +1,226 @@
+// ahactl version, doctor, health, completion.
+#include <gnu/libc-version.h>
+#include <google/protobuf/stubs/common.h>
+#include <grpcpp/grpcpp.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/version.h"
+#include "cli/commands/commands.h"
+#include "cli/commands/doctor.h"
+#include "cli/exit_code.h"
+#include "cli/term/screen.h"
+#include "dnnl.h"
+#include "rpc/health.h"
+#include "rpc/security.h"
+
+namespace aha::cli {
+namespace {
+
+// What runs, which need not be what was compiled against.
+Json Libraries() {
+  const dnnl_version_t* onednn = dnnl_version();
+  return {{"onednn",
+           absl::StrCat(onednn->major, ".", onednn->minor, ".", onednn->patch)},
+          {"grpc", grpc::Version()},
+          {"protobuf",
+           google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION)},
+          {"sqlite", sqlite3_libversion()}};
+}
+
+Json Versions() {
+  Json versions = {{"aha", Version()}, {"compiler", __VERSION__}};
+  versions.update(Libraries());
+  versions["glibc"] = ::gnu_get_libc_version();
+  return versions;
+}
+
+int PrintVersion(Output output) {
+  Print(Versions(), absl::StrCat("ahactl ", Version(), "\n"), output);
+  return kExitDone;
+}
+
+const char* ColorOf(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kOk:
+      return "\x1b[32m";
+    case Verdict::kWarn:
+      return "\x1b[33m";
+    case Verdict::kFail:
+      return "\x1b[31m";
+  }
+  return "";
+}
+
+int Doctor(const DoctorOptions& options, Output output) {
+  const std::vector<Finding> findings = Examine(options);
+  const bool failed = std::any_of(
+      findings.begin(), findings.end(),
+      [](const Finding& finding) { return finding.verdict == Verdict::kFail; });
+  const int code = failed ? kExitError : kExitDone;
+  if (output != Output::kTable) {
+    Json list = Json::array();
+    for (const Finding& finding : findings) {
+      list.push_back({{"check", finding.name},
+                      {"verdict", VerdictName(finding.verdict)},
+                      {"found", finding.found},
+                      {"advice", finding.advice}});
+    }
+    Print(list, "", output);
+    return code;
+  }
+  const bool color = TerminalStyle(STDOUT_FILENO).color;
+  for (const Finding& finding : findings) {
+    std::printf("%s%-4s%s  %-10s  %s\n", color ? ColorOf(finding.verdict) : "",
+                VerdictName(finding.verdict), color ? "\x1b[0m" : "",
+                finding.name.c_str(), OneLine(finding.found).c_str());
+    if (!finding.advice.empty()) {
+      std::printf("                  what to do: %s\n", finding.advice.c_str());
+    }
+  }
+  return code;
+}
+
+struct HealthOptions {
+  std::string address;
+  std::string service = "liveness";
+  double seconds = 2;
+};
+
+// The health address that a service in the same container listens at.
+std::string OwnHealthAddress() {
+  const char* listen = std::getenv("AHA_HEALTH_LISTEN");
+  if (listen == nullptr) return "";
+  const absl::StatusOr<rpc::HostPort> parsed = rpc::ParseAddress(listen);
+  if (!parsed.ok()) return "";
+  const bool any = parsed->host == "0.0.0.0" || parsed->host == "::";
+  return any ? absl::StrCat("127.0.0.1:", parsed->port) : std::string(listen);
+}
+
+int Health(HealthOptions options, Output output) {
+  if (options.address.empty()) options.address = OwnHealthAddress();
+  if (const auto parsed = rpc::ParseAddress(options.address); !parsed.ok()) {
+    return Report(absl::InvalidArgumentError(absl::StrCat(
+        "--address (or AHA_HEALTH_LISTEN): ", parsed.status().message())));
+  }
+  const absl::StatusOr<bool> serving = rpc::IsServing(
+      options.address, options.service, absl::Seconds(options.seconds));
+  if (!serving.ok()) return Report(serving.status());
+  Print({{"address", options.address},
+         {"service", options.service},
+         {"serving", *serving}},
+        absl::StrCat(options.service, " at ", options.address, ": ",
+                     *serving ? "serving\n" : "not serving\n"),
+        output);
+  return *serving ? kExitDone : kExitError;
+}
+
+void AddVersion(CLI::App& app, Context& context) {
+  CLI::App* version = app.add_subcommand("version", "Version of this program");
+  version->footer(
+      "Examples:\n"
+      "  ahactl version -o json    with the versions of the libraries");
+  AddOutputOption(*version, context);
+  version->callback([&context] {
+    context.action = [&context] { return PrintVersion(context.Format()); };
+  });
+}
+
+void AddDoctor(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<DoctorOptions>();
+  CLI::App* doctor = app.add_subcommand(
+      "doctor", "Is this machine fit?  Exit 1 if something must be done");
+  doctor->footer(
+      "A line a check: ok, warn (jobs run, read the advice) or fail.\n\n"
+      "Examples:\n"
+      "  ahactl doctor\n"
+      "  ahactl doctor --dir /data/runs -o json | jq '.[] | "
+      "select(.verdict != \"ok\")'");
+  doctor->add_option("--dir", options->directory, "Where runs will be written")
+      ->type_name("DIR")
+      ->capture_default_str();
+  AddOutputOption(*doctor, context);
+  doctor->callback([options, &context] {
+    context.action = [options, &context] {
+      options->bin_dir = ProgramDirectory();
+      std::vector<std::string> libraries;
+      const Json versions = Libraries();
+      for (const auto& [name, version] : versions.items()) {
+        libraries.push_back(
+            absl::StrCat(name, " ", version.get<std::string>()));
+      }
+      options->libraries = absl::StrJoin(libraries, ", ");
+      return Doctor(*options, context.Format());
+    };
+  });
+}
+
+void AddHealth(CLI::App& app, Context& context) {
+  const auto health = std::make_shared<HealthOptions>();
+  CLI::App* probe = app.add_subcommand(
+      "health", "Ask a service's health; exit 0 if it serves, for probes");
+  probe
+      ->add_option("--address", health->address,
+                   "HOST:PORT of --health-listen; AHA_HEALTH_LISTEN if absent")
+      ->type_name("HOST:PORT");
+  probe->add_option("--service", health->service, "liveness or readiness")
+      ->check(CLI::IsMember({"liveness", "readiness"}))
+      ->capture_default_str();
+  probe->add_option("--timeout", health->seconds, "Seconds to wait")
+      ->check(CLI::Range(0.1, 60.0))
+      ->capture_default_str();
+  AddOutputOption(*probe, context);
+  probe->footer(
+      "Examples:\n"
+      "  ahactl health --address 127.0.0.1:7002\n"
+      "  ahactl health --service readiness        at AHA_HEALTH_LISTEN");
+  probe->callback([health, &context] {
+    context.action = [health, &context] {
+      return Health(*health, context.Format());
+    };
+  });
+}
+
+void AddCompletion(CLI::App& app, Context& context) {
+  const auto shell = std::make_shared<std::string>();
+  CLI::App* completion =
+      app.add_subcommand("completion", "Shell completion script");
+  completion->footer(
+      "Examples:\n"
+      "  source <(ahactl completion bash)       # in ~/.bashrc\n"
+      "  source <(ahactl completion zsh)        # in ~/.zshrc\n"
+      "  ahactl completion fish | source        # in config.fish");
+  completion->add_option("SHELL", *shell, "bash, zsh or fish")
+      ->type_name("SHELL")
+      ->required();
+  AddOutputOption(*completion, context);
+  completion->callback([shell, &app, &context] {
+    context.action = [shell, &app, &context] {
+      const absl::StatusOr<std::string> script =
+          CompletionScript(DescribeCommands(app), *shell);
+      if (!script.ok()) return Report(script.status());
+      Print({{"shell", *shell}, {"script", *script}}, *script,
+            context.Format());
+      return kExitDone;
+    };
+  });
+}
+
+}  // namespace
+
+void AddToolCommands(CLI::App& app, Context& context) {
+  AddVersion(app, context);
+  AddDoctor(app, context);
+  AddHealth(app, context);
+  AddCompletion(app, context);
+}
+
+}  // namespace aha::cli

@@ -1,0 +1,61 @@
+#include "cli/local/restart_policy.h"
+
+#include <string.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace aha::cli {
+
+absl::string_view RoleName(ProcessRole role) {
+  switch (role) {
+    case ProcessRole::kCoordinator:
+      return "coordinator";
+    case ProcessRole::kReward:
+      return "reward";
+    case ProcessRole::kLearner:
+      return "learner";
+    case ProcessRole::kActor:
+      return "actor";
+    case ProcessRole::kSupervisor:
+      return "supervisor";
+  }
+  return "unknown";
+}
+
+std::string ProcessExit::Describe() const {
+  if (signal == 0) return absl::StrCat("exit code ", code);
+  const char* name = ::sigdescr_np(signal);
+  return absl::StrCat("signal ", signal, " (", name ? name : "unknown", ")");
+}
+
+ExitDecision RestartPolicy::OnExit(absl::string_view name, ProcessRole role,
+                                   const ProcessExit& exit) {
+  if (exit.code == kExitRefused) {
+    return {ExitAction::kStopAll, absl::ZeroDuration(),
+            "it refused, and a restart would not help"};
+  }
+  if (role == ProcessRole::kCoordinator) {
+    if (exit.Clean()) return {};
+    return {ExitAction::kStopAll, absl::ZeroDuration(),
+            "the job cannot go on without the coordinator"};
+  }
+  auto found = deaths_.find(name);
+  if (found == deaths_.end()) found = deaths_.emplace(name, 0).first;
+  const int deaths = ++found->second;
+  if (deaths > options_.limit) {
+    return {
+        ExitAction::kStopAll, absl::ZeroDuration(),
+        absl::StrCat("it ended ", deaths, " times without a new step between")};
+  }
+  absl::Duration delay =
+      std::min(options_.longest_delay,
+               options_.first_delay * (int64_t{1} << std::min(deaths - 1, 20)));
+  if (exit.signal == 0) delay = std::max(delay, options_.exit_delay);
+  return {ExitAction::kRestart, delay,
+          absl::StrCat("restart ", deaths, " of ", options_.limit, " in ",
+                       absl::FormatDuration(delay))};
+}
+
+}  // namespace aha::cli

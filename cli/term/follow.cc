@@ -1,0 +1,108 @@
+#include "cli/term/follow.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "cli/exit_code.h"
+#include "cli/term/json.h"
+#include "cli/term/text.h"
+
+namespace aha::cli {
+namespace {
+
+constexpr absl::Duration kPollInterval = absl::Milliseconds(200);
+
+struct Tail {
+  FollowedFile file;
+  off_t offset = 0;
+  std::string partial;  // A line whose end is still to come.
+};
+
+// What was appended since the last call; a file that shrank starts anew.
+std::string ReadNew(Tail* tail) {
+  const int fd = ::open(tail->file.path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  if (::lseek(fd, 0, SEEK_END) < tail->offset) tail->offset = 0;
+  std::string text;
+  char buffer[1 << 16];
+  ssize_t got;
+  while ((got = ::pread(fd, buffer, sizeof(buffer), tail->offset)) > 0) {
+    text.append(buffer, static_cast<size_t>(got));
+    tail->offset += got;
+  }
+  ::close(fd);
+  return text;
+}
+
+std::vector<std::string> NewLines(Tail* tail) {
+  const std::string text = tail->partial + ReadNew(tail);
+  std::vector<std::string> lines = absl::StrSplit(text, '\n');
+  tail->partial = std::move(lines.back());
+  lines.pop_back();
+  return lines;
+}
+
+}  // namespace
+
+int PrintTails(const std::vector<FollowedFile>& files, int lines, bool follow,
+               const PrintLine& print) {
+  std::vector<Tail> tails;
+  for (const FollowedFile& file : files) {
+    Tail& tail = tails.emplace_back();
+    tail.file = file;
+    std::vector<std::string> all = NewLines(&tail);
+    if (!follow && !tail.partial.empty()) all.push_back(tail.partial);
+    const size_t skip =
+        all.size() - std::min(all.size(), static_cast<size_t>(lines));
+    for (size_t i = skip; i < all.size(); ++i) print(tail.file, all[i]);
+  }
+  while (follow) {
+    std::fflush(stdout);
+    if (std::ferror(stdout) != 0) break;
+    absl::SleepFor(kPollInterval);
+    for (Tail& tail : tails) {
+      for (const std::string& line : NewLines(&tail)) print(tail.file, line);
+    }
+  }
+  return kExitDone;
+}
+
+std::string EventLine(absl::string_view line) {
+  const Json event = ParseJson(line, "event").value_or(nullptr);
+  if (!event.is_object()) return OneLine(line);
+  std::string when = TextOr(event, "time", "");
+  for (const char* key : {"time", "time_unix_seconds", "unix_seconds"}) {
+    const double seconds = NumberOr(event, key, -1);
+    if (seconds < 0) continue;
+    when =
+        absl::FormatTime("%H:%M:%S", absl::UnixEpoch() + absl::Seconds(seconds),
+                         absl::LocalTimeZone());
+    break;
+  }
+  std::string text = absl::StrCat(
+      when, "  ", TextOr(event, "event", TextOr(event, "type", "?")));
+  for (const auto& [key, value] : event.items()) {
+    if (absl::StrContains(key, "time") || key == "unix_seconds" ||
+        key == "event" || key == "type") {
+      continue;
+    }
+    const std::string shown =
+        value.is_string()
+            ? value.get<std::string>()
+            : value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const bool plain = key == "text" || key == "process";
+    absl::StrAppend(&text, "  ", plain ? "" : absl::StrCat(key, "="), shown);
+  }
+  return OneLine(text);
+}
+
+}  // namespace aha::cli

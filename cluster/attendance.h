@@ -1,0 +1,31 @@
+// A stream to the coordinator that is open as long as this process lives, so
+// that its death is known at once: the kernel closes a dead process's
+// connections.
+//
+// Owned by one thread at a time.  Internal to member.cc and heartbeats.cc.
+#pragma once
+
+#include <memory>
+
+#include "cluster/member.h"
+#include "grpcpp/grpcpp.h"
+
+namespace aha::rpc {
+
+class Attendance {
+ public:
+  explicit Attendance(std::shared_ptr<grpc::Channel> channel);
+  ~Attendance();  // Ends the stream.
+
+  // Opens the stream of this identity, unless it is open.  Never waits for the
+  // coordinator; one that knows no such stream is not asked again.
+  void Keep(const MemberIdentity& identity);
+
+ private:
+  class Stream;
+  const std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<Stream> stream_;
+  bool known_ = true;
+};
+
+}  // namespace aha::rpc

@@ -1,0 +1,33 @@
+// The two addresses at which a service is there for others: its metrics and
+// its RPCs, as its flags want them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cluster/service_flags.h"
+#include "rpc/metrics.h"
+#include "rpc/server.h"
+
+namespace aha::rpc {
+
+// Null without --metrics-listen.  `metrics` must outlive it.
+absl::StatusOr<std::unique_ptr<MetricsServer>> StartMetrics(
+    const ServiceFlags& flags, const Metrics& metrics);
+
+struct Servers {
+  std::unique_ptr<MetricsServer> metrics;  // As StartMetrics.
+  std::unique_ptr<Server> rpc;
+
+  std::string metrics_address() const {
+    return metrics ? metrics->address() : "";
+  }
+};
+// `metrics` and the services must outlive them.
+absl::StatusOr<Servers> StartServers(
+    const ServiceFlags& flags, const Metrics& metrics,
+    const std::vector<grpc::Service*>& services);
+
+}  // namespace aha::rpc

@@ -1,0 +1,49 @@
+#include "device/buffer.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace aha {
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+// Blocks from here on are mappings of their own: freed, they are gone.
+constexpr int kMapped = 1 << 20;
+
+}  // namespace
+
+void* Allocate(size_t bytes) {
+  if (bytes == 0) return nullptr;
+  // By itself the threshold grows up to 32 MiB, and what is below comes from
+  // the heap: its holes stay, and they are huge pages.
+  static const int fixed = ::mallopt(M_MMAP_THRESHOLD, kMapped);
+  (void)fixed;
+  void* memory = nullptr;
+  const size_t alignment = bytes >= kHugePage ? kHugePage : 64;
+  if (::posix_memalign(&memory, alignment, bytes) != 0) throw std::bad_alloc();
+  AdviseHugePages(memory, bytes);
+  return memory;
+}
+
+void* AllocateZeroed(size_t bytes) {
+  void* memory = Allocate(bytes);
+  if (bytes > 0) std::memset(memory, 0, bytes);
+  return memory;
+}
+
+void AdviseHugePages(void* memory, size_t bytes) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(memory);
+  const uintptr_t begin = (at + kHugePage - 1) / kHugePage * kHugePage;
+  const uintptr_t end = (at + bytes) / kHugePage * kHugePage;
+  if (begin >= end) return;
+  // Only a hint: a kernel without huge pages answers with an error.
+  (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+}
+
+void FreeAllocated(void* memory) { std::free(memory); }
+
+}  // namespace aha

@@ -1,0 +1,129 @@
+#include "job/file/resolve.h"
+
+#include <algorithm>
+#include <string>
+
+#include "data/generator.h"
+#include "job/file/schema.h"
+
+namespace aha {
+namespace {
+
+void FillScalar(Message* message, const FieldDescriptor& field) {
+  const Reflection& reflection = *message->GetReflection();
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_BOOL:
+      reflection.SetBool(message, &field, field.default_value_bool());
+      break;
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      reflection.SetDouble(message, &field, field.default_value_double());
+      break;
+    case FieldDescriptor::CPPTYPE_INT32:
+      reflection.SetInt32(message, &field, field.default_value_int32());
+      break;
+    case FieldDescriptor::CPPTYPE_UINT64:
+      reflection.SetUInt64(message, &field, field.default_value_uint64());
+      break;
+    case FieldDescriptor::CPPTYPE_STRING:
+      reflection.SetString(message, &field, field.default_value_string());
+      break;
+    default:
+      break;
+  }
+}
+
+// The message's own scalars and those of messages that are present.
+void FillScalars(Message* message) {
+  const Descriptor& descriptor = *message->GetDescriptor();
+  const Reflection& reflection = *message->GetReflection();
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    const FieldDescriptor& field = *descriptor.field(i);
+    if (field.is_repeated()) {
+      for (int j = 0;
+           IsMessage(field) && j < reflection.FieldSize(*message, &field);
+           ++j) {
+        FillScalars(reflection.MutableRepeatedMessage(message, &field, j));
+      }
+    } else if (reflection.HasField(*message, &field)) {
+      if (IsMessage(field)) {
+        FillScalars(reflection.MutableMessage(message, &field));
+      }
+    } else if (field.has_default_value()) {
+      FillScalar(message, field);
+    }
+  }
+}
+
+void AddStageSettings(v1::Stage* stage) {
+  if (stage->type() == "sft") {
+    v1::Sft* sft = stage->mutable_sft();
+    sft->mutable_optimizer();
+    if (!sft->has_file()) sft->mutable_corpus();
+  } else if (stage->type() == "grpo") {
+    stage->mutable_grpo()->mutable_optimizer();
+  } else if (stage->type() == "eval") {
+    stage->mutable_eval()->mutable_sampling();
+  }
+}
+
+bool UsesGenerator(const v1::Job& job) {
+  return !job.prompts().has_file() ||
+         std::any_of(job.stages().begin(), job.stages().end(),
+                     [](const v1::Stage& stage) {
+                       return stage.type() == "sft" && !stage.sft().has_file();
+                     });
+}
+
+void AddMessages(v1::Job* job) {
+  job->mutable_prompts();
+  job->mutable_sampling();
+  job->mutable_checkpoint();
+  job->mutable_cluster();
+  for (v1::Stage& stage : *job->mutable_stages()) AddStageSettings(&stage);
+  if (UsesGenerator(*job)) job->mutable_prompts()->mutable_generated();
+}
+
+// What follows from other keys.
+void FillDerived(v1::Job* job) {
+  for (v1::RewardComponent& reward : *job->mutable_rewards()) {
+    if (!reward.has_name()) reward.set_name(reward.type());
+  }
+  v1::Prompts* prompts = job->mutable_prompts();
+  if (prompts->has_generated() && prompts->generated().kinds().empty()) {
+    for (const ProblemKind kind : DefaultProblemKinds()) {
+      prompts->mutable_generated()->add_kinds(
+          std::string(ProblemKindName(kind)));
+    }
+  }
+  for (v1::Stage& stage : *job->mutable_stages()) {
+    if (stage.type() != "eval") continue;
+    // Key by key: what the stage does not say, the job does.
+    v1::Sampling sampling = job->sampling();
+    sampling.MergeFrom(stage.eval().sampling());
+    *stage.mutable_eval()->mutable_sampling() = sampling;
+  }
+}
+
+// The default length of prompts must not contradict a short context.
+void FillPromptLength(v1::Job* job) {
+  if (job->prompts().has_max_prompt_length() ||
+      !job->model().has_architecture()) {
+    return;
+  }
+  const int room = job->model().architecture().max_position_embeddings() -
+                   job->sampling().max_completion_length();
+  if (room >= 1 && room < job->prompts().max_prompt_length()) {
+    job->mutable_prompts()->set_max_prompt_length(room);
+  }
+}
+
+}  // namespace
+
+void FillDefaults(v1::Job* job) {
+  AddMessages(job);
+  FillPromptLength(job);
+  FillDerived(job);
+  FillScalars(job);
+}
+
+}  // namespace aha

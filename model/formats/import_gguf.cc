@@ -1,0 +1,248 @@
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "base/status.h"
+#include "model/formats/import.h"
+#include "text/tokenizer_bytes.h"
+
+namespace aha {
+namespace {
+
+constexpr char kArch[] = "llama";
+
+std::string Key(absl::string_view name) {
+  return absl::StrCat(kArch, ".", name);
+}
+
+// A float that stood for a decimal fraction: 9.99999975e-06 is 1e-5.
+double ShortestDecimal(double value) {
+  const float narrow = static_cast<float>(value);
+  char text[32];
+  const auto printed = std::to_chars(text, text + sizeof text, narrow);
+  double shortest = value;
+  std::from_chars(text, printed.ptr, shortest);
+  return static_cast<float>(shortest) == narrow ? shortest : value;
+}
+
+absl::Status RefuseOthers(const GgufFile& file) {
+  AHA_ASSIGN_OR_RETURN(const std::string architecture,
+                       file.String("general.architecture"));
+  if (architecture != kArch) {
+    return absl::UnimplementedError(absl::StrCat(
+        "general.architecture must be \"llama\", got ", Quote(architecture)));
+  }
+  const std::string scaling = Key("rope.scaling.type");
+  if (file.Find(scaling) != nullptr) {
+    AHA_ASSIGN_OR_RETURN(const std::string type, file.String(scaling));
+    if (type != "none") {
+      return absl::UnimplementedError(
+          absl::StrCat(scaling, " must be \"none\", got ", Quote(type)));
+    }
+  }
+  if (file.FindTensor("rope_freqs.weight") != nullptr) {
+    return absl::UnimplementedError(
+        "tensor rope_freqs.weight (scaled rotary positions) is not supported");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> IntegerOr(const GgufFile& file, absl::string_view key,
+                                  int64_t absent) {
+  if (file.Find(key) == nullptr) return absent;
+  return file.Integer(key);
+}
+
+absl::StatusOr<double> NumberOr(const GgufFile& file, absl::string_view key,
+                                double absent) {
+  if (file.Find(key) == nullptr) return absent;
+  AHA_ASSIGN_OR_RETURN(const double value, file.Number(key));
+  return ShortestDecimal(value);
+}
+
+absl::Status ReadShape(const GgufFile& file, ModelConfig* config) {
+  const struct {
+    const char* name;
+    int64_t* field;
+  } fields[] = {
+      {"embedding_length", &config->hidden_size},
+      {"feed_forward_length", &config->intermediate_size},
+      {"block_count", &config->num_hidden_layers},
+      {"attention.head_count", &config->num_attention_heads},
+      {"context_length", &config->max_position_embeddings},
+  };
+  for (const auto& field : fields) {
+    AHA_ASSIGN_OR_RETURN(*field.field, file.Integer(Key(field.name)));
+  }
+  if (config->num_attention_heads < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Key("attention.head_count"), " must be at least 1, got ",
+                     config->num_attention_heads));
+  }
+  AHA_ASSIGN_OR_RETURN(config->num_key_value_heads,
+                       IntegerOr(file, Key("attention.head_count_kv"),
+                                 config->num_attention_heads));
+  AHA_ASSIGN_OR_RETURN(
+      config->head_dim,
+      IntegerOr(file, Key("attention.key_length"),
+                config->hidden_size / config->num_attention_heads));
+  AHA_ASSIGN_OR_RETURN(
+      const int64_t rotated,
+      IntegerOr(file, Key("rope.dimension_count"), config->head_dim));
+  if (rotated != config->head_dim) {
+    return absl::UnimplementedError(
+        absl::StrCat(Key("rope.dimension_count"), " must be the head's size, ",
+                     config->head_dim, ", got ", rotated));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadSpecialTokens(const GgufFile& file, ModelConfig* config) {
+  AHA_ASSIGN_OR_RETURN(const int64_t bos,
+                       IntegerOr(file, "tokenizer.ggml.bos_token_id", -1));
+  config->bos_token_id = static_cast<int32_t>(std::max<int64_t>(bos, -1));
+  for (const char* key :
+       {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
+    AHA_ASSIGN_OR_RETURN(const int64_t id, IntegerOr(file, key, -1));
+    std::vector<int32_t>& ids = config->eos_token_ids;
+    const int32_t narrow = static_cast<int32_t>(id);
+    if (id < 0 || std::find(ids.begin(), ids.end(), narrow) != ids.end()) {
+      continue;
+    }
+    if (id >= config->vocab_size) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(key, " must be below the vocabulary's size, ",
+                       config->vocab_size, ", got ", id));
+    }
+    ids.push_back(narrow);
+  }
+  return absl::OkStatus();
+}
+
+// "model.layers.3.mlp.up_proj.weight" -> "blk.3.ffn_up.weight".
+std::string GgufName(absl::string_view name) {
+  static constexpr std::pair<const char*, const char*> kParts[] = {
+      {"input_layernorm.weight", "attn_norm.weight"},
+      {"self_attn.q_proj.weight", "attn_q.weight"},
+      {"self_attn.k_proj.weight", "attn_k.weight"},
+      {"self_attn.v_proj.weight", "attn_v.weight"},
+      {"self_attn.o_proj.weight", "attn_output.weight"},
+      {"post_attention_layernorm.weight", "ffn_norm.weight"},
+      {"mlp.gate_proj.weight", "ffn_gate.weight"},
+      {"mlp.up_proj.weight", "ffn_up.weight"},
+      {"mlp.down_proj.weight", "ffn_down.weight"},
+  };
+  if (name == "model.embed_tokens.weight") return "token_embd.weight";
+  if (name == "model.norm.weight") return "output_norm.weight";
+  if (name == "lm_head.weight") return "output.weight";
+  absl::ConsumePrefix(&name, "model.layers.");
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(name, absl::MaxSplits('.', 1));
+  for (const auto& [ours, theirs] : kParts) {
+    if (parts.second == ours) {
+      return absl::StrCat("blk.", parts.first, ".", theirs);
+    }
+  }
+  return std::string(name);
+}
+
+// llama.cpp stores the rows of q and k so that the two halves which rotary
+// positions pair up alternate; Hugging Face keeps the halves apart.  Where the
+// row that is to stand at `row` lies in the file.
+int64_t SourceRow(int64_t row, int64_t head_dim) {
+  const int64_t head = row / head_dim;
+  const int64_t in_head = row % head_dim;
+  const int64_t half = in_head / (head_dim / 2);
+  const int64_t pair = in_head % (head_dim / 2);
+  return head * head_dim + 2 * pair + half;
+}
+
+absl::Status CopyTensor(const GgufFile& file, const ModelConfig& config,
+                        const TensorInfo& info, Parameters* parameters) {
+  const std::string name = GgufName(info.name);
+  const GgufTensor* tensor = file.FindTensor(name);
+  if (tensor == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor ", name, " must be there"));
+  }
+  if (tensor->shape != info.shape) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tensor ", name, " must have shape [", absl::StrJoin(info.shape, ","),
+        "], got [", absl::StrJoin(tensor->shape, ","), "]"));
+  }
+  const bool rotated = absl::StrContains(name, ".attn_q.") ||
+                       absl::StrContains(name, ".attn_k.");
+  const int64_t cols = info.shape.back();
+  std::vector<float> values(cols);
+  for (int64_t row = 0; row < info.count / cols; ++row) {
+    const int64_t from = rotated ? SourceRow(row, config.head_dim) : row;
+    AHA_RETURN_IF_ERROR(
+        file.Read(*tensor, from * cols, absl::MakeSpan(values)));
+    const int64_t to = info.offset + row * cols;
+    for (int64_t i = 0; i < cols; ++i) {
+      if (!std::isfinite(values[i])) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("tensor ", name, " must be finite, got ", values[i],
+                         " at ", from * cols + i));
+      }
+      StoreElement(parameters->data(), to + i, values[i], parameters->dtype());
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ModelConfig> ConfigOfGguf(const GgufFile& file) {
+  AHA_RETURN_IF_ERROR(RefuseOthers(file));
+  ModelConfig config;
+  AHA_RETURN_IF_ERROR(ReadShape(file, &config));
+  const GgufTensor* embedding = file.FindTensor("token_embd.weight");
+  if (embedding == nullptr || embedding->shape.size() != 2) {
+    return absl::InvalidArgumentError(
+        "tensor token_embd.weight must be there, with 2 dimensions");
+  }
+  config.vocab_size = embedding->shape[0];
+  AHA_ASSIGN_OR_RETURN(config.rope_theta,
+                       NumberOr(file, Key("rope.freq_base"), 10000));
+  AHA_ASSIGN_OR_RETURN(
+      config.rms_norm_eps,
+      NumberOr(file, Key("attention.layer_norm_rms_epsilon"), 1e-5));
+  config.tie_word_embeddings = file.FindTensor("output.weight") == nullptr;
+  AHA_RETURN_IF_ERROR(ReadSpecialTokens(file, &config));
+  AHA_RETURN_IF_ERROR(config.Validate());
+  return config;
+}
+
+absl::StatusOr<Parameters> ParametersOfGguf(const GgufFile& file,
+                                            const ModelConfig& config,
+                                            DType dtype) {
+  const auto layout = std::make_shared<const ParameterLayout>(config);
+  absl::flat_hash_set<std::string> expected;
+  for (const TensorInfo& info : layout->tensors()) {
+    expected.insert(GgufName(info.name));
+  }
+  // A tensor that nothing reads means a model that we would compute wrongly.
+  for (const GgufTensor& tensor : file.tensors()) {
+    if (!expected.contains(tensor.name)) {
+      return absl::UnimplementedError(
+          absl::StrCat("tensor ", Quote(tensor.name),
+                       " is not one of a Llama model's that Aha knows"));
+    }
+  }
+  Parameters parameters(layout, dtype);
+  for (const TensorInfo& info : layout->tensors()) {
+    AHA_RETURN_IF_ERROR(CopyTensor(file, config, info, &parameters));
+  }
+  return parameters;
+}
+
+}  // namespace aha

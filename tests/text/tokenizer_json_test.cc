@@ -1,0 +1,209 @@
+// Malformed and foreign tokenizer.json: one clear error each.
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "text/tokenizer.h"
+
+namespace aha {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+Json Valid() {
+  return Json::parse(R"({
+    "added_tokens": [{"id": 3, "content": "<eos>", "special": true}],
+    "normalizer": null,
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+    "decoder": {"type": "ByteLevel"},
+    "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2},
+              "merges": ["a b"]}})");
+}
+
+struct Case {
+  const char* name;
+  const char* pointer;  // Where (JSON pointer) ...
+  const char* value;    // ... this is put; null: removed.
+  absl::StatusCode code;
+  const char* message;  // Part of it.
+};
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+constexpr auto kUnimplemented = absl::StatusCode::kUnimplemented;
+
+constexpr Case kCases[] = {
+    {"NoModel", "/model", "null", kInvalid, "model must be there"},
+    {"ModelIsText", "/model", "\"x\"", kInvalid, "model must be an object"},
+    {"WordPiece", "/model/type", "\"WordPiece\"", kUnimplemented,
+     "model.type: \"WordPiece\" is not supported"},
+    {"NoVocabulary", "/model/vocab", "null", kInvalid,
+     "model.vocab must be there"},
+    {"EmptyVocabulary", "/model/vocab", "{}", kInvalid, "must be not empty"},
+    {"VocabularyIsArray", "/model/vocab", "[[\"a\", 0.5]]", kInvalid,
+     "model.vocab must be an object, got an array of 1"},
+    {"IdIsText", "/model/vocab/a", "\"0\"", kInvalid,
+     "model.vocab[\"a\"] must be an integer, got \"0\""},
+    {"NegativeId", "/model/vocab/a", "-1", kInvalid, "got -1"},
+    {"HugeId", "/model/vocab/a", "18446744073709551615", kInvalid,
+     "got 18446744073709551615"},
+    {"TwinIds", "/model/vocab/a", "1", kInvalid, "must be an id of its own"},
+    {"MergesAreText", "/model/merges", "\"a b\"", kInvalid,
+     "model.merges must be an array"},
+    {"MergeOfOne", "/model/merges/0", "\"ab\"", kInvalid,
+     "model.merges[0] must be two tokens"},
+    {"MergeOfThree", "/model/merges/0", "\"a b c\"", kInvalid,
+     "model.merges[0] must be two tokens"},
+    {"MergeOfUnknown", "/model/merges/0", "[\"a\", \"c\"]", kInvalid,
+     "model.merges[0] must be of tokens in model.vocab"},
+    {"MergeOfNumbers", "/model/merges/0", "[1, 2]", kInvalid,
+     "model.merges[0] must be"},
+    {"Dropout", "/model/dropout", "0.1", kUnimplemented, "model.dropout"},
+    {"ByteFallback", "/model/byte_fallback", "true", kUnimplemented,
+     "model.byte_fallback"},
+    {"Suffix", "/model/end_of_word_suffix", "\"</w>\"", kUnimplemented,
+     "model.end_of_word_suffix"},
+    {"IgnoreMergesIsNumber", "/model/ignore_merges", "1", kInvalid,
+     "model.ignore_merges must be true or false, got 1"},
+    {"AddedIsObject", "/added_tokens", "{}", kInvalid,
+     "added_tokens must be an array"},
+    {"AddedIsEmpty", "/added_tokens/0/content", "\"\"", kInvalid,
+     "added_tokens[0].content must be not empty"},
+    {"AddedTakesAnId", "/added_tokens/0/id", "2", kInvalid,
+     "added_tokens[0].id must be an id of its own, got 2"},
+    {"AddedContradicts", "/added_tokens/0/content", "\"ab\"", kInvalid,
+     "added_tokens[0].id must be the id of \"ab\" in model.vocab, 2, got 3"},
+    {"SingleWord", "/added_tokens/0/single_word", "true", kUnimplemented,
+     "added_tokens[0].single_word"},
+    {"NoPreTokenizer", "/pre_tokenizer", "null", kInvalid,
+     "pre_tokenizer must be there"},
+    {"Metaspace", "/pre_tokenizer/type", "\"Metaspace\"", kUnimplemented,
+     "pre_tokenizer.type: \"Metaspace\""},
+    {"Broken regex", "/pre_tokenizer",
+     R"({"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "pattern": {"Regex": "(a"},
+         "behavior": "Isolated"}, {"type": "ByteLevel"}]})",
+     kInvalid, "must be a regular expression, got \"(a\""},
+    {"Behavior", "/pre_tokenizer",
+     R"({"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "pattern": {"Regex": "a"},
+         "behavior": "Sideways"}, {"type": "ByteLevel"}]})",
+     kInvalid, "pretokenizers[0].behavior must be Removed"},
+    {"ByteLevelFirst", "/pre_tokenizer",
+     R"({"type": "Sequence", "pretokenizers": [
+        {"type": "ByteLevel"}, {"type": "Digits"}]})",
+     kUnimplemented, "last step is ByteLevel"},
+    {"Lowercase", "/normalizer", R"({"type": "Lowercase"})", kUnimplemented,
+     "normalizer.type: \"Lowercase\""},
+    {"LeadingBos", "/post_processor",
+     R"({"type": "TemplateProcessing", "special_tokens": {}, "single": [
+        {"SpecialToken": {"id": "<bos>", "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}}]})",
+     kUnimplemented,
+     "post_processor.single[0].SpecialToken.id: \"<bos>\" is not supported"},
+    {"BosInASequence", "/post_processor",
+     R"({"type": "Sequence", "processors": [{"type": "ByteLevel"},
+        {"type": "TemplateProcessing", "single": [
+         {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "<eos>"}}]}]})",
+     kUnimplemented, "post_processor.processors[1].single[1].SpecialToken"},
+    {"TwoSequences", "/post_processor",
+     R"({"type": "TemplateProcessing", "single": [
+        {"Sequence": {"id": "A"}}, {"Sequence": {"id": "A"}}]})",
+     kUnimplemented, "post_processor.single: an array of 2"},
+    {"BertProcessing", "/post_processor", R"({"type": "BertProcessing"})",
+     kUnimplemented, "post_processor.type: \"BertProcessing\""},
+    {"NestedProcessors", "/post_processor",
+     R"({"type": "Sequence", "processors": [
+        {"type": "Sequence", "processors": []}]})",
+     kUnimplemented, "post_processor.processors[0].type"},
+    {"NoProcessors", "/post_processor", R"({"type": "Sequence"})", kInvalid,
+     "post_processor.processors must be there"},
+    {"WordPieceDecoder", "/decoder/type", "\"WordPiece\"", kUnimplemented,
+     "decoder.type"},
+};
+
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+class MalformedTest : public ::testing::TestWithParam<Case> {};
+
+TEST_P(MalformedTest, IsRefusedWithFieldRuleAndValue) {
+  Json json = Valid();
+  json[Json::json_pointer(GetParam().pointer)] = Json::parse(GetParam().value);
+  const absl::Status status = Tokenizer::Parse(json.dump(), "").status();
+  EXPECT_EQ(status.code(), GetParam().code) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().message));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("tokenizer.json: "));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, MalformedTest, ::testing::ValuesIn(kCases),
+                         [](const auto& info) {
+                           std::string name = info.param.name;
+                           std::erase(name, ' ');
+                           return name;
+                         });
+
+TEST(TokenizerJsonTest, TheUnchangedFileIsAccepted) {
+  const auto tokenizer = Tokenizer::Parse(Valid().dump(), "");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT(*(*tokenizer)->Encode("abba<eos>"),
+              ::testing::ElementsAre(2, 1, 0, 3));
+}
+
+TEST(TokenizerJsonTest, PostProcessorsThatAddNoTokenAreAccepted) {
+  for (const char* processor :
+       {"null", R"({"type": "ByteLevel", "trim_offsets": false})",
+        R"({"type": "TemplateProcessing", "single": [
+           {"Sequence": {"id": "A", "type_id": 0}}]})",
+        R"({"type": "Sequence", "processors": [{"type": "ByteLevel"}]})"}) {
+    Json json = Valid();
+    json["post_processor"] = Json::parse(processor);
+    const auto tokenizer = Tokenizer::Parse(json.dump(), "");
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+    EXPECT_THAT(*(*tokenizer)->Encode("ab"), ::testing::ElementsAre(2));
+  }
+}
+
+TEST(TokenizerJsonTest, WhatIsNotJsonIsRefused) {
+  for (const char* text : {"", "{", "[]", "\xff\xfe", "null", "{\"a\":1"}) {
+    const absl::Status status = Tokenizer::Parse(text, "").status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << text;
+    EXPECT_THAT(std::string(status.message()),
+                AnyOf(HasSubstr("tokenizer.json: not valid JSON: column"),
+                      HasSubstr("tokenizer.json: must be a JSON object, got")));
+  }
+}
+
+TEST(TokenizerJsonTest, ABrokenConfigurationIsRefused) {
+  const absl::Status status =
+      Tokenizer::Parse(Valid().dump(), "{\"chat_template\": 7}").status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("tokenizer_config.json: chat_template must be"));
+}
+
+// (a+)+$ needs 2^n steps on n times "a" and something else.
+TEST(TokenizerJsonTest, AHostilePatternEndsInAnError) {
+  Json json = Valid();
+  json["pre_tokenizer"] = Json::parse(
+      R"({"type": "Sequence", "pretokenizers": [
+          {"type": "Split", "pattern": {"Regex": "(a+)+$"},
+           "behavior": "Isolated"}, {"type": "ByteLevel"}]})");
+  const auto tokenizer = Tokenizer::Parse(json.dump(), "");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const absl::Status status =
+      (*tokenizer)->Encode(std::string(5000, 'a') + "b").status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("too many steps"));
+}
+
+TEST(TokenizerJsonTest, NfcTextPassesAndOtherTextIsRefused) {
+  Json json = Valid();
+  json["normalizer"] = {{"type", "NFC"}};
+  const auto tokenizer = Tokenizer::Parse(json.dump(), "");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_TRUE((*tokenizer)->Encode("ab").ok());
+  EXPECT_TRUE(absl::IsUnimplemented((*tokenizer)->Encode("a\u0301").status()));
+}
+
+}  // namespace
+}  // namespace aha

@@ -1,0 +1,217 @@
+#include "text/tokenizer.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/file_io.h"
+#include "base/status.h"
+#include "base/text.h"
+#include "text/chat_template.h"
+#include "text/tokenizer_added.h"
+#include "text/tokenizer_bpe.h"
+#include "text/tokenizer_bytes.h"
+#include "text/tokenizer_json.h"
+#include "text/tokenizer_split.h"
+
+namespace aha {
+namespace {
+
+// The largest known tokenizer.json has 33 MB.
+constexpr uint64_t kMaxFileBytes = 256 << 20;
+
+// Of an id that stands for nothing.
+constexpr char kNothing[] = "\uFFFD";
+
+// What one id decodes to.
+struct Piece {
+  std::string bytes = kNothing;
+  bool special = false;
+};
+
+absl::Status InFile(const absl::Status& status, absl::string_view file) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat(file, ": ", status.message()));
+}
+
+std::vector<Piece> MakePieces(const TokenizerSpec& spec) {
+  std::vector<Piece> pieces(spec.vocab_size);
+  for (const auto& [token, id] : spec.vocabulary) {
+    pieces[id] = {AlphabetToBytes(token).value_or(token), false};
+  }
+  for (const AddedToken& token : spec.added) {
+    pieces[token.id] = {token.content, token.special};
+  }
+  return pieces;
+}
+
+Bpe MakeBpe(const TokenizerSpec& spec) {
+  std::array<int32_t, 256> byte_ids;
+  byte_ids.fill(-1);
+  absl::flat_hash_map<std::string, int32_t> whole_words;
+  for (const auto& [token, id] : spec.vocabulary) {
+    const std::optional<std::string> bytes = AlphabetToBytes(token);
+    if (!bytes) continue;
+    if (bytes->size() == 1) byte_ids[static_cast<uint8_t>((*bytes)[0])] = id;
+    if (spec.ignore_merges) whole_words.emplace(*bytes, id);
+  }
+  return Bpe(byte_ids, spec.merges, std::move(whole_words));
+}
+
+// The offset of the first character that Unicode's form C may change or join:
+// marks, the jamo that follow, and the few that decompose for good.
+size_t FindOutsideNfc(absl::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Char c = ReadUtf8(text, at);
+    const auto in = [&](char32_t low, char32_t high) {
+      return c.code >= low && c.code <= high;
+    };
+    const bool plain =
+        c.code < 0x300 || in(0x370, 0x373) || in(0x388, 0x482) ||
+        in(0x48A, 0x590) || in(0x1E00, 0x1EFF) || in(0x200B, 0x20CF) ||
+        in(0x2100, 0x2125) || in(0x2190, 0x2328) || in(0x232B, 0x2ADB) ||
+        in(0x2ADD, 0x2CEE) || in(0x3000, 0x3029) || in(0x3030, 0x3098) ||
+        in(0x309B, 0xA66E) || in(0xAC00, 0xD7A3) || in(0xFF00, 0xFFFD) ||
+        in(0x1F000, 0x1FAFF);
+    if (!plain) return at;
+    at += c.size;
+  }
+  return absl::string_view::npos;
+}
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  explicit Impl(const TokenizerSpec& spec)
+      : bpe(MakeBpe(spec)),
+        added(spec.added),
+        pieces(MakePieces(spec)),
+        nfc(spec.nfc) {}
+
+  absl::Status EncodeText(absl::string_view text, size_t offset,
+                          std::vector<int32_t>* out) const;
+
+  Bpe bpe;
+  AddedTokens added;
+  std::vector<Piece> pieces;
+  std::unique_ptr<WordSplitter> splitter;
+  absl::StatusOr<ChatTemplate> chat =
+      absl::UnimplementedError("the model has no chat_template");
+  const bool nfc;
+};
+
+absl::Status Tokenizer::Impl::EncodeText(absl::string_view text, size_t offset,
+                                         std::vector<int32_t>* out) const {
+  std::vector<Word> words;
+  AHA_RETURN_IF_ERROR(splitter->Split(text, &words));
+  for (const Word& word : words) {
+    const size_t missing = bpe.Encode(word.text, out);
+    if (missing == absl::string_view::npos) continue;
+    size_t start = missing;
+    while (start > 0 && (word.text[start] & 0xC0) == 0x80) --start;
+    const size_t size = ReadUtf8(word.text, start).size;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "text must be spelled in the model's vocabulary, which lacks ",
+        Quote(word.text.substr(start, size)), " at byte ",
+        offset + word.offset + start));
+  }
+  return absl::OkStatus();
+}
+
+Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::~Tokenizer() = default;
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(
+    absl::string_view tokenizer_json, absl::string_view config_json) {
+  absl::StatusOr<TokenizerSpec> spec = ParseTokenizerJson(tokenizer_json);
+  AHA_RETURN_IF_ERROR(InFile(spec.status(), "tokenizer.json"));
+  auto impl = std::make_unique<Impl>(*spec);
+  absl::StatusOr<std::unique_ptr<WordSplitter>> splitter =
+      WordSplitter::Create(std::move(spec->split));
+  AHA_RETURN_IF_ERROR(
+      InFile(splitter.status(), "tokenizer.json: pre_tokenizer"));
+  impl->splitter = *std::move(splitter);
+  absl::StatusOr<std::optional<std::string>> jinja =
+      ParseChatTemplate(config_json);
+  AHA_RETURN_IF_ERROR(InFile(jinja.status(), "tokenizer_config.json"));
+  if (*jinja) impl->chat = ChatTemplate::Recognise(**jinja);
+  return std::unique_ptr<Tokenizer>(new Tokenizer(std::move(impl)));
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(
+    const std::string& directory) {
+  const auto path = [&](const char* name) {
+    return absl::StrCat(directory, "/", name);
+  };
+  AHA_ASSIGN_OR_RETURN(const std::string json,
+                       ReadWholeFile(path("tokenizer.json"), kMaxFileBytes));
+  AHA_ASSIGN_OR_RETURN(
+      const std::string config,
+      ReadFileIfThere(path("tokenizer_config.json"), kMaxFileBytes));
+  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Parse(json, config);
+  if (!tokenizer.ok()) return InFile(tokenizer.status(), directory);
+  // Newer files hold the template beside the configuration.
+  AHA_ASSIGN_OR_RETURN(
+      const std::string jinja,
+      ReadFileIfThere(path("chat_template.jinja"), kMaxFileBytes));
+  if (!jinja.empty()) {
+    (*tokenizer)->impl_->chat = ChatTemplate::Recognise(jinja);
+  }
+  return tokenizer;
+}
+
+absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(
+    absl::string_view text) const {
+  if (const size_t bad = FindMalformedUtf8(text); bad != text.npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "text must be UTF-8, got byte 0x",
+        absl::Hex(static_cast<uint8_t>(text[bad]), absl::kZeroPad2),
+        " at byte ", bad));
+  }
+  if (impl_->nfc) {
+    if (const size_t bad = FindOutsideNfc(text); bad != text.npos) {
+      return absl::UnimplementedError(absl::StrCat(
+          "text must not need Unicode normalisation (NFC), got ",
+          Quote(text.substr(bad, ReadUtf8(text, bad).size)), " at byte ", bad));
+    }
+  }
+  std::vector<int32_t> ids;
+  for (const Segment& part : impl_->added.Split(text)) {
+    if (part.id >= 0) {
+      ids.push_back(part.id);
+      continue;
+    }
+    AHA_RETURN_IF_ERROR(impl_->EncodeText(
+        text.substr(part.begin, part.end - part.begin), part.begin, &ids));
+  }
+  return ids;
+}
+
+std::string Tokenizer::Decode(absl::Span<const int32_t> ids,
+                              Special special) const {
+  std::string bytes;
+  for (const int32_t id : ids) {
+    if (id < 0 || id >= vocab_size()) {
+      bytes += kNothing;
+      continue;
+    }
+    const Piece& piece = impl_->pieces[id];
+    if (piece.special && special == Special::kSkip) continue;
+    bytes += piece.bytes;
+  }
+  return ReplaceMalformedUtf8(bytes);
+}
+
+absl::StatusOr<std::string> Tokenizer::ApplyChatTemplate(
+    absl::Span<const ChatMessage> messages) const {
+  AHA_RETURN_IF_ERROR(impl_->chat.status());
+  return impl_->chat->Apply(messages);
+}
+
+int32_t Tokenizer::vocab_size() const {
+  return static_cast<int32_t>(impl_->pieces.size());
+}
+
+}  // namespace aha

@@ -1,0 +1,106 @@
+#include "text/tokenizer_bpe.h"
+
+#include <algorithm>
+#include <functional>
+#include <queue>
+#include <tuple>
+#include <utility>
+
+namespace aha {
+namespace {
+
+uint64_t PairKey(int32_t left, int32_t right) {
+  return (uint64_t{static_cast<uint32_t>(left)} << 32) |
+         static_cast<uint32_t>(right);
+}
+
+// A symbol in a list linked by index; -1 ends it, id -1 is a merged-away one.
+struct Link {
+  int32_t id;
+  int32_t previous;
+  int32_t next;
+};
+
+struct Candidate {
+  int32_t rank;
+  int32_t position;  // Of the left symbol.
+  int32_t merged;
+
+  friend bool operator>(const Candidate& a, const Candidate& b) {
+    return std::tie(a.rank, a.position) > std::tie(b.rank, b.position);
+  }
+};
+
+using Queue =
+    std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>>;
+
+}  // namespace
+
+Bpe::Bpe(const std::array<int32_t, 256>& byte_ids,
+         const std::vector<BpeMerge>& merges,
+         absl::flat_hash_map<std::string, int32_t> whole_words)
+    : byte_ids_(byte_ids), whole_words_(std::move(whole_words)) {
+  merges_.reserve(merges.size());
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    const BpeMerge& merge = merges[rank];
+    merges_.insert_or_assign(PairKey(merge.left, merge.right),
+                             Target{static_cast<int32_t>(rank), merge.merged});
+  }
+}
+
+const Bpe::Target* Bpe::Find(int32_t left, int32_t right) const {
+  const auto found = merges_.find(PairKey(left, right));
+  return found == merges_.end() ? nullptr : &found->second;
+}
+
+size_t Bpe::Encode(absl::string_view word, std::vector<int32_t>* ids) const {
+  if (const auto whole = whole_words_.find(word); whole != whole_words_.end()) {
+    ids->push_back(whole->second);
+    return absl::string_view::npos;
+  }
+  std::vector<int32_t> symbols(word.size());
+  for (size_t i = 0; i < word.size(); ++i) {
+    symbols[i] = byte_ids_[static_cast<uint8_t>(word[i])];
+    if (symbols[i] < 0) return i;
+  }
+  if (symbols.size() > 1 && !merges_.empty()) Merge(&symbols);
+  ids->insert(ids->end(), symbols.begin(), symbols.end());
+  return absl::string_view::npos;
+}
+
+void Bpe::Merge(std::vector<int32_t>* symbols) const {
+  const int32_t count = static_cast<int32_t>(symbols->size());
+  std::vector<Link> links(count);
+  for (int32_t i = 0; i < count; ++i) {
+    links[i] = {(*symbols)[i], i - 1, i + 1 < count ? i + 1 : -1};
+  }
+  Queue queue;
+  const auto offer = [&](int32_t left) {
+    if (left < 0 || links[left].next < 0) return;
+    const Target* target = Find(links[left].id, links[links[left].next].id);
+    if (target != nullptr) queue.push({target->rank, left, target->id});
+  };
+  for (int32_t i = 0; i + 1 < count; ++i) offer(i);
+  while (!queue.empty()) {
+    const Candidate best = queue.top();
+    queue.pop();
+    Link& left = links[best.position];
+    // A pair that was offered may have changed since: its left symbol merged
+    // away or either side grown.
+    if (left.id < 0 || left.next < 0) continue;
+    const Target* target = Find(left.id, links[left.next].id);
+    if (target == nullptr || target->rank != best.rank) continue;
+    Link& right = links[left.next];
+    left.id = best.merged;
+    right.id = -1;
+    left.next = right.next;
+    if (left.next >= 0) links[left.next].previous = best.position;
+    offer(left.previous);
+    offer(best.position);
+  }
+  symbols->clear();
+  for (int32_t i = 0; i >= 0; i = links[i].next)
+    symbols->push_back(links[i].id);
+}
+
+}  // namespace aha
