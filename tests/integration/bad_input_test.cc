@@ -15,7 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "job/job.h"
+#include "job/file/job.h"
 #include "job/model_setup.h"
 #include "tests/integration/local_cluster.h"
 #include "tests/integration/small_job.h"
