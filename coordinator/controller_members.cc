@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "coordinator/controller.h"
 #include "coordinator/controller_internal.h"
+#include "coordinator/sampling_spec.h"
 #include "rl/schedule.h"
 
 namespace aha::coordinator {
@@ -194,7 +195,7 @@ void Controller::FillLease(const LeasedGroup& group,
                            const std::string& consumer, v1::Lease* lease) {
   const uint32_t stage = history_.position().stage;
   lease->set_lease_id(group.lease_id);
-  *lease->mutable_sampling() = plan().sampling;
+  *lease->mutable_sampling() = ToSpec(plan().sampling);
   const std::vector<const MemberInfo*> replicas =
       members_.OfRole(v1::ROLE_REWARD);
   lease->set_reward_address(
