@@ -1,4 +1,4 @@
-#include "coordinator/targets.h"
+#include "coordinator/prometheus_targets.h"
 
 #include <nlohmann/json.hpp>
 

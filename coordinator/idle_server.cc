@@ -1,4 +1,4 @@
-#include "coordinator/lobby.h"
+#include "coordinator/idle_server.h"
 
 #include <utility>
 
@@ -13,15 +13,15 @@
 namespace aha::coordinator {
 namespace {
 
-// What was accepted.
-class Desk {
+// Hands the submission that was accepted to the thread that waits for one.
+class PendingJob {
  public:
-  Desk(Submissions& submissions, std::string problem)
-      : submissions_(submissions), problem_(std::move(problem)) {}
+  PendingJob(Submissions& submissions, std::string failure)
+      : submissions_(submissions), failure_(std::move(failure)) {}
 
   absl::Status Submit(const v1::SubmitJobRequest& request) {
     MutexLock lock(mutex_);
-    // Its server is about to start; the caller's retry finds it there.
+    // The server of that job is about to start; the caller tries again.
     if (accepted_.has_value()) return absl::UnavailableError("a job begins");
     AHA_ASSIGN_OR_RETURN(accepted_,
                          submissions_.Accept(request.job(), request.resume()));
@@ -32,7 +32,7 @@ class Desk {
   absl::Status NoJob() const {
     return absl::NotFoundError(absl::StrCat(
         "the cluster has no job; submit one with `ahactl submit JOB.yaml`",
-        problem_.empty() ? "" : "; the last could not start: ", problem_));
+        failure_.empty() ? "" : "; the last one could not start: ", failure_));
   }
 
   std::optional<v1::Job> Wait() {
@@ -51,22 +51,22 @@ class Desk {
 
  private:
   Submissions& submissions_;
-  const std::string problem_;
+  const std::string failure_;
   Mutex mutex_;
   CondVar changed_;
   bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<v1::Job> accepted_ ABSL_GUARDED_BY(mutex_);
 };
 
-class LobbyAdmin final : public ArchiveService {
+class IdleAdmin final : public ArchiveService {
  public:
-  LobbyAdmin(Desk& desk, const std::string& root)
-      : ArchiveService(RunArchive(root)), desk_(desk) {}
+  IdleAdmin(PendingJob& pending, const std::string& root)
+      : ArchiveService(RunArchive(root)), pending_(pending) {}
 
   grpc::ServerUnaryReactor* SubmitJob(grpc::CallbackServerContext* context,
                                       const v1::SubmitJobRequest* request,
                                       v1::SubmitJobResponse*) override {
-    return rpc::Finish(context, [&] { return desk_.Submit(*request); });
+    return rpc::Finish(context, [&] { return pending_.Submit(*request); });
   }
   grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context,
                                      const v1::ListJobsRequest*,
@@ -115,18 +115,18 @@ class LobbyAdmin final : public ArchiveService {
       explicit Nothing(const absl::Status& why) { Finish(rpc::ToGrpc(why)); }
       void OnDone() override { delete this; }
     };
-    return new Nothing(desk_.NoJob());
+    return new Nothing(pending_.NoJob());
   }
 
  private:
   grpc::ServerUnaryReactor* NoJob(grpc::CallbackServerContext* context) {
-    return rpc::Finish(context, [&] { return desk_.NoJob(); });
+    return rpc::Finish(context, [&] { return pending_.NoJob(); });
   }
 
-  Desk& desk_;
+  PendingJob& pending_;
 };
 
-class LobbyCoordinator final : public v1::Coordinator::CallbackService {
+class IdleCoordinator final : public v1::Coordinator::CallbackService {
  public:
   grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context,
                                      const v1::RegisterRequest*,
@@ -135,7 +135,7 @@ class LobbyCoordinator final : public v1::Coordinator::CallbackService {
       return absl::NotFoundError("the cluster waits for a job");
     });
   }
-  // Of a member of the job before, which is not yet gone.
+  // From a member of the job before, which has not left yet.
   grpc::ServerUnaryReactor* Heartbeat(grpc::CallbackServerContext* context,
                                       const v1::HeartbeatRequest*,
                                       v1::HeartbeatResponse*) override {
@@ -164,42 +164,43 @@ class LobbyCoordinator final : public v1::Coordinator::CallbackService {
 
 }  // namespace
 
-struct Lobby::State {
-  State(Submissions& submissions, std::string problem)
-      : desk(submissions, std::move(problem)),
-        admin(desk, submissions.root().path()) {}
+struct IdleServer::State {
+  State(Submissions& submissions, std::string failure)
+      : pending(submissions, std::move(failure)),
+        admin(pending, submissions.root().path()) {}
 
-  Desk desk;
-  LobbyAdmin admin;
-  LobbyCoordinator coordinator;
+  PendingJob pending;
+  IdleAdmin admin;
+  IdleCoordinator coordinator;
   rpc::Metrics metrics{"aha-coordinator"};
   rpc::Servers servers;
 };
 
-absl::StatusOr<std::unique_ptr<Lobby>> Lobby::Start(
+absl::StatusOr<std::unique_ptr<IdleServer>> IdleServer::Start(
     const rpc::ServiceFlags& flags, Submissions& submissions,
-    std::string problem) {
-  auto state = std::make_unique<State>(submissions, std::move(problem));
+    std::string failure) {
+  auto state = std::make_unique<State>(submissions, std::move(failure));
   AHA_ASSIGN_OR_RETURN(state->servers,
                        rpc::StartServers(flags, state->metrics,
                                          {&state->admin, &state->coordinator}));
   state->servers.rpc->SetReady(true);
-  return std::unique_ptr<Lobby>(new Lobby(std::move(state)));
+  return std::unique_ptr<IdleServer>(new IdleServer(std::move(state)));
 }
 
-Lobby::Lobby(std::unique_ptr<State> state) : state_(std::move(state)) {}
+IdleServer::IdleServer(std::unique_ptr<State> state)
+    : state_(std::move(state)) {}
 
-Lobby::~Lobby() {
-  // The answer to the submission goes out first.
+IdleServer::~IdleServer() {
+  // With time for the answer to the submission to go out.
   state_->servers.rpc->Shutdown(absl::Seconds(1));
 }
 
-const std::string& Lobby::address() const {
+const std::string& IdleServer::address() const {
   return state_->servers.rpc->address();
 }
-int Lobby::port() const { return state_->servers.rpc->port(); }
+int IdleServer::port() const { return state_->servers.rpc->port(); }
 
-std::optional<v1::Job> Lobby::Wait() { return state_->desk.Wait(); }
-void Lobby::Interrupt() { state_->desk.Interrupt(); }
+std::optional<v1::Job> IdleServer::Wait() { return state_->pending.Wait(); }
+void IdleServer::Interrupt() { state_->pending.Interrupt(); }
 
 }  // namespace aha::coordinator
