@@ -1,60 +1,26 @@
 #include "job/plan.h"
 
+#include "job/stages/stage_kind.h"
+
 namespace aha {
 namespace {
 
-void PlanSft(const v1::Stage& stage, StagePlan* plan) {
-  plan->type = StageType::kSft;
-  plan->traits = {.trains = true,
-                  .consumer = GroupConsumer::kNone,
-                  .prompts = PromptUse::kNone};
-  plan->steps = static_cast<uint64_t>(stage.sft().steps());
-}
-
-void PlanGrpo(const v1::Job& job, const v1::Stage& stage, StagePlan* plan) {
-  const v1::Grpo& grpo = stage.grpo();
-  plan->type = StageType::kGrpo;
-  plan->traits = {.trains = true,
-                  .consumer = GroupConsumer::kLearner,
-                  .prompts = PromptUse::kTrainingShuffled};
-  plan->steps = static_cast<uint64_t>(grpo.steps());
-  plan->groups = static_cast<uint32_t>(grpo.prompts_per_step());
-  plan->num_generations = static_cast<uint32_t>(grpo.num_generations());
-  plan->lag = static_cast<uint64_t>(grpo.lag());
-  plan->sampling = job.sampling();
-}
-
-// Of a stage that samples and does not train: `settings` is v1::Eval or
-// v1::Sample.
-template <class Settings>
-void PlanSampling(const v1::Job& job, const Settings& settings,
-                  StagePlan* plan) {
-  plan->groups = static_cast<uint32_t>(settings.prompts());
-  plan->num_generations = static_cast<uint32_t>(settings.num_generations());
-  plan->sampling = job.sampling();
-  plan->sampling.MergeFrom(settings.sampling());
+StageType TypeOf(absl::string_view kind) {
+  for (const StageType type :
+       {StageType::kGrpo, StageType::kEval, StageType::kSample}) {
+    if (kind == TypeName(type)) return type;
+  }
+  return StageType::kSft;
 }
 
 StagePlan MakeStage(const v1::Job& job, const v1::Stage& stage) {
   StagePlan plan;
   plan.name = stage.name();
   plan.kind = stage.type();
-  if (stage.type() == "grpo") {
-    PlanGrpo(job, stage, &plan);
-  } else if (stage.type() == "eval") {
-    plan.type = StageType::kEval;
-    plan.traits = {.trains = false,
-                   .consumer = GroupConsumer::kCoordinator,
-                   .prompts = PromptUse::kHeldOutInOrder};
-    PlanSampling(job, stage.eval(), &plan);
-  } else if (stage.type() == "sample") {
-    plan.type = StageType::kSample;
-    plan.traits = {.trains = false,
-                   .consumer = GroupConsumer::kCoordinator,
-                   .prompts = PromptUse::kTrainingInOrder};
-    PlanSampling(job, stage.sample(), &plan);
-  } else {
-    PlanSft(stage, &plan);
+  plan.type = TypeOf(plan.kind);
+  if (const StageKind* kind = FindStageKind(plan.kind)) {
+    plan.traits = kind->traits();
+    kind->Plan(job, stage, &plan);
   }
   return plan;
 }
