@@ -62,11 +62,12 @@ uint64_t PeakBytes() {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-json DatasetJson(const DatasetRecord& dataset, const StagePlan& stage) {
-  return {{"file", DatasetFile(stage)},
+json DatasetJson(const DatasetRecord& dataset, const JobPlan& plan) {
+  const std::optional<double> reward = MeanReward(dataset, plan.job);
+  return {{"file", DatasetFile(plan.stages[dataset.stage])},
           {"prompts", dataset.prompts},
           {"completions", dataset.completions},
-          {"mean_reward", MeanReward(dataset)},
+          {"mean_reward", reward.has_value() ? json(*reward) : json(nullptr)},
           {"checksum", dataset.checksum.Hex()}};
 }
 
@@ -91,7 +92,7 @@ json StagesJson(const SummaryInput& input) {
              {"done", i < input.history->position().stage}};
     const auto dataset = input.history->datasets().find(i);
     if (dataset != input.history->datasets().end()) {
-      shown["dataset"] = DatasetJson(dataset->second, stage);
+      shown["dataset"] = DatasetJson(dataset->second, *input.plan);
     }
   }
   return stages;

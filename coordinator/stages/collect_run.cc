@@ -8,8 +8,9 @@
 namespace aha::coordinator {
 namespace {
 
+// `parts`: the reward components of the job.
 absl::Status CheckTrajectory(const v1::ScoredTrajectory& scored, uint32_t slot,
-                             int sample) {
+                             int sample, int parts) {
   const v1::Trajectory& trajectory = scored.trajectory();
   const std::string where = absl::StrCat("slot ", slot, " sample ", sample);
   if (trajectory.sample() != static_cast<uint32_t>(sample)) {
@@ -17,9 +18,10 @@ absl::Status CheckTrajectory(const v1::ScoredTrajectory& scored, uint32_t slot,
         absl::StrCat("trajectories: slot ", slot, " has sample ",
                      trajectory.sample(), " in place of ", sample));
   }
-  if (scored.parts().empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("parts: ", where, " was not scored"));
+  if (scored.parts_size() != parts) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "parts: ", where, " must have ", parts,
+        ", one for each reward component, got ", scored.parts_size()));
   }
   if (trajectory.logprobs().size() !=
       sizeof(float) * static_cast<size_t>(trajectory.token_ids_size())) {
@@ -62,7 +64,8 @@ absl::Status CollectRun::Check(const v1::ScoredGroup& group) const {
         plan().num_generations, ", got ", group.trajectories_size()));
   }
   for (int i = 0; i < group.trajectories_size(); ++i) {
-    AHA_RETURN_IF_ERROR(CheckTrajectory(group.trajectories(i), key.slot(), i));
+    AHA_RETURN_IF_ERROR(CheckTrajectory(group.trajectories(i), key.slot(), i,
+                                        parts().plan->job.rewards_size()));
   }
   return absl::OkStatus();
 }

@@ -51,7 +51,11 @@ void AppendLineOf(const v1::GroupContext& context,
       text, ",\"finish_reason\":\"",
       trajectory.finish_reason() == v1::FINISH_REASON_STOP ? "stop" : "length",
       "\",\"reward\":");
-  AppendJsonNumber(text, scored.reward());
+  if (scored.parts().empty()) {
+    text->append("null");
+  } else {
+    AppendJsonNumber(text, scored.reward());
+  }
   text->append(",\"rewards\":{");
   for (const v1::RewardPart& part : scored.parts()) {
     absl::StrAppend(text, text->back() == '{' ? "" : ",",

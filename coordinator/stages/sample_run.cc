@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "coordinator/stage_results.h"
 
 namespace aha::coordinator {
 namespace {
@@ -73,16 +74,19 @@ absl::Status SampleRun::RecordEnd() {
   AHA_RETURN_IF_ERROR(history().PutDataset(result, Seconds()));
   parts().recorder->series().tokens.Increment(
       static_cast<double>(result.tokens));
+  const std::optional<double> reward = MeanReward(result, parts().plan->job);
   parts().recorder->Event(
       "dataset",
-      absl::StrCat(DatasetFile(plan()), ": ", result.completions,
-                   " completions of ", result.prompts, " prompts, mean reward ",
-                   MeanReward(result), ", checksum ", result.checksum.Hex()));
+      absl::StrCat(
+          DatasetFile(plan()), ": ", result.completions, " completions of ",
+          result.prompts, " prompts",
+          reward.has_value() ? absl::StrCat(", mean reward ", *reward) : "",
+          ", checksum ", result.checksum.Hex()));
   return absl::OkStatus();
 }
 
 std::map<std::string, double> SampleRun::Figures() const {
-  return FiguresOf(dataset_.record());
+  return FiguresOf(dataset_.record(), parts().plan->job);
 }
 
 }  // namespace aha::coordinator

@@ -99,6 +99,24 @@ TEST_F(SampleRunTest, ALineHasTheNamesOfRollouts) {
   EXPECT_EQ(line.size(), 12u);
 }
 
+TEST_F(SampleRunTest, AJobWithoutRewardsMakesADataSetWithoutThem) {
+  plan_.job.clear_rewards();
+  Open();
+  for (uint32_t slot = 0; slot < kPrompts; ++slot) {
+    v1::ScoredGroup group = Group(slot);
+    for (v1::ScoredTrajectory& scored : *group.mutable_trajectories()) {
+      scored.clear_parts();
+    }
+    ASSERT_TRUE(run_->Deliver(group).ok());
+  }
+  ASSERT_TRUE(run_->RecordEnd().ok());
+  const std::string bytes = Bytes();
+  const auto line = nlohmann::json::parse(bytes.substr(0, bytes.find('\n')));
+  EXPECT_TRUE(line["reward"].is_null());
+  EXPECT_TRUE(line["rewards"].empty());
+  EXPECT_FALSE(run_->Figures().contains("reward"));
+}
+
 TEST_F(SampleRunTest, GroupsAreWrittenInSlotOrderAsTheyBecomeReady) {
   Deliver({2, 1});
   EXPECT_EQ(Bytes(), "") << "slot 0 is missing";

@@ -17,6 +17,7 @@ class StageTest : public ::testing::Test {
  protected:
   explicit StageTest(StagePlan stage) {
     plan_.job.set_name("alone");
+    plan_.job.add_rewards()->set_type("accuracy");
     plan_.stages = {std::move(stage)};
     Open();
   }
