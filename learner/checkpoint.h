@@ -70,13 +70,13 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& directory,
                                                 const v1::Job& job,
                                                 const ModelSetup& setup);
 
-// Removes what processes that were ended left half-written.  For rank 0 as it
-// begins: whoever writes there now is no rank 0 any more.
+// Removes the checkpoints that earlier processes left half-written.  For rank 0
+// when it begins: a process that still writes there has been replaced by it.
 void RemovePartialCheckpoints(const std::string& run_directory);
 
-// Removes complete checkpoints but the `keep` latest up to `position`, and what
-// failed attempts left.  Later ones, of before the job went back, stay: they
-// will be written anew.
+// Removes complete checkpoints except the `keep` latest up to `position`, and
+// what failed attempts left.  Later checkpoints stay: they are from before the
+// job went back, and will be written again.
 absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep,
                                   const Position& position);
 
