@@ -19,6 +19,7 @@
 #include "base/status.h"
 #include "google/protobuf/text_format.h"
 #include "job/identity.h"
+#include "job/stages/stage_kind.h"
 #include "nlohmann/json.hpp"
 
 namespace aha::learner {
@@ -219,6 +220,11 @@ bool SamePosition(const Manifest& a, const Manifest& b) {
          a.weights_checksum == b.weights_checksum && a.chain == b.chain;
 }
 
+bool StepsConsumeGroups(const v1::Stage& stage) {
+  const StageKind* kind = FindStageKind(stage.type());
+  return kind != nullptr && kind->traits().consumer == GroupConsumer::kLearner;
+}
+
 std::string JobText(const v1::Job& job) {
   std::string text;
   google::protobuf::TextFormat::PrintToString(job, &text);
@@ -228,13 +234,13 @@ std::string JobText(const v1::Job& job) {
 }  // namespace
 
 std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step) {
-  const auto is_grpo = [](const v1::Stage& s) { return s.type() == "grpo"; };
   const int index = static_cast<int>(stage);
-  const bool only_grpo =
-      is_grpo(job.stages(index)) &&
-      std::count_if(job.stages().begin(), job.stages().end(), is_grpo) == 1;
+  const bool is_the_only_one =
+      StepsConsumeGroups(job.stages(index)) &&
+      std::count_if(job.stages().begin(), job.stages().end(),
+                    StepsConsumeGroups) == 1;
   return absl::StrCat(
-      only_grpo ? "" : absl::StrCat(job.stages(index).name(), "-"),
+      is_the_only_one ? "" : absl::StrCat(job.stages(index).name(), "-"),
       absl::StrFormat("step-%06d", step));
 }
 

@@ -27,8 +27,8 @@
 
 namespace aha::learner {
 
-// "step-000030" for the job's only grpo stage, "<stage>-step-000030" for other
-// stages.  Also names rollout files.
+// "step-000030" if the stage is the only one of the job whose steps consume
+// groups, else "<name of the stage>-step-000030".  Also names rollout files.
 std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step);
 
 // Where a learner stands between two steps.
@@ -70,13 +70,13 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& directory,
                                                 const v1::Job& job,
                                                 const ModelSetup& setup);
 
-// Removes what processes that were ended left half-written.  For rank 0 as it
-// begins: whoever writes there now is no rank 0 any more.
+// Removes the checkpoints that earlier processes left half-written.  For rank 0
+// when it begins: a process that still writes there has been replaced by it.
 void RemovePartialCheckpoints(const std::string& run_directory);
 
-// Removes complete checkpoints but the `keep` latest up to `position`, and what
-// failed attempts left.  Later ones, of before the job went back, stay: they
-// will be written anew.
+// Removes complete checkpoints except the `keep` latest up to `position`, and
+// what failed attempts left.  Later checkpoints stay: they are from before the
+// job went back, and will be written again.
 absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep,
                                   const Position& position);
 

@@ -1,64 +1,54 @@
-// A learner rank's life: ask for a stage, train its steps, commit, checkpoint,
-// until the job is over.
+// A learner rank from its start to its end: it asks the coordinator for a
+// stage, does its part in it, and asks again, until the job is over.
 //
-// Rank 0 speaks for the group: it alone begins and commits steps, publishes
-// and writes checkpoints; what it was told goes to the others through the
-// communicator, so that all ranks take the same turn.  Every other rank holds
-// the same bits.
+// Rank 0 speaks for the rank set: it alone begins and commits steps, publishes
+// weights and writes checkpoints, and broadcasts what the coordinator answered.
+// Every other rank holds the same bits.  In a stage that does not train, rank 0
+// publishes the weights, once, and the others have nothing to do.
 //
-// The state stays in memory from stage to stage.  If the coordinator's idea of
-// where the job stands (its chain) is another one, the state is loaded from
-// the checkpoint that it names.
+//   Learner learner(options, parts);
+//   absl::Status status = learner.Run();   // Another thread may call Stop.
 //
-// Run is called once, by one thread; Stop and Interrupt by any.
+// The parts of it are classes of their own: the rank set (rank_set.h), the
+// state with its position and its checkpoints (training_state.h), and the steps
+// of a stage (step_loop.h).
+//
+// Run is called once, by one thread; all else is thread-safe.
 #pragma once
 
-#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "aha/v1/job.pb.h"
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/thread_pool.h"
-#include "comm/communicator.h"
 #include "job/model_setup.h"
-#include "learner/checkpoint.h"
+#include "job/plan.h"
 #include "learner/cluster.h"
+#include "learner/gauges.h"
 #include "learner/group_buffer.h"
-#include "learner/model_state.h"
-#include "learner/stage.h"
-#include "learner/step_result.h"
+#include "learner/rank_set.h"
+#include "learner/step_loop.h"
+#include "learner/training_state.h"
+#include "learner/waits.h"
 
 namespace aha::learner {
-
-// Makes the group of ranks that the coordinator put together.
-using Connect =
-    std::function<absl::StatusOr<std::unique_ptr<comm::Communicator>>(
-        const v1::NextStageResponse& next)>;
-
-// Where figures go (Prometheus in the service); any may be empty.
-struct LearnerGauges {
-  std::function<void(const StepResult& step)> step_done;
-  std::function<void(uint64_t version)> version;
-  // `what`: "next_stage", "begin_step", "groups".
-  std::function<void(const std::string& what, absl::Duration waited)> waited;
-  std::function<void(absl::Duration spent)> collectives;
-  std::function<void(bool ok)> checkpoint;
-};
 
 struct LearnerOptions {
   uint32_t rank = 0;
   v1::Job job;  // Resolved.
   std::string run_directory;
   Clock clock;
-  // After Stop, of a call that waits for another rank.
+  // Waits that long before the coordinator is asked again.
+  std::function<void(absl::Duration)> sleep;
+  // How long a wait for another rank goes on after Stop.
   absl::Duration stop_patience = absl::Seconds(5);
 };
 
@@ -75,79 +65,45 @@ struct LearnerParts {
 class Learner {
  public:
   Learner(LearnerOptions options, LearnerParts parts);
-  ~Learner();
 
-  // OK when the job is over or after Stop.
+  // OK when the job is over, and after Stop.  Any other status was reported to
+  // the coordinator as what ends this process.
   absl::Status Run();
 
-  // Leave at the next step boundary; at once, if it waits for the coordinator,
-  // and after stop_patience, if it waits for another rank (found out by
-  // OnLivingLearners).  Rank 0 then writes a checkpoint of what is new.  The
-  // caller cancels the Cluster's calls.
+  // Ends Run: at the next step boundary; at once, if it waits for the
+  // coordinator, whose calls the caller cancels; after stop_patience, if it
+  // waits for another rank, which OnLivingLearners finds out.  Rank 0 then
+  // writes a checkpoint, if it did steps since the latest one.
   void Stop();
   // This process joined the cluster anew: whatever it waits for is void.
   void Interrupt();
-  // Addresses of the learners that the coordinator takes for living, by rank;
-  // told again and again.  A rank of this group that is twice not among them
-  // was lost: what this rank waits for is void.  (Once may be older news than
-  // the group.)
+  // `living` has the addresses of the learners that the coordinator takes for
+  // living, by rank; to be called with every heartbeat.  If a rank of the rank
+  // set was lost, whatever this rank waits for is void.
   void OnLivingLearners(const std::map<uint32_t, std::string>& living);
 
  private:
+  // A stage of a coordinator with that epoch.
+  using StageOfEpoch = std::pair<uint64_t, uint32_t>;
+
   absl::StatusOr<v1::NextStageResponse> AwaitStage();
   absl::Status RunStage(const v1::NextStageResponse& next);
-  absl::Status JoinGroup(const v1::NextStageResponse& next);
-  absl::Status BringState(const v1::NextStageResponse& next);
-  absl::Status LoadState(const v1::NextStageResponse& next,
-                         const Hash128& chain);
-  bool StateFits(const v1::NextStageResponse& next, const Hash128& chain) const;
-  absl::Status PublishStart(const Stage& stage, uint64_t first_step);
-  absl::Status RunSteps(Stage& stage, uint64_t first_step);
-  absl::StatusOr<v1::BeginStepResponse::Go> AgreeOnStep(uint32_t stage,
-                                                        uint64_t step);
-  absl::Status DoStep(Stage& stage, uint64_t step);
-  absl::Status CheckExactness(const StepResult& result);
-  absl::Status Commit(const Stage& stage, uint64_t step, absl::Time start,
-                      StepResult& result);
-  void WriteRollouts(const Stage& stage, uint64_t step,
-                     const std::string& lines);
-  void SaveCheckpoint();
-  // Whether to go on with NextStage after a stage ended with `status`.
+  absl::Status PublishOnce(const v1::NextStageResponse& next);
+  absl::Status JoinRankSet(const v1::NextStageResponse& next);
+  // Whether Run asks for a stage again after one that ended with `status`.
   bool MayGoOn(const absl::Status& status);
-  void LeaveGroup();
-  // Runs `body` while people are told that this process waits for `shown`.
-  template <class Body>
-  auto Waiting(const std::string& what, const std::string& shown, Body&& body);
 
   const LearnerOptions options_;
-  const ModelSetup& setup_;
-  ThreadPool& pool_;
+  const JobPlan plan_;
   Cluster& cluster_;
   GroupBuffer& buffer_;
-  const Connect connect_;
   const LearnerGauges gauges_;
-
-  // Where the group came from: coordinator epoch and group epoch.
-  using GroupName = std::pair<uint64_t, uint64_t>;
-  std::unique_ptr<comm::Communicator> comm_;
-  std::optional<GroupName> group_;
-  std::optional<GroupName> broken_group_;
-
-  std::unique_ptr<ModelState> state_;
-  std::optional<Position> position_;    // None: the state is not set.
-  std::optional<Position> saved_;       // Of the latest checkpoint.
-  std::optional<GroupName> evaluated_;  // Epoch and stage, published already.
-
-  std::atomic<bool> stopping_{false};
-  Mutex mutex_;
-  std::vector<std::string> group_addresses_
-      ABSL_GUARDED_BY(mutex_);  // By rank.
-  int times_missing_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Time stopped_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
-  // comm_, for other threads.
-  comm::Communicator* joined_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  // This rank waits for rank 0's word and may be woken.
-  bool idle_ ABSL_GUARDED_BY(mutex_) = false;
+  Waits waits_;
+  RankSet ranks_;
+  TrainingState state_;
+  StepLoop loop_;
+  // The latest stage that does not train and whose weights were published.
+  std::optional<StageOfEpoch> published_;
 };
 
 }  // namespace aha::learner

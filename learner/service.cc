@@ -159,7 +159,8 @@ rpc::MemberEvents Service::State::Events() {
           .directive =
               [this](v1::Directive directive) {
                 if (directive == v1::DIRECTIVE_RUN) return;
-                AHA_LOG(kInfo) << "told to " << v1::Directive_Name(directive);
+                AHA_LOG(kInfo) << "directive of the coordinator: "
+                               << v1::Directive_Name(directive);
                 Stop(absl::OkStatus());
               },
           .lost_leases = nullptr,
@@ -182,7 +183,8 @@ absl::Status Service::State::Train() {
       LearnerOptions{.rank = options.rank,
                      .job = member->job(),
                      .run_directory = member->registration()->run_directory(),
-                     .clock = MonotonicClock()},
+                     .clock = MonotonicClock(),
+                     .sleep = absl::SleepFor},
       LearnerParts{.setup = &setup,
                    .pool = pool.get(),
                    .cluster = cluster.get(),
@@ -215,7 +217,7 @@ void Service::Stop() { state_->Stop(absl::OkStatus()); }
 absl::Status Service::Run() {
   State& state = *state_;
   if (state.options.collectives == Collectives::kNccl) {
-    // Before anybody waits for this rank.
+    // An error shows before other ranks wait for this one.
     AHA_RETURN_IF_ERROR(comm::LoadNccl({}).status());
   }
   AHA_ASSIGN_OR_RETURN(state.servers,

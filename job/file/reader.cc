@@ -17,7 +17,7 @@ namespace {
 
 using Kind = YamlNode::Kind;
 
-// "'abc'", or the kind of what is no scalar; long values are cut.
+// "'abc'" for a scalar, which is cut if it is long, else the kind of the node.
 std::string Shown(const YamlNode& node) {
   constexpr size_t kLongest = 60;
   if (node.kind != Kind::kScalar) return std::string(node.KindName());
@@ -26,8 +26,8 @@ std::string Shown(const YamlNode& node) {
                       "'", node.quoted ? " in quotes" : "");
 }
 
-// With the whole range, since what is too large for the type is as unreadable
-// as what is no number.
+// Names the whole range: a number that is too large for the type is as
+// unreadable as a text.
 std::string WholeNumber(const FieldDescriptor& field) {
   const v1::Rule& rule = RuleOf(field);
   const bool is_unsigned = field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64;

@@ -1,4 +1,4 @@
-// JobFileReference: docs/job-file.md from the schema.
+// Writes docs/job-file.md from the schema.
 #include <string>
 #include <vector>
 

@@ -32,7 +32,7 @@ void FillScalar(Message* message, const FieldDescriptor& field) {
   }
 }
 
-// The message's own scalars and those of messages that are present.
+// Sets the scalars of the message and of those messages in it that are present.
 void FillScalars(Message* message) {
   const Descriptor& descriptor = *message->GetDescriptor();
   const Reflection& reflection = *message->GetReflection();

@@ -1,4 +1,5 @@
-// The Rule annotations, enforced; internal to job/.
+// Checks a job against the Rule annotations of its schema; internal to
+// job/file/.
 #pragma once
 
 #include "aha/v1/job.pb.h"
@@ -6,7 +7,7 @@
 
 namespace aha {
 
-// Required keys, ranges and lists of allowed values, over the whole job.
+// Checks required keys, ranges and lists of allowed values over the whole job.
 void CheckRules(const v1::Job& job, ConfigErrors* errors);
 
 }  // namespace aha

@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kLongestName = 100;
 constexpr int kWidestHead = 1024;  // As ModelConfig::Validate.
 
-// Names become directories and metric labels.
+// Names become directories and labels of metrics.
 void CheckName(const std::string& path, const std::string& name,
                ConfigErrors* errors) {
   const bool characters =
@@ -34,7 +34,7 @@ void CheckName(const std::string& path, const std::string& name,
   }
 }
 
-// `names`: name -> path of its first use.
+// `names` maps each name to the path of its first use.
 void CheckUnique(const std::string& path, const std::string& name,
                  std::map<std::string, std::string>* names,
                  ConfigErrors* errors) {

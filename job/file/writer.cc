@@ -1,4 +1,5 @@
-// JobToYaml and JobToJson: what is set, in the order of the schema.
+// Writes a job as YAML and as JSON: the keys that are set, in the order of the
+// schema.
 #include <string>
 
 #include "absl/strings/ascii.h"

@@ -1,8 +1,8 @@
 // Stages of kind sample: completions of the first training prompts as a data
 // set.  The prompts are not shuffled: slot k holds training prompt k.
 //
-// A job may have no rewards: then the completions are not scored, and the data
-// set has no reward rather than a reward of 0.
+// A job may have no rewards: then the completions are not scored, and in the
+// data set each has `rewards: {}`, the parts of none, and a `reward` of 0.
 #include "job/stages/checks.h"
 #include "job/stages/kinds.h"
 

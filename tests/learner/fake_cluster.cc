@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "learner/stage.h"
+#include "job/plan.h"
 #include "rl/schedule.h"
 
 namespace aha::learner {
@@ -57,7 +57,7 @@ class FakeCluster::RankView : public Cluster {
 };
 
 FakeCluster::FakeCluster(v1::Job job, const ModelSetup* setup, int ranks)
-    : job_(std::move(job)), setup_(*setup) {
+    : job_(std::move(job)), plan_(MakePlan(job_)), setup_(*setup) {
   for (int rank = 0; rank < ranks; ++rank) {
     buffers_.push_back(std::make_unique<GroupBuffer>(MonotonicClock()));
     views_.push_back(std::make_unique<RankView>(this, rank));
@@ -70,6 +70,10 @@ Cluster& FakeCluster::ForRank(int rank) {
   return *views_[static_cast<size_t>(rank)];
 }
 
+bool FakeCluster::Trains(uint32_t stage) const {
+  return plan_.stages[stage].trains();
+}
+
 absl::StatusOr<v1::NextStageResponse> FakeCluster::NextStage(int rank) {
   MutexLock lock(mutex_);
   v1::NextStageResponse response;
@@ -79,8 +83,8 @@ absl::StatusOr<v1::NextStageResponse> FakeCluster::NextStage(int rank) {
     position_.next_step = 0;
     position_.stage_done = false;
   }
-  // An eval stage is over as soon as its weights are there.
-  while (position_.stage < stages && IsEval(job_, position_.stage) &&
+  // A stage that does not train is over as soon as its weights are there.
+  while (position_.stage < stages && !Trains(position_.stage) &&
          samplers_.contains({position_.stage, 0})) {
     ++position_.stage;
   }
@@ -88,7 +92,7 @@ absl::StatusOr<v1::NextStageResponse> FakeCluster::NextStage(int rank) {
     response.set_directive(v1::DIRECTIVE_STOP);
     return response;
   }
-  if (IsEval(job_, position_.stage) && rank != 0) return response;
+  if (!Trains(position_.stage) && rank != 0) return response;
   // A rank may be ahead of rank 0's commit.
   const StepKey now(position_.stage, group_epoch_);
   auto& told = told_[rank];

@@ -1,24 +1,40 @@
-#include "learner/grpo_step.h"
-
+// Stages of kind grpo: a step turns the groups of the step into the next
+// version.
+//
+// Each rank works on its own groups, one group after the other in slot order.
+// A group is packed by itself, so a gradient term never depends on how groups
+// are dealt to ranks.  Gradients are summed as integers
+// (model/gradient_sum.h), statistics in slot order.  Hence the result is the
+// same bits for any number of ranks.
+//
+// On the way every recorded log-probability is compared, as bits, with the one
+// that the sampling version gives here.
 #include <algorithm>
 #include <limits>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "job/options.h"
 #include "learner/bytes.h"
+#include "learner/group_facts.h"
+#include "learner/stages/kinds.h"
 #include "learner/step_rewards.h"
 #include "learner/trajectory.h"
+#include "rl/advantage.h"
 #include "rl/checksum.h"
+#include "rl/losses.h"
+#include "rl/packing.h"
 
 namespace aha::learner {
 namespace {
 
-// Tokens of one forward and backward pass.  Part of the result: a pass's
-// gradient is rounded once.  What a pass keeps is bounded by
-// LayerTape::kMaxKeptBytes or, beyond it, the layers' inputs: 140 MB for 2048
-// tokens of a 135M model.
+// The largest number of tokens of one forward and backward pass.  It decides
+// the result, since the gradient of a pass is rounded once.  A pass keeps at
+// most LayerTape::kMaxKeptBytes or, beyond it, the inputs of the layers: 140 MB
+// for 2048 tokens of a 135M model.
 constexpr int64_t kMicroBatchTokens = 2048;
 
 bool IsTruncated(const v1::Trajectory& trajectory) {
@@ -103,21 +119,60 @@ std::string RolloutLines(const v1::ScoredGroup& group,
   return lines;
 }
 
-}  // namespace
+struct GrpoSettings {
+  uint32_t stage = 0;
+  uint32_t slots = 0;  // Of a step, over all ranks: prompts_per_step.
+  float temperature = 1;
+  LossOptions loss;
+  AdvantageOptions advantage;
+};
 
-absl::StatusOr<GrpoSettings> GrpoSettings::FromJob(const v1::Job& job,
-                                                   uint32_t stage) {
-  const v1::Grpo& grpo = job.stages(static_cast<int>(stage)).grpo();
+absl::StatusOr<GrpoSettings> GrpoSettingsOf(const StageOfJob& of) {
+  const v1::Grpo& grpo = of.settings().grpo();
   GrpoSettings settings;
-  settings.stage = stage;
-  settings.slots = static_cast<uint32_t>(grpo.prompts_per_step());
-  settings.temperature = static_cast<float>(job.sampling().temperature());
-  AHA_ASSIGN_OR_RETURN(settings.loss, LossOptionsOf(job, grpo));
+  settings.stage = of.stage;
+  settings.slots = of.stage_plan().groups;
+  settings.temperature =
+      static_cast<float>(of.plan.job.sampling().temperature());
+  AHA_ASSIGN_OR_RETURN(settings.loss, LossOptionsOf(of.plan.job, grpo));
   AHA_ASSIGN_OR_RETURN(settings.advantage, AdvantageOptionsOf(grpo));
   return settings;
 }
 
-absl::Status GrpoStep::TrainMicroBatch(const v1::ScoredGroup& group,
+class GrpoWork : public StageWork {
+ public:
+  GrpoWork(const GrpoSettings& settings, ModelState* state)
+      : settings_(settings), state_(*state) {}
+
+  absl::StatusOr<StepResult> Step(
+      uint64_t step, absl::Span<const v1::ScoredGroup* const> groups,
+      const Hash128& chain, comm::Communicator& comm) override;
+
+ private:
+  // What this rank made of its groups.
+  struct Trained {
+    std::vector<GroupFacts> facts;
+    std::string rollouts;  // Each group's lines behind their length.
+  };
+
+  absl::StatusOr<Trained> TrainGroups(
+      absl::Span<const v1::ScoredGroup* const> groups,
+      const StepRewards& rewards);
+  absl::StatusOr<GroupFacts> TrainGroup(const v1::ScoredGroup& group,
+                                        absl::Span<const float> advantages);
+  absl::Status TrainMicroBatch(const v1::ScoredGroup& group,
+                               const MicroBatch& range,
+                               absl::Span<const float> advantages,
+                               GroupFacts* facts);
+  // The lines of all ranks in slot order, on rank 0.
+  absl::StatusOr<std::string> GatherRollouts(const std::string& mine,
+                                             comm::Communicator& comm) const;
+
+  const GrpoSettings settings_;
+  ModelState& state_;
+};
+
+absl::Status GrpoWork::TrainMicroBatch(const v1::ScoredGroup& group,
                                        const MicroBatch& range,
                                        absl::Span<const float> advantages,
                                        GroupFacts* facts) {
@@ -147,7 +202,7 @@ absl::Status GrpoStep::TrainMicroBatch(const v1::ScoredGroup& group,
       &state_.sums());
 }
 
-absl::StatusOr<GroupFacts> GrpoStep::TrainGroup(
+absl::StatusOr<GroupFacts> GrpoWork::TrainGroup(
     const v1::ScoredGroup& group, absl::Span<const float> advantages) {
   GroupFacts facts;
   facts.slot = group.context().key().slot();
@@ -169,7 +224,7 @@ absl::StatusOr<GroupFacts> GrpoStep::TrainGroup(
   return facts;
 }
 
-absl::StatusOr<std::string> GrpoStep::GatherRollouts(
+absl::StatusOr<std::string> GrpoWork::GatherRollouts(
     const std::string& mine, comm::Communicator& comm) const {
   AHA_ASSIGN_OR_RETURN(const std::vector<std::string> ranks,
                        comm.GatherBytes("rollouts", 0, mine));
@@ -189,15 +244,10 @@ absl::StatusOr<std::string> GrpoStep::GatherRollouts(
   return lines;
 }
 
-absl::StatusOr<StepResult> GrpoStep::Run(
-    uint64_t step, absl::Span<const v1::ScoredGroup* const> groups,
-    const Hash128& chain, comm::Communicator& comm) {
-  AHA_ASSIGN_OR_RETURN(
-      const StepRewards rewards,
-      ExchangeRewards(settings_.slots, settings_.advantage.ddof, groups, comm));
-  state_.sums().Clear();
-  std::vector<GroupFacts> mine;
-  std::string lines;
+absl::StatusOr<GrpoWork::Trained> GrpoWork::TrainGroups(
+    absl::Span<const v1::ScoredGroup* const> groups,
+    const StepRewards& rewards) {
+  Trained trained;
   for (const v1::ScoredGroup* group : groups) {
     const absl::Span<const double> row =
         rewards.OfSlot(group->context().key().slot());
@@ -205,15 +255,27 @@ absl::StatusOr<StepResult> GrpoStep::Run(
     AHA_RETURN_IF_ERROR(GroupAdvantages(settings_.advantage, row,
                                         rewards.deviation,
                                         absl::MakeSpan(advantages)));
-    AHA_ASSIGN_OR_RETURN(mine.emplace_back(), TrainGroup(*group, advantages));
-    const std::string text = RolloutLines(*group, advantages);
-    AppendBytes(&lines, uint64_t{text.size()});
-    lines += text;
+    AHA_ASSIGN_OR_RETURN(trained.facts.emplace_back(),
+                         TrainGroup(*group, advantages));
+    const std::string lines = RolloutLines(*group, advantages);
+    AppendBytes(&trained.rollouts, uint64_t{lines.size()});
+    trained.rollouts += lines;
   }
+  return trained;
+}
+
+absl::StatusOr<StepResult> GrpoWork::Step(
+    uint64_t step, absl::Span<const v1::ScoredGroup* const> groups,
+    const Hash128& chain, comm::Communicator& comm) {
+  AHA_ASSIGN_OR_RETURN(
+      const StepRewards rewards,
+      ExchangeRewards(settings_.slots, settings_.advantage.ddof, groups, comm));
+  state_.sums().Clear();
+  AHA_ASSIGN_OR_RETURN(const Trained mine, TrainGroups(groups, rewards));
   AHA_RETURN_IF_ERROR(comm.AllReduceSum("gradients", state_.sums().sums()));
   AHA_RETURN_IF_ERROR(state_.sums().Check());
   AHA_ASSIGN_OR_RETURN(const std::vector<GroupFacts> facts,
-                       ExchangeFacts(settings_.slots, mine, comm));
+                       ExchangeFacts(settings_.slots, mine.facts, comm));
   AHA_ASSIGN_OR_RETURN(
       const UpdateResult update,
       state_.Update(step, StepDenominator(settings_.loss, TotalOf(facts))));
@@ -236,8 +298,24 @@ absl::StatusOr<StepResult> GrpoStep::Run(
   result.metrics["grad_norm"] = update.grad_norm;
   result.metrics["learning_rate"] = update.learning_rate;
   AHA_RETURN_IF_ERROR(CompareChecksums(result.chain, step + 1, comm));
-  AHA_ASSIGN_OR_RETURN(result.rollouts, GatherRollouts(lines, comm));
+  AHA_ASSIGN_OR_RETURN(result.rollouts, GatherRollouts(mine.rollouts, comm));
   return result;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<StageWork>> OpenGrpo(const StageOfJob& of,
+                                                    uint64_t first_step,
+                                                    ModelState* state) {
+  const v1::Grpo& grpo = of.settings().grpo();
+  const StagePlan& plan = of.stage_plan();
+  AHA_ASSIGN_OR_RETURN(const GrpoSettings settings, GrpoSettingsOf(of));
+  AHA_RETURN_IF_ERROR(state->BeginStage({.optimizer = grpo.optimizer(),
+                                         .steps = plan.steps,
+                                         .keep_previous = plan.lag > 0,
+                                         .keep_reference = grpo.beta() > 0},
+                                        first_step));
+  return std::make_unique<GrpoWork>(settings, state);
 }
 
 }  // namespace aha::learner

@@ -1,7 +1,8 @@
-// The documents of an sft stage, as token sequences.
+// The documents of a stage of kind sft, as token sequences.
 //
-// Which documents a step holds is a pure function of the job: the generator's
-// corpus in its own order, a file in an order that is another in every epoch.
+// Which documents a step holds is a pure function of the job: the corpus of the
+// generator comes in its own order, the documents of a file in another
+// permutation in each epoch.
 //
 // Immutable; thread-safe.
 #pragma once
@@ -20,12 +21,13 @@ namespace aha::learner {
 
 class SftDocuments {
  public:
-  // Of a stage of type sft of the job, whose defaults are filled in.  `setup`
-  // must outlive it.
+  // The job is resolved, and the stage is of kind sft.  `setup` must outlive
+  // the documents.  INVALID_ARGUMENT for a file that cannot be used.
   static absl::StatusOr<std::unique_ptr<SftDocuments>> Create(
       const v1::Job& job, uint32_t stage, const ModelSetup& setup);
 
-  uint32_t micro_batches() const { return micro_batches_; }  // A step.
+  // The number of micro-batches of one step.
+  uint32_t micro_batches() const { return micro_batches_; }
   // Prompt, completion and end token of each document of a micro-batch.
   // INVALID_ARGUMENT for a document that does not fit the model's context.
   absl::StatusOr<std::vector<TrainSequence>> MicroBatch(

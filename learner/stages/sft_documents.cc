@@ -1,4 +1,4 @@
-#include "learner/sft_documents.h"
+#include "learner/stages/sft_documents.h"
 
 #include <utility>
 
