@@ -7,7 +7,7 @@
 //
 //   Membership      which processes live, and with which certificates
 //   JobRun          the state of the job and its way from stage to stage
-//     RankSet       the learner ranks as one set: who runs what, its breaks
+//     RankSet       the learner ranks as one set: assignments, breaks
 //     StageRun      the stage that runs: weights, groups, steps, result
 //     History       what was committed, and the position of the job
 //     WaitMonitor   what is missing, since when, and when that is too long

@@ -88,7 +88,7 @@ int Main(int argc, char** argv) {
   one->require_option(1);
   app.get_option("--job")->needs(run_directory);
   app.add_flag("--resume", options.resume,
-               "Go on with the run that the directory holds")
+               "Continue the run that the directory holds")
       ->envname("AHA_RESUME")
       ->needs(run_directory);
   if (const auto code =

@@ -124,7 +124,7 @@ std::string Fetch(Caller& actor, VersionId id) {
   return bytes;
 }
 
-// Runs stages until told to stop; the first error ends it.
+// Runs stages until the directive STOP; the first error ends it.
 absl::Status Learn(const std::string& address) {
   Caller learner(address, v1::ROLE_LEARNER);
   while (true) {
@@ -231,7 +231,7 @@ TEST(AppTest, AWholeJobRunsOverGrpc) {
   EXPECT_EQ(summary["checksum"], ChainAfter(0, 2).Hex());
   EXPECT_EQ(summary["eval"]["after"]["pass_at_1"], 0.5);
   EXPECT_FALSE(std::filesystem::exists(dir.path() + "/endpoint.json"));
-  // Who left at the end was not lost.
+  // Members that left at the end are not reported as lost.
   EXPECT_THAT(*ReadWholeFile(dir.path() + "/events.jsonl"),
               AllOf(HasSubstr("\"event\":\"left\""),
                     Not(HasSubstr("\"event\":\"lost\""))));

@@ -130,7 +130,7 @@ class FakeCluster {
     controller_->Recover();
     return AskStage(rank);
   }
-  // While nobody looks for a checkpoint.
+  // The same without the search for a checkpoint.
   std::string AskStage(uint32_t rank = 0) {
     v1::NextStageRequest request;
     request.set_member_id(learners_[rank]);
@@ -256,7 +256,7 @@ class FakeCluster {
     }
   }
 
-  // Everybody says that it is alive.
+  // Every member says that it is alive.
   void Heartbeats() {
     for (const uint64_t id : {learners_[0], learners_[1], reward_, actor_}) {
       if (id == 0) continue;
