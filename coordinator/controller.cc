@@ -9,8 +9,8 @@
 #include "base/status.h"
 #include "coordinator/controller_internal.h"
 #include "coordinator/log_status.h"
-#include "coordinator/metrics_file.h"
 #include "coordinator/summary.h"
+#include "run/layout.h"
 
 namespace aha::coordinator {
 
@@ -50,7 +50,7 @@ absl::Status Controller::Begin() {
   AHA_ASSIGN_OR_RETURN(const auto stopped, parts_.store->Get(kStopWanted));
   if (options_.lingers && !stopped.value_or("").empty()) return StayStopped();
   // A summary tells of an end, and there is none now.
-  parts_.directory->Remove("summary.json");
+  parts_.directory->Remove(run::kSummaryFile);
   AHA_RETURN_IF_ERROR(parts_.store->Set(
       {{"state", StateName(state_)}, {"problem", ""}, {kStopWanted, ""}}));
   const Position& position = history_.position();
@@ -77,7 +77,7 @@ absl::Status Controller::StayStopped() {
        "resume` goes on");
   // Else it is that of the process that stopped.
   std::error_code ignored;
-  if (!std::filesystem::exists(parts_.directory->File("summary.json"),
+  if (!std::filesystem::exists(parts_.directory->File(run::kSummaryFile),
                                ignored)) {
     WriteSummary();
   }
@@ -86,7 +86,7 @@ absl::Status Controller::StayStopped() {
 
 absl::Status Controller::GoOn() {
   AHA_RETURN_IF_ERROR(Stored(parts_.store->Set({{kStopWanted, ""}})));
-  parts_.directory->Remove("summary.json");
+  parts_.directory->Remove(run::kSummaryFile);
   problem_.clear();
   told_.clear();
   SetState(v1::JOB_STATE_PENDING);
@@ -112,9 +112,11 @@ absl::Status Controller::ReturnTo(const CheckpointChoice& choice) {
 }
 
 void Controller::WriteMetrics() {
-  const absl::Status written =
-      MatchMetrics(parts_.directory->File("metrics.jsonl"), *parts_.store,
-                   history_.position().stage, history_.position().step);
+  StateStore* const store = parts_.store;
+  const absl::Status written = parts_.directory->MatchMetrics(
+      [store, position = history_.position()](const run::TakeLine& take) {
+        return store->EachMetricsLine(position.stage, position.step, take);
+      });
   metrics_lack_ = !written.ok();
   WarnIfError(written);
 }
@@ -299,7 +301,7 @@ void Controller::WriteSummary() {
     input.train_tokens_per_second = train_tokens_ / train_seconds_;
   }
   const absl::Status written =
-      parts_.directory->WriteWhole("summary.json", SummaryJson(input));
+      parts_.directory->WriteWhole(run::kSummaryFile, SummaryJson(input));
   WarnIfError(written);
 }
 

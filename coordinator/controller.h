@@ -42,9 +42,9 @@
 #include "coordinator/ledger.h"
 #include "coordinator/membership.h"
 #include "coordinator/plan.h"
-#include "coordinator/run_directory.h"
 #include "coordinator/series.h"
 #include "coordinator/weights_store.h"
+#include "run/writer.h"
 
 namespace aha::coordinator {
 
@@ -57,7 +57,7 @@ using PromptFunction =
 // Nothing is owned; all must outlive the controller.
 struct Parts {
   const JobPlan* plan = nullptr;
-  RunDirectory* directory = nullptr;
+  run::RunWriter* directory = nullptr;
   StateStore* store = nullptr;
   WeightsStore* weights = nullptr;
   PromptFunction prompts;

@@ -1,7 +1,6 @@
 // What rank 0 commits, and the weights that it publishes.
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -13,25 +12,21 @@
 #include "coordinator/controller_internal.h"
 #include "coordinator/log_status.h"
 #include "rl/schedule.h"
+#include "run/layout.h"
 #include "run/manifest.h"
+#include "run/metrics.h"
 
 namespace aha::coordinator {
 namespace {
 
 std::string MetricsLine(const StagePlan& stage, const CommitRecord& commit,
                         const v1::CommitStepRequest& request) {
-  nlohmann::json line = {{"step", commit.step},
-                         {"stage", stage.name},
-                         {"policy_version", commit.step + 1},
-                         {"weights_checksum", commit.weights.Hex()}};
-  for (const auto& [name, value] : request.metrics()) {
-    if (std::isfinite(value)) {
-      line.emplace(name, value);
-    } else {
-      line.emplace(name, nullptr);  // JSON knows no NaN.
-    }
-  }
-  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return run::MetricsLine(
+      {.step = commit.step,
+       .stage = stage.name,
+       .policy_version = commit.step + 1,
+       .weights_checksum = commit.weights.Hex(),
+       .values = {request.metrics().begin(), request.metrics().end()}});
 }
 
 double Metric(const v1::CommitStepRequest& request, const char* name) {
@@ -172,7 +167,7 @@ void Controller::AfterCommit(const CommitRecord& commit,
     WriteMetrics();
   } else {
     const absl::Status written =
-        parts_.directory->AppendLine("metrics.jsonl", commit.metrics_line);
+        parts_.directory->AppendLine(run::kMetricsFile, commit.metrics_line);
     metrics_lack_ = !written.ok();
     WarnIfError(written);
   }

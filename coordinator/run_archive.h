@@ -1,5 +1,6 @@
-// The runs that a coordinator can tell about, and those of their files that
-// are for people.  Reads only; what comes over the wire can name no other file.
+// The runs that a coordinator gives information on, and those of their files
+// that are for people.  It only reads, and a name that comes over the wire can
+// name no other file.
 //
 // Thread-safe.
 #pragma once
@@ -20,13 +21,13 @@ class RunArchive {
   // One run.
   RunArchive(std::string job, std::string directory)
       : job_(std::move(job)), directory_(std::move(directory)) {}
-  // All below `root`, each in a directory that has its job's name.
+  // All runs below `root`, each in a directory that has its job's name.
   explicit RunArchive(std::string root) : directory_(std::move(root)) {}
 
   // From job.yaml and summary.json, by name.
   std::vector<v1::JobStatus> List() const;
   absl::StatusOr<std::vector<v1::RunFile>> Files(const std::string& job) const;
-  // What the file has from `offset` on, at most 1 MiB and `max_bytes`.
+  // The content of a file from `offset` on, at most 1 MiB and `max_bytes`.
   absl::StatusOr<std::string> Read(const v1::ReadRunFileRequest& request) const;
 
  private:

@@ -3,37 +3,33 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <numeric>
+
+#include "run/summary.h"
 
 namespace aha::coordinator {
 namespace {
 
-using nlohmann::json;
-
-json EvalJson(const EvalRecord& eval, const JobPlan& plan) {
-  return {{"stage", plan.stages[eval.stage].name},
-          {"prompts", eval.prompts},
-          {"pass_at_1", eval.pass_at_1},
-          {"mean_completion_length", eval.mean_completion_length}};
+run::EvalOutcome OutcomeOf(const EvalRecord& eval, const JobPlan& plan) {
+  return {.stage = plan.stages[eval.stage].name,
+          .prompts = eval.prompts,
+          .pass_at_1 = eval.pass_at_1,
+          .mean_completion_length = eval.mean_completion_length};
 }
 
-// "before": the first eval that training followed; "after": the last that
-// followed training.
-json BeforeAndAfter(const SummaryInput& input) {
+void AddEvals(const SummaryInput& input, run::Summary* summary) {
   const std::vector<StagePlan>& stages = input.plan->stages;
   const auto trains = [](const StagePlan& stage) { return stage.trains(); };
-  json eval = json::object();
   for (const auto& [stage, record] : input.evals) {
     const auto here = stages.begin() + stage;
-    if (!eval.contains("before") && std::any_of(here, stages.end(), trains)) {
-      eval["before"] = EvalJson(record, *input.plan);
+    if (!summary->before.has_value() &&
+        std::any_of(here, stages.end(), trains)) {
+      summary->before = OutcomeOf(record, *input.plan);
     }
     if (std::any_of(stages.begin(), here, trains)) {
-      eval["after"] = EvalJson(record, *input.plan);
+      summary->after = OutcomeOf(record, *input.plan);
     }
   }
-  return eval;
 }
 
 // Sampled tokens a second, over the stages that sample.
@@ -51,25 +47,27 @@ double RolloutRate(const SummaryInput& input) {
   return seconds > 0 ? tokens / seconds : 0;
 }
 
-// This process's; who supervises more processes writes the sum over it.
+// Of this process; `ahactl run` replaces it by the sum over its cluster.
 uint64_t PeakBytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-json StagesJson(const SummaryInput& input) {
-  json stages = json::array();
+std::vector<run::SummaryStage> StagesOf(const SummaryInput& input) {
+  std::vector<run::SummaryStage> stages;
   for (size_t i = 0; i < input.plan->stages.size(); ++i) {
     const StagePlan& stage = input.plan->stages[i];
-    uint64_t done = i < input.position.stage ? stage.units() : 0;
-    if (i == input.position.stage && stage.trains()) done = input.position.step;
-    stages.push_back({{"name", stage.name},
-                      {"type", TypeName(stage.type)},
-                      {"seconds", input.stage_seconds[i]},
-                      {"steps_done", done},
-                      {"steps_total", stage.units()},
-                      {"done", i < input.position.stage}});
+    const bool done = i < input.position.stage;
+    const bool halfway = i == input.position.stage && stage.trains();
+    stages.push_back({.name = stage.name,
+                      .type = TypeName(stage.type),
+                      .seconds = input.stage_seconds[i],
+                      .steps_done = done      ? stage.units()
+                                    : halfway ? input.position.step
+                                              : 0,
+                      .steps_total = stage.units(),
+                      .done = done});
   }
   return stages;
 }
@@ -78,23 +76,22 @@ json StagesJson(const SummaryInput& input) {
 
 std::string SummaryJson(const SummaryInput& input) {
   const std::vector<double>& seconds = input.stage_seconds;
-  json summary = {
-      {"job", input.plan->job.name()},
-      {"state", input.state},
-      {"seconds", std::accumulate(seconds.begin(), seconds.end(), 0.0)},
-      {"steps", input.totals.steps},
-      {"checksum", input.position.chain.Hex()},
-      {"weights_checksum", input.position.weights.Hex()},
-      {"stages", StagesJson(input)},
-      {"exact",
-       {{"tokens_compared", input.totals.tokens_compared},
-        {"tokens_differing", input.totals.tokens_differing}}},
-      {"rollout_tokens_per_second", RolloutRate(input)},
-      {"train_tokens_per_second", input.train_tokens_per_second},
-      {"peak_rss_bytes", PeakBytes()}};
-  if (!input.problem.empty()) summary["problem"] = input.problem;
-  summary["eval"] = BeforeAndAfter(input);
-  return summary.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  run::Summary summary;
+  summary.job = input.plan->job.name();
+  summary.state = run::ParseState(input.state);
+  summary.seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
+  summary.steps = input.totals.steps;
+  summary.checksum = input.position.chain.Hex();
+  summary.weights_checksum = input.position.weights.Hex();
+  summary.stages = StagesOf(input);
+  AddEvals(input, &summary);
+  summary.tokens_compared = input.totals.tokens_compared;
+  summary.tokens_differing = input.totals.tokens_differing;
+  summary.rollout_tokens_per_second = RolloutRate(input);
+  summary.train_tokens_per_second = input.train_tokens_per_second;
+  summary.peak_rss_bytes = PeakBytes();
+  summary.problem = input.problem;
+  return run::SummaryText(summary);
 }
 
 void AddEvalMetrics(uint32_t stage, const std::map<uint32_t, EvalRecord>& evals,

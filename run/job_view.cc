@@ -1,13 +1,11 @@
-#include "cli/report/job_view.h"
+#include "run/job_view.h"
 
 #include <algorithm>
-#include <iterator>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
-#include "absl/strings/match.h"
-
-namespace aha::cli {
+namespace aha::run {
 namespace {
 
 struct NamedState {
@@ -86,10 +84,8 @@ uint64_t JobView::StepsDone() const {
 }
 
 std::optional<double> AccuracyOf(const StageView& stage) {
-  std::optional<double> known =
-      FirstOf(stage, {"pass_at_1", "rewards/accuracy/mean",
-                      "rewards/last_number/mean", "rewards/boxed/mean"});
-  return known;
+  return FirstOf(stage, {"pass_at_1", "rewards/accuracy/mean",
+                         "rewards/last_number/mean", "rewards/boxed/mean"});
 }
 
 std::optional<double> LengthOf(const StageView& stage) {
@@ -102,8 +98,6 @@ Json ToJson(const JobView& job) {
   Json json = {{"name", job.name},
                {"state", StateName(job.state)},
                {"seconds", job.seconds}};
-  // What nobody told is left out, not 0: a run's files do not say when it
-  // began, and before the first step there is no checksum.
   const auto add_known = [&json](const char* key, const auto& value) {
     if (value != std::decay_t<decltype(value)>()) json[key] = value;
   };
@@ -137,4 +131,4 @@ Json ToJson(const MemberView& member) {
           {"draining", member.draining}};
 }
 
-}  // namespace aha::cli
+}  // namespace aha::run

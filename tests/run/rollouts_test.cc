@@ -1,22 +1,19 @@
-#include "cli/report/rollouts.h"
+#include "run/rollouts.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/temp_dir.h"
 
-namespace aha::cli {
+namespace aha::run {
 namespace {
 
-using ::testing::Each;
 using ::testing::ElementsAre;
-using ::testing::Le;
 using ::testing::Pair;
-using ::testing::ResultOf;
 
-Rollout Sample(int64_t slot, int64_t sample, double reward,
+Rollout Sample(uint64_t slot, uint64_t sample, double reward,
                const std::string& completion) {
   Rollout rollout;
   rollout.step = 7;
@@ -24,12 +21,12 @@ Rollout Sample(int64_t slot, int64_t sample, double reward,
   rollout.sample = sample;
   rollout.prompt = "What is 3 + 4?";
   rollout.completion = completion;
-  rollout.tokens = 12;
+  rollout.token_ids.resize(12);
   rollout.policy_version = 6;
   rollout.finish_reason = "stop";
   rollout.reward = reward;
   rollout.rewards = {{"accuracy", reward}, {"format", 1}};
-  rollout.advantage = reward - 0.5;
+  rollout.advantage = static_cast<float>(reward - 0.5);
   return rollout;
 }
 
@@ -40,15 +37,11 @@ TEST(RolloutsTest, FieldsAreReadLeniently) {
           "reward": 0.5, "rewards": {"accuracy": 0, "format": 1},
           "advantage": null})"));
   EXPECT_EQ(rollout.slot, 2);
-  EXPECT_EQ(rollout.tokens, 3u);
+  EXPECT_EQ(rollout.token_ids.size(), 3u);
   EXPECT_THAT(rollout.rewards,
               ElementsAre(Pair("accuracy", 0), Pair("format", 1)));
   EXPECT_FALSE(rollout.advantage.has_value());
   EXPECT_EQ(ParseRollout(Json::parse(R"({"slot": "x"})")).slot, 0);
-  EXPECT_THAT(
-      ParseRollout(Json::parse(R"({"rewards": [{"name": "a", "value": 2}]})"))
-          .rewards,
-      ElementsAre(Pair("a", 2)));
 }
 
 TEST(RolloutsTest, BrokenLinesAreCountedAndLeftOut) {
@@ -95,27 +88,6 @@ TEST(RolloutsTest, ASummaryCountsGroupsAndThoseWithoutSignal) {
   EXPECT_DOUBLE_EQ(summary.clipped_ratio, 0.25);
 }
 
-TEST(RolloutsTest, AGroupIsLaidOutSideBySideBestFirstAndEqualOnesOnce) {
-  const std::string right = "<think>3 + 4 = 7</think>\n<answer>7</answer>";
-  const std::string wrong = "<answer>8</answer>";
-  const std::vector<std::string> lines = RenderGroup(
-      {Sample(3, 0, 0, wrong), Sample(3, 1, 1, right), Sample(3, 2, 0, wrong),
-       Sample(3, 3, 0, wrong), Sample(3, 4, 0, wrong), Sample(3, 6, 0, wrong)},
-      {.width = 80, .color = false, .glyphs = Glyphs::kAscii});
-  EXPECT_EQ(absl::StrJoin(lines, "\n"),
-            R"(step 7  slot 3  policy version 6  6 completions, 2 different
-
-> What is 3 + 4?
-
-reward 1.000   advantage +0.500          reward 0.000   advantage -0.500
-accuracy 1, format 1                     accuracy 0, format 1
-12 tokens, ended by stop                 12 tokens, ended by stop
-sample 1                                 5 samples: 0, 2-4, 6
---------------------------------------   --------------------------------------
-<think>3 + 4 = 7</think>                 <answer>8</answer>
-<answer>7</answer>)");
-}
-
 TEST(RolloutsTest, TheGroupThatTeachesMostIsShownFirst) {
   RolloutFile file;
   EXPECT_EQ(MostInstructiveSlot(file), 0);
@@ -128,18 +100,5 @@ TEST(RolloutsTest, TheGroupThatTeachesMostIsShownFirst) {
   EXPECT_EQ(MostInstructiveSlot(file), 2);
 }
 
-TEST(RolloutsTest, AGroupFitsEveryWidth) {
-  std::vector<Rollout> group;
-  for (int i = 0; i < 5; ++i) {
-    group.push_back(
-        Sample(0, i, 1, std::string(300 + i, 'x') + "\x1b[2J 漢字"));
-  }
-  for (int width : {20, 40, 80, 121, 300}) {
-    EXPECT_THAT(RenderGroup(group, {.width = width}),
-                Each(ResultOf(DisplayWidth, Le(width))))
-        << width;
-  }
-}
-
 }  // namespace
-}  // namespace aha::cli
+}  // namespace aha::run

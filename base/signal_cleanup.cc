@@ -1,4 +1,4 @@
-#include "cli/local/before_death.h"
+#include "base/signal_cleanup.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -10,12 +10,12 @@
 #include <thread>
 #include <utility>
 
-namespace aha::cli {
+namespace aha {
 namespace {
 
 constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 
-// All that the handler knows: where it writes the signal's number.
+// Where the handler writes the signal's number.
 std::atomic<int> wake_fd = -1;
 
 void Wake(int signal) {
@@ -27,8 +27,8 @@ void Wake(int signal) {
 
 }  // namespace
 
-struct BeforeDeath::State {
-  std::function<void()> act;
+struct SignalCleanup::State {
+  std::function<void()> cleanup;
   int pipe[2] = {-1, -1};
   struct sigaction before[std::size(kSignals)] = {};
   std::thread thread;
@@ -37,17 +37,18 @@ struct BeforeDeath::State {
     char signal = 0;
     while (::read(pipe[0], &signal, 1) < 0 && errno == EINTR) {
     }
-    if (signal == 0) return;  // Destroyed.
-    act();
+    if (signal == 0) return;  // The destructor wrote it.
+    cleanup();
     ::signal(signal, SIG_DFL);
     ::kill(::getpid(), signal);
   }
 };
 
-BeforeDeath::BeforeDeath(std::function<void()> act)
+SignalCleanup::SignalCleanup(std::function<void()> cleanup)
     : state_(std::make_unique<State>()) {
-  state_->act = std::move(act);
-  // Without descriptors left there is no thread to wake: then nothing happens.
+  state_->cleanup = std::move(cleanup);
+  // Without descriptors there is no thread to wake, and the signals end the
+  // process without a cleanup.
   if (::pipe2(state_->pipe, O_CLOEXEC) != 0) return;
   wake_fd = state_->pipe[1];
   state_->thread = std::thread([state = state_.get()] { state->Run(); });
@@ -61,7 +62,7 @@ BeforeDeath::BeforeDeath(std::function<void()> act)
   }
 }
 
-BeforeDeath::~BeforeDeath() {
+SignalCleanup::~SignalCleanup() {
   if (!state_->thread.joinable()) return;
   for (size_t i = 0; i < std::size(kSignals); ++i) {
     ::sigaction(kSignals[i], &state_->before[i], nullptr);
@@ -72,4 +73,4 @@ BeforeDeath::~BeforeDeath() {
   ::close(state_->pipe[1]);
 }
 
-}  // namespace aha::cli
+}  // namespace aha
