@@ -1,4 +1,4 @@
-#include "cli/exit_code.h"
+#include "cli/term/exit_code.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -37,7 +37,8 @@ int ExitCodeOf(const absl::Status& status) {
 
 int WriteOut(const char* program, int code) {
   bool failed = std::ferror(stdout) != 0;
-  // A stream forgets why it failed; the end of the line that is cut will tell.
+  // A stream forgets why it failed.  Writing once more fails for the same
+  // reason.
   if (failed) std::fputc('\n', stdout);
   errno = 0;
   failed = std::fflush(stdout) != 0 || failed;
@@ -49,7 +50,6 @@ int WriteOut(const char* program, int code) {
 }
 
 int Report(const absl::Status& status) {
-  // A job file's errors come together, a line each.
   for (absl::string_view line : absl::StrSplit(status.message(), '\n')) {
     if (status.ok() || line.empty()) continue;
     std::fprintf(stderr, "ahactl: %s\n", OneLine(line).c_str());

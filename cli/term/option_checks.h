@@ -1,5 +1,5 @@
-// Checks of option values whose messages name the rule and what was found;
-// CLI11's own print limits as they are stored.
+// Checks of option values.  Their messages name the rule and the value that was
+// given; those of CLI11's own checks print limits as they are stored.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -40,7 +40,7 @@ inline CLI::Validator Seed() {
           ""};
 }
 
-// A number for which `holds`; `rule` says when.  NaN holds for no range.
+// A number for which `holds` returns true; `rule` says in words when it does.
 inline CLI::Validator RealNumber(const std::string& rule,
                                  const std::function<bool(double)>& holds) {
   return {[=](std::string& text) -> std::string {
@@ -53,7 +53,7 @@ inline CLI::Validator RealNumber(const std::string& rule,
 }
 
 inline CLI::Validator Duration() {
-  constexpr double kLongest = 1e9;  // Thirty years, and absl can add it.
+  constexpr double kLongest = 1e9;  // Thirty years; absl::Time can add it.
   return {
       [](std::string& text) -> std::string {
         double value = 0;

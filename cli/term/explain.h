@@ -1,4 +1,5 @@
-// What is wrong with a word of a command line, and what was likely meant.
+// Explains what is wrong with a word of a command line, and suggests what was
+// likely meant.
 #pragma once
 
 #include <string>
@@ -8,11 +9,11 @@
 
 namespace aha::cli {
 
-// "; did you mean \"nearest\"?", or nothing if no candidate is near.
+// "; did you mean \"nearest\"?", or "" if no candidate is near.
 std::string Nearest(const std::string& word,
                     const std::vector<std::string>& candidates);
 
-// An argument that nothing takes.
+// For an argument that `command` does not take.
 std::string ExplainExtra(const std::string& word, const CLI::App& command);
 
 }  // namespace aha::cli

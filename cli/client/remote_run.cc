@@ -1,4 +1,4 @@
-#include "cli/commands/remote_run.h"
+#include "cli/client/remote_run.h"
 
 #include <stdlib.h>
 
@@ -15,8 +15,9 @@
 #include "absl/strings/strip.h"
 #include "base/cancellation.h"
 #include "base/mutex.h"
+#include "base/signal_cleanup.h"
 #include "base/status.h"
-#include "cli/local/before_death.h"
+#include "run/layout.h"
 
 namespace aha::cli {
 namespace {
@@ -26,12 +27,14 @@ namespace fs = std::filesystem;
 constexpr absl::Duration kPoll = absl::Milliseconds(500);
 
 bool IsLarge(const std::string& name) {
-  return absl::StartsWith(name, "rollouts/");
+  return absl::StartsWith(name, absl::StrCat(run::kRolloutsFolder, "/")) ||
+         absl::StartsWith(name, absl::StrCat(run::kDatasetsFolder, "/"));
 }
 
-// Only grows; others are replaced as a whole.
+// Whether lines are appended to the file; others are replaced as a whole.
 bool Grows(const std::string& name) {
-  return absl::EndsWith(name, ".log") || absl::EndsWith(name, ".jsonl");
+  return absl::EndsWith(name, run::kLogSuffix) ||
+         absl::EndsWith(name, run::kLinesSuffix);
 }
 
 }  // namespace
@@ -39,14 +42,14 @@ bool Grows(const std::string& name) {
 struct RemoteRun::State {
   std::unique_ptr<AdminClient> client;
   std::string job;
-  std::string path;  // Once it is there; it stays.
+  std::string path;  // Set once, by MakeDirectory.
   Mutex mutex;
   std::map<std::string, uint64_t> have ABSL_GUARDED_BY(mutex);  // Bytes.
   rpc::Cancellation stop;
   std::thread thread;
-  std::unique_ptr<BeforeDeath> before_death;
+  std::unique_ptr<SignalCleanup> signal_cleanup;
 
-  // Also from another thread while one of the other calls is under way.
+  // May be called while another call is in progress.
   void Remove() ABSL_LOCKS_EXCLUDED(mutex);
   absl::Status MakeDirectory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   absl::Status Sync() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
@@ -93,12 +96,13 @@ absl::Status RemoteRun::State::Get(const std::string& name) {
 absl::Status RemoteRun::State::Sync() {
   AHA_ASSIGN_OR_RETURN(const auto files, client->ListRunFiles(job));
   for (const auto& [name, bytes] : files) {
-    // The other side is not trusted with names.
+    // A name must not lead out of the copy, even if the coordinator sent it.
     if (absl::StartsWith(name, "/") || absl::StrContains(name, "..")) continue;
     const auto known = have.find(name);
     const bool is_new = known == have.end();
     if (!is_new && (IsLarge(name) || known->second == bytes)) continue;
-    if (!is_new && known->second > bytes) known->second = 0;  // Begun anew.
+    if (!is_new && known->second > bytes)
+      known->second = 0;  // It was written anew.
     std::error_code ignored;
     fs::create_directories(fs::path(Local(name)).parent_path(), ignored);
     if (IsLarge(name)) {
@@ -128,16 +132,16 @@ absl::StatusOr<std::unique_ptr<RemoteRun>> RemoteRun::Open(
   State& s = *run->state_;
   {
     MutexLock lock(s.mutex);
-    // Whoever follows ends with Ctrl-C; from the first file on it is removed.
-    s.before_death = std::make_unique<BeforeDeath>([&s] { s.Remove(); });
+    // A command that follows ends by Ctrl-C.
+    s.signal_cleanup = std::make_unique<SignalCleanup>([&s] { s.Remove(); });
     AHA_RETURN_IF_ERROR(s.MakeDirectory());
     AHA_RETURN_IF_ERROR(s.Sync());
   }
   s.thread = std::thread([&s] {
     while (!s.stop.SleepFor(kPoll)) {
       MutexLock lock(s.mutex);
-      if (s.stop.cancelled()) return;  // Removed.
-      // A coordinator that is away for a while is asked again.
+      if (s.stop.cancelled()) return;  // The copy is removed.
+      // A coordinator that does not answer now is asked again.
       (void)s.Sync();
     }
   });
@@ -151,7 +155,9 @@ RemoteRun::~RemoteRun() {
   if (state_->thread.joinable()) state_->thread.join();
 }
 
-RunDirectory RemoteRun::directory() const { return RunDirectory(state_->path); }
+run::RunReader RemoteRun::directory() const {
+  return run::RunReader(state_->path);
+}
 
 absl::Status RemoteRun::Fetch(const std::string& path) {
   absl::string_view name = path;

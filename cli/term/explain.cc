@@ -1,4 +1,4 @@
-#include "cli/explain.h"
+#include "cli/term/explain.h"
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"

@@ -1,4 +1,5 @@
-// Exit codes of DESIGN.md section 10.
+// The exit codes of ahactl and aha-model (docs/run-directory.md), and how a
+// program reports an error and ends.
 #pragma once
 
 #include "absl/status/status.h"
@@ -18,12 +19,13 @@ inline constexpr int kExitInterrupted = 130;
 
 int ExitCodeOf(const absl::Status& status);
 
-// What a program that ends with `code` exits with once its output is written:
-// kExitError in place of kExitDone if stdout did not take all of it, which a
-// line on stderr says with the reason.  Last in main.
-int WriteOut(const char* program, int code);
-
-// Prints "ahactl: <message>" to stderr, one line, and gives the exit code.
+// Prints "ahactl: <message>" to stderr, a line for each line of the message,
+// and returns the exit code.
 int Report(const absl::Status& status);
+
+// Flushes stdout and returns `code`, or kExitError in place of kExitDone if
+// stdout did not take everything; a line on stderr then gives the reason.
+// Called last in main.
+int WriteOut(const char* program, int code);
 
 }  // namespace aha::cli
