@@ -13,10 +13,10 @@
 namespace aha::run {
 
 struct Event {
-  double time = 0;      // Seconds since 1970.
-  std::string event;    // A word: "joined", "checkpoint", "process died".
-  std::string process;  // That it is about; empty if it is the whole job.
-  std::string text;     // For people.
+  double time = 0;           // Seconds since 1970.
+  std::string event = {};    // A word: "joined", "checkpoint", "process died".
+  std::string process = {};  // That it is about; empty if it is the whole job.
+  std::string text = {};     // For people.
 };
 
 // Without the newline.

@@ -13,12 +13,12 @@ namespace aha::run {
 
 struct StepMetrics {
   uint64_t step = 0;  // Of its stage.
-  std::string stage;
+  std::string stage = {};
   uint64_t policy_version = 0;  // After the step.
-  std::string weights_checksum;
+  std::string weights_checksum = {};
   // Everything else: "reward", "kl", "completions/mean_length", ...  A value
   // that is not finite is null in the file and is not read.
-  std::map<std::string, double> values;
+  std::map<std::string, double> values = {};
 
   // `values` with step and policy_version, as JobView shows them.
   std::map<std::string, double> Numbers() const;

@@ -15,11 +15,11 @@ namespace aha::run {
 
 // endpoint.json: where the coordinator serves, as long as it serves.
 struct Endpoint {
-  std::string address;  // HOST:PORT of its gRPC services.
-  uint64_t epoch = 0;   // Of this start of the coordinator.
+  std::string address = {};  // HOST:PORT of its gRPC services.
+  uint64_t epoch = 0;        // Of this start of the coordinator.
   pid_t pid = 0;
-  std::string host;             // Where the pid has a meaning; "": unknown.
-  std::string metrics_address;  // HOST:PORT; "" if it has no metrics.
+  std::string host = {};  // Where the pid has a meaning; "": unknown.
+  std::string metrics_address = {};  // HOST:PORT; "" if it has no metrics.
 
   bool OnThisHost() const;
 };

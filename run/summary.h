@@ -18,8 +18,8 @@
 namespace aha::run {
 
 struct SummaryStage {
-  std::string name;
-  std::string type;
+  std::string name = {};
+  std::string type = {};
   double seconds = 0;
   uint64_t steps_done = 0;
   uint64_t steps_total = 0;
@@ -28,28 +28,31 @@ struct SummaryStage {
 
 // The result of a stage of type `eval`.
 struct EvalOutcome {
-  std::string stage;
+  std::string stage = {};
   uint64_t prompts = 0;
   double pass_at_1 = 0;
   double mean_completion_length = 0;  // In tokens.
 };
 
 struct Summary {
-  std::string job;
+  std::string job = {};
   JobState state = JobState::kUnknown;
   double seconds = 0;  // Over all attempts.
   uint64_t steps = 0;  // Over all stages.
-  std::string checksum;
-  std::string weights_checksum;
-  std::vector<SummaryStage> stages;
-  std::optional<EvalOutcome> before;  // The first eval that training followed.
-  std::optional<EvalOutcome> after;   // The last eval that followed training.
+  std::string checksum = {};
+  std::string weights_checksum = {};
+  std::vector<SummaryStage> stages = {};
+  std::optional<EvalOutcome> before =
+      {};  // The first eval that training followed.
+  std::optional<EvalOutcome> after =
+      {};  // The last eval that followed training.
   uint64_t tokens_compared = 0;
   uint64_t tokens_differing = 0;
   double rollout_tokens_per_second = 0;
   double train_tokens_per_second = 0;
   uint64_t peak_rss_bytes = 0;
-  std::string problem;  // Why it failed or was stopped, or what was not saved.
+  std::string problem =
+      {};  // Why it failed or was stopped, or what was not saved.
 
   // Without metrics of the stages and with no run directory.
   JobView View() const;

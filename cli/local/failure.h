@@ -8,11 +8,11 @@
 namespace aha::cli {
 
 struct ClusterFailure {
-  std::string process;
-  std::string how;     // "signal 9 (Killed)"
-  std::string reason;  // Why the cluster cannot continue.
-  std::string log_path;
-  std::vector<std::string> log_tail;
+  std::string process = {};
+  std::string how = {};     // "signal 9 (Killed)"
+  std::string reason = {};  // Why the cluster cannot continue.
+  std::string log_path = {};
+  std::vector<std::string> log_tail = {};
   bool refused = false;  // Exit code 78: a restart would not help.
 };
 

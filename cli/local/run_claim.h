@@ -22,7 +22,7 @@ namespace aha::cli {
 // The job.yaml that a directory holds, compared with the job to be run.
 struct HeldJob {
   absl::Status status;  // Why it cannot be read; NOT_FOUND: there is none.
-  std::string name;
+  std::string name = {};
   bool same_result = false;  // The settings that decide the result are equal.
 };
 

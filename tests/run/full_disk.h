@@ -18,6 +18,8 @@ class FullDisk : public FileSystem {
  public:
   explicit FullDisk(size_t room) : room_(room) {}
 
+  void SetRoom(size_t room) { room_ = room; }
+
   absl::StatusOr<std::unique_ptr<File>> Create(const std::string& p) override {
     return Limit(RealFileSystem().Create(p), p);
   }
