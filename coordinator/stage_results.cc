@@ -1,6 +1,7 @@
 #include "coordinator/stage_results.h"
 
 #include "absl/strings/str_cat.h"
+#include "run/layout.h"
 
 namespace aha::coordinator {
 
@@ -30,7 +31,7 @@ std::optional<double> MeanReward(const DatasetRecord& dataset,
 }
 
 std::string DatasetFile(const StagePlan& stage) {
-  return absl::StrCat("datasets/", stage.name, ".jsonl");
+  return absl::StrCat(run::kDatasetsFolder, "/", stage.name, run::kLinesSuffix);
 }
 
 }  // namespace aha::coordinator

@@ -255,7 +255,7 @@ absl::Status ParseNormalizer(const Field& root, TokenizerSpec* spec) {
 // What it adds to a text's tokens is not added here, so it must add none.
 absl::Status CheckPostProcessor(const Field& processor) {
   AHA_ASSIGN_OR_RETURN(const Field type, processor.Get("type"));
-  // Says where in the text a token was, which nobody asks.
+  // It only changes the offsets of tokens, which are not computed here.
   if (*type.value == "ByteLevel") return absl::OkStatus();
   if (*type.value == "Sequence") {
     AHA_ASSIGN_OR_RETURN(const Field list, processor.Get("processors"));
