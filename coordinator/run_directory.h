@@ -1,4 +1,4 @@
-// The files of a run directory that the coordinator writes (DESIGN.md
+// The files of a run directory that the coordinator writes (docs/design.md
 // section 10).
 //
 // Whole files are replaced atomically and durably; lines are appended by one
