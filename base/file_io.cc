@@ -1,3 +1,6 @@
+// Implements base/file_io.h with POSIX calls. A file survives a power cut once
+// its data and the directory that holds its name are synced; WriteFileDurably
+// does both.
 #include "base/file_io.h"
 
 #include <fcntl.h>
@@ -79,7 +82,7 @@ absl::Status FileWriter::Close() {
 }
 
 absl::StatusOr<FileReader> FileReader::Open(const std::string& path) {
-  // Without O_NONBLOCK a pipe would keep us until somebody writes to it.
+  // O_NONBLOCK keeps open() from waiting for the writer of a pipe.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return FileError("cannot open", path, errno);
   struct stat info;

@@ -1,3 +1,5 @@
+// Implements device/isa.h and device/choose_isa.h with the compiler's CPU
+// detection.
 #include "device/isa.h"
 
 #include <unistd.h>
@@ -32,12 +34,12 @@ bool Has(Isa isa) {
 [[noreturn]] void Refuse(const absl::Status& status) {
   std::fprintf(stderr, "aha: %s\n", std::string(status.message()).c_str());
   std::fflush(stderr);
-  // Not exit: other threads may run, and it would destroy what they use.
+  // exit() would destroy objects that other threads may still use.
   _exit(kExitUnusableCpu);
 }
 
-// One ISA means one set of kernels everywhere, so a better CPU is held down to
-// what we name (and know to be row-invariant).
+// One instruction set means the same kernels on every machine, so oneDNN must
+// not use more of a CPU than the set that we name and know to be row-invariant.
 void TellOneDnn(Isa isa) {
   switch (isa) {
     case Isa::kAvx2:
