@@ -69,7 +69,7 @@ absl::StatusOr<Isa> ChooseIsa(const char* asked) {
     if (asked != NameOf(isa)) continue;
     if (Has(isa)) return isa;
     return absl::InvalidArgumentError(
-        absl::StrCat("this CPU lacks what AHA_CPU_ISA asks for: ", asked));
+        absl::StrCat("this CPU lacks the set that AHA_CPU_ISA names: ", asked));
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got ", asked));
