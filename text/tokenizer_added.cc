@@ -1,3 +1,5 @@
+// Implements text/tokenizer_added.h. The candidates at each byte of the text
+// are found through a table by first byte, longest first.
 #include "text/tokenizer_added.h"
 
 #include <algorithm>
@@ -10,7 +12,7 @@
 namespace aha {
 namespace {
 
-// Start of the white space that ends at `at`, not before `floor`.
+// Returns where the white space that ends at `at` begins, at least `floor`.
 size_t SkipSpaceLeft(absl::string_view text, size_t at, size_t floor) {
   while (at > floor) {
     size_t start = at - 1;
