@@ -1,3 +1,6 @@
+// Implements data/corpus.h. A document is drawn in this order: its style, the
+// kind of exercise, then attempts at an exercise until one is in the training
+// split.
 #include "data/corpus.h"
 
 #include <algorithm>
@@ -32,7 +35,7 @@ DocumentStyle ChooseStyle(const CorpusMix& mix, double uniform) {
     if (rest < share) return style;
     rest -= share;
   }
-  return last;  // Rounding may leave a hair over.
+  return last;  // Rounding may leave a remainder.
 }
 
 }  // namespace
@@ -43,7 +46,8 @@ absl::Status CorpusMix::Validate() const {
   AHA_RETURN_IF_ERROR(CheckShare("worked", worked));
   AHA_RETURN_IF_ERROR(CheckShare("corrected", corrected));
   const double sum = facts + terse + worked + corrected;
-  // Shares such as 0.1 are not exact in binary.
+  // Shares such as 0.1 are not exact in binary, so their sum may exceed 1 a
+  // little.
   if (!(sum > 0) || sum > 1 + 1e-9) {
     return absl::InvalidArgumentError(
         absl::StrCat("facts + terse + worked + corrected must be above 0 and "
@@ -91,7 +95,7 @@ Document MakeDocument(uint64_t seed, uint64_t index, const CorpusMix& mix,
     if (full_size && SplitOf(problem.prompt) != Split::kTrain) continue;
     const size_t slip = static_cast<size_t>(
         draws.Below(static_cast<int>(problem.steps.size())));
-    // Half of the facts are written as the step that they are.
+    // Half of the facts are written with their steps.
     const bool as_steps = style == DocumentStyle::kFact && draws.Below(2) == 0;
     return {
         problem.prompt,

@@ -1,3 +1,6 @@
+// Implements data/generator.h; problem_kinds.cc makes the exercises
+// themselves. Every exercise is drawn anew from (seed, split, index, attempt)
+// until its prompt falls into the split.
 #include "data/generator.h"
 
 #include <array>
@@ -91,7 +94,7 @@ Problem MakeProblem(uint64_t seed, Split split, uint64_t index,
       options.kinds.empty() ? DefaultProblemKinds()
                             : absl::MakeConstSpan(options.kinds);
   const ProblemKind kind = kinds[index % kinds.size()];
-  // Every kind has problems in both splits, so this ends.
+  // Every kind has exercises in both splits, so this loop ends.
   for (uint64_t attempt = 0;; ++attempt) {
     Draws draws(RandomKey(seed, RandomPurpose::kProblem,
                           static_cast<uint64_t>(split), index, attempt));

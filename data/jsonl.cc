@@ -1,3 +1,5 @@
+// Implements data/jsonl.h: ForEachObject reads the lines, AddPrompt and
+// AddDocument check the fields of one object.
 #include "data/jsonl.h"
 
 #include <algorithm>
@@ -54,7 +56,8 @@ absl::Status CheckNotEmpty(const char* key, const std::string& text) {
   return absl::InvalidArgumentError(absl::StrCat(key, " must not be empty"));
 }
 
-// Calls `add` with every object and its line number; says where it failed.
+// Calls `add` with every object and its line number. Errors name the file and
+// the line.
 absl::Status ForEachObject(
     absl::string_view name, absl::string_view text,
     const std::function<absl::Status(const Json&, int64_t)>& add) {

@@ -1,3 +1,6 @@
+// Implements data/problem_kinds.h: one function for each kind of exercise.
+// Exercises must not be guessable without their steps; the comments below say
+// how each kind ensures that.
 #include "data/problem_kinds.h"
 
 #include <array>
@@ -8,8 +11,8 @@
 namespace aha {
 namespace {
 
-constexpr int kPlaces = 8;  // Of swaps.
-constexpr int kNodes = 8;   // Of pointers.
+constexpr int kPlaces = 8;  // For swaps.
+constexpr int kNodes = 8;   // For pointers.
 
 int Modulo10(int value) { return ((value % 10) + 10) % 10; }
 
@@ -24,15 +27,15 @@ int Apply(int value, char operation, int digit) {
   }
 }
 
-// Another digit than `value`.
+// Returns a digit other than `value`.
 std::string OtherDigit(int value, Draws& draws) {
   return absl::StrCat(Modulo10(value + draws.Between(1, 9)));
 }
 
-// Of sums and machine: a start digit, then operations on it.
+// Makes exercises of sums and machine: a start digit and operations on it.
 Problem Arithmetic(int operations, bool only_plus, Draws& draws) {
-  // Factors that lose nothing modulo 10, or a late one would give the answer
-  // away.
+  // Only factors that are invertible modulo 10. With any other, a late
+  // multiplication would narrow down the answer.
   constexpr std::array<int, 3> kFactors = {3, 7, 9};
   constexpr char kOperations[] = {'+', '-', '*'};
   Problem problem;
@@ -55,8 +58,8 @@ Problem Arithmetic(int operations, bool only_plus, Draws& draws) {
   return problem;
 }
 
-// Two different places.  Half of the swaps move the object: fewer, and staying
-// put would be a good guess; more, and the last swap would be.
+// Draws two different places. Half of the swaps move the object: with fewer,
+// "it never moved" would be a good guess; with more, "the last swap moved it".
 std::pair<int, int> DrawSwap(int place, Draws& draws) {
   if (draws.Below(2) == 0) {
     const int other = 1 + (place - 1 + draws.Between(1, kPlaces - 1)) % kPlaces;
@@ -76,7 +79,8 @@ Problem Swaps(int operations, Draws& draws) {
     const auto [a, b] = DrawSwap(place, draws);
     absl::StrAppend(&problem.prompt, i > 0 ? "," : "", a, b);
     const int next = place == a ? b : place == b ? a : place;
-    // The slip of someone who moves it the wrong way or not at all.
+    // The mistake is to move the object the wrong way, or to move it when it
+    // stays.
     const int slip = next == a ? b : next == b ? a : draws.Below(2) ? a : b;
     problem.steps.push_back({absl::StrCat(place, ":", a, b, "="),
                              absl::StrCat(next), absl::StrCat(slip)});
@@ -100,7 +104,7 @@ std::string NodeName(int node) {
   return std::string(1, static_cast<char>('a' + node));
 }
 
-// All nodes lie on one cycle, so that no short loop gives the answer away.
+// All nodes are on one cycle, so that no short cycle gives the answer away.
 Problem Pointers(int operations, Draws& draws) {
   const std::array<int, kNodes> cycle = Shuffled(draws);
   std::array<int, kNodes> next;
@@ -122,7 +126,8 @@ Problem Pointers(int operations, Draws& draws) {
   return problem;
 }
 
-// One or two digits, evenly, so that easy sums are not rare.
+// Draws one or two digits with equal probability, so that easy sums are not
+// rare.
 int Term(Draws& draws) {
   return draws.Below(2) == 0 ? draws.Between(1, 9) : draws.Between(10, 99);
 }

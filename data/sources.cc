@@ -1,3 +1,5 @@
+// Implements data/sources.h with a generated and a file variant of each kind of
+// source. Shuffled answers take another index's answer, at a fixed offset.
 #include "data/sources.h"
 
 #include <utility>
@@ -11,7 +13,7 @@
 namespace aha {
 namespace {
 
-// What the generator makes is endless; this many are addressed.
+// The generator is endless; this many of its exercises have an index.
 constexpr uint64_t kGeneratedCount = uint64_t{1} << 31;
 
 class GeneratedPrompts : public PromptSource {
@@ -19,7 +21,8 @@ class GeneratedPrompts : public PromptSource {
   explicit GeneratedPrompts(PromptSourceOptions options)
       : options_(std::move(options)) {
     if (options_.shuffled_answers && options_.split != Split::kEval) {
-      // A whole number of rounds of the kinds away: of the same kind.
+      // The offset is a multiple of the number of kinds, so that the other
+      // answer is one of the same kind.
       const uint64_t kinds = options_.generator.kinds.empty()
                                  ? DefaultProblemKinds().size()
                                  : options_.generator.kinds.size();
