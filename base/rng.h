@@ -21,7 +21,7 @@ Philox4x32 Philox(const std::array<uint32_t, 4>& counter,
 enum class RandomPurpose : uint32_t {
   kSampling = 1,     // Tokens.
   kInitialize = 2,   // Random weights.
-  kProblem = 3,      // The exercise generator.
+  kExercise = 3,     // The exercise generator.
   kCorpus = 4,       // Order and composition of the SFT corpus.
   kPromptOrder = 5,  // Which prompt a slot holds.
   kTest = 99,

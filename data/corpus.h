@@ -42,12 +42,12 @@ struct Document {
 
 // Returns a solution in the given style; kFact is written like kTerse. For
 // kCorrected, `slip_step` is the step that is wrong at first.
-std::string SolutionText(const Problem& problem, DocumentStyle style,
+std::string SolutionText(const Exercise& exercise, DocumentStyle style,
                          size_t slip_step = 0);
 
 // Returns the index-th document. REQUIRES: mix.Validate() and
 // options.Validate() are OK.
 Document MakeDocument(uint64_t seed, uint64_t index, const CorpusMix& mix,
-                      const ProblemOptions& options);
+                      const ExerciseOptions& options);
 
 }  // namespace aha

@@ -34,20 +34,20 @@
 
 namespace aha {
 
-enum class ProblemKind { kSums, kMachine, kSwaps, kPointers, kPlainSums };
-absl::StatusOr<ProblemKind> ParseProblemKind(absl::string_view name);
-absl::string_view ProblemKindName(ProblemKind kind);
+enum class ExerciseKind { kSums, kMachine, kSwaps, kPointers, kPlainSums };
+absl::StatusOr<ExerciseKind> ParseExerciseKind(absl::string_view name);
+absl::string_view ExerciseKindName(ExerciseKind kind);
 // Returns the kinds that an empty list stands for: all but plain_sums.
-absl::Span<const ProblemKind> DefaultProblemKinds();
+absl::Span<const ExerciseKind> DefaultExerciseKinds();
 
 // kAll is both, for prompt files of jobs that evaluate nothing.
 enum class Split { kTrain, kEval, kAll };
 // Holds out one prompt in eight.
 Split SplitOf(absl::string_view prompt);
 
-struct ProblemOptions {
+struct ExerciseOptions {
   // Drawn from evenly; empty: the default kinds.
-  std::vector<ProblemKind> kinds;
+  std::vector<ExerciseKind> kinds;
   int min_operations = 4;  // 1 to 64.
   int max_operations = 7;  // min_operations to 64.
 
@@ -55,23 +55,23 @@ struct ProblemOptions {
 };
 
 // One step of a worked solution, such as "8+9=" and "7".
-struct ProblemStep {
+struct ExerciseStep {
   std::string left;
   std::string right;
   std::string slip;  // A wrong value of `right`.
 };
 
-struct Problem {
+struct Exercise {
   std::string id;  // "sums-train-17"
-  ProblemKind kind = ProblemKind::kSums;
+  ExerciseKind kind = ExerciseKind::kSums;
   std::string prompt;
   std::string answer;
-  std::vector<ProblemStep> steps;
+  std::vector<ExerciseStep> steps;
 };
 
 // Returns the index-th exercise of a split. The kinds take turns. REQUIRES:
 // options.Validate() is OK.
-Problem MakeProblem(uint64_t seed, Split split, uint64_t index,
-                    const ProblemOptions& options);
+Exercise MakeExercise(uint64_t seed, Split split, uint64_t index,
+                      const ExerciseOptions& options);
 
 }  // namespace aha

@@ -20,9 +20,9 @@ struct Prompt {
 };
 
 struct PromptSourceOptions {
-  std::string file;          // JSON Lines; empty: the generator.
-  ProblemOptions generator;  // Used if there is no file.
-  uint64_t seed = 1;         // The job's.
+  std::string file;           // JSON Lines; empty: the generator.
+  ExerciseOptions generator;  // Used if there is no file.
+  uint64_t seed = 1;          // The job's.
   // A file is split like the generator's exercises: SplitOf decides by the
   // prompt.
   Split split = Split::kTrain;
@@ -46,8 +46,8 @@ absl::StatusOr<std::unique_ptr<PromptSource>> MakePromptSource(
     const PromptSourceOptions& options);
 
 struct DocumentSourceOptions {
-  std::string file;          // JSON Lines; empty: the generator's corpus.
-  ProblemOptions generator;  // Used if there is no file, as is `mix`.
+  std::string file;           // JSON Lines; empty: the generator's corpus.
+  ExerciseOptions generator;  // Used if there is no file, as is `mix`.
   CorpusMix mix;
   uint64_t seed = 1;  // The job's.
 };

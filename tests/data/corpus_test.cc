@@ -12,12 +12,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-Problem Example() {
-  Problem problem;
-  problem.prompt = "3+5+9?";
-  problem.answer = "7";
-  problem.steps = {{"3+5=", "8", "9"}, {"8+9=", "7", "5"}};
-  return problem;
+Exercise Example() {
+  Exercise exercise;
+  exercise.prompt = "3+5+9?";
+  exercise.answer = "7";
+  exercise.steps = {{"3+5=", "8", "9"}, {"8+9=", "7", "5"}};
+  return exercise;
 }
 
 TEST(CorpusTest, SolutionsAreWrittenInFourStyles) {
@@ -58,7 +58,7 @@ TEST(CorpusTest, SharesComeOutAsAsked) {
   EXPECT_NEAR(corrected, .03 * kDocuments, 150);
 }
 
-TEST(CorpusTest, FullSizeProblemsAreOfTheTrainingSplit) {
+TEST(CorpusTest, FullSizeExercisesAreOfTheTrainingSplit) {
   const CorpusMix no_facts{0, .5, .4, .1};
   for (uint64_t i = 0; i < 20'000; ++i) {
     const Document document = MakeDocument(1, i, no_facts, {});
@@ -66,14 +66,14 @@ TEST(CorpusTest, FullSizeProblemsAreOfTheTrainingSplit) {
   }
 }
 
-TEST(CorpusTest, FactsAsLongAsProblemsAreOfTheTrainingSplitToo) {
+TEST(CorpusTest, FactsAsLongAsExercisesAreOfTheTrainingSplitToo) {
   const CorpusMix only_facts{1, 0, 0, 0};
-  const ProblemOptions short_problems{{}, 1, 3};
+  const ExerciseOptions short_exercises{{}, 1, 3};
   int held_out = 0;
   for (uint64_t i = 0; i < 3000; ++i) {
-    const Document d = MakeDocument(1, i, only_facts, short_problems);
+    const Document d = MakeDocument(1, i, only_facts, short_exercises);
     ASSERT_EQ(SplitOf(d.prompt), Split::kTrain) << d.prompt;
-    // Beside long problems they need not be.
+    // Beside long exercises they need not be.
     const Document free = MakeDocument(1, i, only_facts, {});
     held_out += SplitOf(free.prompt) == Split::kEval;
   }

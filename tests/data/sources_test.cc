@@ -21,15 +21,15 @@ std::unique_ptr<PromptSource> Make(const PromptSourceOptions& options) {
   return *std::move(source);
 }
 
-TEST(GeneratedSourceTest, GivesTheGeneratorsProblems) {
+TEST(GeneratedSourceTest, GivesTheGeneratorsExercises) {
   PromptSourceOptions options;
   options.seed = 5;
   const auto source = Make(options);
   EXPECT_EQ(source->count(), uint64_t{1} << 31);
-  const Problem problem = MakeProblem(5, Split::kTrain, 17, {});
-  EXPECT_EQ(source->Get(17).prompt, problem.prompt);
-  EXPECT_EQ(source->Get(17).reference, problem.answer);
-  EXPECT_EQ(source->Get(17).id, problem.id);
+  const Exercise exercise = MakeExercise(5, Split::kTrain, 17, {});
+  EXPECT_EQ(source->Get(17).prompt, exercise.prompt);
+  EXPECT_EQ(source->Get(17).reference, exercise.answer);
+  EXPECT_EQ(source->Get(17).id, exercise.id);
 }
 
 TEST(GeneratedSourceTest, ShuffledAnswersAreOfOtherPromptsOfTheSameKind) {
@@ -56,7 +56,7 @@ TEST(GeneratedSourceTest, EvaluationKeepsItsAnswers) {
   const auto source = Make(options);
   for (uint64_t i = 0; i < 50; ++i) {
     EXPECT_EQ(source->Get(i).reference,
-              MakeProblem(1, Split::kEval, i, {}).answer);
+              MakeExercise(1, Split::kEval, i, {}).answer);
   }
 }
 

@@ -216,7 +216,7 @@ TEST(JobTest, TheSchemasKindsAreTheGenerators) {
   const FieldDescriptor* kinds =
       v1::Generated::descriptor()->FindFieldByName("kinds");
   for (const std::string& name : RuleOf(*kinds).one_of()) {
-    EXPECT_TRUE(ParseProblemKind(name).ok()) << name;
+    EXPECT_TRUE(ParseExerciseKind(name).ok()) << name;
   }
   EXPECT_EQ(RuleOf(*kinds).one_of_size(), 5);
 }

@@ -52,7 +52,7 @@ TEST(OptionsTest, CarriesPromptsAndDocumentsOver) {
   const PromptSourceOptions prompts = *PromptOptions(job, Split::kTrain);
   EXPECT_EQ(prompts.seed, 5u);
   ASSERT_EQ(prompts.generator.kinds.size(), 1u);
-  EXPECT_EQ(prompts.generator.kinds[0], ProblemKind::kSwaps);
+  EXPECT_EQ(prompts.generator.kinds[0], ExerciseKind::kSwaps);
   EXPECT_EQ(prompts.generator.max_operations, 9);
   EXPECT_TRUE(prompts.shuffled_answers);
   EXPECT_EQ(prompts.split, Split::kTrain);

@@ -26,6 +26,6 @@ class Draws {
 
 // Returns the prompt, answer and steps of an exercise with this many
 // operations.
-Problem DrawProblem(ProblemKind kind, int operations, Draws& draws);
+Exercise DrawExercise(ExerciseKind kind, int operations, Draws& draws);
 
 }  // namespace aha

@@ -1,7 +1,7 @@
-// Implements data/problem_kinds.h: one function for each kind of exercise.
+// Implements data/exercise_kinds.h: one function for each kind of exercise.
 // Exercises must not be guessable without their steps; the comments below say
 // how each kind ensures that.
-#include "data/problem_kinds.h"
+#include "data/exercise_kinds.h"
 
 #include <array>
 #include <utility>
@@ -33,29 +33,29 @@ std::string OtherDigit(int value, Draws& draws) {
 }
 
 // Makes exercises of sums and machine: a start digit and operations on it.
-Problem Arithmetic(int operations, bool only_plus, Draws& draws) {
+Exercise Arithmetic(int operations, bool only_plus, Draws& draws) {
   // Only factors that are invertible modulo 10. With any other, a late
   // multiplication would narrow down the answer.
   constexpr std::array<int, 3> kFactors = {3, 7, 9};
   constexpr char kOperations[] = {'+', '-', '*'};
-  Problem problem;
+  Exercise exercise;
   int value = draws.Below(10);
-  problem.prompt = absl::StrCat(value);
+  exercise.prompt = absl::StrCat(value);
   for (int i = 0; i < operations; ++i) {
     const char operation = only_plus ? '+' : kOperations[draws.Below(3)];
     const int digit = operation == '*' ? kFactors[draws.Below(3)]
                       : only_plus      ? draws.Below(10)
                                        : draws.Between(1, 9);
     const std::string text = absl::StrCat(std::string(1, operation), digit);
-    absl::StrAppend(&problem.prompt, text);
+    absl::StrAppend(&exercise.prompt, text);
     const int next = Apply(value, operation, digit);
-    problem.steps.push_back({absl::StrCat(value, text, "="), absl::StrCat(next),
-                             OtherDigit(next, draws)});
+    exercise.steps.push_back({absl::StrCat(value, text, "="),
+                              absl::StrCat(next), OtherDigit(next, draws)});
     value = next;
   }
-  problem.prompt += '?';
-  problem.answer = absl::StrCat(value);
-  return problem;
+  exercise.prompt += '?';
+  exercise.answer = absl::StrCat(value);
+  return exercise;
 }
 
 // Draws two different places. Half of the swaps move the object: with fewer,
@@ -71,24 +71,24 @@ std::pair<int, int> DrawSwap(int place, Draws& draws) {
   return std::minmax(first, second);
 }
 
-Problem Swaps(int operations, Draws& draws) {
-  Problem problem;
+Exercise Swaps(int operations, Draws& draws) {
+  Exercise exercise;
   int place = draws.Between(1, kPlaces);
-  problem.prompt = absl::StrCat(place, ":");
+  exercise.prompt = absl::StrCat(place, ":");
   for (int i = 0; i < operations; ++i) {
     const auto [a, b] = DrawSwap(place, draws);
-    absl::StrAppend(&problem.prompt, i > 0 ? "," : "", a, b);
+    absl::StrAppend(&exercise.prompt, i > 0 ? "," : "", a, b);
     const int next = place == a ? b : place == b ? a : place;
     // The mistake is to move the object the wrong way, or to move it when it
     // stays.
     const int slip = next == a ? b : next == b ? a : draws.Below(2) ? a : b;
-    problem.steps.push_back({absl::StrCat(place, ":", a, b, "="),
-                             absl::StrCat(next), absl::StrCat(slip)});
+    exercise.steps.push_back({absl::StrCat(place, ":", a, b, "="),
+                              absl::StrCat(next), absl::StrCat(slip)});
     place = next;
   }
-  problem.prompt += '?';
-  problem.answer = absl::StrCat(place);
-  return problem;
+  exercise.prompt += '?';
+  exercise.answer = absl::StrCat(place);
+  return exercise;
 }
 
 std::array<int, kNodes> Shuffled(Draws& draws) {
@@ -105,25 +105,25 @@ std::string NodeName(int node) {
 }
 
 // All nodes are on one cycle, so that no short cycle gives the answer away.
-Problem Pointers(int operations, Draws& draws) {
+Exercise Pointers(int operations, Draws& draws) {
   const std::array<int, kNodes> cycle = Shuffled(draws);
   std::array<int, kNodes> next;
   for (int i = 0; i < kNodes; ++i) next[cycle[i]] = cycle[(i + 1) % kNodes];
-  Problem problem;
+  Exercise exercise;
   for (const int node : Shuffled(draws)) {
-    absl::StrAppend(&problem.prompt, problem.prompt.empty() ? "" : ",",
+    absl::StrAppend(&exercise.prompt, exercise.prompt.empty() ? "" : ",",
                     NodeName(node), NodeName(next[node]));
   }
   int node = draws.Below(kNodes);
-  absl::StrAppend(&problem.prompt, ":", operations, NodeName(node), "?");
+  absl::StrAppend(&exercise.prompt, ":", operations, NodeName(node), "?");
   for (int left = operations; left > 0; --left) {
     const int slip = (next[node] + draws.Between(1, kNodes - 1)) % kNodes;
-    problem.steps.push_back({absl::StrCat(left, NodeName(node), "="),
-                             NodeName(next[node]), NodeName(slip)});
+    exercise.steps.push_back({absl::StrCat(left, NodeName(node), "="),
+                              NodeName(next[node]), NodeName(slip)});
     node = next[node];
   }
-  problem.answer = NodeName(node);
-  return problem;
+  exercise.answer = NodeName(node);
+  return exercise;
 }
 
 // Draws one or two digits with equal probability, so that easy sums are not
@@ -132,41 +132,41 @@ int Term(Draws& draws) {
   return draws.Below(2) == 0 ? draws.Between(1, 9) : draws.Between(10, 99);
 }
 
-Problem PlainSum(Draws& draws) {
+Exercise PlainSum(Draws& draws) {
   const int a = Term(draws);
   const int b = Term(draws);
-  Problem problem;
-  problem.prompt =
+  Exercise exercise;
+  exercise.prompt =
       absl::StrCat("What is ", a, " + ", b, "? Answer with only the number.");
-  problem.answer = absl::StrCat(a + b);
-  problem.steps.push_back({absl::StrCat(a, "+", b, "="), problem.answer,
-                           absl::StrCat(a + b + draws.Between(1, 9))});
-  return problem;
+  exercise.answer = absl::StrCat(a + b);
+  exercise.steps.push_back({absl::StrCat(a, "+", b, "="), exercise.answer,
+                            absl::StrCat(a + b + draws.Between(1, 9))});
+  return exercise;
 }
 
 }  // namespace
 
-Problem DrawProblem(ProblemKind kind, int operations, Draws& draws) {
-  Problem problem;
+Exercise DrawExercise(ExerciseKind kind, int operations, Draws& draws) {
+  Exercise exercise;
   switch (kind) {
-    case ProblemKind::kSums:
-      problem = Arithmetic(operations, /*only_plus=*/true, draws);
+    case ExerciseKind::kSums:
+      exercise = Arithmetic(operations, /*only_plus=*/true, draws);
       break;
-    case ProblemKind::kMachine:
-      problem = Arithmetic(operations, /*only_plus=*/false, draws);
+    case ExerciseKind::kMachine:
+      exercise = Arithmetic(operations, /*only_plus=*/false, draws);
       break;
-    case ProblemKind::kSwaps:
-      problem = Swaps(operations, draws);
+    case ExerciseKind::kSwaps:
+      exercise = Swaps(operations, draws);
       break;
-    case ProblemKind::kPointers:
-      problem = Pointers(operations, draws);
+    case ExerciseKind::kPointers:
+      exercise = Pointers(operations, draws);
       break;
-    case ProblemKind::kPlainSums:
-      problem = PlainSum(draws);
+    case ExerciseKind::kPlainSums:
+      exercise = PlainSum(draws);
       break;
   }
-  problem.kind = kind;
-  return problem;
+  exercise.kind = kind;
+  return exercise;
 }
 
 }  // namespace aha
