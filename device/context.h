@@ -1,16 +1,16 @@
-// The context that says on which device an op runs. Overload resolution on it
-// chooses the op's body, so model code contains no switch and no #ifdef.
+// Where an op runs.  The context is the device: overload resolution on it picks
+// the body, so model code holds no switch and no #ifdef.
 #pragma once
 
 #include "base/thread_pool.h"
 
 namespace aha::ops {
 
-// The reference device: plain loops with double accumulators, which define each
-// op. fp32 and bf16 inputs stand for exactly the numbers that they hold.
+// Plain loops, double accumulators: the definition.  fp32 and bf16 inputs are
+// taken as the numbers they hold.
 struct RefContext {};
 
-// The CPU. An op's body uses the instruction set of isa.h.
+// The body for this CPU's instruction set (isa.h).
 struct CpuContext {
   ThreadPool* pool;  // Not owned.
 };

@@ -1,4 +1,5 @@
-// Kernels of adamw.h.
+// The kernels of adamw.h. Lanes never mix except in SumOfSquares, which folds
+// them in one fixed tree.
 #include "ops/halves.h"
 #include "ops/simd.h"
 #include "ops/simd_table.h"
@@ -43,7 +44,7 @@ void AdamW(const AdamWFactors& f, const int64_t* sums, float* master, float* m,
   });
 }
 
-// For the compiler's own vectoriser.
+// The compiler vectorises the next two loops.
 void JoinHalves(const Bf16* rounded, const uint16_t* low, float* v,
                 float* master, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {

@@ -1,11 +1,13 @@
-// Row kernels of rms_norm, swiglu, rope and the conversions.
+// The row kernels of rms_norm, swiglu, rope and the conversions. A row's sums
+// have one fixed order, and no row depends on another.
 #include "ops/simd.h"
 #include "ops/simd_table.h"
 
 namespace aha::ops::AHA_ISA {
 namespace {
 
-// body(offset, lanes) over [0, n) in steps of kLanes, the last one short.
+// Calls body(offset, lanes) over [0, n) in steps of kLanes; the last step may
+// have fewer lanes.
 template <class F>
 AHA_INLINE void ForLanes(int64_t n, F&& body) {
   int64_t i = 0;
