@@ -1,5 +1,6 @@
-// One step of a Generator: every live sequence gets a token, and groups come
-// alive as far as rows, blocks and the prefill budget allow.
+// One step of a Generator (model/generator.h): every live sequence gets a
+// token, and groups become live as far as rows, blocks and the prefill budget
+// allow.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -65,8 +66,8 @@ std::vector<Generator::Impl::Admission> Generator::Impl::PlanAdmissions(
     reserved += samples * per_sample;
     free_rows -= samples;
     admissions.push_back({group, samples, complete ? -1 : pass->rows() - 1});
-    // The next group starts when this one is whole, so that no more than one
-    // waits with blocks in its hands.
+    // The next group starts when all samples of this one are live, so that at
+    // most one waiting group holds blocks.
     if (samples < group->waiting()) break;
   }
   return admissions;
@@ -82,7 +83,7 @@ void Generator::Impl::RunPass(const Pass& pass,
                        .positions = pass.positions,
                        .sequences = pass.sequences,
                        .cache = &cache});
-  // The live rows stand first.
+  // The live rows are the first rows of the pass.
   if (!rows.empty()) {
     transformer.Norm(transformer.x(), static_cast<int64_t>(rows.size()),
                      transformer.final_norm(), head, nullptr);
@@ -112,7 +113,8 @@ void Generator::Impl::Admit(const Admission& admission) {
     } else {
       row.blocks = group.blocks;
       for (const int32_t block : row.blocks) pool.Share(block);
-      if (!whole) {  // The sample writes into the last one: a copy.
+      // The sample writes into the last block, so it needs a copy.
+      if (!whole) {
         const int32_t copy = pool.Allocate();
         cache.CopyBlock(row.blocks.back(), copy);
         pool.Release(row.blocks.back());
@@ -212,7 +214,7 @@ absl::StatusOr<std::vector<Sample>> Generator::Impl::Step() {
   if (rows.empty()) return std::vector<Sample>();
   AHA_RETURN_IF_ERROR(Draw());
   std::vector<Sample> finished = TakeFinished();
-  // Memory that others may need until there is work again.
+  // Other processes may use this memory until there is work again.
   if (rows.empty() && queue.empty()) cache.Discard();
   return finished;
 }

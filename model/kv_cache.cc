@@ -1,3 +1,5 @@
+// Implements model/kv_cache.h. The cache is one anonymous mapping without
+// reserved swap, so a page costs memory from its first use on.
 #include "model/kv_cache.h"
 
 #include <sys/mman.h>

@@ -1,3 +1,5 @@
+// Implements the access to values and tensors of model/formats/gguf.h;
+// gguf_parse.cc reads the head of the file and gguf_dequantize.cc the numbers.
 #include "model/formats/gguf.h"
 
 #include <cstring>
@@ -41,7 +43,7 @@ template <class T>
 absl::StatusOr<const T*> Get(const GgufFile& file, absl::string_view key) {
   const GgufValue* value = file.Find(key);
   if (value == nullptr) {
-    return absl::NotFoundError(absl::StrCat(key, " must be there"));
+    return absl::NotFoundError(absl::StrCat(key, " is missing"));
   }
   if (const T* typed = std::get_if<T>(value)) return typed;
   return Invalid(key, KindName<T>(), KindOf(*value));
@@ -65,9 +67,10 @@ absl::Status GgufFile::Source::ReadAt(uint64_t offset, void* data,
   }
   absl::Status read = file->ReadAt(offset, data, size);
   if (!absl::IsDataLoss(read)) return read;
-  return absl::DataLossError(absl::StrCat(
-      "must keep its ", file->size(), " bytes while it is read, lost byte ",
-      offset + size, ": import it again when it is whole"));
+  return absl::DataLossError(
+      absl::StrCat("must keep its ", file->size(),
+                   " bytes while it is read, but has lost byte ", offset + size,
+                   ": import it again when it is whole"));
 }
 
 absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Open(

@@ -142,13 +142,13 @@ std::vector<Hostile> HostileFiles() {
   huge_text.resize(100);
   const std::string four(4, '\0');
   return {
-      {"counts", huge_counts, "must be what the file has room for"},
+      {"counts", huge_counts, "must be small enough for the size of the file"},
       {"text", huge_text, "must lie within the file"},
       {"twice", GgufWriter().U32("a", 1).U32("a", 2).Bytes(),
-       "metadata \"a\" must be there once"},
+       "metadata \"a\" must be unique"},
       {"tensor twice",
        GgufWriter().Tensor("t", {1}, 0, four).Tensor("t", {1}, 0, four).Bytes(),
-       "tensor \"t\" must be there once"},
+       "tensor \"t\" must be unique"},
       {"dimensions", GgufWriter().Tensor("t", {1, 1, 1, 1, 1}, 0, four).Bytes(),
        "must be of 1 to 4 dimensions, got 5"},
       {"zero", GgufWriter().Tensor("t", {0}, 0, four).Bytes(), "dimension 0"},
@@ -160,7 +160,7 @@ std::vector<Hostile> HostileFiles() {
       {"too large", GgufWriter().Tensor("t", {1 << 20}, 0, four).Bytes(),
        "must be within the 32 bytes of data"},
       {"blocks", GgufWriter().Tensor("t", {33}, 8, four).Bytes(),
-       "must be of rows of whole blocks of 32, got 33"},
+       "must be made of rows of whole blocks of 32, got 33"},
       {"type", GgufWriter().Tensor("t", {256}, 14, four).Bytes(), "type 14"},
       {"alignment", GgufWriter().U32("general.alignment", 24).Bytes(),
        "general.alignment must be a power of two"},

@@ -175,7 +175,7 @@ TEST_F(GgufImportTest, WhatItDoesNotKnowItRefuses) {
       {WithTensors(Metadata())
            .Floats("blk.0.attn_q.bias", {8}, std::vector<float>(8)),
        "tensor \"blk.0.attn_q.bias\" is not one of a Llama model's"},
-      {Metadata(), "token_embd.weight must be there"},
+      {Metadata(), "token_embd.weight is missing"},
       {WithTensors(Metadata().Bool("tokenizer.ggml.add_bos_token", true)),
        "tokenizer.ggml.add_bos_token must be false, got true"},
       {WithTensors(Metadata().Bool("tokenizer.ggml.add_eos_token", true)),
@@ -202,7 +202,7 @@ TEST_F(GgufImportTest, AMissingOrMisshapenTensorIsNamed) {
   GgufWriter writer = Metadata();
   AddMatrix("token_embd.weight", kVocab, kHidden, 100, &writer);
   EXPECT_THAT(std::string(Import(writer).status().message()),
-              HasSubstr("blk.0.attn_norm.weight must be there"));
+              HasSubstr("blk.0.attn_norm.weight is missing"));
   writer.Floats("blk.0.attn_norm.weight", {3}, {1, 2, 3});
   EXPECT_THAT(std::string(Import(writer).status().message()),
               HasSubstr("blk.0.attn_norm.weight must have shape [8], got [3]"));

@@ -210,8 +210,9 @@ TEST_F(SafetensorsTest, NamesWhatIsWrongWithATensor) {
   EXPECT_THAT(with(norm, "dtype", "I32"), HasSubstr("must be F32, BF16"));
   EXPECT_THAT(with(norm, "dtype", "F128"), HasSubstr("\"F128\""));
   EXPECT_THAT(with(norm, "dtype", "BF16"), HasSubstr("must span the 32 bytes"));
-  EXPECT_THAT(with(norm, "shape", {4, 4}),
-              HasSubstr("shape must be [16] by config.json, found [4, 4]"));
+  EXPECT_THAT(
+      with(norm, "shape", {4, 4}),
+      HasSubstr("shape must be [16] according to config.json, found [4, 4]"));
   EXPECT_THAT(with(norm, "shape", {16, 1u << 31, 1u << 31, 1u << 31}),
               HasSubstr("64 bits"));
   EXPECT_THAT(with(norm, "shape", {-16}), HasSubstr("negative"));
@@ -240,7 +241,7 @@ TEST_F(SafetensorsTest, NamesMissingUnknownAndDoubleTensors) {
   json.erase("model.norm.weight");
   EXPECT_THAT(
       Message(file.config, WithLength(json.dump(), file.data.substr(0, begin))),
-      HasSubstr("\"model.norm.weight\": must be there"));
+      HasSubstr("\"model.norm.weight\": is missing"));
   EXPECT_THAT(Message(file.config, WithLength(json.dump(), file.data)),
               HasSubstr("must cover all"));
   // One more comes.

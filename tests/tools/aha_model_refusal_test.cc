@@ -86,7 +86,7 @@ TEST_F(AhaModelTest, BrokenInputLinesAreNamed) {
     const char* message;
   } cases[] = {
       {"{\"token_ids\": [1]}\nnot json\n", "line 2: must be a JSON object"},
-      {"{\"ids\": [1]}\n", "line 1: token_ids must be there"},
+      {"{\"ids\": [1]}\n", "line 1: token_ids is missing"},
       {"{\"token_ids\": 1}\n", "line 1: token_ids must be an array, got 1"},
       {"{\"token_ids\": [1, -1]}\n", "line 1: token_ids[1] must be a token id"},
       {"{\"token_ids\": [1, 101]}\n", "line 1: token_ids[1] must be"},
@@ -220,7 +220,7 @@ TEST_F(AhaModelTest, LossRefusesTrajectoriesThatDoNotFit) {
            R"("logprobs": [-1, -1], "ref_logprobs": [2, -1], "advantage": 1})",
        "line 1: ref_logprobs[0] must be finite and at most 0, got 2"},
       {base + R"("logprobs": [-1, -1], "advantage": 1})",
-       "line 1: ref_logprobs must be there"},
+       "line 1: ref_logprobs is missing"},
       {both + R"("advantage": 1e300})",
        "line 1: advantage must be finite in fp32, got 1e+300"},
   };

@@ -193,7 +193,7 @@ TEST_F(AhaModelTest, ExportChangesTheFormatAndImportBringsItBack) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.json()["weights_checksum"],
             Run("inspect " + model_ + " -o json").json()["weights_checksum"]);
-  ExpectError("export " + model_ + " -o " + bf16, 5, "is there already");
+  ExpectError("export " + model_ + " -o " + bf16, 5, "already exists");
 }
 
 TEST_F(AhaModelTest, AModelWithoutChatsIsNotToChat) {
