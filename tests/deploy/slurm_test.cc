@@ -212,7 +212,7 @@ TEST_F(SlurmTest, WhatCannotRunIsRefusedInOneLineAndNotRequeued) {
   expect_refused(cluster_->Submit({"--nodes=1"}, {Recipe("tiny.yaml"), Run()},
                                   {"AHA_ACTORS=none"}),
                  "AHA_ACTORS must be a number");
-  expect_refused(cluster_->Submit({"--nodes=1"}, {}), "wants JOB.yaml");
+  expect_refused(cluster_->Submit({"--nodes=1"}, {}), "needs JOB.yaml");
 }
 
 TEST_F(SlurmTest, AJobThatIsCancelledStaysCancelledAndCanBeContinued) {
