@@ -22,7 +22,7 @@ ExerciseOptions Only(ExerciseKind kind, int low, int high) {
   return {{kind}, low, high};
 }
 
-// Answers of an independent solver that reads nothing but the prompt.
+// Returns the answer of an independent solver, which reads only the prompt.
 std::string SolveArithmetic(const std::string& prompt) {
   int value = prompt[0] - '0';
   for (size_t i = 1; prompt[i] != '?'; i += 2) {
@@ -86,7 +86,7 @@ TEST(GeneratorTest, TrainingAndHeldOutExercisesAreDisjoint) {
     train.insert(exercise.prompt);
   }
   EXPECT_GT(train.size(), 19'000u);
-  // Of another seed, too: the split does not depend on it.
+  // The split does not depend on the seed.
   for (const uint64_t seed : {1, 2}) {
     for (uint64_t i = 0; i < 20'000; ++i) {
       const Exercise exercise = MakeExercise(seed, Split::kEval, i, {});
@@ -128,7 +128,8 @@ TEST(GeneratorTest, ExercisesAreShortEnough) {
     for (uint64_t i = 0; i < 500; ++i) {
       const Exercise exercise =
           MakeExercise(5, Split::kTrain, i, Only(kind, 4, 7));
-      if (kind != ExerciseKind::kPlainSums) {  // Those are not for characters.
+      // Prompts of plain_sums are not for character tokenizers.
+      if (kind != ExerciseKind::kPlainSums) {
         EXPECT_LE(exercise.prompt.size(), 40u) << exercise.prompt;
         EXPECT_EQ(exercise.prompt.back(), '?');
       }
@@ -141,8 +142,9 @@ TEST(GeneratorTest, ExercisesAreShortEnough) {
   }
 }
 
-// What one reaches who guesses without looking: the commonest answer, and for
-// swaps the first place and the ends of the last swap.
+// Measures how often a guess that ignores the exercise is right: the most
+// frequent answer and, for swaps, the first place and the ends of the last
+// swap.
 TEST(GeneratorTest, GuessingRarelyPays) {
   constexpr int kExercises = 6000;
   for (const ExerciseKind kind : DefaultExerciseKinds()) {
@@ -177,7 +179,7 @@ TEST(GeneratorTest, IsAPureFunctionOfItsArguments) {
   EXPECT_EQ(distinct.size(), 4u);
 }
 
-// Pinned: jobs' results depend on these.
+// These are pinned because the results of jobs depend on them.
 TEST(GeneratorTest, IsStable) {
   const char* expected[] = {
       "sums-train-0 5+3+3+3+7+7? 8",

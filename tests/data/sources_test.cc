@@ -44,7 +44,7 @@ TEST(GeneratedSourceTest, ShuffledAnswersAreOfOtherPromptsOfTheSameKind) {
     EXPECT_EQ(std::isdigit(a.reference[0]), std::isdigit(b.reference[0]));
     equal += a.reference == b.reference;
   }
-  // By chance: one in eight or ten.
+  // One in eight or ten is equal by chance.
   EXPECT_GT(equal, 50);
   EXPECT_LT(equal, 170);
 }
@@ -97,7 +97,7 @@ TEST_F(FileSourceTest, TheSplitsShareTheFileBetweenThem) {
   EXPECT_EQ(Make(options_)->count(), 200u);
 }
 
-TEST_F(FileSourceTest, ShufflingGivesNobodyItsOwnAnswer) {
+TEST_F(FileSourceTest, ShufflingGivesNoPromptItsOwnAnswer) {
   Write(50);
   options_.split = Split::kAll;
   options_.shuffled_answers = true;
