@@ -23,7 +23,7 @@ def copy(fuzzer, source):
 
 
 def encode(message, file, text):
-    """A message of proto/aha/v1/FILE.proto as bytes."""
+    """Returns a message of proto/aha/v1/FILE.proto as bytes."""
     return subprocess.run(
         ["protoc", f"-I{ROOT}/proto", f"--encode=aha.v1.{message}",
          f"{ROOT}/proto/aha/v1/{file}.proto"],
@@ -31,7 +31,7 @@ def encode(message, file, text):
 
 
 def story(*messages):
-    """(kind, bytes) pairs as messages.h reads them."""
+    """Encodes (kind, bytes) pairs as messages.h reads them."""
     return b"".join(bytes([kind]) + struct.pack("<H", len(data)) + data
                     for kind, data in messages)
 

@@ -1,4 +1,4 @@
-// Malformed and foreign tokenizer.json: one clear error each.
+// Malformed and foreign tokenizer.json files each give one clear error.
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -23,10 +23,10 @@ Json Valid() {
 
 struct Case {
   const char* name;
-  const char* pointer;  // Where (JSON pointer) ...
-  const char* value;    // ... this is put; null: removed.
+  const char* pointer;  // At this place (a JSON pointer) ...
+  const char* value;    // ... this value is put; null removes it.
   absl::StatusCode code;
-  const char* message;  // Part of it.
+  const char* message;  // A part of the message.
 };
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
@@ -181,7 +181,7 @@ TEST(TokenizerJsonTest, ABrokenConfigurationIsRefused) {
               HasSubstr("tokenizer_config.json: chat_template must be"));
 }
 
-// (a+)+$ needs 2^n steps on n times "a" and something else.
+// On n times "a" and another character, (a+)+$ needs 2^n steps.
 TEST(TokenizerJsonTest, AHostilePatternEndsInAnError) {
   Json json = Valid();
   json["pre_tokenizer"] = Json::parse(
