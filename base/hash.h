@@ -1,7 +1,7 @@
 // The project's checksum: XXH3-128 (https://xxhash.com), canonical big-endian.
 //
-// It detects accidental changes of weights, checkpoints and results. It is no
-// protection against an attacker; TLS decides which process may send them.
+// It detects accidental changes of weights, checkpoints and results. It does
+// not protect against an attacker; TLS decides which process may send them.
 #pragma once
 
 #include <array>

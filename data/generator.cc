@@ -1,5 +1,5 @@
 // Implements data/generator.h; exercise_kinds.cc makes the exercises
-// themselves. Every exercise is drawn anew from (seed, split, index, attempt)
+// themselves. Every exercise is drawn from (seed, split, index, attempt)
 // until its prompt falls into the split.
 #include "data/generator.h"
 

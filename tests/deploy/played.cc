@@ -138,7 +138,7 @@ std::string Played::MakeSecret(const YAML::Node& secret) const {
     const std::string file = absl::StrCat(path, "/", Scalar(entry.first));
     std::string bytes;
     if (!absl::Base64Unescape(Scalar(entry.second), &bytes)) {
-      return file + " is no base64";
+      return file + " is not base64";
     }
     std::ofstream(file) << bytes;
     if (chmod(file.c_str(), 0440) != 0 || chown(file.c_str(), 0, kUser) != 0) {

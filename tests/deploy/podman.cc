@@ -123,7 +123,7 @@ void Heal() {
                    "of_the_dead | xargs -r podman volume rm"),
       absl::Minutes(1));
   if (Podman("images --all").exit_code == 0) return;
-  std::cerr << "the images of an earlier run are broken: made anew\n";
+  std::cerr << "the images of an earlier run are broken and are made again\n";
   Bash(absl::StrReplaceAll(
            "sed 's/^[^ ]* \\([^ ]*\\) .*/\\1/' /proc/mounts | "
            "grep -E '^(ROOT|RUN)/' | sort -r | xargs -r umount -l; "
