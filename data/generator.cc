@@ -14,6 +14,7 @@
 namespace aha {
 namespace {
 
+// The order decides results: the kinds take turns in it.
 constexpr std::array<ExerciseKind, 5> kAllKinds = {
     ExerciseKind::kSums, ExerciseKind::kMachine, ExerciseKind::kSwaps,
     ExerciseKind::kPointers, ExerciseKind::kPlainSums};

@@ -93,6 +93,7 @@ absl::StatusOr<std::unique_ptr<PromptSource>> MakeFilePrompts(
           options.file, ": shuffled_answers needs at least 2 prompts, got 1"));
     }
     const RandomKey key(options.seed, RandomPurpose::kExercise);
+    // An offset from 1 to size - 1 gives no prompt its own answer.
     offset = 1 + key.Below(0, static_cast<uint32_t>(records.size() - 1));
   }
   return std::make_unique<FilePrompts>(std::move(records), offset);

@@ -95,6 +95,7 @@ absl::Status Generator::Impl::Submit(GroupRequest request) {
       std::min<int64_t>(request.sampling.max_new_tokens, context - length);
   group->unfinished = request.num_samples;
   group->request = std::move(request);
+  // A group that can never be admitted would block the queue behind it.
   if (BlocksFor(length) + group->blocks_per_sample() > cache.blocks()) {
     return absl::ResourceExhaustedError(absl::StrCat(
         who, "one sample must fit the KV cache of ",
@@ -109,6 +110,8 @@ void Generator::Impl::Cancel(uint64_t id) {
   for (Row& row : rows) {
     if (row.group->request.id != id) continue;
     Release(&row);
+    // Rows are only marked here, because erasing them would invalidate the
+    // loop.
     row.group = nullptr;
   }
   std::erase_if(rows, [](const Row& row) { return row.group == nullptr; });

@@ -19,6 +19,8 @@ using ops::kBlockTokens;
 void Generator::Impl::AddLiveRows(Pass* pass) {
   for (Row& row : rows) {
     const int64_t position = row.position();
+    // The position begins a new block. Admission reserved one, so Allocate
+    // cannot fail.
     if (position / kBlockTokens == static_cast<int64_t>(row.blocks.size())) {
       row.blocks.push_back(pool.Allocate());
     }
@@ -49,9 +51,12 @@ std::vector<Generator::Impl::Admission> Generator::Impl::PlanAdmissions(
     const int64_t per_sample = group->blocks_per_sample();
     const int64_t prompt =
         group->reserved > 0 ? 0 : BlocksFor(group->prompt_length());
+    // A sample is admitted only if every block that it may need is free
+    // (`reserved`), so that a live sample never waits.
     const int64_t fit =
         std::max<int64_t>(0, cache.blocks() - reserved - prompt) / per_sample;
     const int64_t samples = std::min({free_rows, group->waiting(), fit});
+    // Groups are admitted in order: a smaller group must not overtake this one.
     if (samples == 0) break;
     const bool complete = group->prefilled == group->prompt_length();
     if (!complete && budget == 0) break;
@@ -109,6 +114,7 @@ void Generator::Impl::Admit(const Admission& admission) {
     row.sample.group = group.request.id;
     row.sample.index = group.admitted++;
     if (group.waiting() == 0) {
+      // The last sample takes the prompt's blocks over instead of sharing them.
       row.blocks = std::exchange(group.blocks, {});
     } else {
       row.blocks = group.blocks;
@@ -131,6 +137,8 @@ absl::Status Generator::Impl::Draw() {
   draws.reserve(rows.size());
   for (const Row& row : rows) {
     const GroupRequest& request = row.group->request;
+    // The key depends on the sample and the position and on nothing else, so
+    // the draw does not depend on the batch.
     const uint64_t position = static_cast<uint64_t>(row.position()) + 1;
     draws.push_back(
         {.key = RandomKey(

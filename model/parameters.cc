@@ -118,6 +118,8 @@ Parameters RandomParameters(const ModelConfig& config, uint64_t seed,
                                            (into_residual ? residual : 1.0));
     for (int64_t i = 0; i < tensor.count; ++i) {
       const int64_t index = tensor.offset + i;
+      // One random block gives the four numbers of the elements 4 * want + 0 ..
+      // 3.
       const uint64_t want = static_cast<uint64_t>(index) >> 2;
       if (tensor.decays && want != block) {
         block = want;

@@ -18,6 +18,7 @@ void Update(const AdamWFactors& f, const int64_t* sums, float* master, float* m,
   const F32x16 epsilon = F32x16::Set(f.epsilon);
   for (int64_t i = 0; i < n; i += kLanes) {
     const int64_t lanes = n - i;
+    // LoadScaled reads kLanes sums, so the last few are copied and padded.
     int64_t part[kLanes] = {};
     const int64_t* s = sums + i;
     if (lanes < kLanes) {

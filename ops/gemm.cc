@@ -294,6 +294,8 @@ void Gemm(const PackedPanel& b, const void* x, float* y, int64_t stride_y,
                 stride_y, p.k, p.n, into);
     return;
   }
+  // oneDNN's kernel writes dense rows only. Other strides need scratch memory
+  // and a copy.
   const bool dense = stride_y == p.n || m == 1;
   const Key key{m, p.k, p.n, p.dtype, dense ? into : Into::kOverwrite, false};
   OneDnn& one_dnn = OneDnn::Get();
@@ -329,6 +331,7 @@ void GemmGradWeight(const GradWeightPanel& a) {
     one_dnn.Run(product, DenseColumns(a), weights, a.dw);
     return;
   }
+  // The fallback packs x as B and transposes dy, whose rows become those of dw.
   float* packed = ThreadScratch(2, RoundUp(a.k, kPanel) * a.m);
   float* turned = ThreadScratch(3, a.n * a.m);
   WithType(a.dtype, [&]<class T>() {

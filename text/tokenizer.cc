@@ -113,6 +113,8 @@ absl::Status Tokenizer::Impl::EncodeText(absl::string_view text, size_t offset,
   for (const Word& word : words) {
     const size_t missing = bpe.Encode(word.text, out);
     if (missing == absl::string_view::npos) continue;
+    // The vocabulary may have some bytes of a character and lack others. The
+    // error names the whole character.
     size_t start = missing;
     while (start > 0 && (word.text[start] & 0xC0) == 0x80) --start;
     const size_t size = ReadUtf8(word.text, start).size;

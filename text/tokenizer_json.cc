@@ -138,6 +138,8 @@ absl::Status ParseAddedTokens(const Field& root, TokenizerSpec* spec) {
   absl::flat_hash_set<std::string> seen;
   for (const Field& item : items) {
     AHA_ASSIGN_OR_RETURN(AddedToken token, ParseAddedToken(item));
+    // An added token may repeat an entry of the vocabulary if both have the
+    // same id.
     const auto known = spec->vocabulary.find(token.content);
     if (known != spec->vocabulary.end() && known->second != token.id) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -190,6 +192,7 @@ absl::StatusOr<SplitStep> ParseSplit(const Field& step) {
 }
 
 absl::Status ParseByteLevel(const Field& step, std::vector<SplitStep>* out) {
+  // The defaults are those of Hugging Face's library.
   AHA_ASSIGN_OR_RETURN(const bool prefix, step.Bool("add_prefix_space", true));
   AHA_ASSIGN_OR_RETURN(const bool regex, step.Bool("use_regex", true));
   SplitStep split;

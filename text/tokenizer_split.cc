@@ -80,6 +80,7 @@ absl::StatusOr<Code> Compile(absl::string_view pattern) {
   const std::string adapted = WithUnicodeSpaces(pattern);
   int error = 0;
   PCRE2_SIZE offset = 0;
+  // \C would match single bytes and so split characters; it is forbidden.
   Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(adapted.data()),
                           adapted.size(),
                           PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
@@ -118,6 +119,7 @@ class Searcher {
             absl::StrCat("pre-tokenizer's pattern failed at offset ", at, ": ",
                          Pcre2Message(rc)));
       }
+      // A search that reached its limit has used all of its steps.
       budget_ -= limit;
       if (budget_ < limit * 8) {
         return absl::InvalidArgumentError(absl::StrCat(

@@ -66,6 +66,7 @@ absl::Status GgufFile::Source::ReadAt(uint64_t offset, void* data,
     return absl::OkStatus();
   }
   absl::Status read = file->ReadAt(offset, data, size);
+  // DATA_LOSS means that the file has become shorter since Open.
   if (!absl::IsDataLoss(read)) return read;
   return absl::DataLossError(
       absl::StrCat("must keep its ", file->size(),
@@ -93,6 +94,8 @@ absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Parse(
 
 absl::Status GgufFile::Read(const GgufTensor& tensor, int64_t begin,
                             absl::Span<float> out) const {
+  // The range starts at a block, because `begin` is a multiple of 32
+  // (REQUIRES).
   const GgufBlock block = BlockOf(static_cast<uint32_t>(tensor.type));
   const int64_t count = static_cast<int64_t>(out.size());
   const int64_t blocks = (count + block.numbers - 1) / block.numbers;
@@ -116,6 +119,7 @@ absl::StatusOr<int64_t> GgufFile::Integer(absl::string_view key) const {
 }
 
 absl::StatusOr<double> GgufFile::Number(absl::string_view key) const {
+  // Some writers store a whole number, such as a RoPE base, as an integer.
   const GgufValue* value = Find(key);
   if (value != nullptr && std::holds_alternative<double>(*value)) {
     return std::get<double>(*value);

@@ -239,6 +239,7 @@ absl::Status GgufFile::Parser::ReadArray(const std::string& key,
                    absl::StrCat("type ", raw));
   }
   AHA_ASSIGN_OR_RETURN(const uint64_t count, Number<uint64_t>(key));
+  // This bounds the memory before the first element is read.
   if (count > left() / MinBytes(type)) return Truncated(key);
   std::vector<int64_t> integers;
   std::vector<double> numbers;
@@ -306,12 +307,14 @@ absl::Status GgufFile::Parser::ReadTensor() {
   tensor.count = 1;
   for (uint32_t i = 0; i < rank; ++i) {
     AHA_ASSIGN_OR_RETURN(const uint64_t size, Number<uint64_t>(name));
+    // The last test divides instead of multiplying, which could overflow.
     if (size < 1 || size > uint64_t{kMaxCount} ||
         static_cast<int64_t>(size) > kMaxCount / tensor.count) {
       return Invalid(name, "of 1 to 2^40 numbers",
                      absl::StrCat("dimension ", size));
     }
     tensor.count *= static_cast<int64_t>(size);
+    // The file lists the fastest dimension first.
     tensor.shape.insert(tensor.shape.begin(), static_cast<int64_t>(size));
   }
   AHA_ASSIGN_OR_RETURN(const uint32_t type, Number<uint32_t>(name));
@@ -339,6 +342,8 @@ absl::Status GgufFile::Parser::ReadTensor() {
 
 absl::Status GgufFile::Parser::PlaceTensors() {
   const uint64_t size_of_file = file_.source_.size();
+  // The data starts at the next multiple of the alignment. A truncated file may
+  // end before.
   const uint64_t padding = (alignment_ - at_ % alignment_) % alignment_;
   const uint64_t data = std::min(at_ + padding, size_of_file);
   const uint64_t data_size = size_of_file - data;

@@ -243,6 +243,8 @@ absl::Status WriteModel(const ModelFiles& files, const std::string& directory) {
                      "directory; remove it or choose another"));
   }
   RemoveStale(target);
+  // The staging directory is beside the target, so that the rename stays on one
+  // file system.
   const fs::path staging = OwnStaging(target);
   fs::create_directories(staging, error);
   if (error) return FromError(error, staging.string());

@@ -118,6 +118,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
         return Fail(absl::StrCat("names must have 1 to ", kMaxName,
                                  " bytes, found ", Show(name)));
       }
+      // The library itself accepts a key that appears twice.
       if (!names_.insert(name).second) {
         return Fail(
             absl::StrCat("names must be unique, found ", Show(name), " twice"));
@@ -280,6 +281,7 @@ absl::StatusOr<std::vector<StoredTensor>> ParseSafetensorsHeader(
                        : status;
   }
   std::vector<StoredTensor> tensors = reader.TakeTensors();
+  // In this order each tensor must begin where the one before it ends.
   std::sort(tensors.begin(), tensors.end(),
             [](const StoredTensor& a, const StoredTensor& b) {
               return std::tie(a.begin, a.end, a.name) <
