@@ -34,7 +34,7 @@ void TileGrad(const CpuContext& context, const HeadGradArgs& args, int64_t tile,
   });
 }
 
-// PackedHead::Create accepted the same shapes, so this cannot fail.
+// The shapes were good for PackedHead::Create, so they are here.
 PackedMatrix NewMatrix(int64_t k, int64_t n, DType dtype) {
   absl::StatusOr<PackedMatrix> matrix = PackedMatrix::Create(k, n, dtype);
   if (!matrix.ok()) {

@@ -39,8 +39,7 @@ const std::byte* At(const void* data, int64_t index, DType dtype) {
 struct PackedMatrix::Impl {
   int64_t k, n, width;
   DType dtype;
-  // `width` columns each; the last one may have fewer.
-  std::vector<PackedPanel> panels;
+  std::vector<PackedPanel> panels;  // width columns each, the last fewer.
 };
 
 PackedMatrix::PackedMatrix(std::unique_ptr<Impl> impl)
