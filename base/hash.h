@@ -1,4 +1,5 @@
 // The project's checksum: XXH3-128 (https://xxhash.com), canonical big-endian.
+// Weights, checkpoints, files and the results of jobs are compared with it.
 //
 // It detects accidental changes of weights, checkpoints and results. It does
 // not protect against an attacker; TLS decides which process may send them.

@@ -1,4 +1,5 @@
-// Parsing of JSON that comes from outside.
+// Parsing of JSON that comes from outside. Use it instead of nlohmann's parser,
+// which throws and has no limit on nesting.
 #pragma once
 
 #include "absl/status/statusor.h"

@@ -1,6 +1,11 @@
 // Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel Random
 // Numbers: As Easy as 1, 2, 3", SC'11).
 //
+// A key names what a number is for, and an index names the number:
+//
+//   const RandomKey key(seed, RandomPurpose::kCorpus, document);
+//   const float uniform = key.Uniform(0);
+//
 // A number is a pure function of (key, counter). Nothing has a state, so order,
 // threads and restarts cannot change a number. All functions are pure.
 #pragma once

@@ -1,5 +1,7 @@
 // Delivers SIGTERM and SIGINT as calls on an ordinary thread and logs them.
 //
+//   const SignalWatcher watcher([&](int) { server.Stop(); });
+//
 // Construct it first in main, before any other thread starts: it blocks the
 // signals in the whole process, and one thread reads them. SIGPIPE is ignored.
 #pragma once

@@ -1,4 +1,4 @@
-// The process's standard streams: stdin, stdout and stderr.
+// The process's standard streams: stdin, stdout and stderr. Every main uses it.
 #pragma once
 
 namespace aha {

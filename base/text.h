@@ -1,4 +1,5 @@
-// Strict UTF-8, and a search for the name that a misspelt one probably means.
+// Strict UTF-8 for tokenizers and input checks, and a search for the name that a
+// misspelt one probably means, for error messages.
 // All functions are pure.
 #pragma once
 

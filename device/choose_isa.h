@@ -1,4 +1,4 @@
-// The choice behind CurrentIsa (isa.h), for programs that report an error
+// Chooses an instruction set: the choice behind CurrentIsa (isa.h), for programs that report an error
 // instead of ending.
 #pragma once
 

@@ -1,4 +1,5 @@
-// The number formats in which tensors are stored.
+// The number formats in which tensors are stored, and the conversions between
+// them. Whatever reads or writes a stored number uses these.
 #pragma once
 
 #include <bit>

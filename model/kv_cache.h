@@ -1,5 +1,6 @@
 // The keys and values of all layers, in blocks of ops::kBlockTokens positions,
-// and the number of holders of each block.
+// and the number of holders of each block. The transformer runs over one in
+// sampling, in training and in the certificate.
 //
 // Internal to model/. The cache reserves address space only: a block costs
 // memory from its first use on, and the lowest free block is handed out first,

@@ -1,4 +1,5 @@
-// One AdamW update (Loshchilov & Hutter 2017) of a flat range of parameters. It
+// One AdamW update (Loshchilov & Hutter 2017) of a flat range of parameters; the
+// learner calls it once a step. It
 // includes the scaling of the gradient and the rounding of the weights.
 //
 //   g = gradient_scale * sums[i]

@@ -1,5 +1,6 @@
-// Splits an fp32 number into its bf16 rounding, the 16 bits that the rounding
-// dropped, and one bit for ties.
+// Stores fp32 master weights beside bf16 weights in less memory: splits an fp32
+// number into its bf16 rounding, the 16 bits that the rounding dropped, and one
+// bit for ties.
 //
 // A program that stores bf16 weights and their fp32 originals stores the upper
 // halves twice. This form takes two bytes less for each number and loses

@@ -1,5 +1,9 @@
 // Converts text to token ids and back, as a tokenizer.json in Hugging Face's
 // format prescribes: byte-level BPE with added (special) tokens.
+//
+//   AHA_ASSIGN_OR_RETURN(auto tokenizer, Tokenizer::Load(directory));
+//   AHA_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
+//                        tokenizer->Encode("2 + 2 = "));
 #pragma once
 
 #include <cstdint>
