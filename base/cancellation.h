@@ -1,8 +1,8 @@
 // A switch that ends every wait that is registered with it. Pass one to code
 // that may block, so that another thread can stop it:
 //
-//   const Cancellation::Registration stop(&cancellation, [&] { call.Cancel(); });
-//   call.Wait();  // Returns early after cancellation.Cancel().
+//   const Cancellation::Registration stop(&stopped, [&] { call.Cancel(); });
+//   call.Wait();  // Returns early after stopped.Cancel().
 //
 // Cancel() runs the registered callbacks once, in no particular order, on the
 // caller's thread. A callback that is registered later runs at once. Callbacks

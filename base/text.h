@@ -1,6 +1,5 @@
-// Strict UTF-8 for tokenizers and input checks, and a search for the name that a
-// misspelt one probably means, for error messages.
-// All functions are pure.
+// Strict UTF-8 for tokenizers and input checks, and a search for the name that
+// a misspelt one probably means, for error messages. All functions are pure.
 #pragma once
 
 #include <cstddef>

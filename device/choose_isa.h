@@ -1,5 +1,5 @@
-// Chooses an instruction set: the choice behind CurrentIsa (isa.h), for programs that report an error
-// instead of ending.
+// Chooses an instruction set: the choice behind CurrentIsa (isa.h), for
+// programs that report an error instead of ending.
 #pragma once
 
 #include "absl/status/statusor.h"

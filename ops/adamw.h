@@ -1,6 +1,6 @@
-// One AdamW update (Loshchilov & Hutter 2017) of a flat range of parameters; the
-// learner calls it once a step. It
-// includes the scaling of the gradient and the rounding of the weights.
+// One AdamW update (Loshchilov & Hutter 2017) of a flat range of parameters,
+// which the learner calls once a step. It includes the scaling of the gradient
+// and the rounding of the weights.
 //
 //   g = gradient_scale * sums[i]
 //   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2
