@@ -1,10 +1,10 @@
 // The ChatML chat format, recognised in a model's Jinja template. Use it to
 // turn a conversation into the text that the model continues.
 //
-// This is not a Jinja engine. A template is reduced to its sequence of statements
-// and outputs, which ignores white space and spelling, and is compared with the
-// shapes that ChatML templates have. A template that does not match exactly is
-// refused rather than guessed.
+// This is not a Jinja engine. A template is reduced to its sequence of
+// statements and outputs, which ignores white space and spelling, and is
+// compared with the shapes that ChatML templates have. A template that does not
+// match exactly is refused rather than guessed.
 //
 // Immutable; thread-safe.
 #pragma once
