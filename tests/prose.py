@@ -32,6 +32,10 @@ PHRASES = re.compile(r"\b(?:" + "|".join([
     r"puts?\s+right",
 ]) + r")\b", re.IGNORECASE)
 
+# Generated files, and texts that are data.
+SKIPPED = re.compile(r"\.(json|jsonl|svg|png|safetensors|pyc)$|^LICENSE$"
+                     r"|^tests/(golden|fuzz/corpus)/|^tests/prose\.py$")
+
 # What a phrase must not cross, instead of the code between two comments.
 BARRIER = "\x00"
 
@@ -113,12 +117,21 @@ def check_itself():
 
 
 def tracked():
-    """Returns the tracked files that people write."""
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, text=True, check=True,
-                           stdout=subprocess.PIPE).stdout.splitlines()
-    skipped = re.compile(r"\.(json|jsonl|svg|png|safetensors)$|^LICENSE$"
-                         r"|^tests/(golden|fuzz/corpus)/|^tests/prose\.py$")
-    return [ROOT / name for name in names if not skipped.search(name)]
+    """Returns the files that people write: those that git tracks.
+
+    Without git, as in an unpacked archive, all files outside of what a build or
+    a run makes.
+    """
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, text=True,
+                            check=False, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL)
+    if listed.returncode == 0:
+        names = listed.stdout.splitlines()
+    else:
+        names = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")
+                 if path.is_file() and path.relative_to(ROOT).parts[0] not in
+                 (".git", "build", "models", "runs")]
+    return [ROOT / name for name in names if not SKIPPED.search(name)]
 
 
 def main():
