@@ -1,4 +1,4 @@
-// Attention: a decode step, a training pass, its gradient.
+// Benchmarks attention: a decode step, a training pass and its gradient.
 #include <cstdint>
 #include <vector>
 
@@ -8,7 +8,7 @@
 namespace aha::ops {
 namespace {
 
-// A batch of equal sequences in a cache of blocks.
+// A batch of equally long sequences in a paged cache.
 struct Sequences {
   Sequences(int64_t count, int64_t length, int64_t heads, int64_t kv_heads,
             int64_t dim)
@@ -41,7 +41,7 @@ struct Sequences {
   std::vector<SequenceRows> whole, last;
 };
 
-// sequences, length, heads, kv_heads, dim
+// The columns are sequences, length, heads, kv_heads and dim.
 Sequences SequencesOf(const benchmark::State& state) {
   return Sequences(state.range(0), state.range(1), state.range(2),
                    state.range(3), state.range(4));

@@ -1,4 +1,4 @@
-// Products and the output head.
+// Benchmarks matrix products and the output head.
 #include <cstdint>
 #include <vector>
 
@@ -9,7 +9,7 @@
 namespace aha::ops {
 namespace {
 
-// m, k, n
+// The columns are m, k and n.
 void MatmulForward(benchmark::State& state) {
   const int64_t m = state.range(0), k = state.range(1), n = state.range(2);
   PackedMatrix b = *PackedMatrix::Create(k, n, DType::kBf16);
@@ -70,7 +70,7 @@ BENCHMARK(PackWeights)
     ->Args({1536, 576, 1})
     ->UseRealTime();
 
-// rows, vocab, hidden
+// The columns are rows, vocab and hidden.
 struct HeadProblem {
   explicit HeadProblem(const benchmark::State& state)
       : rows(state.range(0)),

@@ -1,4 +1,5 @@
-// Memory-bound kernels: rows, the optimizer, the norm of the gradient.
+// Benchmarks memory-bound kernels: rows, the optimizer and the norm of the
+// gradient.
 #include <cstdint>
 #include <vector>
 

@@ -1,4 +1,4 @@
-// Token embedding: gather, and scatter-add for its gradient.
+// Token embedding: a gather, and a scatter-add for its gradient.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ void Embedding(const CpuContext& context, const EmbeddingArgs& args);
 struct EmbeddingGradArgs {
   const int32_t* tokens;  // [rows]
   const float* dy;        // [rows, cols]
-  float* dtable;          // [vocab, cols], added to, row 0 first
+  float* dtable;          // [vocab, cols], added to; row 0 first
   int64_t rows, cols;
 };
 void EmbeddingGrad(const CpuContext& context, const EmbeddingGradArgs& args);

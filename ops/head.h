@@ -51,9 +51,9 @@ class PackedHead {
   std::unique_ptr<Impl> impl_;
 };
 
-// How one row draws its token.
+// How the token of one row is drawn.
 struct DrawArgs {
-  RandomKey key;          // Already of this (group, sample, position).
+  RandomKey key;          // of this (group, sample, position)
   float temperature = 1;  // 0: arg-max (lowest id among equals).
   float top_p = 1;        // Below 1 or
   int32_t top_k = 0;      // above 0: only the kept tokens compete.

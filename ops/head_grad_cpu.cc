@@ -12,7 +12,8 @@
 namespace aha::ops {
 namespace {
 
-// dlogits of every row in one tile, rounded to the GEMMs' format.
+// Computes dlogits of every row in one tile, rounded to the format of the
+// GEMMs.
 void TileGrad(const CpuContext& context, const HeadGradArgs& args, int64_t tile,
               std::byte* dlogits) {
   const PackedHead::Impl& head = args.head->impl();
@@ -51,7 +52,7 @@ void HeadGrad(const CpuContext& context, const HeadGradArgs& args) {
   const int64_t tiles = HeadTiles(*args.head), hidden = head.hidden;
   Buffer dlogits(static_cast<size_t>(args.rows * kHeadTile) *
                  SizeOf(head.dtype));
-  std::unique_ptr<PackedMatrix> w;  // One tile's entries as B of dx = dl w.
+  std::unique_ptr<PackedMatrix> w;  // The rows of one tile as B in dx = dl w.
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t n = head.tiles[tile].n();
     const std::byte* rows =

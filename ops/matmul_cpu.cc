@@ -1,3 +1,5 @@
+// The CPU bodies of matmul.h. They choose the blocks and panels, which decide
+// how fast a product is, and never how an element is summed.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -10,15 +12,16 @@
 namespace aha::ops {
 namespace {
 
-// A task below about 10 us costs more in hand-over than it gains.
+// A task of less than about 10 us costs more to hand over than it gains.
 constexpr int64_t kMinTaskMacs = 1 << 20;
 constexpr int64_t kMinRows = 16;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// A panel's bytes should stay in half an L2 while rows stream past it, and
-// narrow ones balance better; but results of more than one panel are copied
-// (gemm.cc), which hurts where k is small.  A function of the shape alone.
+// The number of columns of a panel, a function of the shape alone. A panel
+// should stay in half an L2 cache while rows stream past it, and narrow panels
+// balance better; but results of more than one panel are copied (gemm.cc),
+// which costs much if k is small.
 int64_t PanelWidth(int64_t k, int64_t n) {
   const int64_t most =
       k <= 256 ? 1024 : std::clamp<int64_t>((1 << 17) / k / 64 * 64, 64, 512);
@@ -89,7 +92,7 @@ void Matmul(const CpuContext& context, const MatmulArgs& args) {
   }
   const int64_t blocks = CeilDiv(args.m, block);
   const auto task = [&](int64_t i) {
-    // Rows vary fastest: a panel stays in the cache while rows pass.
+    // Rows vary fastest, so that a panel stays in the cache while rows pass.
     const int64_t panel = i / blocks, row = i % blocks * block;
     Gemm(b.panels[panel], At(args.x, row * b.k, b.dtype),
          args.y + row * b.n + panel * b.width, b.n,
@@ -105,10 +108,10 @@ void Matmul(const CpuContext& context, const MatmulArgs& args) {
 
 namespace {
 
-// Longer pieces are faster by little, and each size is a kernel to compile.
+// Longer pieces are hardly faster, and each size is one more kernel to compile.
 constexpr int64_t kLongSum = 1024;
 
-// The last rows (m % kGradWeightStep) of both factors, padded.
+// The last rows (m % kGradWeightStep) of both factors, padded with zeros.
 struct Tail {
   Buffer dy, x;
 };
@@ -126,15 +129,16 @@ Tail PadTail(const MatmulGradWeightArgs& a, int64_t begin) {
   return {padded(a.dy, a.n), padded(a.x, a.k)};
 }
 
-// Rows of dw a task: wide ones are faster (measured: 128 over 32 by a quarter),
-// an even number of them balances better on an even number of threads.
+// The number of rows of dw in a task. Wide tasks are faster (measured: 128 rows
+// by a quarter over 32), and an even number of them balances better on an even
+// number of threads.
 int64_t GradWidth(int64_t n) {
   int64_t panels = CeilDiv(n, n >= 512 ? 128 : 64);
   panels += panels % 2;
   return CeilDiv(CeilDiv(n, panels), 32) * 32;
 }
 
-// A product cut into tasks of some rows of dw each.  REQUIRES: m > 0.
+// A product cut into tasks of some rows of dw each. REQUIRES: m > 0.
 class GradWeightTasks {
  public:
   explicit GradWeightTasks(const MatmulGradWeightArgs& args)
@@ -209,7 +213,7 @@ std::vector<RowRange> SampleGradWeight(const CpuContext& context,
   std::vector<RowRange> sampled;
   if (args.m == 0) return sampled;
   const GradWeightTasks tasks(args);
-  // All but the last are alike.
+  // All tasks but the last have the same width.
   const int64_t last = tasks.size() - 1;
   const int64_t count =
       tasks.RowsOf(last).count == tasks.RowsOf(0).count ? 1 : 2;

@@ -1,7 +1,7 @@
 // Root-mean-square normalization (Zhang & Sennrich 2019).
 //
-//   y[r, c] = x[r, c] * s[r] * gamma[c],  s[r] = 1 / sqrt(mean_c x[r, c]^2 +
-//   eps)
+//   s[r]    = 1 / sqrt(eps + mean over c of x[r, c]^2)
+//   y[r, c] = x[r, c] * s[r] * gamma[c]
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ struct RmsNormGradArgs {
   const float* gamma;    // [cols]
   const float* inv_rms;  // [rows]
   const float* dy;       // [rows, cols]
-  float* dx;             // [rows, cols], added to (the residual's gradient)
-  float* dgamma;         // [cols], overwritten; rows summed in a fixed order
+  float* dx;      // [rows, cols], added to (the gradient of the residual)
+  float* dgamma;  // [cols], overwritten; rows summed in a fixed order
   int64_t rows, cols;
 };
 void RmsNormGrad(const CpuContext& context, const RmsNormGradArgs& args);

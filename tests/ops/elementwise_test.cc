@@ -1,4 +1,4 @@
-// rms_norm, swiglu, rope, embedding, convert.
+// Tests rms_norm, swiglu, rope, embedding and convert.
 #include <cmath>
 #include <limits>
 #include <tuple>
@@ -119,7 +119,7 @@ TEST_P(RowsTest, EmbeddingGradAddsRowsInOrder) {
   EXPECT_EQ(DifferingBits(got.data(), want.data(), kVocab * cols_), 0);
 }
 
-// Every op of this file, with any number of threads and rows.
+// Runs every op of this file with any number of threads and rows.
 TEST_P(RowsTest, RowsDependNeitherOnThreadsNorOnOtherRows) {
   const auto x = Normal(rows_ * 2 * cols_, 1), gamma = Normal(cols_, 2);
   Cpu one(1), three(3);

@@ -1,4 +1,4 @@
-// Sampling: the distribution, filters, ties.
+// Sampling of tokens: the distribution, filters and ties.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -10,7 +10,7 @@
 namespace aha::ops {
 namespace {
 
-// A head whose logits are given: hidden 1, x 1.
+// A head with given logits: hidden is 1 and x is 1.
 class GivenLogits {
  public:
   explicit GivenLogits(std::vector<float> logits)
@@ -33,7 +33,8 @@ class GivenLogits {
     return tokens;
   }
 
-  // Of the softmax at `temperature`, over the tokens of `kept` (all if empty).
+  // Returns the softmax at `temperature` over the tokens of `kept` (over all if
+  // it is empty).
   std::vector<double> Probabilities(double temperature,
                                     const std::vector<int32_t>& kept) const {
     std::vector<double> p(logits_.size());
@@ -49,7 +50,7 @@ class GivenLogits {
     for (double& x : p) x /= sum;
     return p;
   }
-  // Ids by falling logit.
+  // Returns the ids in the order of falling logits.
   std::vector<int32_t> Sorted() const {
     std::vector<int32_t> ids(logits_.size());
     std::iota(ids.begin(), ids.end(), 0);
@@ -65,8 +66,8 @@ class GivenLogits {
   PackedHead head_;
 };
 
-// Pearson's statistic in standard deviations above its mean (Wilson-Hilferty),
-// cells of less than 5 expected draws merged.
+// Returns Pearson's statistic in standard deviations above its mean
+// (Wilson-Hilferty). Cells with fewer than 5 expected draws are merged.
 double ChiSquareSigmas(const std::vector<int32_t>& tokens,
                        const std::vector<double>& p) {
   std::vector<double> seen(p.size());
@@ -98,7 +99,7 @@ TEST(HeadSampleTest, DrawsFollowTheSoftmaxAtEachTemperature) {
       const auto tokens = head.Draw(kDraws, draw, 11);
       EXPECT_LT(ChiSquareSigmas(tokens, head.Probabilities(temperature, {})), 4)
           << vocab << " at " << temperature;
-      // The test can fail: a slightly other distribution is told apart.
+      // The test can fail: it notices a slightly different distribution.
       EXPECT_GT(
           ChiSquareSigmas(tokens, head.Probabilities(temperature * 1.25, {})),
           4)
@@ -123,7 +124,8 @@ TEST(HeadSampleTest, TopPDrawsAmongTheFewestThatReachIt) {
   double mass = 0;
   size_t n = 0;
   while (mass < 0.7) mass += p[kept[n++]];
-  ASSERT_GT(n, 64u);  // Beyond the first step of the partial sort.
+  // The nucleus extends beyond the first step of the partial sort.
+  ASSERT_GT(n, 64u);
   kept.resize(n);
   DrawArgs draw{RandomKey(0, RandomPurpose::kTest), 1, 0.7f};
   const auto tokens = head.Draw(kDraws / 8, draw, 13);

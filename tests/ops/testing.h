@@ -1,5 +1,5 @@
-// What the tests of ops/ share: random numbers, pools, bit comparison and the
-// one table of tolerances.
+// Helpers that the tests of ops/ share: random numbers, pools, bit comparison
+// and the only table of tolerances.
 #pragma once
 
 #include <cmath>
@@ -16,23 +16,24 @@
 
 namespace aha::ops {
 
-// Relative to max(|want|, scale).  A loosened one is a reviewed change.
+// Tolerances relative to max(|want|, scale). Loosening one needs a review.
 struct Tolerance {
-  double row;       // Results of elementwise ops and attention.
-  double product;   // Results of GEMMs: fp32 whatever the factors.
-  double gradient;  // Gradients, some through rounded dlogits.
+  double row;      // Results of elementwise ops and of attention.
+  double product;  // Results of GEMMs, which are fp32 whatever the factors are.
+  double gradient;  // Gradients, some of which go through rounded dlogits.
 };
 inline Tolerance ToleranceOf(DType dtype) {
   switch (dtype) {
     case DType::kF32:
       return {2e-6, 4e-6, 1e-5};
     case DType::kBf16:
-      return {8e-3, 4e-6, 8e-3};  // 2^-7: one rounding that went the other way.
+      // 2^-7: one number was rounded to the other side.
+      return {8e-3, 4e-6, 8e-3};
   }
   return {};
 }
 
-// Standard normal numbers (Box-Muller) times `scale`.
+// Returns standard normal numbers (Box-Muller) times `scale`.
 inline std::vector<float> Normal(int64_t count, uint64_t seed,
                                  float scale = 1) {
   const RandomKey key(seed, RandomPurpose::kTest);
@@ -45,7 +46,7 @@ inline std::vector<float> Normal(int64_t count, uint64_t seed,
   return out;
 }
 
-// A tensor of either format.
+// A tensor in either format.
 class Tensor {
  public:
   Tensor(int64_t count, DType dtype)
@@ -91,7 +92,7 @@ class Tensor {
   std::vector<unsigned char> data_;
 };
 
-// A pool and the context on it.
+// A pool and a context that uses it.
 struct Cpu {
   explicit Cpu(int threads) : pool(threads) {}
   operator CpuContext() { return {&pool}; }
@@ -118,7 +119,7 @@ inline void ExpectNear(const std::vector<float>& got,
   }
 }
 
-// Central differences of `objective` over each of x's numbers against dx.
+// Compares central differences of `objective` in each of x's numbers with dx.
 template <class F>
 void ExpectGradient(std::vector<float>& x, const std::vector<float>& dx,
                     F&& objective, float step = 1e-2f,
