@@ -32,11 +32,21 @@ struct AdamWArgs {
   uint16_t* low = nullptr;        // [count]
 };
 void AdamW(const CpuContext& context, const AdamWArgs& args);
-void AdamW(const RefContext&, const AdamWArgs& args);
+void AdamW(const ReferenceContext&, const AdamWArgs& args);
+inline void AdamW(const Context& context, const AdamWArgs& args) {
+  context.Visit([&](const auto& device) { AdamW(device, args); });
+}
 
 // sum_i (sums[i])^2 in double, over blocks of fixed size in ascending order:
 // the same bits for any number of threads.
 double SumOfSquares(const CpuContext& context, const int64_t* sums,
                     int64_t count);
+double SumOfSquares(const ReferenceContext&, const int64_t* sums,
+                    int64_t count);
+inline double SumOfSquares(const Context& context, const int64_t* sums,
+                           int64_t count) {
+  return context.Visit(
+      [&](const auto& device) { return SumOfSquares(device, sums, count); });
+}
 
 }  // namespace aha::ops

@@ -53,7 +53,7 @@ TEST_P(AdamWTest, AgreesWithReference) {
   for (const int64_t count : {1, 15, 16, 17, 40000}) {
     State want(count, GetParam()), got(count, GetParam());
     Cpu cpu(2);
-    AdamW(RefContext{}, want.Args(GetParam()));
+    AdamW(ReferenceContext{}, want.Args(GetParam()));
     AdamW(cpu, got.Args(GetParam()));
     const double tolerance = ToleranceOf(DType::kF32).row;
     ExpectNear(got.master, want.master, tolerance);

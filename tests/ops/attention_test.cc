@@ -128,7 +128,7 @@ TEST_P(AttentionTest, AgreesWithReference) {
   Cpu cpu(2);
   KvStore(cpu, p.Store(p.Whole()));
   Result want(p, dtype_), got(p, dtype_);
-  Attention(RefContext{}, p.Args(p.Whole(), want.out.data(), want.lse.data()));
+  Attention(ReferenceContext{}, p.Args(p.Whole(), want.out.data(), want.lse.data()));
   Attention(cpu, p.Args(p.Whole(), got.out.data(), got.lse.data()));
   ExpectNear(got.out.Floats(), want.out.Floats(), ToleranceOf(dtype_).row);
   ExpectNear(got.lse, want.lse, ToleranceOf(DType::kF32).row);
@@ -137,7 +137,7 @@ TEST_P(AttentionTest, AgreesWithReference) {
 TEST_P(AttentionTest, StoreIsTheReferencesBitForBit) {
   Problem a(shape_, {5, 40}, dtype_), b(shape_, {5, 40}, dtype_);
   Cpu cpu(3);
-  KvStore(RefContext{}, a.Store(a.Whole()));
+  KvStore(ReferenceContext{}, a.Store(a.Whole()));
   KvStore(cpu, b.Store(b.Whole()));
   const size_t bytes =
       static_cast<size_t>(3 * shape_.kv_heads * kBlockTokens * shape_.dim) *
@@ -198,7 +198,7 @@ TEST_P(AttentionTest, GradAgreesWithReferenceForAnyNumberOfThreads) {
                   p.Grad(p.Whole(), forward.out.data(), forward.lse.data(),
                          dout.data(), dqkv.data()));
   };
-  run(RefContext{}, want);
+  run(ReferenceContext{}, want);
   run(CpuContext(two), got);
   ExpectNear(got, want, ToleranceOf(DType::kF32).gradient, 4);
   for (Cpu* cpu : {&one, &three}) {
@@ -214,14 +214,14 @@ TEST(AttentionGradTest, ReferenceAgreesWithFiniteDifferences) {
   const auto w = Normal(p.out_size(), 7);
   Result forward(p, DType::kF32);
   const auto objective = [&] {
-    KvStore(RefContext{}, p.Store(p.Whole()));
-    Attention(RefContext{},
+    KvStore(ReferenceContext{}, p.Store(p.Whole()));
+    Attention(ReferenceContext{},
               p.Args(p.Whole(), forward.out.data(), forward.lse.data()));
     return Dot(w, forward.out.Floats());
   };
   objective();
   std::vector<float> dqkv(p.qkv().size());
-  AttentionGrad(RefContext{},
+  AttentionGrad(ReferenceContext{},
                 p.Grad(p.Whole(), forward.out.data(), forward.lse.data(),
                        w.data(), dqkv.data()));
   ExpectGradient(p.qkv(), dqkv, objective);

@@ -35,7 +35,7 @@ TEST_P(RowsTest, RmsNormAgreesWithReference) {
   std::vector<float> inv_want(rows_), inv_got(rows_);
   RmsNormArgs args{x.data(), gamma.data(), want.data(), inv_want.data(),
                    rows_,    cols_,        1e-5f,       dtype_};
-  RmsNorm(RefContext{}, args);
+  RmsNorm(ReferenceContext{}, args);
   args.y = got.data();
   args.inv_rms = inv_got.data();
   RmsNorm(cpu_, args);
@@ -52,7 +52,7 @@ TEST_P(RowsTest, RmsNormGradAgreesWithReference) {
   RmsNormGradArgs args{x.data(),  gamma.data(),   inv.data(),
                        dy.data(), dx_want.data(), dgamma_want.data(),
                        rows_,     cols_};
-  RmsNormGrad(RefContext{}, args);
+  RmsNormGrad(ReferenceContext{}, args);
   args.dx = dx_got.data();
   args.dgamma = dgamma_got.data();
   RmsNormGrad(cpu_, args);
@@ -65,7 +65,7 @@ TEST_P(RowsTest, RmsNormGradAgreesWithReference) {
 TEST_P(RowsTest, SwiGluAgreesWithReference) {
   const auto gate_up = Normal(rows_ * 2 * cols_, 1, 4);
   Tensor want(rows_ * cols_, dtype_), got = want;
-  SwiGlu(RefContext{}, {gate_up.data(), want.data(), rows_, cols_, dtype_});
+  SwiGlu(ReferenceContext{}, {gate_up.data(), want.data(), rows_, cols_, dtype_});
   SwiGlu(cpu_, {gate_up.data(), got.data(), rows_, cols_, dtype_});
   ExpectNear(got.Floats(), want.Floats(), tolerance_.row);
 }
@@ -76,7 +76,7 @@ TEST_P(RowsTest, SwiGluGradAgreesWithReference) {
   Tensor want(rows_ * 2 * cols_, dtype_), got = want;
   SwiGluGradArgs args{gate_up.data(), dy.data(), want.data(),
                       rows_,          cols_,     dtype_};
-  SwiGluGrad(RefContext{}, args);
+  SwiGluGrad(ReferenceContext{}, args);
   args.dgate_up = got.data();
   SwiGluGrad(cpu_, args);
   ExpectNear(got.Floats(), want.Floats(), tolerance_.row);
@@ -88,7 +88,7 @@ TEST_P(RowsTest, RoundIsToBf16BitForBit) {
   x[x.size() / 2] = std::numeric_limits<float>::infinity();
   x[x.size() - 1] = std::numeric_limits<float>::quiet_NaN();
   Tensor want(rows_ * cols_, dtype_), got = want;
-  Round(RefContext{}, x.data(), want.data(), rows_ * cols_, dtype_);
+  Round(ReferenceContext{}, x.data(), want.data(), rows_ * cols_, dtype_);
   Round(cpu_, x.data(), got.data(), rows_ * cols_, dtype_);
   EXPECT_EQ(std::memcmp(got.data(), want.data(), x.size() * SizeOf(dtype_)), 0);
 }
@@ -153,12 +153,12 @@ TEST(RmsNormTest, ReferenceGradientAgreesWithFiniteDifferences) {
   const auto w = Normal(kRows * kCols, 3);
   std::vector<float> y(x.size()), inv(kRows), dx(x.size()), dgamma(kCols);
   const auto objective = [&] {
-    RmsNorm(RefContext{}, {x.data(), gamma.data(), y.data(), inv.data(), kRows,
+    RmsNorm(ReferenceContext{}, {x.data(), gamma.data(), y.data(), inv.data(), kRows,
                            kCols, 1e-5f, DType::kF32});
     return Dot(w, y);
   };
   objective();
-  RmsNormGrad(RefContext{}, {x.data(), gamma.data(), inv.data(), w.data(),
+  RmsNormGrad(ReferenceContext{}, {x.data(), gamma.data(), inv.data(), w.data(),
                              dx.data(), dgamma.data(), kRows, kCols});
   ExpectGradient(x, dx, objective);
   ExpectGradient(gamma, dgamma, objective);
@@ -169,10 +169,10 @@ TEST(SwiGluTest, ReferenceGradientAgreesWithFiniteDifferences) {
   auto gate_up = Normal(kRows * 2 * kCols, 1);
   const auto w = Normal(kRows * kCols, 2);
   std::vector<float> y(w.size()), dgate_up(gate_up.size());
-  SwiGluGrad(RefContext{}, {gate_up.data(), w.data(), dgate_up.data(), kRows,
+  SwiGluGrad(ReferenceContext{}, {gate_up.data(), w.data(), dgate_up.data(), kRows,
                             kCols, DType::kF32});
   ExpectGradient(gate_up, dgate_up, [&] {
-    SwiGlu(RefContext{}, {gate_up.data(), y.data(), kRows, kCols, DType::kF32});
+    SwiGlu(ReferenceContext{}, {gate_up.data(), y.data(), kRows, kCols, DType::kF32});
     return Dot(w, y);
   });
 }
@@ -193,7 +193,7 @@ TEST(RopeTest, AgreesWithReferenceAndBackwardUndoesForward) {
   for (int r = 0; r < kRows; ++r) positions.push_back((r * 7) % 100);
   auto want = x, got = x;
   RopeArgs args{want.data(), positions.data(), &table, kRows, kHeads, kStride};
-  Rope(RefContext{}, args);
+  Rope(ReferenceContext{}, args);
   args.x = got.data();
   Cpu cpu(2);
   Rope(cpu, args);

@@ -50,7 +50,7 @@ TEST_P(HeadTest, ScoreAgreesWithReference) {
   std::vector<float> want(kRows), want_entropy(kRows), got(kRows),
       entropy(kRows), lse(kRows);
   for (const float temperature : {1.f, 0.7f, 0.f}) {
-    HeadScore(RefContext{},
+    HeadScore(ReferenceContext{},
               {x_.data(), w_.data(), kRows, vocab_, hidden_, dtype_,
                tokens_.data(), temperature, want.data(), want_entropy.data()});
     HeadScore(cpu, {x_.data(), &head, kRows, tokens_.data(), temperature,
@@ -179,7 +179,7 @@ TEST(HeadGradTest, AgreesWithFiniteDifferencesOfTheReference) {
   HeadGrad(cpu, {x.data(), &head, w.data(), kRows, tokens.data(), 0.7f,
                  lse.data(), dlogprob.data(), dx.data(), dw.data()});
   const auto objective = [&] {
-    HeadScore(RefContext{},
+    HeadScore(ReferenceContext{},
               {x.data(), w.data(), kRows, kVocab, kHidden, DType::kF32,
                tokens.data(), 0.7f, logprobs.data(), nullptr});
     return Dot(dlogprob, logprobs);

@@ -58,7 +58,7 @@ TEST_P(MatmulTest, AgreesWithReferenceFromBothSources) {
   const Tensor x(Normal(kRows * k_, 1), dtype_);
   const Tensor b(Normal(k_ * n_, 2), dtype_);
   std::vector<float> want(kRows * n_);
-  Matmul(RefContext{},
+  Matmul(ReferenceContext{},
          {x.data(), b.data(), want.data(), kRows, k_, n_, dtype_});
   Cpu cpu(2);
   using Source = PackedMatrix::Source;
@@ -138,7 +138,7 @@ TEST_P(MatmulTest, GradWeightAgreesWithReferenceForAnyNumberOfThreads) {
     std::vector<float> want(n_ * k_), got(n_ * k_, 9.f), again = got;
     MatmulGradWeightArgs args{dy.data(), x.data(), want.data(), m,
                               n_,        k_,       dtype_};
-    MatmulGradWeight(RefContext{}, args);
+    MatmulGradWeight(ReferenceContext{}, args);
     args.dw = got.data();
     MatmulGradWeight(two, args);
     ExpectNear(got, want, ToleranceOf(dtype_).product,
@@ -159,7 +159,7 @@ TEST(MatmulGradWeightTest, LongSumsAgreeWithReference) {
     std::vector<float> want(kN * kK), got(kN * kK);
     MatmulGradWeightArgs args{dy.data(), x.data(), want.data(), kRows,
                               kN,        kK,       dtype};
-    MatmulGradWeight(RefContext{}, args);
+    MatmulGradWeight(ReferenceContext{}, args);
     args.dw = got.data();
     Cpu cpu(2);
     MatmulGradWeight(cpu, args);
