@@ -38,11 +38,12 @@ void AdamW(const ReferenceContext&, const AdamWArgs& a) {
 
 double SumOfSquares(const ReferenceContext&, const int64_t* sums,
                     int64_t count) {
-  double total = 0;
+  // Wider than double, since blocks do not keep the rounding errors apart here.
+  long double total = 0;
   for (int64_t i = 0; i < count; ++i) {
-    total += static_cast<double>(sums[i]) * static_cast<double>(sums[i]);
+    total += static_cast<long double>(sums[i]) * sums[i];
   }
-  return total;
+  return static_cast<double>(total);
 }
 
 }  // namespace aha::ops
