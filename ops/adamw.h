@@ -34,11 +34,21 @@ struct AdamWArgs {
   uint16_t* low = nullptr;  // [count]
 };
 void AdamW(const CpuContext& context, const AdamWArgs& args);
-void AdamW(const RefContext&, const AdamWArgs& args);
+void AdamW(const ReferenceContext&, const AdamWArgs& args);
+inline void AdamW(const Context& context, const AdamWArgs& args) {
+  context.Visit([&](const auto& device) { AdamW(device, args); });
+}
 
 // Returns sum_i (sums[i])^2 in double. It adds blocks of a fixed size in
 // ascending order, so the bits are the same for any number of threads.
 double SumOfSquares(const CpuContext& context, const int64_t* sums,
                     int64_t count);
+double SumOfSquares(const ReferenceContext&, const int64_t* sums,
+                    int64_t count);
+inline double SumOfSquares(const Context& context, const int64_t* sums,
+                           int64_t count) {
+  return context.Visit(
+      [&](const auto& device) { return SumOfSquares(device, sums, count); });
+}
 
 }  // namespace aha::ops

@@ -43,7 +43,10 @@ struct KvStoreArgs {
   absl::Span<const SequenceRows> sequences;
 };
 void KvStore(const CpuContext& context, const KvStoreArgs& args);
-void KvStore(const RefContext&, const KvStoreArgs& args);
+void KvStore(const ReferenceContext&, const KvStoreArgs& args);
+inline void KvStore(const Context& context, const KvStoreArgs& args) {
+  context.Visit([&](const auto& device) { KvStore(device, args); });
+}
 
 struct AttentionArgs {
   const float* q;  // [rows, row_stride]: heads * head_dim used, after RoPE
@@ -56,7 +59,10 @@ struct AttentionArgs {
   float* log_sum_exp;  // [rows, heads] of the scaled scores; may be null
 };
 void Attention(const CpuContext& context, const AttentionArgs& args);
-void Attention(const RefContext&, const AttentionArgs& args);
+void Attention(const ReferenceContext&, const AttentionArgs& args);
+inline void Attention(const Context& context, const AttentionArgs& args) {
+  context.Visit([&](const auto& device) { Attention(device, args); });
+}
 
 // The gradient for whole sequences (first_position 0). It reads the same
 // rounded K and V as the forward pass.
@@ -75,6 +81,10 @@ struct AttentionGradArgs {
   float* dv;                 // likewise; query rows summed in a fixed order
 };
 void AttentionGrad(const CpuContext& context, const AttentionGradArgs& args);
-void AttentionGrad(const RefContext&, const AttentionGradArgs& args);
+void AttentionGrad(const ReferenceContext&, const AttentionGradArgs& args);
+inline void AttentionGrad(const Context& context,
+                          const AttentionGradArgs& args) {
+  context.Visit([&](const auto& device) { AttentionGrad(device, args); });
+}
 
 }  // namespace aha::ops

@@ -60,7 +60,7 @@ void KvStoreHead(const KvStoreArgs& a, const SequenceRows& s, int64_t r,
 
 }  // namespace
 
-void KvStore(const RefContext&, const KvStoreArgs& a) {
+void KvStore(const ReferenceContext&, const KvStoreArgs& a) {
   for (const SequenceRows& s : a.sequences) {
     for (int64_t r = 0; r < s.rows; ++r) {
       for (int64_t h = 0; h < a.cache.kv_heads; ++h) KvStoreHead(a, s, r, h);
@@ -68,7 +68,7 @@ void KvStore(const RefContext&, const KvStoreArgs& a) {
   }
 }
 
-void Attention(const RefContext&, const AttentionArgs& a) {
+void Attention(const ReferenceContext&, const AttentionArgs& a) {
   const int64_t dim = a.cache.head_dim;
   ForQueries(a, [&](const SequenceRows& s, int64_t row, int64_t position,
                     int64_t h, int64_t kv) {
@@ -92,7 +92,7 @@ void Attention(const RefContext&, const AttentionArgs& a) {
   });
 }
 
-void AttentionGrad(const RefContext&, const AttentionGradArgs& a) {
+void AttentionGrad(const ReferenceContext&, const AttentionGradArgs& a) {
   const int64_t dim = a.cache.head_dim;
   for (const SequenceRows& s : a.sequences) {
     for (int64_t row = s.first_row; row < s.first_row + s.rows; ++row) {

@@ -13,7 +13,12 @@ namespace aha::ops {
 // rms_norm, swiglu and attention.
 void Round(const CpuContext& context, const float* in, void* out, int64_t count,
            DType dtype);
-void Round(const RefContext&, const float* in, void* out, int64_t count,
+void Round(const ReferenceContext&, const float* in, void* out, int64_t count,
            DType dtype);
+inline void Round(const Context& context, const float* in, void* out,
+                  int64_t count, DType dtype) {
+  context.Visit(
+      [&](const auto& device) { Round(device, in, out, count, dtype); });
+}
 
 }  // namespace aha::ops

@@ -16,6 +16,10 @@ struct EmbeddingArgs {
   DType dtype;
 };
 void Embedding(const CpuContext& context, const EmbeddingArgs& args);
+void Embedding(const ReferenceContext&, const EmbeddingArgs& args);
+inline void Embedding(const Context& context, const EmbeddingArgs& args) {
+  context.Visit([&](const auto& device) { Embedding(device, args); });
+}
 
 struct EmbeddingGradArgs {
   const int32_t* tokens;  // [rows]
@@ -24,5 +28,10 @@ struct EmbeddingGradArgs {
   int64_t rows, cols;
 };
 void EmbeddingGrad(const CpuContext& context, const EmbeddingGradArgs& args);
+void EmbeddingGrad(const ReferenceContext&, const EmbeddingGradArgs& args);
+inline void EmbeddingGrad(const Context& context,
+                          const EmbeddingGradArgs& args) {
+  context.Visit([&](const auto& device) { EmbeddingGrad(device, args); });
+}
 
 }  // namespace aha::ops

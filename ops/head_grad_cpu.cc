@@ -16,7 +16,7 @@ namespace {
 // GEMMs.
 void TileGrad(const CpuContext& context, const HeadGradArgs& args, int64_t tile,
               std::byte* dlogits) {
-  const PackedHead::Impl& head = args.head->impl();
+  const CpuHead& head = CpuHeadOf(*args.head);
   const PackedPanel& panel = head.tiles[tile];
   const float inv = InverseTemperature(args.temperature);
   constexpr int64_t kRows = 32;
@@ -35,8 +35,10 @@ void TileGrad(const CpuContext& context, const HeadGradArgs& args, int64_t tile,
 }
 
 // The shapes were good for PackedHead::Create, so they are here.
-PackedMatrix NewMatrix(int64_t k, int64_t n, DType dtype) {
-  absl::StatusOr<PackedMatrix> matrix = PackedMatrix::Create(k, n, dtype);
+PackedMatrix NewMatrix(const CpuContext& context, int64_t k, int64_t n,
+                       DType dtype) {
+  absl::StatusOr<PackedMatrix> matrix =
+      PackedMatrix::Create(context, k, n, dtype);
   if (!matrix.ok()) {
     std::fprintf(stderr, "aha: HeadGrad: %s\n",
                  matrix.status().ToString().c_str());
@@ -48,7 +50,7 @@ PackedMatrix NewMatrix(int64_t k, int64_t n, DType dtype) {
 }  // namespace
 
 void HeadGrad(const CpuContext& context, const HeadGradArgs& args) {
-  const PackedHead::Impl& head = args.head->impl();
+  const CpuHead& head = CpuHeadOf(*args.head);
   const int64_t tiles = HeadTiles(*args.head), hidden = head.hidden;
   Buffer dlogits(static_cast<size_t>(args.rows * kHeadTile) *
                  SizeOf(head.dtype));
@@ -68,7 +70,8 @@ void HeadGrad(const CpuContext& context, const HeadGradArgs& args) {
                                .dtype = head.dtype});
     if (args.take_tile) args.take_tile(tile * kHeadTile, n);
     if (w == nullptr || w->k() != n) {
-      w = std::make_unique<PackedMatrix>(NewMatrix(n, hidden, head.dtype));
+      w = std::make_unique<PackedMatrix>(
+          NewMatrix(context, n, hidden, head.dtype));
     }
     w->Pack(context, rows, PackedMatrix::Source::kPlain);
     Matmul(context, {.x = dlogits.data(),

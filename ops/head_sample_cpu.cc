@@ -172,7 +172,7 @@ void SamplePass(const CpuContext& context, Pass& pass) {
   ForTiles(
       context, head, x, pass.rows, [&](int64_t r, int64_t tile, float* logits) {
         const DrawArgs& draw = args.draws[pass.begin + r];
-        const int64_t n = head.impl().tiles[tile].n();
+        const int64_t n = CpuHeadOf(head).tiles[tile].n();
         Simd().scale_logits(logits, InverseTemperature(draw.temperature), n);
         pass.entries[r * tiles + tile] = Compete(draw, tile, logits, n);
         if (pass.kept_at[r] >= 0) {

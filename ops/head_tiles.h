@@ -15,14 +15,19 @@
 
 namespace aha::ops {
 
-struct PackedHead::Impl {
-  int64_t vocab, hidden;
+// The CPU's copy of a head: kHeadTile rows of w a tile, the last one fewer.
+struct CpuHead final : PackedHead::Storage {
+  int64_t hidden;
   DType dtype;
-  std::vector<PackedPanel> tiles;  // kHeadTile entries each, the last fewer.
+  std::vector<PackedPanel> tiles;
 };
 
+inline const CpuHead& CpuHeadOf(const PackedHead& head) {
+  return static_cast<const CpuHead&>(head.storage());
+}
+
 inline int64_t HeadTiles(const PackedHead& head) {
-  return static_cast<int64_t>(head.impl().tiles.size());
+  return static_cast<int64_t>(CpuHeadOf(head).tiles.size());
 }
 
 inline float InverseTemperature(float temperature) {
@@ -78,7 +83,7 @@ class RowSums {
 template <class F>
 void ForTiles(const CpuContext& context, const PackedHead& head, const void* x,
               int64_t rows, F&& body) {
-  const PackedHead::Impl& h = head.impl();
+  const CpuHead& h = CpuHeadOf(head);
   const int64_t tiles = HeadTiles(head);
   // With fewer rows in a task there are more tasks, enough for all threads, if
   // the products allow it.

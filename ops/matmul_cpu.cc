@@ -34,55 +34,49 @@ const std::byte* At(const void* data, int64_t index, DType dtype) {
          index * static_cast<int64_t>(SizeOf(dtype));
 }
 
-}  // namespace
-
-struct PackedMatrix::Impl {
+// B in panels of `width` columns each, the last one narrower.
+struct CpuMatrix final : PackedMatrix::Storage {
   int64_t k, n, width;
   DType dtype;
-  std::vector<PackedPanel> panels;  // width columns each, the last fewer.
+  std::vector<PackedPanel> panels;
 };
 
-PackedMatrix::PackedMatrix(std::unique_ptr<Impl> impl)
-    : impl_(std::move(impl)) {}
-PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
-PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
-PackedMatrix::~PackedMatrix() = default;
-int64_t PackedMatrix::k() const { return impl_->k; }
-int64_t PackedMatrix::n() const { return impl_->n; }
-DType PackedMatrix::dtype() const { return impl_->dtype; }
-
-absl::StatusOr<PackedMatrix> PackedMatrix::Create(int64_t k, int64_t n,
-                                                  DType dtype) {
-  auto impl = std::make_unique<Impl>();
-  impl->k = k;
-  impl->n = n;
-  impl->dtype = dtype;
-  impl->width = k > 0 && n > 0 ? PanelWidth(k, n) : 1;
-  int64_t begin = 0;
-  do {
-    absl::StatusOr<PackedPanel> panel =
-        PackedPanel::Create(k, std::min(impl->width, n - begin), dtype);
-    if (!panel.ok()) return panel.status();
-    impl->panels.push_back(*std::move(panel));
-    begin += impl->width;
-  } while (begin < n);
-  return PackedMatrix(std::move(impl));
+const CpuMatrix& CpuMatrixOf(const PackedMatrix& matrix) {
+  return static_cast<const CpuMatrix&>(matrix.storage());
 }
 
-void PackedMatrix::Pack(const CpuContext& context, const void* w,
-                        Source source) {
-  Impl& p = *impl_;
-  const bool plain = source == Source::kPlain;
-  const int64_t stride = plain ? p.n : p.k;
-  const int64_t count = static_cast<int64_t>(p.panels.size());
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<PackedMatrix::Storage>> NewMatrixStorage(
+    const CpuContext&, int64_t k, int64_t n, DType dtype) {
+  auto matrix = std::make_unique<CpuMatrix>();
+  matrix->k = k;
+  matrix->n = n;
+  matrix->dtype = dtype;
+  matrix->width = PanelWidth(k, n);
+  for (int64_t begin = 0; begin < n; begin += matrix->width) {
+    absl::StatusOr<PackedPanel> panel =
+        PackedPanel::Create(k, std::min(matrix->width, n - begin), dtype);
+    if (!panel.ok()) return panel.status();
+    matrix->panels.push_back(*std::move(panel));
+  }
+  return std::unique_ptr<PackedMatrix::Storage>(std::move(matrix));
+}
+
+void PackInto(const CpuContext& context, const void* w,
+              PackedMatrix::Source source, PackedMatrix::Storage* storage) {
+  auto& matrix = static_cast<CpuMatrix&>(*storage);
+  const bool plain = source == PackedMatrix::Source::kPlain;
+  const int64_t stride = plain ? matrix.n : matrix.k;
+  const int64_t count = static_cast<int64_t>(matrix.panels.size());
   context.pool->For(count, [&](int64_t i) {
-    const int64_t first = i * p.width * (plain ? 1 : p.k);
-    p.panels[i].Pack(At(w, first, p.dtype), stride, source);
+    const int64_t first = i * matrix.width * (plain ? 1 : matrix.k);
+    matrix.panels[i].Pack(At(w, first, matrix.dtype), stride, source);
   });
 }
 
 void Matmul(const CpuContext& context, const MatmulArgs& args) {
-  const PackedMatrix::Impl& b = args.b->impl();
+  const CpuMatrix& b = CpuMatrixOf(*args.b);
   const int64_t panels = static_cast<int64_t>(b.panels.size());
   const int64_t enough = 4 * context.pool->threads();
   int64_t block = kMaxGemmRows;

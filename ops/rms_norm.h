@@ -21,7 +21,10 @@ struct RmsNormArgs {
   DType dtype;
 };
 void RmsNorm(const CpuContext& context, const RmsNormArgs& args);
-void RmsNorm(const RefContext&, const RmsNormArgs& args);
+void RmsNorm(const ReferenceContext&, const RmsNormArgs& args);
+inline void RmsNorm(const Context& context, const RmsNormArgs& args) {
+  context.Visit([&](const auto& device) { RmsNorm(device, args); });
+}
 
 struct RmsNormGradArgs {
   const float* x;        // [rows, cols]
@@ -33,6 +36,9 @@ struct RmsNormGradArgs {
   int64_t rows, cols;
 };
 void RmsNormGrad(const CpuContext& context, const RmsNormGradArgs& args);
-void RmsNormGrad(const RefContext&, const RmsNormGradArgs& args);
+void RmsNormGrad(const ReferenceContext&, const RmsNormGradArgs& args);
+inline void RmsNormGrad(const Context& context, const RmsNormGradArgs& args) {
+  context.Visit([&](const auto& device) { RmsNormGrad(device, args); });
+}
 
 }  // namespace aha::ops

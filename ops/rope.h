@@ -35,6 +35,9 @@ struct RopeArgs {
   Turn turn = Turn::kForward;
 };
 void Rope(const CpuContext& context, const RopeArgs& args);
-void Rope(const RefContext&, const RopeArgs& args);
+void Rope(const ReferenceContext&, const RopeArgs& args);
+inline void Rope(const Context& context, const RopeArgs& args) {
+  context.Visit([&](const auto& device) { Rope(device, args); });
+}
 
 }  // namespace aha::ops

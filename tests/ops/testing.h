@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -97,6 +99,42 @@ struct Cpu {
   explicit Cpu(int threads) : pool(threads) {}
   operator CpuContext() { return {&pool}; }
   ThreadPool pool;
+};
+
+// The rows of the suite: every test of an op that is not about one device runs
+// on each.  A new device is one more name here and one more case in Machine.
+enum class Device { kReference, kCpu };
+// With AHA_TEST_CPU_ONLY set, as when the suite runs again for one instruction
+// set, the reference is left out: it has none.
+inline auto AllDevices() {
+  std::vector<Device> devices = {Device::kCpu};
+  if (std::getenv("AHA_TEST_CPU_ONLY") == nullptr) {
+    devices.push_back(Device::kReference);
+  }
+  return ::testing::ValuesIn(devices);
+}
+inline void PrintTo(Device device, std::ostream* out) {
+  *out << (device == Device::kReference ? "reference" : "cpu");
+}
+
+// One device and its contexts.
+class Machine {
+ public:
+  explicit Machine(Device device) : device_(device) {}
+  // For tests in which the number of threads does not matter.
+  Context context() {
+    return device_ == Device::kReference ? Context(ReferenceContext{})
+                                         : Context(CpuContext(two_));
+  }
+  // All that must give the same bits: the CPU with one, two and three threads.
+  std::vector<Context> contexts() {
+    if (device_ == Device::kReference) return {ReferenceContext{}};
+    return {CpuContext(one_), CpuContext(two_), CpuContext(three_)};
+  }
+
+ private:
+  const Device device_;
+  Cpu one_{1}, two_{2}, three_{3};
 };
 
 inline int64_t DifferingBits(const void* a, const void* b, int64_t floats) {
