@@ -12,7 +12,7 @@ namespace {
 // The columns are m, k and n.
 void MatmulForward(benchmark::State& state) {
   const int64_t m = state.range(0), k = state.range(1), n = state.range(2);
-  PackedMatrix b = *PackedMatrix::Create(k, n, DType::kBf16);
+  PackedMatrix b = *PackedMatrix::Create(Context(), k, n, DType::kBf16);
   const auto x = Numbers(m * k), w = Numbers(k * n);
   b.Pack(Context(), w.data(), PackedMatrix::Source::kTransposed);
   std::vector<float> y(m * n);
@@ -54,7 +54,7 @@ BENCHMARK(MatmulWeightGradient)
 
 void PackWeights(benchmark::State& state) {
   const int64_t k = state.range(0), n = state.range(1);
-  PackedMatrix b = *PackedMatrix::Create(k, n, DType::kBf16);
+  PackedMatrix b = *PackedMatrix::Create(Context(), k, n, DType::kBf16);
   const auto w = Numbers(k * n);
   for (auto _ : state) {
     b.Pack(Context(), w.data(),
@@ -78,7 +78,7 @@ struct HeadProblem {
         hidden(state.range(2)),
         x(Numbers(rows * hidden)),
         w(Numbers(vocab * hidden)),
-        head(*PackedHead::Create(vocab, hidden, DType::kBf16)),
+        head(*PackedHead::Create(Context(), vocab, hidden, DType::kBf16)),
         tokens(rows),
         logprobs(rows),
         lse(rows) {
