@@ -50,7 +50,7 @@ Sequences SequencesOf(const benchmark::State& state) {
 void AttentionDecode(benchmark::State& state) {
   Sequences s = SequencesOf(state);
   Meter meter(state);
-  for (auto _ : state) Attention(Context(), s.Args(s.last, nullptr));
+  for (auto _ : state) Attention(BenchContext(), s.Args(s.last, nullptr));
   meter.Flops(4.0 * state.range(0) * state.range(1) * state.range(2) *
               state.range(4));
   CountRows(state, state.range(0));
@@ -67,7 +67,7 @@ BENCHMARK(AttentionDecode)
 void AttentionTraining(benchmark::State& state) {
   Sequences s = SequencesOf(state);
   Meter meter(state);
-  for (auto _ : state) Attention(Context(), s.Args(s.whole, nullptr));
+  for (auto _ : state) Attention(BenchContext(), s.Args(s.whole, nullptr));
   meter.Flops(2.0 * state.range(0) * state.range(1) * state.range(1) *
               state.range(2) * state.range(4));
   CountRows(state, state.range(0) * state.range(1));
@@ -83,10 +83,10 @@ void AttentionBackward(benchmark::State& state) {
   const int64_t rows = state.range(0) * state.range(1);
   std::vector<float> lse(rows * s.heads), dqkv(s.qkv.size());
   const auto dout = Floats(rows * s.heads * state.range(4));
-  Attention(Context(), s.Args(s.whole, lse.data()));
+  Attention(BenchContext(), s.Args(s.whole, lse.data()));
   Meter meter(state);
   for (auto _ : state) {
-    AttentionGrad(Context(),
+    AttentionGrad(BenchContext(),
                   {s.qkv.data(), s.stride, s.cache, s.whole, s.heads, 0.1f,
                    s.out.data(), lse.data(), dout.data(), dqkv.data(),
                    dqkv.data() + s.heads * state.range(4),

@@ -16,7 +16,7 @@ namespace aha::ops {
 
 inline constexpr int kThreads = 2;
 
-inline CpuContext Context() {
+inline CpuContext BenchContext() {
   static ThreadPool* pool = new ThreadPool(kThreads);
   return {pool};
 }

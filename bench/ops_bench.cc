@@ -64,8 +64,8 @@ void Peak(benchmark::State& state) {
   const bool bf16 = CurrentIsa() == Isa::kAvx512Bf16;
   Meter meter(state);
   for (auto _ : state) {
-    Context().pool->For(kThreads,
-                        [&](int64_t) { bf16 ? Bf16Peak() : Fp32Peak(); });
+    BenchContext().pool->For(kThreads,
+                             [&](int64_t) { bf16 ? Bf16Peak() : Fp32Peak(); });
   }
   const double lanes = bf16 ? 32 : 8;
   meter.Flops(kThreads * kPeakSteps * 12.0 * lanes * 2);
