@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "base/thread_pool.h"
 #include "device/context.h"
+#include "device/device.h"
 #include "device/dtype.h"
 #include "gtest/gtest.h"
 
@@ -102,8 +103,7 @@ struct Cpu {
 };
 
 // The rows of the suite: every test of an op that is not about one device runs
-// on each.  A new device is one more name here and one more case in Machine.
-enum class Device { kReference, kCpu };
+// on each.
 // With AHA_TEST_CPU_ONLY set, as when the suite runs again for one instruction
 // set, the reference is left out: it has none.
 inline auto AllDevices() {
@@ -113,19 +113,12 @@ inline auto AllDevices() {
   }
   return ::testing::ValuesIn(devices);
 }
-inline void PrintTo(Device device, std::ostream* out) {
-  *out << (device == Device::kReference ? "reference" : "cpu");
-}
-
 // One device and its contexts.
 class Machine {
  public:
   explicit Machine(Device device) : device_(device) {}
   // For tests in which the number of threads does not matter.
-  Context context() {
-    return device_ == Device::kReference ? Context(ReferenceContext{})
-                                         : Context(CpuContext(two_));
-  }
+  Context context() { return ContextOf(device_, &two_.pool); }
   // All that must give the same bits: the CPU with one, two and three threads.
   std::vector<Context> contexts() {
     if (device_ == Device::kReference) return {ReferenceContext{}};
