@@ -79,10 +79,11 @@ class WeightsService::Publisher
 
   absl::Status End() {
     if (incoming_ == nullptr) {
-      return absl::InvalidArgumentError("no piece came");
+      return absl::InvalidArgumentError(
+          "the stream ended before the first piece");
     }
     const VersionId id = incoming_->id();
-    // Another may have become rank 0 meanwhile.
+    // Another process may be rank 0 by now.
     AHA_RETURN_IF_ERROR(controller_.AdmitVersion(id, member_id_, epoch_));
     AHA_RETURN_IF_ERROR(store_.Finish(std::move(incoming_)));
     return controller_.VersionArrived(id);

@@ -61,8 +61,8 @@ absl::Status IncomingVersion::Append(uint64_t offset, absl::string_view data,
         Name(id_), ": data: ends beyond total_bytes (", info_.bytes, ")"));
   }
   if (Hash64(data.data(), data.size()) != data_hash) {
-    return absl::DataLossError(
-        absl::StrCat(Name(id_), ": the piece at ", offset, " arrived damaged"));
+    return absl::DataLossError(absl::StrCat(Name(id_), ": the piece at offset ",
+                                            offset, " arrived damaged"));
   }
   AHA_RETURN_IF_ERROR(WriteAll(fd_, data, offset, path_));
   hasher_.Raw(data.data(), data.size());

@@ -1,13 +1,13 @@
-// Weights by version, as hashed bytes in files.
+// The policy versions that are being served, as hashed bytes in files.
 //
 //   Begin --> Append (in order, each piece hashed) --> Finish: staged
 //   staged --Commit--> visible --> Read ... --Drop--> gone
 //
-// A version is visible whole or not at all.  Finish verifies the whole
-// checksum and renames the file; publishing the same bytes again is harmless,
-// other bytes under the same id are DATA_LOSS.  Nothing is read into memory but
-// one piece at a time, and nothing is synced: after a crash the learner
-// publishes again, so what an earlier process left is deleted at the start.
+// A version is visible whole or not at all.  Finish verifies the checksum of
+// all bytes and renames the file.  Publishing the same bytes again is harmless;
+// other bytes under the same id are DATA_LOSS.  Only one piece at a time is in
+// memory.  Files are not synced: after a crash the learner publishes again, so
+// Open deletes what an earlier process left.
 //
 // Thread-safe.
 #pragma once
@@ -42,8 +42,8 @@ struct VersionInfo {
   friend bool operator==(const VersionInfo&, const VersionInfo&) = default;
 };
 
-// A version on its way in.  Dropped unfinished, it leaves nothing behind.
-// Owned by one thread at a time.
+// A version that is being received.  If it is dropped before Finish, its file
+// is removed.  Owned by one thread at a time.
 class IncomingVersion {
  public:
   ~IncomingVersion();
@@ -70,7 +70,7 @@ class IncomingVersion {
   Hasher hasher_;
 };
 
-// A version that is being read; stays readable after it was dropped.
+// A version that is being read.  It stays readable after the store dropped it.
 class VersionReader {
  public:
   ~VersionReader();
@@ -93,7 +93,7 @@ class VersionReader {
 
 class WeightsStore {
  public:
-  // Makes `directory`, or empties it of an earlier process's versions.
+  // Creates `directory`, or deletes the versions of an earlier process in it.
   static absl::StatusOr<std::unique_ptr<WeightsStore>> Open(
       const std::string& directory);
 
@@ -101,7 +101,7 @@ class WeightsStore {
                                                          VersionInfo info);
   absl::Status Finish(std::unique_ptr<IncomingVersion> incoming);
 
-  // Staged or visible; nothing if it is not whole.
+  // A version that is staged or visible; nothing if it is not whole.
   std::optional<VersionInfo> Find(VersionId id) const;
   // NOT_FOUND: it is not staged.  Idempotent.
   absl::Status Commit(VersionId id);
@@ -109,7 +109,7 @@ class WeightsStore {
   // NOT_FOUND: not visible (any more).
   absl::StatusOr<std::unique_ptr<VersionReader>> Read(VersionId id) const;
 
-  // Forgets every version below `oldest`, of earlier stages too.
+  // Drops every version below `oldest`, those of earlier stages too.
   void DropBelow(VersionId oldest);
   void DropAll();
 
