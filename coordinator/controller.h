@@ -129,8 +129,8 @@ class Controller {
   // Weights: an actor got a piece of them; may this version come in now; it has
   // come in, whole.
   void PieceSent();
-  absl::Status AdmitVersion(VersionId id, uint64_t member_id, uint64_t epoch);
-  absl::Status VersionArrived(VersionId id);
+  absl::Status AdmitVersion(WeightsId id, uint64_t member_id, uint64_t epoch);
+  absl::Status VersionArrived(WeightsId id);
 
   // Admin.
   v1::JobStatus Status();

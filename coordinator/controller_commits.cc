@@ -140,7 +140,7 @@ absl::Status Controller::CommitStep(const v1::CommitStepRequest& request) {
   const Position& position = history_.position();
   const bool next =
       commit.stage == position.stage && commit.step == position.step;
-  const VersionId version{.stage = commit.stage, .version = commit.step + 1};
+  const WeightsId version{.stage = commit.stage, .version = commit.step + 1};
   if (next && !InGroup(0)) return AnotherGroup(0);
   if (next && plan().type == StageType::kGrpo) {
     const auto published = parts_.weights->Find(version);
@@ -179,7 +179,7 @@ void Controller::AfterCommit(const CommitRecord& commit,
   if (ledger_.has_value()) {
     ledger_->Train(commit.step);
     // Find() said that it is there.
-    const VersionId version{.stage = commit.stage, .version = commit.step + 1};
+    const WeightsId version{.stage = commit.stage, .version = commit.step + 1};
     const absl::Status visible = parts_.weights->Commit(version);
     WarnIfError(visible);
     MakeVisible(version.version);
@@ -273,7 +273,7 @@ void Controller::PieceSent() {
   ++progress_;
 }
 
-absl::Status Controller::AdmitVersion(VersionId id, uint64_t member_id,
+absl::Status Controller::AdmitVersion(WeightsId id, uint64_t member_id,
                                       uint64_t epoch) {
   MutexLock lock(mutex_);
   AHA_RETURN_IF_ERROR(TouchRankZero(member_id, epoch));
@@ -293,7 +293,7 @@ absl::Status Controller::AdmitVersion(VersionId id, uint64_t member_id,
   return absl::OkStatus();
 }
 
-absl::Status Controller::VersionArrived(VersionId id) {
+absl::Status Controller::VersionArrived(WeightsId id) {
   const Change change(*this);
   MutexLock lock(mutex_);
   // The stage may have changed during the transfer.
