@@ -34,9 +34,16 @@ struct AdamWArgs {
 void AdamW(const CpuContext& context, const AdamWArgs& args);
 void AdamW(const RefContext&, const AdamWArgs& args);
 
-// sum_i (sums[i])^2 in double, over blocks of fixed size in ascending order:
+// sum_i (sums[i])^2 in double: BlockSumsOfSquares added in ascending order, so
 // the same bits for any number of threads.
 double SumOfSquares(const CpuContext& context, const int64_t* sums,
                     int64_t count);
+
+inline constexpr int64_t kSquaresBlock = 1 << 14;
+// squares[b] = the sum of squares of sums[b * kSquaresBlock ...], the last
+// block being shorter.  Ranks that hold whole blocks each compute theirs alone.
+// `squares` is [ceil(count / kSquaresBlock)].
+void BlockSumsOfSquares(const CpuContext& context, const int64_t* sums,
+                        int64_t count, double* squares);
 
 }  // namespace aha::ops

@@ -271,8 +271,11 @@ PIPELINE = [
            " > 0)"},
           "Seconds a step that a rank spends in collectives, waiting for "
           "others included.", min=0),
-    chart("Memory", "bytes", {"{{instance}}": "process_resident_memory_bytes"},
-          "Resident.", min=0),
+    chart("Memory", "bytes",
+          {"{{instance}}": "process_resident_memory_bytes",
+           "{{instance}}, optimizer": "aha_learner_optimizer_bytes"},
+          "Resident memory, and the part of it that a learner rank's shard of "
+          "the optimizer's state takes.", min=0),
     chart("CPU", "short",
           {"{{instance}}": per_second("process_cpu_seconds_total", "instance")},
           "Cores in use.", min=0),
