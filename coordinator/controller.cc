@@ -514,14 +514,14 @@ void Controller::PieceSent() {
   job_->waits().AddProgress();
 }
 
-absl::Status Controller::AdmitVersion(VersionId id, uint64_t member_id,
+absl::Status Controller::AdmitVersion(WeightsId id, uint64_t member_id,
                                       uint64_t epoch) {
   MutexLock lock(mutex_);
   AHA_RETURN_IF_ERROR(TouchRankZero(member_id, epoch));
   return job_->AdmitVersion(id);
 }
 
-absl::Status Controller::VersionArrived(VersionId id) {
+absl::Status Controller::VersionArrived(WeightsId id) {
   const Change change(*this);
   MutexLock lock(mutex_);
   return job_->VersionArrived(id);

@@ -139,9 +139,9 @@ class Controller {
   // A member received a piece of a version.
   void PieceSent();
   // Whether the member may publish this version now.
-  absl::Status AdmitVersion(VersionId id, uint64_t member_id, uint64_t epoch);
+  absl::Status AdmitVersion(WeightsId id, uint64_t member_id, uint64_t epoch);
   // The version is in the store, whole.
-  absl::Status VersionArrived(VersionId id);
+  absl::Status VersionArrived(WeightsId id);
 
   // --- Administrators
   v1::JobStatus Status();
