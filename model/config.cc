@@ -1,3 +1,6 @@
+// Implements model/config.h. Parse reads the fields one by one into a
+// ModelConfig and Validate bounds them, so that no later size computation can
+// overflow.
 #include "model/config.h"
 
 #include <algorithm>
@@ -18,10 +21,11 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMaxConfigBytes = 1 << 20;
-// Every product of two of the bounds below, and the sum over all tensors, fits
-// int64_t with room to spare.
+// With this bound every product of two of the bounds below, and the sum over
+// all tensors, fits int64_t.
 constexpr int64_t kMaxParameters = int64_t{1} << 36;
-// Of sines and cosines: head_dim floats a position, made before anything runs.
+// The table of sines and cosines has head_dim floats for each position and is
+// made before anything runs.
 constexpr int64_t kMaxRopeBytes = int64_t{256} << 20;
 
 absl::Status Invalid(absl::string_view field, absl::string_view rule,
@@ -37,7 +41,7 @@ absl::Status Unsupported(absl::string_view field, absl::string_view rule,
                                                " (not supported)"));
 }
 
-// For messages: the value, cut to a readable length, never throwing.
+// Returns the value in a readable length, for messages. Never throws.
 std::string Show(const Json& value) {
   std::string text =
       value.is_structured()
@@ -47,7 +51,7 @@ std::string Show(const Json& value) {
   return text;
 }
 
-// The value of `field`, or null if it is absent or null.
+// Returns the value of `field`, or null if it is absent or null.
 const Json* Find(const Json& json, const char* field) {
   const auto it = json.find(field);
   return it == json.end() || it->is_null() ? nullptr : &*it;
@@ -96,7 +100,8 @@ absl::Status ReadBool(const Json& json, const char* field, bool* out) {
   return absl::OkStatus();
 }
 
-// `field`, if it is there, must be `want`: anything else is another model.
+// Requires `field`, if it is present, to be `want`: any other value is another
+// kind of model.
 absl::Status RequireEqual(const Json& json, const char* field,
                           const Json& want) {
   const Json* value = Find(json, field);
@@ -120,7 +125,7 @@ absl::Status CheckSupported(const Json& json) {
   return absl::OkStatus();
 }
 
-// rope_theta, or rope_parameters as transformers 5 writes it.
+// Reads rope_theta, which transformers 5 writes into rope_parameters.
 absl::Status ReadRope(const Json& json, ModelConfig* config) {
   AHA_RETURN_IF_ERROR(ReadDouble(json, "rope_theta", &config->rope_theta));
   const Json* rope = Find(json, "rope_parameters");
@@ -144,7 +149,7 @@ absl::StatusOr<int32_t> ToTokenId(const Json& value, const char* field) {
   return static_cast<int32_t>(id);
 }
 
-// Adds the tokens that end a completion to those that are known.
+// Adds the tokens that end a completion to those that are already known.
 absl::Status ReadEndTokens(const Json& json, ModelConfig* config) {
   const Json* eos = Find(json, "eos_token_id");
   if (eos == nullptr) return absl::OkStatus();
@@ -209,7 +214,7 @@ absl::Status CheckTokenId(const char* field, int64_t id, int64_t vocab) {
                  absl::StrCat(id));
 }
 
-// An upper bound, in double so that it cannot overflow.
+// Returns an upper bound, in double so that it cannot overflow.
 double ParameterCount(const ModelConfig& c) {
   const double attention =
       2.0 * static_cast<double>(c.hidden_size * c.head_dim) *
@@ -237,8 +242,8 @@ absl::StatusOr<Json> ParseObject(absl::string_view text) {
   return json;
 }
 
-// generation_config.json has end tokens of its own, which transformers stops
-// at: a chat model's config.json often lacks the one that ends a turn.
+// generation_config.json may name further end tokens, at which transformers
+// stops too: a chat model's config.json often lacks the one that ends a turn.
 absl::Status AddGenerationConfig(absl::string_view text, ModelConfig* config) {
   if (text.empty()) return absl::OkStatus();
   const auto add = [&]() -> absl::Status {
@@ -248,7 +253,7 @@ absl::Status AddGenerationConfig(absl::string_view text, ModelConfig* config) {
   };
   absl::Status status = add();
   if (status.ok()) return status;
-  // The config was valid before: what is wrong is the other file's.
+  // The config was valid before, so the error is in the other file.
   return absl::Status(status.code(),
                       absl::StrCat("generation_", status.message()));
 }
@@ -314,7 +319,7 @@ absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
   AHA_ASSIGN_OR_RETURN(const Json json, ParseObject(text));
   AHA_RETURN_IF_ERROR(CheckSupported(json));
   ModelConfig config;
-  // What transformers takes for an absent field.
+  // Transformers assumes these values for absent fields.
   config.rms_norm_eps = 1e-6;
   config.tie_word_embeddings = false;
   AHA_RETURN_IF_ERROR(ReadShape(json, &config));

@@ -1,9 +1,11 @@
 // The keys and values of all layers, in blocks of ops::kBlockTokens positions,
-// and who holds which block.
+// and the number of holders of each block. The transformer runs over one in
+// sampling, in training and in the certificate.
 //
-// Internal to model/.  The memory is reserved, not taken: a block costs memory
-// from its first use on, and the lowest free block is handed out first, so the
-// cache stays as small as its busiest moment.  Thread-compatible.
+// Internal to model/. The cache reserves address space only: a block costs
+// memory from its first use on, and the lowest free block is handed out first,
+// so the cache uses no more memory than its busiest moment needed.
+// Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +20,7 @@ namespace aha {
 
 class KvCache {
  public:
-  // RESOURCE_EXHAUSTED if the address space is too small.
+  // Returns RESOURCE_EXHAUSTED if the address space is too small.
   static absl::StatusOr<KvCache> Create(const ModelConfig& config, DType dtype,
                                         int64_t blocks);
   KvCache(KvCache&& other) noexcept;
@@ -27,7 +29,7 @@ class KvCache {
 
   int64_t blocks() const { return blocks_; }
   ops::KvBlocks Layer(int64_t layer) const;
-  // Block `from` into block `to`, all layers.
+  // Copies block `from` to block `to` in all layers.
   void CopyBlock(int32_t from, int32_t to);
   // Returns the memory to the system; the contents are lost.
   void Discard();
@@ -48,7 +50,7 @@ class BlockPool {
  public:
   explicit BlockPool(int64_t blocks);
 
-  // A block with one holder.  REQUIRES: available() > 0.
+  // Returns a block with one holder. REQUIRES: available() > 0.
   int32_t Allocate();
   void Share(int32_t block) { ++holders_[static_cast<size_t>(block)]; }
   void Release(int32_t block);
@@ -56,7 +58,7 @@ class BlockPool {
 
  private:
   std::vector<int32_t> holders_;
-  std::vector<int32_t> free_;  // A heap, the lowest first.
+  std::vector<int32_t> free_;  // A heap with the lowest block first.
 };
 
 }  // namespace aha

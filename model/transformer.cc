@@ -83,12 +83,12 @@ absl::Status Transformer::CreateLayer(int64_t i) {
     const auto [k, n] = shapes[p];
     if (layer.*kProducts[p].forward != nullptr) continue;
     AHA_ASSIGN_OR_RETURN(PackedMatrix forward,
-                         PackedMatrix::Create(k, n, dtype_));
+                         PackedMatrix::Create(context(), k, n, dtype_));
     layer.*kProducts[p].forward =
         std::make_shared<PackedMatrix>(std::move(forward));
     if (!can_train()) continue;
     AHA_ASSIGN_OR_RETURN(PackedMatrix gradient,
-                         PackedMatrix::Create(n, k, dtype_));
+                         PackedMatrix::Create(context(), n, k, dtype_));
     layer.*kProducts[p].gradient =
         std::make_shared<PackedMatrix>(std::move(gradient));
   }
@@ -100,7 +100,8 @@ absl::Status Transformer::CreateHead() {
   const int64_t hidden = config_.hidden_size;
   final_norm_.resize(static_cast<size_t>(hidden));
   AHA_ASSIGN_OR_RETURN(
-      head_, ops::PackedHead::Create(config_.vocab_size, hidden, dtype_));
+      head_,
+      ops::PackedHead::Create(context(), config_.vocab_size, hidden, dtype_));
   if (lean()) return absl::OkStatus();
   const size_t table =
       static_cast<size_t>(config_.vocab_size * hidden) * SizeOf(dtype_);

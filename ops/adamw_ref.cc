@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "ops/adamw.h"
 #include "ops/halves.h"
@@ -6,7 +8,7 @@
 
 namespace aha::ops {
 
-void AdamW(const RefContext&, const AdamWArgs& a) {
+void AdamW(const ReferenceContext&, const AdamWArgs& a) {
   const double correction1 = 1 - std::pow(a.beta1, a.t);
   const double correction2 = 1 - std::pow(a.beta2, a.t);
   for (int64_t i = 0; i < a.count; ++i) {
@@ -34,6 +36,28 @@ void AdamW(const RefContext&, const AdamWArgs& a) {
     a.low[i] = halves.low;
     if (halves.up) a.v[i] = -a.v[i];
   }
+}
+
+void BlockSumsOfSquares(const ReferenceContext&, const int64_t* sums,
+                        int64_t count, double* squares) {
+  for (int64_t begin = 0; begin < count; begin += kSquaresBlock) {
+    const int64_t end = std::min(begin + kSquaresBlock, count);
+    long double total = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      total += static_cast<long double>(sums[i]) * sums[i];
+    }
+    squares[begin / kSquaresBlock] = static_cast<double>(total);
+  }
+}
+
+double SumOfSquares(const ReferenceContext& context, const int64_t* sums,
+                    int64_t count) {
+  std::vector<double> squares(
+      static_cast<size_t>((count + kSquaresBlock - 1) / kSquaresBlock));
+  BlockSumsOfSquares(context, sums, count, squares.data());
+  double total = 0;
+  for (const double square : squares) total += square;
+  return total;
 }
 
 }  // namespace aha::ops

@@ -1,10 +1,12 @@
-// An fp32 number as its bf16 rounding, the 16 bits that rounding dropped, and
-// one bit for ties.
+// Stores fp32 master weights beside bf16 weights in less memory: splits an fp32
+// number into its bf16 rounding, the 16 bits that the rounding dropped, and one
+// bit for ties.
 //
-// Who keeps bf16 weights and their fp32 originals keeps the upper halves twice;
-// this takes two bytes less a number and loses nothing.  A bf16 number with an
-// even last bit stands for 2^16 + 1 floats: both ties round to it, hence the
-// bit.  REQUIRES of x: no NaN.
+// A program that stores bf16 weights and their fp32 originals stores the upper
+// halves twice. This form takes two bytes less for each number and loses
+// nothing. A bf16 number with an even last bit is the rounding of 2^16 + 1
+// floats, because both ties round to it; hence the extra bit. REQUIRES: x is
+// not NaN.
 #pragma once
 
 #include <bit>

@@ -1,4 +1,4 @@
-// That the gradient is the derivative, and that following it learns.
+// The gradient is the derivative of the loss, and following it learns.
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -21,13 +21,13 @@ void PrintTo(const GradientCase& c, std::ostream* out) {
 
 class GradientTest : public testing::TestWithParam<GradientCase> {};
 
-// The derivative by central differences through LogProbs, for some elements of
-// every tensor.
+// Computes the derivative by central differences through LogProbs, for some
+// elements of every tensor.
 TEST_P(GradientTest, AgreesWithFiniteDifferences) {
   ModelConfig config = TinyConfig();
   config.tie_word_embeddings = GetParam().tied;
   Parameters parameters = RandomParameters(config, 3, DType::kF32);
-  // Gains other than 1, so that forgetting one shows.
+  // The gains differ from 1, so that an error in them shows.
   float* data = static_cast<float*>(parameters.data());
   for (const TensorInfo& info : parameters.layout().tensors()) {
     if (info.decays) continue;
@@ -116,8 +116,8 @@ TEST(GradientDirectionTest, Bf16GradientsPointWhereFp32OnesDo) {
 
 class OverfitTest : public testing::TestWithParam<DType> {};
 
-// A plain loop of Accumulate and AdamW learns a micro-batch by heart.
-TEST_P(OverfitTest, LearnsOneMicroBatchByHeart) {
+// A plain loop of Accumulate and AdamW overfits one micro-batch.
+TEST_P(OverfitTest, OverfitsOneMicroBatch) {
   ModelConfig config = TinyConfig();
   config.initializer_range = 0.1;
   Parameters weights = RandomParameters(config, 3, GetParam());
