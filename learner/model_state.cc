@@ -11,7 +11,7 @@
 #include "device/dtype.h"
 #include "job/options.h"
 #include "ops/adamw.h"
-#include "ops/halves.h"
+#include "ops/split_master.h"
 
 namespace aha::learner {
 namespace {
@@ -97,7 +97,7 @@ absl::Status SavedState::TakeMaster(int64_t begin,
   if (halves) low.resize(v.size());
   for (size_t i = 0; i < master.size(); ++i) {
     const int64_t at = begin + static_cast<int64_t>(i);
-    const ops::Halves split = ops::Split(master[i]);
+    const ops::SplitMaster split = ops::SplitMasterWeight(master[i]);
     const float weight = LoadElement(weights->data(), at, weights->dtype());
     if (weight != (halves ? ToFloat(split.rounded) : master[i])) {
       return absl::DataLossError(
@@ -107,7 +107,7 @@ absl::Status SavedState::TakeMaster(int64_t begin,
     if (!halves) continue;
     low[static_cast<size_t>(at)] = split.low;
     float& second = v[static_cast<size_t>(at)];
-    if (split.up) second = -second;
+    if (split.tie_went_up) second = -second;
   }
   return absl::OkStatus();
 }
@@ -208,10 +208,10 @@ void ModelState::CopyMaster(int64_t begin, absl::Span<float> out) const {
   for (size_t i = 0; i < out.size(); ++i) {
     const int64_t at = begin + static_cast<int64_t>(i);
     const size_t index = static_cast<size_t>(at);
-    out[i] = low_.empty()
-                 ? LoadElement(weights_->data(), at, dtype_)
-                 : ops::Join({static_cast<const Bf16*>(weights_->data())[at],
-                              low_[index], std::signbit(v_[index])});
+    out[i] = low_.empty() ? LoadElement(weights_->data(), at, dtype_)
+                          : ops::JoinMasterWeight(
+                                {static_cast<const Bf16*>(weights_->data())[at],
+                                 low_[index], std::signbit(v_[index])});
   }
 }
 

@@ -9,7 +9,7 @@
 // Memory, for P parameters: 8P moments, 8P gradient sum, 4P weights and master
 // together; a second copy of the weights only if the stage's lag asks for it.
 // fp32 weights are the master themselves; of bf16 ones only what rounding
-// dropped is kept beside them (ops/halves.h).
+// dropped is kept beside them (ops/split_master.h).
 // A version's policy holds packed copies of small weights and borrows large
 // ones, so the buffer of a version stays where it is while its policy lives.
 //

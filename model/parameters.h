@@ -1,9 +1,10 @@
-// All parameters of a policy in one flat buffer, with a table of tensors.
+// Parameters are all weights of a policy in one flat buffer, and a
+// ParameterLayout is the table of the tensors in it.
 //
-// The order and the names are Hugging Face's (model.embed_tokens.weight,
-// model.layers.0.input_layernorm.weight, ...; algorithms.md section 7.3), layer
-// by layer; linear weights are [out, in].  The optimizer, the gradient sum and
-// the wire all use this order, so an index means the same everywhere.
+// The names are those of the model's family (model/families/), which are
+// Hugging Face's (algorithms.md section 7.3), and the order is layer by layer,
+// block by block; linear weights are [out, in].  The optimizer, the gradient
+// sum and the wire all use this order, so an index means the same everywhere.
 #pragma once
 
 #include <cstdint>
@@ -22,25 +23,53 @@
 
 namespace aha {
 
+// What a tensor of a random model begins with.
+enum class InitialValue {
+  kNormal,              // Normal, with config.initializer_range.
+  kNormalIntoResidual,  // The same, scaled by 1/sqrt(2 * layers) (GPT-2).
+  kOne,                 // Gains of norms.
+  kZero,                // Biases.
+};
+
+// A tensor that a block owns (model/blocks/block.h).
+struct TensorSpec {
+  std::string name;  // Within the layer.
+  std::vector<int64_t> shape;
+  InitialValue initial = InitialValue::kNormal;
+};
+
 struct TensorInfo {
   std::string name;
   std::vector<int64_t> shape;
+  InitialValue initial = InitialValue::kNormal;
   int64_t offset = 0;   // In elements, from the start of the buffer.
   int64_t count = 0;    // Product of shape.
-  bool decays = false;  // Weight decay applies (matrices, not norm gains).
+  bool decays = false;  // Weight decay applies (matrices; not gains, biases).
 };
 
 class ParameterLayout {
  public:
+  // REQUIRES: config.Validate().
   explicit ParameterLayout(const ModelConfig& config);
 
   absl::Span<const TensorInfo> tensors() const { return tensors_; }
   int64_t count() const { return count_; }  // Elements in all.
+
+  const TensorInfo& embedding() const { return tensors_.front(); }
+  const TensorInfo& final_norm() const { return tensors_[final_norm_]; }
+  // The embedding if the two are tied.
+  const TensorInfo& head() const { return tensors_[head_]; }
+  // Those of one block: layer `layer`, number `block` in it.
+  absl::Span<const TensorInfo> block(int64_t layer, size_t block) const;
+
   // REQUIRES: the name is in the table.
   const TensorInfo& Find(absl::string_view name) const;
 
  private:
   std::vector<TensorInfo> tensors_;
+  std::vector<size_t> block_begins_;  // [layers * blocks + 1], in tensors_
+  size_t final_norm_ = 0;
+  size_t head_ = 0;
   int64_t count_ = 0;
 };
 
@@ -50,7 +79,8 @@ class Parameters {
  public:
   // Zeros.
   Parameters(std::shared_ptr<const ParameterLayout> layout, DType dtype);
-  // Reads the caller's memory, which outlives the result; not to be written.
+  // Reads the caller's memory, which must outlive the result.  REQUIRES: the
+  // result is not written.
   static Parameters Borrow(std::shared_ptr<const ParameterLayout> layout,
                            DType dtype, const void* data);
 
@@ -82,9 +112,8 @@ class Parameters {
   std::unique_ptr<void, Free> data_;
 };
 
-// Random weights, keyed by seed and element index: normal with
-// config.initializer_range, norm gains 1; output projections of the residual
-// stream (o_proj, down_proj) scaled by 1/sqrt(2 * layers) (GPT-2).
+// Random weights, keyed by seed and element index; each tensor begins as its
+// InitialValue says.
 Parameters RandomParameters(const ModelConfig& config, uint64_t seed,
                             DType dtype);
 
@@ -93,8 +122,8 @@ Parameters RandomParameters(const ModelConfig& config, uint64_t seed,
 // layout order, __metadata__ {"format": "pt"}.
 std::string SafetensorsHeader(const Parameters& parameters);
 Hash128 WeightsChecksum(const Parameters& parameters);
-// The parameters of the file whose bytes are given and outlive the result.
-// None: not such a file of this layout and dtype.
+// The parameters of the safetensors file whose bytes are given, which must
+// outlive the result.  None: it is not such a file of this layout and dtype.
 std::optional<Parameters> BorrowSafetensors(
     absl::string_view file, std::shared_ptr<const ParameterLayout> layout,
     DType dtype);
@@ -108,8 +137,8 @@ absl::Status WriteSafetensors(const Parameters& parameters,
 absl::StatusOr<Parameters> ReadSafetensors(const std::string& path,
                                            const ModelConfig& config,
                                            DType dtype);
-// What ReadSafetensors checks before it reads: files, headers, that each tensor
-// is there with its shape and a dtype.  Reads the headers only.
+// Checks what ReadSafetensors checks before it reads weights: the files, their
+// headers, that each tensor is there with its shape and a dtype.
 absl::Status CheckSafetensors(const std::string& path,
                               const ModelConfig& config);
 

@@ -17,7 +17,7 @@ struct AdamWArgs {
   const int64_t* sums;    // [count], GradientSum's fixed-point numbers
   double gradient_scale;  // Fixed point, loss denominator and clipping in one
   // [count], fp32 parameters; may be the weights if those are fp32.  Null: they
-  // stand in halves (halves.h): in `rounded`, `low` and, for ties, the sign of
+  // are split (split_master.h) into `rounded`, `low` and, for ties, the sign of
   // v, which has none of its own.
   float* master;
   float* m;       // [count]

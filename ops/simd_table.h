@@ -52,11 +52,12 @@ struct SimdTable {
   void (*adamw)(const AdamWFactors& factors, const int64_t* sums, float* master,
                 float* m, float* v, void* weights, int64_t n, DType dtype);
   double (*sum_of_squares)(const int64_t* sums, int64_t n);
-  // halves.h, with the bit for ties in v's sign, which join clears.
-  void (*join)(const Bf16* rounded, const uint16_t* low, float* v,
-               float* master, int64_t n);
-  void (*split)(const float* master, Bf16* rounded, uint16_t* low, float* v,
-                int64_t n);
+  // split_master.h, with the bit for ties in v's sign, which join_master
+  // clears.
+  void (*join_master)(const Bf16* rounded, const uint16_t* low, float* v,
+                      float* master, int64_t n);
+  void (*split_master)(const float* master, Bf16* rounded, uint16_t* low,
+                       float* v, int64_t n);
 
   // attention_simd.cc.  Scratch: at least the floats that the function beside
   // it asks for.

@@ -4,7 +4,8 @@
 aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
   SRCS base/*.cc data/jsonl.cc data/sources.cc job/*.cc job/file/*.cc run/*.cc
        comm/communicator.cc comm/local.cc
-       model/config.cc model/formats/gguf*.cc
+       model/config.cc model/config_json.cc model/families/*.cc
+       model/formats/gguf*.cc
        model/formats/safetensors_*.cc text/*.cc
        reward_service/assembler.cc reward_service/validate.cc
        coordinator/controller*.cc coordinator/eval_board.cc

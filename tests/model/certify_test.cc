@@ -1,5 +1,7 @@
 #include <cmath>
 #include <functional>
+#include <set>
+#include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -35,6 +37,23 @@ TEST(CertifyTest, TellsModelsApart) {
   other.hidden_size = 0;
   EXPECT_FALSE(Certify(other, DType::kF32, 1).ok());
   EXPECT_FALSE(Certify(TinyConfig(), DType::kF32, 0).ok());
+}
+
+TEST(CertifyTest, EveryFamilyHasADigestOfItsOwnForAnyThreads) {
+  std::set<std::string> digests;
+  for (const char* model_type : kModelTypes) {
+    ModelConfig config = TinyConfig();
+    config.model_type = model_type;
+    for (const DType dtype : {DType::kF32, DType::kBf16}) {
+      const auto one = Certify(config, dtype, 1);
+      const auto three = Certify(config, dtype, 3);
+      ASSERT_TRUE(one.ok()) << one.status();
+      ASSERT_TRUE(three.ok()) << three.status();
+      EXPECT_EQ(one->digest, three->digest);
+      digests.insert(one->digest);
+    }
+  }
+  EXPECT_EQ(digests.size(), 6u);
 }
 
 // Kernels of one number a row, that of the row.

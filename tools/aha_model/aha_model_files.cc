@@ -32,6 +32,7 @@ const char* ShortName(DType dtype) {
 
 Json ShapeJson(const ModelConfig& config) {
   Json json;
+  json["model_type"] = config.model_type;
   json["hidden_size"] = config.hidden_size;
   json["intermediate_size"] = config.intermediate_size;
   json["num_hidden_layers"] = config.num_hidden_layers;
@@ -136,6 +137,7 @@ absl::Status Inspect(const ModelOptions& model) {
   }
   const Json& config = json["config"];
   PrintField("model", Of(json, "directory"));
+  PrintField("family", Of(config, "model_type"));
   PrintField("parameters", FormatCount(json["parameters"].get<uint64_t>()) +
                                " in " + Of(json, "dtype") + ", " +
                                FormatBytes(json["bytes"].get<uint64_t>()));

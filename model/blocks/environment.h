@@ -1,0 +1,68 @@
+// BlockEnvironment is what the blocks of one transformer share: where they
+// compute, in which number format, what their weights are packed for, and the
+// tables and matrices that several blocks use.
+//
+// Internal to model/.  Thread-compatible.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "base/thread_pool.h"
+#include "device/context.h"
+#include "device/dtype.h"
+#include "model/policy.h"
+#include "ops/matmul.h"
+#include "ops/rope.h"
+
+namespace aha {
+
+// A packed matrix, and which weights it holds.
+struct WeightMatrix {
+  ops::PackedMatrix matrix;
+  const void* weights = nullptr;  // Null: none of the current version.
+  ops::PackedMatrix::Source source = ops::PackedMatrix::Source::kTransposed;
+};
+
+class BlockEnvironment {
+ public:
+  // `pool` is not owned.
+  BlockEnvironment(DType dtype, ThreadPool* pool, PolicyUse use)
+      : dtype_(dtype), pool_(pool), use_(use) {}
+  BlockEnvironment(const BlockEnvironment&) = delete;
+  BlockEnvironment& operator=(const BlockEnvironment&) = delete;
+
+  DType dtype() const { return dtype_; }
+  int64_t element_bytes() const { return static_cast<int64_t>(SizeOf(dtype_)); }
+  ThreadPool& pool() const { return *pool_; }
+  ops::CpuContext context() const { return {pool_}; }
+  bool can_train() const { return use_ != PolicyUse::kSampling; }
+  // Weights stay in the buffer of Load and are packed when they are used.
+  bool lean() const { return use_ == PolicyUse::kLeanTraining; }
+
+  // A matrix [k, n], zero at first.  If lean, every caller that asks for this
+  // shape gets the same one and packs it before each use.
+  absl::StatusOr<std::shared_ptr<WeightMatrix>> Matrix(int64_t k, int64_t n);
+
+  // The table of rotations, one for all who ask for the same.
+  struct RopeShape {
+    int64_t max_positions;
+    int64_t head_dim;
+    double theta;
+    auto operator<=>(const RopeShape&) const = default;
+  };
+  std::shared_ptr<const ops::RopeTable> Rope(const RopeShape& shape);
+
+ private:
+  const DType dtype_;
+  ThreadPool* const pool_;
+  const PolicyUse use_;
+  std::map<std::pair<int64_t, int64_t>, std::shared_ptr<WeightMatrix>> lent_;
+  std::map<RopeShape, std::shared_ptr<const ops::RopeTable>> ropes_;
+};
+
+}  // namespace aha

@@ -1,0 +1,27 @@
+// Biases of a projection: one number a column, added to every row.
+#pragma once
+
+#include <cstdint>
+
+#include "device/context.h"
+
+namespace aha::ops {
+
+// y[r, c] = y[r, c] + bias[c]
+struct AddBiasArgs {
+  const float* bias;  // [cols]
+  float* y;           // [rows, cols]
+  int64_t rows, cols;
+};
+void AddBias(const CpuContext& context, const AddBiasArgs& args);
+void AddBias(const RefContext&, const AddBiasArgs& args);
+
+struct BiasGradArgs {
+  const float* dy;  // [rows, cols]
+  float* dbias;     // [cols], overwritten; rows summed in a fixed order
+  int64_t rows, cols;
+};
+void BiasGrad(const CpuContext& context, const BiasGradArgs& args);
+void BiasGrad(const RefContext&, const BiasGradArgs& args);
+
+}  // namespace aha::ops
