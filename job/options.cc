@@ -7,11 +7,11 @@
 namespace aha {
 namespace {
 
-absl::StatusOr<ProblemOptions> ProblemOptionsOf(
+absl::StatusOr<ExerciseOptions> ExerciseOptionsOf(
     const v1::Generated& generated) {
-  ProblemOptions options;
+  ExerciseOptions options;
   for (const std::string& name : generated.kinds()) {
-    AHA_ASSIGN_OR_RETURN(options.kinds.emplace_back(), ParseProblemKind(name));
+    AHA_ASSIGN_OR_RETURN(options.kinds.emplace_back(), ParseExerciseKind(name));
   }
   options.min_operations = generated.min_operations();
   options.max_operations = generated.max_operations();
@@ -30,7 +30,7 @@ absl::StatusOr<PromptSourceOptions> PromptOptions(const v1::Job& job,
   PromptSourceOptions options;
   options.file = job.prompts().file();
   AHA_ASSIGN_OR_RETURN(options.generator,
-                       ProblemOptionsOf(job.prompts().generated()));
+                       ExerciseOptionsOf(job.prompts().generated()));
   options.seed = job.seed();
   options.split = split;
   options.shuffled_answers = job.prompts().shuffled_answers();
@@ -46,7 +46,7 @@ absl::StatusOr<DocumentSourceOptions> DocumentOptions(const v1::Job& job,
   DocumentSourceOptions options;
   options.file = sft.file();
   AHA_ASSIGN_OR_RETURN(options.generator,
-                       ProblemOptionsOf(job.prompts().generated()));
+                       ExerciseOptionsOf(job.prompts().generated()));
   options.mix = {.facts = sft.corpus().facts(),
                  .terse = sft.corpus().terse(),
                  .worked = sft.corpus().worked(),

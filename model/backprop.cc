@@ -27,7 +27,8 @@ absl::Status CheckTemperature(float temperature) {
       "temperature must be finite and at least 0, found ", temperature));
 }
 
-// Names the sequence and the position of a target's score that is no number.
+// Returns an error that names the sequence and the position of a score that is
+// not finite.
 absl::Status CheckFinite(absl::Span<const TrainSequence> sequences,
                          const float* logprobs) {
   int64_t at = 0;
@@ -57,7 +58,7 @@ class TableGradient {
   absl::Status AddHead(int64_t first, int64_t count, float* dw,
                        ThreadPool& pool, GradientSum* sum);
   // REQUIRES: AddHead of every row.
-  absl::Status AddEmbeddings(const ops::CpuContext& cpu, const float* dx,
+  absl::Status AddEmbeddings(Transformer& transformer, const float* dx,
                              GradientSum* sum);
 
  private:
@@ -110,18 +111,20 @@ absl::Status TableGradient::AddHead(int64_t first, int64_t count, float* dw,
   return AddRows(layout_->embedding(), rows, pool, sum);
 }
 
-absl::Status TableGradient::AddEmbeddings(const ops::CpuContext& cpu,
+absl::Status TableGradient::AddEmbeddings(Transformer& transformer,
                                           const float* dx, GradientSum* sum) {
-  ops::EmbeddingGrad(cpu, {.tokens = places_.data(),
-                           .dy = dx,
-                           .dtable = rows_.data(),
-                           .rows = static_cast<int64_t>(places_.size()),
-                           .cols = hidden_});
+  ops::EmbeddingGrad(transformer.context(),
+                     {.tokens = places_.data(),
+                      .dy = dx,
+                      .dtable = rows_.data(),
+                      .rows = static_cast<int64_t>(places_.size()),
+                      .cols = hidden_});
   for (size_t i = 0; i < distinct_.size(); ++i) {
     const Rows row{.first = distinct_[i],
                    .count = 1,
                    .values = rows_.data() + static_cast<int64_t>(i) * hidden_};
-    AHA_RETURN_IF_ERROR(AddRows(layout_->embedding(), row, *cpu.pool, sum));
+    AHA_RETURN_IF_ERROR(
+        AddRows(layout_->embedding(), row, transformer.pool(), sum));
   }
   return absl::OkStatus();
 }
@@ -323,7 +326,7 @@ absl::Status Backprop::Accumulate(absl::Span<const TrainSequence> sequences,
   AHA_RETURN_IF_ERROR(impl.HeadBackward(live.batch, temperature, dx, sum));
   AHA_RETURN_IF_ERROR(
       impl.tape.Backward(live.batch, impl.cache.get(), dx, sum));
-  return impl.table.AddEmbeddings(transformer.context(), dx, sum);
+  return impl.table.AddEmbeddings(transformer, dx, sum);
 }
 
 absl::StatusOr<std::vector<float>> Backprop::LogProbs(

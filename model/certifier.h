@@ -5,7 +5,7 @@
 // the functions here; the certifier adds the head, and the gradient of a whole
 // small model.
 //
-// Internal to model/.  Thread-compatible.
+// Internal to model/. Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +52,7 @@ class Certifier {
                      const Kernel& kernel);
 
   // A Product (blocks/product.h): forward, gradient of its input, gradient of
-  // its weights.  What was checked before is not checked again.
+  // its weights. What was checked before is not checked again.
   struct ProductShape {
     int64_t in, out;
     ops::Into into;  // How the forward pass uses it.

@@ -98,7 +98,7 @@ absl::Status Certifier::CheckMatmul(int64_t k, int64_t n, ops::Into into) {
       absl::StrCat("matmul k=", k, " n=", n, add ? ", added" : "");
   if (!IsNew(name)) return absl::OkStatus();
   AHA_ASSIGN_OR_RETURN(ops::PackedMatrix b,
-                       ops::PackedMatrix::Create(k, n, dtype_));
+                       ops::PackedMatrix::Create(one(), k, n, dtype_));
   b.Pack(one(), Random(n * k, 0.1f).data(),
          ops::PackedMatrix::Source::kTransposed);
   const std::vector<char> x = Random(kRows * k, 1);
@@ -162,7 +162,7 @@ absl::Status Certifier::CheckHead() {
   const int64_t hidden = small.hidden_size;
   const int64_t vocab = small.vocab_size;
   AHA_ASSIGN_OR_RETURN(ops::PackedHead head,
-                       ops::PackedHead::Create(vocab, hidden, dtype_));
+                       ops::PackedHead::Create(one(), vocab, hidden, dtype_));
   head.Pack(one(), Random(vocab * hidden, 0.2f).data());
   const std::vector<char> x = Random(kRows * hidden, 1);
   std::vector<int32_t> tokens(kRows);

@@ -1,3 +1,6 @@
+// Implements model/config.h. Parse reads the fields one by one into a
+// ModelConfig and Validate bounds them, so that no later size computation can
+// overflow.
 #include "model/config.h"
 
 #include <algorithm>
@@ -18,10 +21,11 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Every product of two of the bounds below, and the sum over all tensors, fits
-// int64_t with room to spare.
+// With this bound every product of two of the bounds below, and the sum over
+// all tensors, fits int64_t.
 constexpr int64_t kMaxParameters = int64_t{1} << 36;
-// Of sines and cosines: head_dim floats a position, made before anything runs.
+// The table of sines and cosines has head_dim floats for each position and is
+// made before anything runs.
 constexpr int64_t kMaxRopeBytes = int64_t{256} << 20;
 
 // A config.json is read whole before ConfigJson looks at its size.
@@ -35,7 +39,7 @@ absl::StatusOr<int32_t> ToTokenId(const Json& value, const char* field) {
   return static_cast<int32_t>(id);
 }
 
-// Adds the tokens that end a completion to those that are known.
+// Adds the tokens that end a completion to those that are already known.
 absl::Status ReadEndTokens(const ConfigJson& json, ModelConfig* config) {
   const Json* eos = json.Find("eos_token_id");
   if (eos == nullptr) return absl::OkStatus();
@@ -71,7 +75,7 @@ absl::Status CheckTokenId(const char* field, int64_t id, int64_t vocab) {
                        absl::StrCat(id));
 }
 
-// An upper bound, in double so that it cannot overflow.
+// Returns an upper bound, in double so that it cannot overflow.
 double ParameterCount(const ModelConfig& c) {
   const double attention =
       2.0 * static_cast<double>(c.hidden_size * c.head_dim) *
@@ -82,8 +86,8 @@ double ParameterCount(const ModelConfig& c) {
   return static_cast<double>(c.num_hidden_layers) * (attention + mlp) + tables;
 }
 
-// generation_config.json has end tokens of its own, which transformers stops
-// at: a chat model's config.json often lacks the one that ends a turn.
+// generation_config.json may name further end tokens, at which transformers
+// stops too: a chat model's config.json often lacks the one that ends a turn.
 absl::Status AddGenerationConfig(absl::string_view text, ModelConfig* config) {
   if (text.empty()) return absl::OkStatus();
   const auto add = [&]() -> absl::Status {
@@ -93,7 +97,7 @@ absl::Status AddGenerationConfig(absl::string_view text, ModelConfig* config) {
   };
   absl::Status status = add();
   if (status.ok()) return status;
-  // The config was valid before: what is wrong is the other file's.
+  // The config was valid before, so the error is in the other file.
   return absl::Status(status.code(),
                       absl::StrCat("generation_", status.message()));
 }
@@ -176,7 +180,7 @@ absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
   }
   ModelConfig config;
   config.model_type = family->model_type;
-  // What transformers takes for an absent field.
+  // Transformers assumes these values for absent fields.
   config.rms_norm_eps = 1e-6;
   config.tie_word_embeddings = false;
   AHA_RETURN_IF_ERROR(family->read(json, &config));

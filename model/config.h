@@ -11,9 +11,9 @@
 
 namespace aha {
 
-// Field names are Hugging Face's (algorithms.md section 7.4).  Which of them a
-// model has, and what they mean for its layers, its family says
-// (model/families/family.h).
+// The names of the fields are Hugging Face's (docs/algorithms.md section 7.4).
+// The family of a model (model/families/family.h) says which of them it has and
+// what they mean for its layers.
 struct ModelConfig {
   std::string model_type = "llama";  // Of a family.
   int64_t hidden_size = 0;
@@ -29,15 +29,15 @@ struct ModelConfig {
   bool tie_word_embeddings = true;
   double initializer_range = 0.02;
   int32_t bos_token_id = -1;           // -1: none.
-  std::vector<int32_t> eos_token_ids;  // Any of them ends a completion.
+  std::vector<int32_t> eos_token_ids;  // Each of them ends a completion.
 
-  // Parses and validates config.json's text.  A model type without a family,
-  // and what a family does not compute, are UNIMPLEMENTED; missing, malformed
-  // or contradictory fields are INVALID_ARGUMENT.  The error names the field,
-  // the rule and the value.
+  // Parses and validates the text of config.json. A model type without a family
+  // and what a family does not compute are UNIMPLEMENTED; missing, malformed or
+  // contradictory fields are INVALID_ARGUMENT. Each error names the field, the
+  // rule and the value.
   static absl::StatusOr<ModelConfig> Parse(absl::string_view json);
-  // Parses the config.json of a model directory, and adds the end tokens of its
-  // generation_config.json, if there is one.
+  // Loads the config of a model directory, whose generation_config.json may add
+  // end tokens.
   static absl::StatusOr<ModelConfig> Load(const std::string& directory);
   // INVALID_ARGUMENT naming the field, the rule and the value.
   absl::Status Validate() const;

@@ -1,8 +1,8 @@
 // ConfigJson reads the fields of a config.json with their types, for
-// ModelConfig and for the families (model/families/).  A field that is null
+// ModelConfig and for the families (model/families/). A field that is null
 // counts as absent, as it does in transformers.
 //
-// Errors name the field, the rule and the value.  Internal to model/;
+// Errors name the field, the rule and the value. Internal to model/;
 // immutable.
 #pragma once
 

@@ -1,3 +1,5 @@
+// Implements model/kv_cache.h. The cache is one anonymous mapping without
+// reserved swap, so a page costs memory from its first use on.
 #include "model/kv_cache.h"
 
 #include <sys/mman.h>
@@ -26,6 +28,8 @@ absl::StatusOr<KvCache> KvCache::Create(absl::Span<const int64_t> plane_bytes,
           "KV cache of ", blocks, " blocks: does not fit the address space"));
     }
   }
+  // The size is an upper bound that may exceed the memory of the machine, so it
+  // must not be reserved.
   void* memory =
       ::mmap(nullptr, static_cast<size_t>(cache.bytes_), PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -75,6 +79,8 @@ BlockPool::BlockPool(int64_t blocks)
 }
 
 int32_t BlockPool::Allocate() {
+  // The lowest free block comes first, which keeps the used part of the mapping
+  // small.
   std::pop_heap(free_.begin(), free_.end(), std::greater<>());
   const int32_t block = free_.back();
   free_.pop_back();

@@ -1,17 +1,17 @@
-// KvCache is the memory in which the blocks of a model keep what attention
-// reads of earlier positions, paged in KV blocks of ops::kBlockTokens
-// positions; BlockPool says how many sequences hold each KV block.
+// The memory in which the blocks of a model store what attention reads of
+// earlier positions, paged in KV blocks of ops::kBlockTokens positions, and the
+// number of holders of each KV block. The transformer runs over one cache in
+// sampling, in training and in the certificate.
 //
-// The cache consists of planes, one for each array that a model's block stores
-// (BlockSpec::KvPlanes: the keys of a layer, its values).  KV block number b of
-// a sequence's table is number b of every plane.  What the bytes mean only the
-// block that stores them knows.
+// A cache consists of planes, one for each array that a model's block stores
+// (BlockSpec::KvPlanes: the keys of a layer, its values). KV block number b of
+// a sequence's table is number b of every plane. Only the block that stores the
+// bytes knows what they mean.
 //
-// The memory is reserved, not taken: a KV block costs memory from its first use
-// on, and the lowest free one is handed out first, so the cache stays as small
-// as its busiest moment.
-//
-// Internal to model/.  Thread-compatible.
+// Internal to model/. The cache reserves address space only: a KV block costs
+// memory from its first use on, and the lowest free one is handed out first, so
+// the cache uses no more memory than its busiest moment needed.
+// Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ namespace aha {
 
 class KvCache {
  public:
-  // `plane_bytes`: of one KV block in each plane.  RESOURCE_EXHAUSTED if the
-  // address space is too small.
+  // `plane_bytes` is the size of one KV block in each plane. Returns
+  // RESOURCE_EXHAUSTED if the address space is too small.
   static absl::StatusOr<KvCache> Create(absl::Span<const int64_t> plane_bytes,
                                         int64_t blocks);
   KvCache(KvCache&& other) noexcept;
@@ -34,11 +34,11 @@ class KvCache {
   ~KvCache();
 
   int64_t blocks() const { return blocks_; }
-  // The plane's KV blocks, one after the other.
+  // Returns the KV blocks of the plane, one after the other.
   void* Plane(int64_t plane) const {
     return memory_ + offsets_[static_cast<size_t>(plane)];
   }
-  // Block `from` into block `to`, in all planes.
+  // Copies KV block `from` to KV block `to` in all planes.
   void CopyBlock(int32_t from, int32_t to);
   // Returns the memory to the system; the contents are lost.
   void Discard();
@@ -58,7 +58,7 @@ class BlockPool {
  public:
   explicit BlockPool(int64_t blocks);
 
-  // A block with one holder.  REQUIRES: available() > 0.
+  // Returns a block with one holder. REQUIRES: available() > 0.
   int32_t Allocate();
   void Share(int32_t block) { ++holders_[static_cast<size_t>(block)]; }
   void Release(int32_t block);
@@ -66,7 +66,7 @@ class BlockPool {
 
  private:
   std::vector<int32_t> holders_;
-  std::vector<int32_t> free_;  // A heap, the lowest first.
+  std::vector<int32_t> free_;  // A heap with the lowest block first.
 };
 
 }  // namespace aha

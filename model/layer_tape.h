@@ -3,13 +3,13 @@
 //
 // Kept of each layer are its input, and of its blocks the kSaved and kBackward
 // activations (blocks/block.h) and the input; the kRecomputed ones are made
-// again.  If all that exceeds a bound, only the layer's input is kept and the
+// again. If all that exceeds a bound, only the layer's input is kept and the
 // layer runs again; the bits are the same either way.
 //
 // The forward pass computes the distinct rows of the micro-batch, the backward
 // pass has all rows (training_batch.h).
 //
-// Internal to model/.  Thread-compatible.
+// Internal to model/. Thread-compatible.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ class LayerTape {
   // Above it memory is worth more than the third of a pass that it costs.
   static constexpr int64_t kMaxKeptBytes = int64_t{224} << 20;
 
-  // `transformer` is not owned.  `max_kept_bytes` is for tests.
+  // `transformer` is not owned. `max_kept_bytes` is for tests.
   explicit LayerTape(Transformer* transformer,
                      int64_t max_kept_bytes = kMaxKeptBytes);
 
@@ -42,7 +42,7 @@ class LayerTape {
   void KeepRows(absl::Span<const RowMove> moves);
 
   // dx [rows, hidden] is the gradient of Forward's result, for all rows, and
-  // becomes that of the embeddings.  Adds every layer's gradients to *sum.
+  // becomes that of the embeddings. Adds every layer's gradients to *sum.
   // REQUIRES: follows Forward of the same batch.
   absl::Status Backward(const TrainingBatch& batch, KvCache* cache, float* dx,
                         GradientSum* sum);

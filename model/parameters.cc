@@ -1,3 +1,6 @@
+// Implements model/parameters.h: the table of tensors, the buffer, and random
+// weights. formats/safetensors_*.cc define the functions that read and write
+// files.
 #include "model/parameters.h"
 
 #include <array>
@@ -15,7 +18,7 @@
 namespace aha {
 namespace {
 
-// Four normals of one block (Box-Muller).
+// Returns four normally distributed numbers from one block (Box-Muller).
 std::array<float, 4> FourNormals(const RandomKey& key, uint64_t block) {
   std::array<float, 4> normals;
   const Philox4x32 bits = key.Block(block);
@@ -80,7 +83,7 @@ const TensorInfo& ParameterLayout::Find(absl::string_view name) const {
   for (const TensorInfo& tensor : tensors_) {
     if (tensor.name == name) return tensor;
   }
-  std::abort();  // The caller's bug: see REQUIRES.
+  std::abort();  // The caller broke REQUIRES.
 }
 
 Parameters::Parameters(std::shared_ptr<const ParameterLayout> layout,
@@ -117,6 +120,8 @@ Parameters RandomParameters(const ModelConfig& config, uint64_t seed,
         (tensor.initial == InitialValue::kNormalIntoResidual ? residual : 1.0));
     for (int64_t i = 0; i < tensor.count; ++i) {
       const int64_t index = tensor.offset + i;
+      // One random block gives the four numbers of the elements 4 * want + 0 ..
+      // 3.
       const uint64_t want = static_cast<uint64_t>(index) >> 2;
       if (normal && want != block) {
         block = want;

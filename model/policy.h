@@ -1,10 +1,10 @@
 // A policy ready to compute: a model's shape and one version of its weights,
 // packed for this CPU's GEMMs.
 //
-// The invariance contract (DESIGN.md section 5): the log-probability of a token
-// is a pure function of the weights and of its own prefix, never of batch,
-// chunking, threads or process.  Generator and Backprop both compute it through
-// the same code, so their log-probabilities are equal bit for bit.
+// The invariance contract (docs/design.md section 5): the log-probability of a
+// token is a pure function of the weights and of its own prefix, never of
+// batch, chunking, threads or process.  Generator and Backprop both compute it
+// through the same code, so their log-probabilities are equal bit for bit.
 #pragma once
 
 #include <cstdint>
@@ -38,13 +38,13 @@ class Policy {
       PolicyUse use = PolicyUse::kTraining);
   ~Policy();
 
-  // Packs another version.  REQUIRES: no Generator is in the middle of a
-  // sequence.  `parameters` may be freed afterwards; kLeanTraining reads their
-  // buffer until the next Load.
-  // `used`, if set, is told of parts of that buffer that are no longer needed.
+  // Packs another version. REQUIRES: no Generator is in the middle of a
+  // sequence. `parameters` may be freed afterwards; kLeanTraining reads their
+  // buffer until the next Load. If `used` is set, it is called with each part of
+  // that buffer that is no longer needed.
   using Used = std::function<void(const void* data, int64_t bytes)>;
   absl::Status Load(const Parameters& parameters, const Used& used = nullptr);
-  // Frees the weights until the next Load.  REQUIRES: kSampling.
+  // Frees the weights until the next Load. REQUIRES: kSampling.
   void Unload();
 
   const ModelConfig& config() const;
@@ -57,7 +57,7 @@ class Policy {
   std::unique_ptr<Transformer> transformer_;
 };
 
-// DESIGN.md section 5: hashes of this model's kernels over batch sizes and
+// docs/design.md section 5: hashes of this model's kernels over batch sizes and
 // thread counts.  `digest` is equal for processes that compute equal bits.
 struct KernelCertificate {
   std::string digest;         // 32 hex digits.

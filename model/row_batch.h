@@ -1,5 +1,5 @@
 // RowBatch names the rows of one pass through a model's layers: each row is a
-// token at a position of a sequence.  Decoding, prefilling and training differ
+// token at a position of a sequence. Decoding, prefilling and training differ
 // in nothing but the rows that they put into it.
 //
 // Internal to model/.

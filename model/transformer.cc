@@ -63,7 +63,8 @@ absl::Status Transformer::CreateLayer(int64_t layer) {
 absl::Status Transformer::CreateHead() {
   const int64_t hidden = config_.hidden_size;
   AHA_ASSIGN_OR_RETURN(
-      head_, ops::PackedHead::Create(config_.vocab_size, hidden, dtype()));
+      head_,
+      ops::PackedHead::Create(context(), config_.vocab_size, hidden, dtype()));
   if (environment_.lean()) return absl::OkStatus();
   const size_t table =
       static_cast<size_t>(config_.vocab_size * hidden * element_bytes());

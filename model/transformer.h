@@ -3,13 +3,13 @@
 //
 // Decoding, chunked prefill and training run the same Block::Forward over
 // whatever rows stand in the batch; that is how the invariance contract
-// (policy.h) is kept: a row's results depend on its own inputs alone, and there
-// is no second code path.
+// (policy.h) is kept: a row's results depend on its own inputs alone, and every
+// use shares one code path.
 //
 // Rounding points: what the blocks say, and the head's input in dtype(); the
 // residual stream is fp32.
 //
-// Internal to model/.  Thread-compatible.
+// Internal to model/. Thread-compatible.
 #pragma once
 
 #include <array>
@@ -45,7 +45,7 @@ class Transformer {
   DType dtype() const { return environment_.dtype(); }
   int64_t element_bytes() const { return environment_.element_bytes(); }
   ThreadPool& pool() const { return environment_.pool(); }
-  ops::CpuContext context() const { return environment_.context(); }
+  ops::Context context() const { return environment_.context(); }
   bool can_train() const { return environment_.can_train(); }
   const ParameterLayout& layout() const { return *layout_; }
 

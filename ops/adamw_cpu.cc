@@ -11,7 +11,8 @@ namespace {
 
 constexpr int64_t kBlock = 1 << 14;
 
-// beta^t by squaring: no libm, so the same bits everywhere.
+// Computes beta^t by squaring. It needs no libm, so the bits are the same
+// everywhere.
 double Power(double beta, int64_t t) {
   double power = 1;
   for (double factor = beta; t > 0; t >>= 1, factor *= factor) {

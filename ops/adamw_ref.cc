@@ -6,7 +6,7 @@
 
 namespace aha::ops {
 
-void AdamW(const RefContext&, const AdamWArgs& a) {
+void AdamW(const ReferenceContext&, const AdamWArgs& a) {
   const double correction1 = 1 - std::pow(a.beta1, a.t);
   const double correction2 = 1 - std::pow(a.beta2, a.t);
   for (int64_t i = 0; i < a.count; ++i) {
@@ -34,6 +34,16 @@ void AdamW(const RefContext&, const AdamWArgs& a) {
     a.low[i] = split.low;
     if (split.tie_went_up) a.v[i] = -a.v[i];
   }
+}
+
+double SumOfSquares(const ReferenceContext&, const int64_t* sums,
+                    int64_t count) {
+  // Wider than double, since blocks do not keep the rounding errors apart here.
+  long double total = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    total += static_cast<long double>(sums[i]) * sums[i];
+  }
+  return static_cast<double>(total);
 }
 
 }  // namespace aha::ops

@@ -1,4 +1,5 @@
-// Kernels of adamw.h.
+// The kernels of adamw.h. Lanes never mix except in SumOfSquares, which folds
+// them in one fixed tree.
 #include "ops/simd.h"
 #include "ops/simd_table.h"
 #include "ops/split_master.h"
@@ -17,6 +18,7 @@ void Update(const AdamWFactors& f, const int64_t* sums, float* master, float* m,
   const F32x16 epsilon = F32x16::Set(f.epsilon);
   for (int64_t i = 0; i < n; i += kLanes) {
     const int64_t lanes = n - i;
+    // LoadScaled reads kLanes sums, so the last few are copied and padded.
     int64_t part[kLanes] = {};
     const int64_t* s = sums + i;
     if (lanes < kLanes) {
@@ -43,7 +45,7 @@ void AdamW(const AdamWFactors& f, const int64_t* sums, float* master, float* m,
   });
 }
 
-// For the compiler's own vectoriser.
+// The compiler vectorises the next two loops.
 void JoinMasters(const Bf16* rounded, const uint16_t* low, float* v,
                  float* master, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {

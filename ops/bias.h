@@ -14,7 +14,10 @@ struct AddBiasArgs {
   int64_t rows, cols;
 };
 void AddBias(const CpuContext& context, const AddBiasArgs& args);
-void AddBias(const RefContext&, const AddBiasArgs& args);
+void AddBias(const ReferenceContext&, const AddBiasArgs& args);
+inline void AddBias(const Context& context, const AddBiasArgs& args) {
+  context.Visit([&](const auto& device) { AddBias(device, args); });
+}
 
 struct BiasGradArgs {
   const float* dy;  // [rows, cols]
@@ -22,6 +25,9 @@ struct BiasGradArgs {
   int64_t rows, cols;
 };
 void BiasGrad(const CpuContext& context, const BiasGradArgs& args);
-void BiasGrad(const RefContext&, const BiasGradArgs& args);
+void BiasGrad(const ReferenceContext&, const BiasGradArgs& args);
+inline void BiasGrad(const Context& context, const BiasGradArgs& args) {
+  context.Visit([&](const auto& device) { BiasGrad(device, args); });
+}
 
 }  // namespace aha::ops

@@ -22,7 +22,10 @@ struct QkNormArgs {
   float eps;
 };
 void QkNorm(const CpuContext& context, const QkNormArgs& args);
-void QkNorm(const RefContext&, const QkNormArgs& args);
+void QkNorm(const ReferenceContext&, const QkNormArgs& args);
+inline void QkNorm(const Context& context, const QkNormArgs& args) {
+  context.Visit([&](const auto& device) { QkNorm(device, args); });
+}
 
 struct QkNormGradArgs {
   const float* x;      // as forward
@@ -34,6 +37,9 @@ struct QkNormGradArgs {
   float eps;
 };
 void QkNormGrad(const CpuContext& context, const QkNormGradArgs& args);
-void QkNormGrad(const RefContext&, const QkNormGradArgs& args);
+void QkNormGrad(const ReferenceContext&, const QkNormGradArgs& args);
+inline void QkNormGrad(const Context& context, const QkNormGradArgs& args) {
+  context.Visit([&](const auto& device) { QkNormGrad(device, args); });
+}
 
 }  // namespace aha::ops

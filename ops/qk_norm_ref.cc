@@ -14,7 +14,7 @@ double InverseRms(const float* x, int64_t n, float eps) {
 
 }  // namespace
 
-void QkNorm(const RefContext&, const QkNormArgs& a) {
+void QkNorm(const ReferenceContext&, const QkNormArgs& a) {
   for (int64_t r = 0; r < a.rows; ++r) {
     for (int64_t h = 0; h < a.heads; ++h) {
       const int64_t at = r * a.row_stride + h * a.head_dim;
@@ -26,7 +26,7 @@ void QkNorm(const RefContext&, const QkNormArgs& a) {
   }
 }
 
-void QkNormGrad(const RefContext&, const QkNormGradArgs& a) {
+void QkNormGrad(const ReferenceContext&, const QkNormGradArgs& a) {
   std::vector<double> dgamma(static_cast<size_t>(a.head_dim));
   for (int64_t r = 0; r < a.rows; ++r) {
     for (int64_t h = 0; h < a.heads; ++h) {

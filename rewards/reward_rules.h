@@ -1,4 +1,5 @@
-// Rule rewards: what a completion's text is worth (algorithms.md section 5).
+// Rule rewards: what a completion's text is worth
+// (docs/algorithms.md section 5).
 //
 // Pure functions, in time linear in the text, whatever the text: completions
 // are hostile input.

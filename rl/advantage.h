@@ -1,4 +1,4 @@
-// Advantages from the rewards of a group (algorithms.md sections 2 and 3).
+// Advantages from the rewards of a group (docs/algorithms.md section 2).
 //
 // Computed in double and rounded once.  A group's result does not depend on
 // the order of its samples, and a group whose rewards span less than

@@ -1,5 +1,5 @@
 // The job's checksum: what was consumed and what came of it, chained over the
-// steps (DESIGN.md sections 1 and 10).
+// steps (docs/design.md sections 1 and 10).
 //
 // All functions are pure.
 #pragma once

@@ -1,5 +1,5 @@
 // The policy loss of one completion and its derivative by the completion's
-// log-probabilities (algorithms.md sections 2 and 3).
+// log-probabilities (docs/algorithms.md section 3).
 //
 // What is independent of other ranks is kept apart from what is not.  Each
 // completion adds, un-normalised,

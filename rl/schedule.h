@@ -1,6 +1,6 @@
-// The exact schedule (DESIGN.md section 4): which weights, which prompt, which
-// random numbers, which rank, which learning rate - each a pure function of
-// the job and a position in it.
+// The exact schedule (docs/design.md section 4): which weights, which prompt,
+// which random numbers, which rank, which learning rate - each a pure function
+// of the job and a position in it.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
-# What `make test` runs under sanitizers besides (cmake/Sanitized.cmake): what
-# reads foreign bytes and the services' domains, which need no gRPC; then what
-# threads share.  `make asan` and `make tsan` run all that they can.
+# The tests that `make test` also runs under sanitizers (cmake/Sanitized.cmake):
+# first the code that reads foreign bytes and the services' domains, which need
+# no gRPC; then the code that threads share. `make asan` and `make tsan` run
+# everything that they can.
 aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
   SRCS base/*.cc data/jsonl.cc data/sources.cc job/*.cc job/file/*.cc run/*.cc
        comm/communicator.cc comm/local.cc

@@ -1,27 +1,27 @@
 // A block is half of a layer: x += f(RmsNorm(x)) on the residual stream x,
-// where f is some kind of attention or of feed-forward network.  A model is
+// where f is some kind of attention or of feed-forward network. A model is
 //
 //   embedding, [attention block, feed-forward block] x layers, head
 //
 // and everything that runs models (Transformer, LayerTape, KvCache, Certifier)
-// composes blocks through the two interfaces here.  It knows neither the kinds
+// composes blocks through the two interfaces here. It knows neither the kinds
 // of blocks nor the names of their tensors.
 //
 // A BlockSpec describes a block without its weights: the tensors it owns, what
 // it stores of each position in the KV cache, the memory that a pass takes, and
-// the kernels that must be certified.  A Block is a spec with packed weights;
-// it computes.  A family (model/families/family.h) turns a config.json into
+// the kernels that must be certified. A Block is a spec with packed weights;
+// it computes. A family (model/families/family.h) turns a config.json into
 // specs.
 //
 // The invariance contract (model/policy.h) binds every block: a row's results
 // depend on the weights, on the row and on earlier positions of its sequence
-// alone.  Forward is the one code path of decoding, chunked prefill and
-// training.  What Forward adds to x is rounded where the ops say so.
+// alone. Forward is the one code path of decoding, chunked prefill and
+// training. What Forward adds to x is rounded where the ops say so.
 //
 // To add a kind of block, write one pair of files in this folder, as gqa.h and
 // gqa.cc, and name it in a family.
 //
-// Internal to model/.  Specs are immutable; blocks are thread-compatible.
+// Internal to model/. Specs are immutable; blocks are thread-compatible.
 #pragma once
 
 #include <array>
@@ -47,7 +47,7 @@ namespace aha {
 class Block;
 class Certifier;
 
-// Who reads an activation, and so how long it must live.
+// What reads an activation, and so how long it must live.
 enum class ActivationUse {
   kForward,     // Forward alone.
   kSaved,       // Forward, and later Backward.
@@ -92,7 +92,7 @@ class BlockSpec {
   // "gqa hidden=64 heads=4 kv_heads=2 head_dim=16".
   virtual std::string Name() const = 0;
 
-  // What the block owns, with names within the layer.  At most as many as the
+  // What the block owns, with names within the layer. At most as many as the
   // layout may hold; matrices that are multiplied at once stand side by side.
   virtual std::vector<TensorSpec> Tensors() const = 0;
 
@@ -100,7 +100,7 @@ class BlockSpec {
   // one entry for each separate array (a plane: the keys, the values).
   virtual std::vector<int64_t> KvPlanes(DType dtype) const = 0;
 
-  // What Forward fills, at most ActivationBuffers::kMost.  Sampling takes their
+  // What Forward fills, at most ActivationBuffers::kMost. Sampling takes their
   // memory once for all layers; training keeps kSaved and kBackward of each.
   virtual std::vector<Activation> Activations(DType dtype) const = 0;
 
@@ -108,11 +108,11 @@ class BlockSpec {
   virtual int64_t BackwardScratchBytes(int64_t rows, DType dtype) const = 0;
 
   // Runs the kernels of the block over batch sizes and thread counts
-  // (model/certifier.h).  FAILED_PRECONDITION naming the kernel whose bits
+  // (model/certifier.h). FAILED_PRECONDITION naming the kernel whose bits
   // depend on them.
   virtual absl::Status Certify(Certifier* certifier) const = 0;
 
-  // The block with zero weights.  `environment` is not owned and outlives it.
+  // The block with zero weights. `environment` is not owned and outlives it.
   virtual absl::StatusOr<std::unique_ptr<Block>> Create(
       BlockEnvironment* environment, const BlockPlace& place) const = 0;
 };
@@ -125,11 +125,11 @@ class Block {
  public:
   virtual ~Block() = default;
 
-  // Packs a version of the weights.  If the environment is lean, `parameters`
+  // Packs a version of the weights. If the environment is lean, `parameters`
   // are read until the next Load; otherwise they may be freed afterwards.
   virtual void Load(const Parameters& parameters) = 0;
 
-  // x [rows, hidden] += f(RmsNorm(x)).  Stores the rows in the KV cache.
+  // x [rows, hidden] += f(RmsNorm(x)). Stores the rows in the KV cache.
   virtual void Forward(const RowBatch& batch, float* x,
                        const ActivationBuffers& buffers) = 0;
 

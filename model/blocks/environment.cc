@@ -12,7 +12,7 @@ absl::StatusOr<std::shared_ptr<WeightMatrix>> BlockEnvironment::Matrix(
     }
   }
   AHA_ASSIGN_OR_RETURN(ops::PackedMatrix matrix,
-                       ops::PackedMatrix::Create(k, n, dtype_));
+                       ops::PackedMatrix::Create(context(), k, n, dtype_));
   auto made =
       std::make_shared<WeightMatrix>(WeightMatrix{.matrix = std::move(matrix)});
   if (lean()) lent_[{k, n}] = made;

@@ -2,7 +2,7 @@
 // compute, in which number format, what their weights are packed for, and the
 // tables and matrices that several blocks use.
 //
-// Internal to model/.  Thread-compatible.
+// Internal to model/. Thread-compatible.
 #pragma once
 
 #include <compare>
@@ -39,16 +39,18 @@ class BlockEnvironment {
   DType dtype() const { return dtype_; }
   int64_t element_bytes() const { return static_cast<int64_t>(SizeOf(dtype_)); }
   ThreadPool& pool() const { return *pool_; }
-  ops::CpuContext context() const { return {pool_}; }
+  ops::Context context() const { return ops::CpuContext{pool_}; }
   bool can_train() const { return use_ != PolicyUse::kSampling; }
   // Weights stay in the buffer of Load and are packed when they are used.
   bool lean() const { return use_ == PolicyUse::kLeanTraining; }
 
-  // A matrix [k, n], zero at first.  If lean, every caller that asks for this
-  // shape gets the same one and packs it before each use.
+  // Returns a matrix [k, n], which is zero at first. In a lean environment every
+  // caller that asks for this shape gets the same matrix and packs it before
+  // each use.
   absl::StatusOr<std::shared_ptr<WeightMatrix>> Matrix(int64_t k, int64_t n);
 
-  // The table of rotations, one for all who ask for the same.
+  // Returns the table of rotations of this shape. Blocks of equal shape share
+  // one table.
   struct RopeShape {
     int64_t max_positions;
     int64_t head_dim;

@@ -4,7 +4,7 @@
 //
 // Two variants can be switched on: biases on the projections to q, k and v
 // (Qwen2), and an RMSNorm of each query and key head before the rotation
-// (Qwen3).  The softmax scale is 1 / sqrt(head_dim).
+// (Qwen3). The softmax scale is 1 / sqrt(head_dim).
 //
 // Rounding points: the normed input, the stored keys and values and the
 // attention's output are in the model's dtype, everything between is fp32.

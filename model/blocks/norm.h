@@ -1,7 +1,7 @@
 // Norm is the RMSNorm of the residual stream with which a block begins, and
 // which the head reads: its gains, the op and its gradient.
 //
-// Internal to model/.  Thread-compatible.
+// Internal to model/. Thread-compatible.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 // tensor, or of several that stand side by side in the parameter layout (the
 // projections to q, k and v, say), and its two gradients.
 //
-// Internal to model/.  Thread-compatible.
+// Internal to model/. Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ namespace aha {
 
 class Product {
  public:
-  // Of tensors [out_i, in], whose table must outlive the product.  Its weights
+  // Of tensors [out_i, in], whose table must outlive the product. Its weights
   // are zero until Load.
   static absl::StatusOr<Product> Create(BlockEnvironment* environment,
                                         absl::Span<const TensorInfo> tensors);
@@ -39,7 +39,7 @@ class Product {
   };
   void Forward(const ForwardArgs& args);
 
-  // dx [rows, in] = dy w.  REQUIRES: the environment can train.
+  // dx [rows, in] = dy w. REQUIRES: the environment can train.
   void InputGradient(const void* dy, int64_t rows, float* dx);
 
   struct WeightGradientArgs {

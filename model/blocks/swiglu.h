@@ -1,5 +1,5 @@
 // The SwiGLU feed-forward block of Llama and Qwen (Shazeer 2020):
-// x += down(silu(gate(n)) * up(n)) with n = RmsNorm(x).  It stores nothing in
+// x += down(silu(gate(n)) * up(n)) with n = RmsNorm(x). It stores nothing in
 // the KV cache.
 //
 // Rounding points: the normed input and the activation are in the model's

@@ -1,7 +1,7 @@
 // What the families of dense decoders share: layers of grouped-query attention
 // and SwiGLU, and the config.json fields that describe those.
 //
-// Internal to model/families/.  Pure functions.
+// Internal to model/families/. Pure functions.
 #pragma once
 
 #include <optional>
@@ -19,13 +19,13 @@ struct DenseDefaults {
   std::optional<int64_t> head_dim;  // None: hidden_size / num_attention_heads.
 };
 
-// Reads sizes, norms, rotary positions and tie_word_embeddings.  Refuses
+// Reads sizes, norms, rotary positions and tie_word_embeddings. Refuses
 // activations other than SiLU, scaled rotary positions and quantized weights.
 absl::Status ReadDense(const ConfigJson& json, const DenseDefaults& defaults,
                        ModelConfig* config);
 
 // Refuses sliding windows in the forms that Qwen's config.json has: attention
-// reads every earlier position.  What only describes a window that is switched
+// reads every earlier position. What only describes a window that is switched
 // off (sliding_window, max_window_layers) means nothing.
 absl::Status RefuseSlidingWindows(const ConfigJson& json);
 

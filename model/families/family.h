@@ -6,10 +6,10 @@
 // no setting is ignored that would change a result.
 //
 // To add a family, write one pair of files in this folder, as qwen2.h and
-// qwen2.cc, and add it to the table in family.cc.  docs/models.md lists what
+// qwen2.cc, and add it to the table in family.cc. docs/models.md lists what
 // each family was checked against.
 //
-// Internal to model/ and model/formats/.  Immutable.
+// Internal to model/ and model/formats/. Immutable.
 #pragma once
 
 #include <string>
@@ -29,14 +29,14 @@ struct Family {
   const char* model_type;    // In config.json, such as "qwen2".
   const char* architecture;  // Likewise, such as "Qwen2ForCausalLM".
 
-  // Reads all fields but model_type and the special tokens.  UNIMPLEMENTED
+  // Reads all fields but model_type and the special tokens. UNIMPLEMENTED
   // naming a field whose value asks for something that the family does not
   // compute; INVALID_ARGUMENT for fields that are missing or malformed.
   absl::Status (*read)(const ConfigJson& json, ModelConfig* config);
   // Adds the fields that only this family's config.json has.
   void (*write)(const ModelConfig& config, nlohmann::ordered_json* json);
 
-  // One entry a layer.  REQUIRES: config.Validate().
+  // One entry a layer. REQUIRES: config.Validate().
   std::vector<LayerSpec> (*layers)(const ModelConfig& config);
 
   // True for a tensor in a file that the model has no use for, because it is a

@@ -1,4 +1,4 @@
-// The Llama family; see llama.cc for what it is.  Internal to model/families/.
+// The Llama family; see llama.cc for what it is. Internal to model/families/.
 #pragma once
 
 #include "model/families/family.h"

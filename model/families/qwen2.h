@@ -1,4 +1,4 @@
-// The Qwen2 family; see qwen2.cc for what it is.  Internal to model/families/.
+// The Qwen2 family; see qwen2.cc for what it is. Internal to model/families/.
 #pragma once
 
 #include "model/families/family.h"

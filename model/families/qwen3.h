@@ -1,4 +1,4 @@
-// The Qwen3 family; see qwen3.cc for what it is.  Internal to model/families/.
+// The Qwen3 family; see qwen3.cc for what it is. Internal to model/families/.
 #pragma once
 
 #include "model/families/family.h"

@@ -98,7 +98,7 @@ TEST(JsonlTest, SurvivesMutatedInput) {
     }
     refused += PromptError(text) != "ok";
   }
-  EXPECT_GT(refused, 2900);  // Else the ids happen to differ.
+  EXPECT_GT(refused, 2900);  // Otherwise the mutation only changed the ids.
 }
 
 class JsonlFileTest : public ::testing::Test {

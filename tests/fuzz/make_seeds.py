@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the seeds of tests/fuzz/corpus: one plausible input a parser.
+"""Writes the seeds of tests/fuzz/corpus: one plausible input for each parser.
 
-What fuzzing found is committed beside them by hand.  Needs protoc.
+Inputs that fuzzing found are committed beside them by hand. It needs protoc.
 """
 import json
 import pathlib
@@ -23,7 +23,7 @@ def copy(fuzzer, source):
 
 
 def encode(message, file, text):
-    """A message of proto/aha/v1/FILE.proto as bytes."""
+    """Returns a message of proto/aha/v1/FILE.proto as bytes."""
     return subprocess.run(
         ["protoc", f"-I{ROOT}/proto", f"--encode=aha.v1.{message}",
          f"{ROOT}/proto/aha/v1/{file}.proto"],
@@ -31,7 +31,7 @@ def encode(message, file, text):
 
 
 def story(*messages):
-    """(kind, bytes) pairs as messages.h reads them."""
+    """Encodes (kind, bytes) pairs as messages.h reads them."""
     return b"".join(bytes([kind]) + struct.pack("<H", len(data)) + data
                     for kind, data in messages)
 
@@ -125,7 +125,7 @@ def gguf():
                 + text(b"llama")
                 + text(b"tokens") + struct.pack("<IIQ", 9, 8, 2)
                 + text(b"a") + text(b"b"))
-    # Two dimensions, Q4_1 (type 3), at offset 0.
+    # The tensor has two dimensions and type Q4_1 (3), at offset 0.
     tensor = text(b"w") + struct.pack("<IQQIQ", 2, 32, 2, 3, 0)
     head = b"GGUF" + struct.pack("<IQQ", 3, 1, 2) + metadata + tensor
     write("gguf_fuzz", "one_tensor",
@@ -136,6 +136,9 @@ def texts():
     copy("job_fuzz", "recipes/tiny.yaml")
     copy("job_fuzz", "recipes/quickstart.yaml")
     copy("config_fuzz", "tests/golden/tiny-llama/config.json")
+    for family in ("qwen2", "qwen3"):
+        source = ROOT / f"tests/golden/tiny-{family}/config.json"
+        write("config_fuzz", f"{family}.json", source.read_bytes())
     copy("tokenizer_fuzz", "tests/golden/bpe/characters.json")
     copy("tokenizer_fuzz", "tests/golden/bpe/llama3.json")
     write("jsonl_fuzz", "prompts", '{"id": "a", "prompt": "1+1=", '

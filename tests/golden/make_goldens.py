@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the goldens beside this file; see README.md.
+"""Writes the golden values beside this file; see README.md.
 
-Deterministic for given versions of torch, transformers and tokenizers, which
-each golden names.
+It is deterministic for given versions of torch, transformers and tokenizers,
+which each golden file names.
 """
 
 import json
@@ -28,9 +28,9 @@ VERSIONS = {
     "tokenizers": tokenizers.__version__,
 }
 
-# What tokenizers get wrong when they do: contractions, runs of white space of
-# every kind, digits of several scripts, marks, joined emoji, text that looks
-# like special tokens, and what is not in any training text.
+# Texts on which tokenizers tend to be wrong: contractions, runs of white space
+# of every kind, digits of several scripts, combining marks, joined emoji, text
+# that looks like special tokens, and text that no training data contains.
 TRICKY = [
     "",
     " ",
@@ -82,7 +82,7 @@ TRICKY = [
     "and \U00040000 \U00080000",
 ]
 
-# What no vocabulary of the small tokenizers spells is left to them.
+# Texts that the small vocabularies cannot spell are left to these tokenizers.
 CHARACTERS = [
     "", "1+2=3\n", "<think>3+5=8;8+9=7</think><answer>7</answer><eos>",
     "<think", "<<eos>>", " ~!@#$%^&*()_+", "<answer></answer",
@@ -121,7 +121,7 @@ def write(name, value):
 
 
 def floats(tensor):
-    """Nine digits give an fp32 back exactly."""
+    """Nine digits restore an fp32 exactly."""
     return [float(f"{x:.9g}") for x in tensor.double().flatten().tolist()]
 
 
@@ -189,7 +189,7 @@ def small_tokenizers():
 
 
 def character_tokenizer():
-    """Aha's own tokenizer.json, read by Hugging Face's library."""
+    """Loads Aha's own tokenizer.json into Hugging Face's library."""
     path = HERE / "bpe" / "characters.json"
     tokenizer = tokenizers.Tokenizer.from_file(str(path))
     write("characters.json", {"encodings": encodings(tokenizer, CHARACTERS)})
@@ -202,7 +202,8 @@ def randomize(model):
             weight.copy_(1 + 0.1 * torch.randn_like(weight)
                          if "norm" in name
                          else 0.25 * torch.randn_like(weight))
-            # Exact in bf16, so that one file serves both formats.
+            # The weights are exact in bf16, so that one file serves both
+            # formats.
             weight.copy_(weight.bfloat16().float())
 
 
@@ -324,8 +325,8 @@ def tiny_qwens():
 
 def smollm2_tokens():
     tokenizer = transformers.AutoTokenizer.from_pretrained(SMOLLM2)
-    # Of the bytes that the vocabulary lacks Hugging Face drops, and Aha
-    # refuses, the text.
+    # If the vocabulary lacks a byte, Hugging Face drops the byte and Aha
+    # refuses the text.
     spelled = [t for t in TRICKY
                if tokenizer.decode(tokenizer.encode(
                    t, add_special_tokens=False)) == t]
@@ -364,7 +365,7 @@ def smollm2_logprobs():
                          "top5_logprobs":
                              [floats(r) for r in logprobs.topk(5).values]})
         golden[name] = rows
-    # Greedy continuation in fp32: the tokens that generation must give.
+    # The greedy continuation in fp32: the tokens that generation must produce.
     model = transformers.AutoModelForCausalLM.from_pretrained(
         SMOLLM2, dtype=torch.float32).eval()
     prompt = tokenizer.encode(texts[-1].removesuffix("4<|im_end|>"),

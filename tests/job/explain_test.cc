@@ -23,7 +23,7 @@ TEST(ExplainTest, FindsAKeyByManyNames) {
   EXPECT_EQ(*Explain("stages[1].grpo.num_generations"), text);
   EXPECT_EQ(*Explain("stages.grpo.num_generations"), text);
   EXPECT_EQ(*Explain("grpo.num_generations"), text);
-  // Of grpo and of eval.
+  // More than one section has the key.
   EXPECT_EQ(ExplainKeys("num_generations")->size(), 2u);
 }
 

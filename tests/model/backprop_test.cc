@@ -17,7 +17,7 @@ namespace {
 using ::testing::HasSubstr;
 
 struct TapeResult {
-  std::vector<float> x;  // Forward, of all rows.
+  std::vector<float> x;  // The result of the forward pass for all rows.
   std::vector<float> dx;
   std::vector<int64_t> sums;
   bool operator==(const TapeResult& other) const {
@@ -40,7 +40,7 @@ TapeResult RunTape(const Parameters& parameters, const ModelConfig& config,
     const float* at = x + row * config.hidden_size;
     result.x.insert(result.x.end(), at, at + config.hidden_size);
   }
-  // A gradient that differs from row to row, also where x does not.
+  // This gradient differs from row to row, also where x does not.
   for (size_t i = 0; i < result.x.size(); ++i) {
     result.dx.push_back(result.x[i] + 0.001f * static_cast<float>(i % 97));
   }
@@ -72,7 +72,7 @@ TEST_P(BackpropOfFamilyTest, RunningLayersAgainGivesTheSameBits) {
   }
 }
 
-// The same batch with every row computed for itself.
+// Returns the same batch with every row computed separately.
 TrainingBatch WithoutSharing(TrainingBatch batch) {
   TrainingBatch::Distinct& distinct = batch.distinct;
   distinct.tokens = batch.tokens;
@@ -97,7 +97,7 @@ TEST_P(BackpropOfFamilyTest, SequencesThatBeginAlikeShareRowsAndNoBitChanges) {
                   RunTape(parameters, config, whole, kept));
     }
   }
-  // The comparison sees one token that differs.
+  // The comparison notices one token that differs.
   TrainingBatch other = batch;
   other.distinct.tokens[3] ^= 1;
   const Parameters parameters = RandomParameters(config, 3, DType::kBf16);
@@ -137,7 +137,7 @@ TEST(BackpropTest, AZeroDerivativeAddsNothing) {
   for (const int64_t s : sum.sums()) ASSERT_EQ(s, 0);
 }
 
-// A loss gradient for each completion token of `sequence`, the `s`th.
+// Returns a loss gradient for each completion token of `sequence`, the `s`th.
 std::vector<float> LossGradients(const TrainSequence& sequence, size_t s) {
   std::vector<float> losses;
   const int64_t size = static_cast<int64_t>(sequence.tokens.size());
@@ -147,7 +147,7 @@ std::vector<float> LossGradients(const TrainSequence& sequence, size_t s) {
   return losses;
 }
 
-// Bit for bit the gradient of the others alone.
+// Expects the gradient of the other sequences alone, bit for bit.
 void ExpectSkipping(const ModelConfig& config,
                     const std::vector<TrainSequence>& sequences) {
   const auto loss = [](const std::vector<float>& losses) {
@@ -257,7 +257,7 @@ TEST(BackpropTest, RefusesTheGradientSumOfAnotherModel) {
               HasSubstr("sum: must have the policy's"));
 }
 
-TEST(BackpropTest, PassesOnWhatTheLossSays) {
+TEST(BackpropTest, ReturnsTheErrorOfTheLoss) {
   const ModelConfig config = TinyConfig();
   const Parameters parameters = RandomParameters(config, 3, DType::kF32);
   ThreadPool pool(1);
@@ -334,7 +334,7 @@ TEST_P(BackpropOfFamilyTest, ASamplingPolicyScoresButDoesNotLearn) {
   GradientSum sum(parameters.shared_layout());
   EXPECT_EQ((*b)->Accumulate(sequences, 1, LinearLoss, &sum).code(),
             absl::StatusCode::kFailedPrecondition);
-  // Once more from a buffer that is given back part by part.
+  // It is loaded again from a buffer that is released part by part.
   (*sampling)->Unload();
   Parameters copy(parameters.shared_layout(), DType::kF32);
   std::memcpy(copy.data(), parameters.data(),
@@ -352,8 +352,8 @@ TEST_P(BackpropOfFamilyTest, ASamplingPolicyScoresButDoesNotLearn) {
   EXPECT_EQ(*(*a)->LogProbs(sequences, 1), *(*b)->LogProbs(sequences, 1));
 }
 
-// Before Load every weight is zero, so every token is as likely.
-TEST(BackpropTest, WithoutWeightsAllTokensAreAlike) {
+// Before Load every weight is zero, so all tokens have the same probability.
+TEST(BackpropTest, WithoutWeightsAllTokensAreEquallyLikely) {
   const ModelConfig config = TinyConfig();
   ThreadPool pool(1);
   auto policy = Policy::Create(config, DType::kF32, &pool);

@@ -29,7 +29,7 @@ TEST(CertifyTest, GivesEqualDigestsForAnyThreads) {
             Certify(config, DType::kBf16, 1)->digest);
 }
 
-TEST(CertifyTest, TellsModelsApart) {
+TEST(CertifyTest, DistinguishesModels) {
   ModelConfig other = TinyConfig();
   other.intermediate_size = 48;
   EXPECT_NE(Certify(TinyConfig(), DType::kF32, 1)->digest,
@@ -56,12 +56,12 @@ TEST(CertifyTest, EveryFamilyHasADigestOfItsOwnForAnyThreads) {
   EXPECT_EQ(digests.size(), 6u);
 }
 
-// Kernels of one number a row, that of the row.
+// Uses kernels whose rows are one number, that of the row.
 class CertifierTest : public ::testing::Test {
  protected:
   using Which = Certifier::Which;
 
-  // The row that is `i`th of the last m.
+  // Returns the `i`th of the last m rows.
   static float Last(int64_t m, int64_t i) {
     return static_cast<float>(Certifier::kRows - m + i);
   }
@@ -97,14 +97,14 @@ TEST_F(CertifierTest, AKernelThatIgnoresItsBatchPasses) {
 }
 
 TEST_F(CertifierTest, AKernelWhoseBitsDependOnTheBatchIsRefused) {
-  // In the last bit of the last row, in a batch of one size.
+  // The difference is in the last bit of the last row, in a batch of one size.
   const auto in_one_size = [](int, int64_t m, int64_t i) {
     const float row = static_cast<float>(i);
     return m == 37 && i == 36 ? std::nextafter(row, 0.f) : row;
   };
   ExpectRefusal(Check(Which::kFirst, in_one_size),
                 "a batch of 37 rows on 1 threads to differ from one of 128");
-  // Another row than the one asked for.
+  // The kernel computes a different row from the requested one.
   ExpectRefusal(Check(Which::kFirst,
                       [](int, int64_t m, int64_t i) { return Last(m, i); }),
                 "a batch of 1 rows on 1 threads");

@@ -23,7 +23,7 @@ class GradientSumTest : public testing::Test {
 
   static ModelConfig Config() {
     ModelConfig config = TinyConfig();
-    config.vocab_size = 5001;  // Several blocks, and a rest.
+    config.vocab_size = 5001;  // This makes several blocks and a remainder.
     return config;
   }
 
@@ -31,7 +31,7 @@ class GradientSumTest : public testing::Test {
     const RandomKey key(seed, RandomPurpose::kTest);
     std::vector<float> term(static_cast<size_t>(info_.count));
     for (size_t i = 0; i < term.size(); ++i) {
-      // Magnitudes from 2^-40 to 2^18: eight stay below the bound.
+      // Magnitudes are from 2^-40 to 2^18, so eight terms stay below the bound.
       const int exponent = static_cast<int>(key.Below(2 * i, 59)) - 40;
       term[i] = std::ldexp(key.Uniform(2 * i + 1) - 0.5f, exponent);
     }
@@ -53,7 +53,7 @@ TEST_F(GradientSumTest, DoesNotDependOnOrderOrThreads) {
   const size_t bytes = forward.sums().size() * sizeof(int64_t);
   EXPECT_EQ(std::memcmp(forward.sums().data(), backward.sums().data(), bytes),
             0);
-  // Negative control: floats do depend on it.
+  // This is the negative control: a sum of floats depends on the order.
   std::vector<float> up(Term(0).size()), down(up.size());
   for (uint64_t s = 0; s < 8; ++s) {
     const auto a = Term(s), b = Term(7 - s);

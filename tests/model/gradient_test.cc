@@ -1,4 +1,4 @@
-// That the gradient is the derivative, and that following it learns.
+// The gradient is the derivative of the loss, and following it learns.
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -23,8 +23,8 @@ void PrintTo(const GradientCase& c, std::ostream* out) {
 
 class GradientTest : public testing::TestWithParam<GradientCase> {};
 
-// The derivative by central differences through LogProbs, for some elements of
-// every tensor.
+// Computes the derivative by central differences through LogProbs, for some
+// elements of every tensor.
 TEST_P(GradientTest, AgreesWithFiniteDifferences) {
   ModelConfig config = TinyConfigOf(GetParam().model_type);
   config.tie_word_embeddings = GetParam().tied;
@@ -121,8 +121,8 @@ TEST_P(GradientDirectionTest, Bf16GradientsPointWhereFp32OnesDo) {
 
 class OverfitTest : public testing::TestWithParam<DType> {};
 
-// A plain loop of Accumulate and AdamW learns a micro-batch by heart.
-TEST_P(OverfitTest, LearnsOneMicroBatchByHeart) {
+// A plain loop of Accumulate and AdamW overfits one micro-batch.
+TEST_P(OverfitTest, OverfitsOneMicroBatch) {
   ModelConfig config = TinyConfig();
   config.initializer_range = 0.1;
   Parameters weights = RandomParameters(config, 3, GetParam());

@@ -1,6 +1,6 @@
 // The invariance contract: however completions are batched, chunked, ordered
-// and threaded, the tokens and the log-probability bits are the same, and the
-// trainer finds the same bits.
+// and threaded, the tokens and the bits of the log-probabilities are the same,
+// and the trainer computes the same bits.
 
 #include <algorithm>
 #include <cstring>
@@ -16,22 +16,22 @@
 namespace aha {
 namespace {
 
-// What a way of sampling may change.
+// The settings that may vary between two ways of sampling the same groups.
 struct Way {
   int threads = 1;
   int32_t max_rows = 128;
   int32_t max_prefill_tokens = 1024;
-  bool reverse = false;  // Order of submission.
-  bool late = false;     // A group every two steps, not all at once.
+  bool reverse = false;  // Reverses the order of submission.
+  bool late = false;  // Submits a group every two steps instead of all at once.
   int64_t max_kv_bytes = int64_t{8} << 30;
   float temperature = 1;
 };
 
-// (group, sample) -> the sample.
+// Maps (group, sample) to the sample.
 using Samples = std::map<std::pair<uint64_t, int32_t>, Sample>;
 
-// Groups of 1 to 9 samples; prompts of 1 to 70 tokens, two of them whole
-// blocks, one 33 long.
+// Returns groups of 1 to 9 samples with prompts of 1 to 70 tokens; two prompts
+// fill whole blocks, and one has 33 tokens.
 std::vector<GroupRequest> Requests(const ModelConfig& config,
                                    float temperature) {
   const int64_t lengths[] = {1, 5, 32, 33, 64, 70};
@@ -52,7 +52,7 @@ std::vector<GroupRequest> Requests(const ModelConfig& config,
 
 struct Outcome {
   Samples samples;
-  std::vector<float> trainer_logprobs;  // In order of `samples`.
+  std::vector<float> trainer_logprobs;  // In the order of `samples`.
 };
 
 std::vector<TrainSequence> ToSequences(
@@ -91,7 +91,8 @@ class InvarianceTest : public testing::TestWithParam<Model> {
     config_.num_hidden_layers = 3;
     config_.hidden_size = 32;
     config_.head_dim = config_.model_type == "qwen3" ? 20 : 8;
-    config_.vocab_size = 1500;  // More than one tile of the head.
+    // The vocabulary has more than one tile of the head.
+    config_.vocab_size = 1500;
     config_.tie_word_embeddings = false;
     config_.eos_token_ids = {3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   }
@@ -186,11 +187,11 @@ TEST_P(InvarianceTest, TheTrainerFindsTheSamplersBits) {
 
 TEST_P(InvarianceTest, TheComparisonCanFail) {
   const Outcome run = Execute({});
-  // One unit in the last place of one number.
+  // One number differs by one unit in the last place.
   std::vector<float> other = run.trainer_logprobs;
   other[other.size() / 2] = std::nextafter(other[other.size() / 2], 0.0f);
   EXPECT_FALSE(SameBits(other, Logprobs(run.samples)));
-  // Another temperature: what every number depends on.
+  // Another temperature changes every number.
   const Outcome warm = Execute({.temperature = 1.01f});
   EXPECT_FALSE(SameBits(Logprobs(warm.samples), Logprobs(run.samples)));
 }
@@ -204,7 +205,7 @@ TEST_P(InvarianceTest, AccumulateScoresTheSamplersBits) {
   auto backprop = Backprop::Create(policy.get());
   GradientSum sum(parameters.shared_layout());
   std::vector<float> scores;
-  // In micro-batches of uneven size.
+  // The micro-batches have different sizes.
   for (size_t begin = 0, size = 1; begin < sequences.size();
        begin += size, size += 2) {
     const auto part = absl::MakeConstSpan(sequences).subspan(begin, size);

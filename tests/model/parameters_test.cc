@@ -10,7 +10,7 @@
 namespace aha {
 namespace {
 
-TEST(ParametersTest, LayoutIsHuggingFaces) {
+TEST(ParametersTest, LayoutIsThatOfHuggingFace) {
   ModelConfig config = TinyConfig();
   const ParameterLayout tied(config);
   EXPECT_EQ(tied.tensors().size(), 2u + 9u * 2u);

@@ -26,7 +26,7 @@ inline ModelConfig TinyConfig() {
   config.vocab_size = 30;
   config.max_position_embeddings = 160;
   config.eos_token_ids = {0};
-  // Wide enough that attention and the head are far from uniform.
+  // The range is wide enough that attention and the head are far from uniform.
   config.initializer_range = 0.3;
   return config;
 }

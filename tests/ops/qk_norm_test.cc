@@ -1,6 +1,8 @@
+// Tests the norm of query and key heads.
 #include "ops/qk_norm.h"
 
 #include <cmath>
+#include <tuple>
 #include <vector>
 
 #include "ops/rms_norm.h"
@@ -22,9 +24,12 @@ void PrintTo(const QkShape& s, std::ostream* out) {
   *out << s.rows << " rows of " << s.heads << " heads of " << s.head_dim;
 }
 
-class QkNormTest : public ::testing::TestWithParam<QkShape> {
+class QkNormTest
+    : public ::testing::TestWithParam<std::tuple<QkShape, Device>> {
  protected:
-  const QkShape s_ = GetParam();
+  const QkShape s_ = std::get<0>(GetParam());
+  Machine machine_{std::get<1>(GetParam())};
+  const Context context_ = machine_.context();
   const std::vector<float> x_ = Normal(s_.rows * s_.stride(), 1, 3);
   const std::vector<float> gamma_ = Normal(s_.head_dim, 2);
   const std::vector<float> dy_ = Normal(s_.rows * s_.stride(), 3);
@@ -41,16 +46,17 @@ class QkNormTest : public ::testing::TestWithParam<QkShape> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Shapes, QkNormTest,
-                         ::testing::Values(QkShape{1, 1, 2}, QkShape{70, 3, 24},
-                                           QkShape{33, 1, 48},
-                                           QkShape{5, 16, 128}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, QkNormTest,
+    ::testing::Combine(::testing::Values(QkShape{1, 1, 2}, QkShape{70, 3, 24},
+                                         QkShape{33, 1, 48},
+                                         QkShape{5, 16, 128}),
+                       AllDevices()));
 
 TEST_P(QkNormTest, AgreesWithReferenceAndLeavesTheRestOfARow) {
   std::vector<float> want = dy_, got = dy_;
-  QkNorm(RefContext{}, Forward(&want));
-  Cpu cpu(2);
-  QkNorm(cpu, Forward(&got));
+  QkNorm(ReferenceContext{}, Forward(&want));
+  QkNorm(context_, Forward(&got));
   ExpectNear(got, want, ToleranceOf(DType::kF32).row);
   for (int64_t r = 0; r < s_.rows; ++r) {
     const int64_t at = (r + 1) * s_.stride() - 5;
@@ -60,31 +66,28 @@ TEST_P(QkNormTest, AgreesWithReferenceAndLeavesTheRestOfARow) {
 
 TEST_P(QkNormTest, EachHeadIsTheRmsNormOfItsNumbers) {
   std::vector<float> got = x_;
-  Cpu cpu(2);
-  QkNorm(cpu, Forward(&got));
+  QkNorm(context_, Forward(&got));
   std::vector<float> want(static_cast<size_t>(s_.head_dim));
   const int64_t at = (s_.rows - 1) * s_.stride() + (s_.heads - 1) * s_.head_dim;
-  RmsNorm(cpu, {&x_[at], gamma_.data(), want.data(), nullptr, 1, s_.head_dim,
-                kEps, DType::kF32});
+  RmsNorm(context_, {&x_[at], gamma_.data(), want.data(), nullptr, 1,
+                     s_.head_dim, kEps, DType::kF32});
   EXPECT_EQ(DifferingBits(&got[at], want.data(), s_.head_dim), 0);
 }
 
 TEST_P(QkNormTest, InPlaceGivesTheSameBits) {
   std::vector<float> apart = x_, in_place = x_;
-  Cpu cpu(2);
-  QkNorm(cpu, Forward(&apart));
+  QkNorm(context_, Forward(&apart));
   QkNormArgs args = Forward(&in_place);
   args.x = in_place.data();
-  QkNorm(cpu, args);
+  QkNorm(context_, args);
   EXPECT_EQ(apart, in_place);
 }
 
 TEST_P(QkNormTest, GradientAgreesWithReference) {
   std::vector<float> dx_want = dy_, dx_got = dy_;
   std::vector<float> dgamma_want(s_.head_dim), dgamma_got(s_.head_dim, 7.f);
-  QkNormGrad(RefContext{}, Backward(&dx_want, &dgamma_want));
-  Cpu cpu(2);
-  QkNormGrad(cpu, Backward(&dx_got, &dgamma_got));
+  QkNormGrad(ReferenceContext{}, Backward(&dx_want, &dgamma_want));
+  QkNormGrad(context_, Backward(&dx_got, &dgamma_got));
   const Tolerance fp32 = ToleranceOf(DType::kF32);
   ExpectNear(dx_got, dx_want, fp32.gradient);
   ExpectNear(dgamma_got, dgamma_want, fp32.gradient,
@@ -92,17 +95,17 @@ TEST_P(QkNormTest, GradientAgreesWithReference) {
 }
 
 TEST_P(QkNormTest, NothingDependsOnThreads) {
-  std::vector<float> dx_one = dy_, dx_three = dy_;
-  std::vector<float> dgamma_one(s_.head_dim), dgamma_three(s_.head_dim);
-  Cpu one(1), three(3);
-  QkNormGrad(one, Backward(&dx_one, &dgamma_one));
-  QkNormGrad(three, Backward(&dx_three, &dgamma_three));
-  EXPECT_EQ(dx_one, dx_three);
-  EXPECT_EQ(dgamma_one, dgamma_three);
-  std::vector<float> y_one = x_, y_three = x_;
-  QkNorm(one, Forward(&y_one));
-  QkNorm(three, Forward(&y_three));
-  EXPECT_EQ(y_one, y_three);
+  std::vector<float> y_want = x_, dx_want = dy_, dgamma_want(s_.head_dim);
+  QkNorm(context_, Forward(&y_want));
+  QkNormGrad(context_, Backward(&dx_want, &dgamma_want));
+  for (const Context& context : machine_.contexts()) {
+    std::vector<float> y = x_, dx = dy_, dgamma(s_.head_dim);
+    QkNorm(context, Forward(&y));
+    QkNormGrad(context, Backward(&dx, &dgamma));
+    EXPECT_EQ(y, y_want);
+    EXPECT_EQ(dx, dx_want);
+    EXPECT_EQ(dgamma, dgamma_want);
+  }
 }
 
 TEST(QkNormGradTest, ReferenceAgreesWithFiniteDifferences) {
@@ -110,11 +113,12 @@ TEST(QkNormGradTest, ReferenceAgreesWithFiniteDifferences) {
   std::vector<float> x = Normal(kCount, 1), gamma = Normal(kDim, 2);
   const std::vector<float> w = Normal(kCount, 3);
   std::vector<float> y(kCount), dx = w, dgamma(kDim);
-  QkNormGrad(RefContext{}, {x.data(), gamma.data(), dx.data(), dgamma.data(),
-                            kRows, kHeads * kDim, kHeads, kDim, kEps});
+  QkNormGrad(ReferenceContext{},
+             {x.data(), gamma.data(), dx.data(), dgamma.data(), kRows,
+              kHeads * kDim, kHeads, kDim, kEps});
   const auto objective = [&] {
-    QkNorm(RefContext{}, {x.data(), gamma.data(), y.data(), kRows,
-                          kHeads * kDim, kHeads, kDim, kEps});
+    QkNorm(ReferenceContext{}, {x.data(), gamma.data(), y.data(), kRows,
+                                kHeads * kDim, kHeads, kDim, kEps});
     return Dot(w, y);
   };
   ExpectGradient(x, dx, objective, 1e-3f);

@@ -44,7 +44,7 @@ TEST_F(AssemblerTest, AGroupIsWholeOnceEverySampleIsScoredInAnyOrder) {
   EXPECT_EQ(group.context().prompt_id(), "p");
 }
 
-TEST_F(AssemblerTest, AnEqualDuplicateIsDroppedAlsoWhenTheGroupIsWhole) {
+TEST_F(AssemblerTest, AnEqualDuplicateIsDroppedEvenWhenTheGroupIsWhole) {
   Open(1, 0, 1);
   const Ticket ticket = Add(1, 0, 0);
   auto again = assembler_.Add(1, Id(0), TrajectoryOf(0), now_);
@@ -56,7 +56,7 @@ TEST_F(AssemblerTest, AnEqualDuplicateIsDroppedAlsoWhenTheGroupIsWhole) {
   EXPECT_FALSE(again->has_value());
 }
 
-TEST_F(AssemblerTest, ADifferentDuplicateIsDataLossAlsoWhenTheGroupIsWhole) {
+TEST_F(AssemblerTest, ADifferentDuplicateIsDataLossEvenWhenTheGroupIsWhole) {
   Open(1, 0, 1);
   const Ticket ticket = Add(1, 0, 0);
   EXPECT_TRUE(absl::IsDataLoss(
@@ -122,7 +122,7 @@ TEST_F(AssemblerTest, AScoreOfAForgottenGroupIsIgnored) {
   EXPECT_FALSE(assembler_.SetScore(ticket, {}).has_value());
 }
 
-TEST_F(AssemblerTest, PartialGroupsThatNothingComesForExpire) {
+TEST_F(AssemblerTest, PartialGroupsWithoutNewTrajectoriesExpire) {
   constexpr absl::Duration kTtl = absl::Seconds(60);
   Open(1, 0, 2);
   Open(1, 1, 2);
@@ -135,7 +135,8 @@ TEST_F(AssemblerTest, PartialGroupsThatNothingComesForExpire) {
   Open(2, 1, 2);
   Add(2, 1, 0);
   now_ += absl::Seconds(30);
-  // Of a stream that is gone, and of one that lives; never a whole one.
+  // One is of a stream that has ended and one of a live stream; a whole group
+  // never expires.
   EXPECT_THAT(assembler_.Overdue(now_, kTtl),
               UnorderedElementsAre(Id(0), Id(2)));
 }

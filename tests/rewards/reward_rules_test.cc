@@ -95,7 +95,7 @@ TEST(AccuracyTest, TheAnswerComesAfterTheThought) {
   EXPECT_FALSE(Accurate("</think><think><answer>6</answer>"));
 }
 
-TEST(AccuracyTest, SeveralAnswersAreNone) {
+TEST(AccuracyTest, SeveralAnswersCountAsNone) {
   EXPECT_FALSE(
       Accurate("<think>x</think><answer>5</answer><answer>6</answer>"));
   EXPECT_FALSE(Accurate("<think><answer></think><answer>6</answer>"));
@@ -143,7 +143,7 @@ TEST(NumberTest, ComparesExactly) {
   EXPECT_TRUE(LastNumberIs("it is 68.0", "68"));
   EXPECT_TRUE(LastNumberIs("it is 1,000", "1000"));
   EXPECT_TRUE(LastNumberIs("it is 68", " 68. "));
-  // Equal as doubles, not as numbers.
+  // They are equal as doubles but not as numbers.
   EXPECT_FALSE(LastNumberIs("9007199254740993", "9007199254740992"));
   EXPECT_FALSE(LastNumberIs("0.1000000000000000001", "0.1"));
   EXPECT_FALSE(LastNumberIs("68 or 69", "68"));
@@ -151,7 +151,7 @@ TEST(NumberTest, ComparesExactly) {
   EXPECT_FALSE(LastNumberIs("-68", "68"));
 }
 
-TEST(NumberTest, ANumberThatWasCutCountsForNothing) {
+TEST(NumberTest, ATruncatedNumberCountsForNothing) {
   EXPECT_EQ(Value(RewardRule::kLastNumber, "it is 6", "6", true), 0);
   EXPECT_EQ(Value(RewardRule::kLastNumber, "it is 6 and", "6", true), 1);
   EXPECT_EQ(Value(RewardRule::kLastNumber, "it is 6", "6", false), 1);
@@ -236,8 +236,8 @@ TEST(HostileCompletionTest, AMegabyteOfAnythingIsScoredInLinearTime) {
                                 "\\boxed ",
                                 "<thin",
                                 "9,999"};
-  const std::clock_t start =
-      std::clock();  // Of our own, however busy the rest.
+  // CPU time of this process, which other processes do not affect.
+  const std::clock_t start = std::clock();
   for (const std::string& piece : pieces) {
     std::string text;
     while (text.size() < (1 << 20)) text += piece;
@@ -245,24 +245,26 @@ TEST(HostileCompletionTest, AMegabyteOfAnythingIsScoredInLinearTime) {
       EXPECT_TRUE(ScoreRule(rule, {text, "7", false}).ok());
     }
   }
-  // The worst for a search: all but the last character agrees, everywhere.
-  // Both lengths are the longest that enter (validate.h, CheckReference).
+  // This is the worst case for a search: everywhere all but the last character
+  // agrees. Both lengths are the largest that are accepted (validate.h,
+  // CheckReference).
   const std::string needle = std::string(1023, 'a') + 'b';
   EXPECT_EQ(*ScoreRule(RewardRule::kContains,
                        {std::string(4 << 20, 'a'), needle, false}),
             0);
-  // About a second without optimisation; quadratic would be hours.
+  // It takes about a second without optimisation; a quadratic search would take
+  // hours.
   EXPECT_LT(std::clock() - start, 60 * CLOCKS_PER_SEC);
 }
 
-// The four tags, then what may stand between them.
+// The four tags and then what may be between them.
 const std::vector<std::string>& Pieces() {
   static const auto* const pieces = new std::vector<std::string>{
       "<think>", "</think>", "<answer>", "</answer>", "7", " ", "x", "\n"};
   return *pieces;
 }
 
-// The index in Pieces of the tag that begins at `at`.
+// Returns the index in Pieces of the tag that begins at `at`.
 std::optional<int> TagAt(const std::string& text, size_t at) {
   for (int p = 0; p < 4; ++p) {
     const std::string& tag = Pieces()[static_cast<size_t>(p)];
@@ -272,7 +274,7 @@ std::optional<int> TagAt(const std::string& text, size_t at) {
 }
 
 bool SlowlyJudgedFormat(const std::string& text) {
-  // The tags in order of appearance, and what stands outside the blocks.
+  // These are the tags in order of appearance and the text outside the blocks.
   std::string tags, outside;
   bool inside = false;
   for (size_t at = 0; at < text.size();) {

@@ -49,7 +49,8 @@ TEST(AdvantageTest, AgreesWithTheGoldenVectors) {
 TEST(AdvantageTest, EqualRewardsGiveExactlyZeroUnderEveryScale) {
   for (const ScaleRewards scale :
        {ScaleRewards::kGroup, ScaleRewards::kBatch, ScaleRewards::kNone}) {
-    // eps 0 would turn the rounding noise of .1 into advantages of order one.
+    // An eps of 0 would turn the rounding noise of .1 into advantages of order
+    // one.
     const AdvantageOptions options{.scale = scale, .eps = 0};
     EXPECT_THAT(Advantages({.1, .1, .1}, options, .5), Each(0.0f));
     EXPECT_THAT(Advantages({.1, .1 + 9e-9, .1}, options, .5), Each(0.0f));
@@ -65,7 +66,7 @@ TEST(AdvantageTest, BatchScaleUsesTheDeviationOfTheStep) {
               Near(.5 / (.5 + 1e-6)));
 }
 
-TEST(AdvantageTest, TheOrderOfSamplesLeavesNoTrace) {
+TEST(AdvantageTest, TheOrderOfSamplesDoesNotChangeTheAdvantages) {
   const std::vector<double> rewards = {.1, .7, 1.1, .3, 0, 1.1, .1};
   const std::vector<float> forward = Advantages(rewards);
   const std::vector<float> backward =
@@ -78,7 +79,7 @@ TEST(AdvantageTest, TheOrderOfSamplesLeavesNoTrace) {
 
 TEST(AdvantageTest, AConstantAddedToAllRewardsChangesNothing) {
   const std::vector<float> plain = Advantages({1, 0, .5, .25});
-  // Powers of two, so that the shift itself is exact.
+  // The shifts are powers of two, so that the addition itself is exact.
   EXPECT_EQ(Advantages({5, 4, 4.5, 4.25}), plain);
 }
 
@@ -92,7 +93,7 @@ TEST(AdvantageTest, AFactorChangesOnlyWhatEpsAllows) {
             Advantages({1, 0, .5, .25}, {.scale = ScaleRewards::kNone})[0]);
 }
 
-TEST(AdvantageTest, RefusesWhatIsNoGroup) {
+TEST(AdvantageTest, RefusesWhatIsNotAGroup) {
   std::vector<float> out(1);
   EXPECT_THAT(GroupAdvantages({}, {1.0}, 0, absl::MakeSpan(out)).ToString(),
               HasSubstr("a group needs at least 2 rewards, got 1"));

@@ -35,7 +35,7 @@ Result Evaluate(const LossOptions& options, const std::vector<float>& logprobs,
   return EvaluateInputs(options, {logprobs, old, ref, advantage, false});
 }
 
-// Loss of one token whose ratio is `ratio`.
+// Returns the loss of one token whose policy ratio is `ratio`.
 double TokenLoss(const LossOptions& options, double ratio, float advantage) {
   const float old = -3;
   const float logprob = static_cast<float>(old + std::log(ratio));
@@ -129,7 +129,8 @@ TEST(LossesTest, FreshDataHasRatioExactlyOne) {
 }
 
 TEST(LossesTest, AggregationAgreesWithTheGoldenVectors) {
-  // Token losses 1, 1 and six times 3, as advantages -1 and -3 at ratio 1.
+  // The token losses are 1, 1 and six times 3: advantages of -1 and -3 at ratio
+  // 1.
   const auto step = [](LossType type) {
     LossOptions options;
     options.loss_type = type;
@@ -209,7 +210,7 @@ TEST(LossesTest, MaskedCompletionsStayInTheDenominators) {
   EXPECT_NE(EvaluateInputs(options, truncated).loss(), 0);
 }
 
-TEST(LossesTest, ZeroAdvantageStillFeelsTheReference) {
+TEST(LossesTest, KlActsAlsoWithZeroAdvantage) {
   LossOptions options;
   options.beta = .1;
   EXPECT_NE(Evaluate(options, {-1}, {-1}, 0, {-2}).grad[0], 0);

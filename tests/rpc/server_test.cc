@@ -15,8 +15,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// grpc.health.v1 is not among the protos we generate: asked by bytes.
-// Request: field 1, string.  Response: field 1, enum; SERVING is 1.
+// Calls grpc.health.v1, which is not among the protos that we generate, with
+// raw bytes. The request has a string in field 1 and the response an enum in
+// field 1; SERVING is 1.
 int HealthOf(const Server& server, const std::string& service) {
   auto channel = NewChannel({.address = server.address()});
   grpc::ByteBuffer request, response;

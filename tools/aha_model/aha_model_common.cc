@@ -62,7 +62,7 @@ absl::StatusOr<Json> ParseObject(const std::string& line) {
 absl::StatusOr<const Json*> Array(const Json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end()) {
-    return absl::InvalidArgumentError(absl::StrCat(key, " must be there"));
+    return absl::InvalidArgumentError(absl::StrCat(key, " is missing"));
   }
   if (!found->is_array()) {
     return absl::InvalidArgumentError(

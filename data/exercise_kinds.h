@@ -1,4 +1,4 @@
-// One body per kind of problem; internal to data/.
+// The kinds of exercises, one function each; internal to data/.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@ namespace aha {
 class Draws {
  public:
   explicit Draws(const RandomKey& key) : key_(key) {}
-  // In [0, n).  REQUIRES: n > 0.
+  // Returns a number in [0, n). REQUIRES: n > 0.
   int Below(int n) {
     return static_cast<int>(key_.Below(next_++, static_cast<uint32_t>(n)));
   }
-  // In [low, high].
+  // Returns a number in [low, high].
   int Between(int low, int high) { return low + Below(high - low + 1); }
 
  private:
@@ -24,7 +24,8 @@ class Draws {
   uint64_t next_ = 0;
 };
 
-// Prompt, answer and steps of a problem with that many operations.
-Problem DrawProblem(ProblemKind kind, int operations, Draws& draws);
+// Returns the prompt, answer and steps of an exercise with this many
+// operations.
+Exercise DrawExercise(ExerciseKind kind, int operations, Draws& draws);
 
 }  // namespace aha
