@@ -1,5 +1,5 @@
-// gRPC face of the weights store: one stream in, one stream out, a piece at a
-// time.  Internal to services.cc.
+// The Weights service: rank 0 publishes versions to the WeightsStore, and
+// actors fetch them, each by a stream of pieces.  Internal to services.cc.
 #pragma once
 
 #include "aha/v1/weights.grpc.pb.h"

@@ -1,13 +1,13 @@
-// Weights by version, as hashed bytes in files.
+// The policy versions that are being served, as hashed bytes in files.
 //
 //   Begin --> Append (in order, each piece hashed) --> Finish: staged
 //   staged --Commit--> visible --> Read ... --Drop--> gone
 //
-// A version is visible whole or not at all.  Finish verifies the whole
-// checksum and renames the file; publishing the same bytes again is harmless,
-// other bytes under the same id are DATA_LOSS.  Nothing is read into memory but
-// one piece at a time, and nothing is synced: after a crash the learner
-// publishes again, so what an earlier process left is deleted at the start.
+// A version is visible whole or not at all.  Finish verifies the checksum of
+// all bytes and renames the file.  Publishing the same bytes again is harmless;
+// other bytes under the same id are DATA_LOSS.  Only one piece at a time is in
+// memory.  Files are not synced: after a crash the learner publishes again, so
+// Open deletes what an earlier process left.
 //
 // Thread-safe.
 #pragma once
@@ -25,16 +25,11 @@
 #include "absl/strings/string_view.h"
 #include "base/hash.h"
 #include "base/mutex.h"
+#include "job/ids.h"
 
 namespace aha::coordinator {
 
 constexpr size_t kMaxPieceBytes = 1 << 20;
-
-struct VersionId {
-  uint32_t stage = 0;
-  uint64_t version = 0;
-  friend auto operator<=>(const VersionId&, const VersionId&) = default;
-};
 
 struct VersionInfo {
   uint64_t bytes = 0;
@@ -42,15 +37,15 @@ struct VersionInfo {
   friend bool operator==(const VersionInfo&, const VersionInfo&) = default;
 };
 
-// A version on its way in.  Dropped unfinished, it leaves nothing behind.
-// Owned by one thread at a time.
+// A version that is being received.  If it is dropped before Finish, its file
+// is removed.  Owned by one thread at a time.
 class IncomingVersion {
  public:
   ~IncomingVersion();
   IncomingVersion(const IncomingVersion&) = delete;
   IncomingVersion& operator=(const IncomingVersion&) = delete;
 
-  const VersionId& id() const { return id_; }
+  const WeightsId& id() const { return id_; }
   const VersionInfo& info() const { return info_; }
 
   // INVALID_ARGUMENT: not the next offset, too large a piece, or beyond the
@@ -60,9 +55,9 @@ class IncomingVersion {
 
  private:
   friend class WeightsStore;
-  IncomingVersion(VersionId id, VersionInfo info, std::string path, int fd);
+  IncomingVersion(WeightsId id, VersionInfo info, std::string path, int fd);
 
-  const VersionId id_;
+  const WeightsId id_;
   const VersionInfo info_;
   const std::string path_;
   int fd_;
@@ -70,7 +65,7 @@ class IncomingVersion {
   Hasher hasher_;
 };
 
-// A version that is being read; stays readable after it was dropped.
+// A version that is being read.  It stays readable after the store dropped it.
 class VersionReader {
  public:
   ~VersionReader();
@@ -93,24 +88,24 @@ class VersionReader {
 
 class WeightsStore {
  public:
-  // Makes `directory`, or empties it of an earlier process's versions.
+  // Creates `directory`, or deletes the versions of an earlier process in it.
   static absl::StatusOr<std::unique_ptr<WeightsStore>> Open(
       const std::string& directory);
 
-  absl::StatusOr<std::unique_ptr<IncomingVersion>> Begin(VersionId id,
+  absl::StatusOr<std::unique_ptr<IncomingVersion>> Begin(WeightsId id,
                                                          VersionInfo info);
   absl::Status Finish(std::unique_ptr<IncomingVersion> incoming);
 
-  // Staged or visible; nothing if it is not whole.
-  std::optional<VersionInfo> Find(VersionId id) const;
+  // A version that is staged or visible; nothing if it is not whole.
+  std::optional<VersionInfo> Find(WeightsId id) const;
   // NOT_FOUND: it is not staged.  Idempotent.
-  absl::Status Commit(VersionId id);
-  bool IsVisible(VersionId id) const;
+  absl::Status Commit(WeightsId id);
+  bool IsVisible(WeightsId id) const;
   // NOT_FOUND: not visible (any more).
-  absl::StatusOr<std::unique_ptr<VersionReader>> Read(VersionId id) const;
+  absl::StatusOr<std::unique_ptr<VersionReader>> Read(WeightsId id) const;
 
-  // Forgets every version below `oldest`, of earlier stages too.
-  void DropBelow(VersionId oldest);
+  // Drops every version below `oldest`, those of earlier stages too.
+  void DropBelow(WeightsId oldest);
   void DropAll();
 
  private:
@@ -121,13 +116,13 @@ class WeightsStore {
 
   explicit WeightsStore(std::string directory)
       : directory_(std::move(directory)) {}
-  std::string Path(VersionId id) const;
-  void DropIf(const std::function<bool(VersionId)>& unwanted);
+  std::string Path(WeightsId id) const;
+  void DropIf(const std::function<bool(WeightsId)>& unwanted);
 
   const std::string directory_;
   mutable Mutex mutex_;
   uint64_t next_temporary_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<VersionId, Version> versions_ ABSL_GUARDED_BY(mutex_);
+  std::map<WeightsId, Version> versions_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace aha::coordinator

@@ -1,8 +1,7 @@
 #include "job/options.h"
 
-#include <algorithm>
-
 #include "base/status.h"
+#include "job/stages/stage_kind.h"
 
 namespace aha {
 namespace {
@@ -20,11 +19,6 @@ absl::StatusOr<ExerciseOptions> ExerciseOptionsOf(
 
 }  // namespace
 
-bool HasStage(const v1::Job& job, absl::string_view type) {
-  return std::any_of(job.stages().begin(), job.stages().end(),
-                     [&](const v1::Stage& s) { return s.type() == type; });
-}
-
 absl::StatusOr<PromptSourceOptions> PromptOptions(const v1::Job& job,
                                                   Split split) {
   PromptSourceOptions options;
@@ -35,7 +29,9 @@ absl::StatusOr<PromptSourceOptions> PromptOptions(const v1::Job& job,
   options.split = split;
   options.shuffled_answers = job.prompts().shuffled_answers();
   if (!options.file.empty() && split == Split::kTrain &&
-      !HasStage(job, "eval")) {
+      !AnyStage(job, [](const StageKind& kind) {
+        return kind.traits().prompts == PromptUse::kHeldOutInOrder;
+      })) {
     options.split = Split::kAll;
   }
   return options;

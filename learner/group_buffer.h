@@ -1,14 +1,15 @@
-// The groups that have come for this rank and that no step has consumed yet.
+// Holds the groups that were delivered to this rank and that no step has
+// consumed yet.
 //
-// Groups come in any order, perhaps twice, perhaps early; a step takes exactly
-// its own, in slot order.  What is held is bounded: one group a slot that this
-// rank owns, for the current step and `lag` steps beyond.
+// Groups arrive in any order, perhaps twice, perhaps early; a step takes
+// exactly its own, in slot order.  The memory is bounded: one group for each
+// slot that this rank owns, for the current step and `lag` steps beyond.
 //
 //   closed --Open--> open(step) --Advance--> open(step + 1) ... --Close-->
 //
-// A group is checked in full before it is kept (everything that enters from
-// outside is).  A second delivery of the same bits is OK, of other bits
-// DATA_LOSS: then two actors computed different things, and somebody must look.
+// A group is validated completely before it is kept.  A second delivery of the
+// same bits is OK; of other bits it is DATA_LOSS, because two actors computed
+// different results for one group.
 //
 // Thread-safe.
 #pragma once

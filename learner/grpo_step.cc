@@ -210,13 +210,12 @@ absl::StatusOr<StepResult> GrpoStep::Run(
     AppendBytes(&lines, uint64_t{text.size()});
     lines += text;
   }
-  AHA_RETURN_IF_ERROR(comm.AllReduceSum("gradients", state_.sums().sums()));
-  AHA_RETURN_IF_ERROR(state_.sums().Check());
   AHA_ASSIGN_OR_RETURN(const std::vector<GroupFacts> facts,
                        ExchangeFacts(settings_.slots, mine, comm));
   AHA_ASSIGN_OR_RETURN(
       const UpdateResult update,
-      state_.Update(step, StepDenominator(settings_.loss, TotalOf(facts))));
+      state_.Update(step, StepDenominator(settings_.loss, TotalOf(facts)),
+                    comm));
 
   StepResult result;
   std::vector<Hash128> digests;

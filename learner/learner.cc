@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -12,8 +13,8 @@
 namespace aha::learner {
 namespace {
 
-// An eval stage that is still running was answered again, or no group came
-// about.
+// The pause before the coordinator is asked again when an eval stage is still
+// running or the rank set could not be connected.
 constexpr absl::Duration kEvalPause = absl::Milliseconds(200);
 
 }  // namespace
@@ -35,19 +36,20 @@ void Learner::Stop() {
     MutexLock lock(mutex_);
     stopped_at_ = std::min(stopped_at_, options_.clock());
   }
-  Interrupt();
+  // The communicator stays: the ranks save a checkpoint with it.
+  buffer_.Close();
 }
 
 void Learner::Interrupt() {
   buffer_.Close();
   MutexLock lock(mutex_);
-  if (idle_) joined_->Abort(VoidStep());
+  if (awaits_step_) joined_->Abort(VoidStep());
 }
 
 void Learner::OnLivingLearners(const std::map<uint32_t, std::string>& living) {
   {
     MutexLock lock(mutex_);
-    if (joined_ != nullptr &&
+    if (joined_ != nullptr && !saving_ &&
         std::min(joined_->waiting(), options_.clock() - stopped_at_) >=
             options_.stop_patience) {
       AHA_LOG(kWarning) << "stopping without the other learner ranks: "
@@ -62,7 +64,7 @@ void Learner::OnLivingLearners(const std::map<uint32_t, std::string>& living) {
     }
     times_missing_ = missing ? times_missing_ + 1 : 0;
     if (times_missing_ < 2) return;
-    // Also in the middle of a step: the one that was lost never answers.
+    // Also in the middle of a step: the lost rank never answers.
     if (joined_ != nullptr) joined_->Abort(VoidStep());
   }
   buffer_.Close();
@@ -95,16 +97,16 @@ absl::StatusOr<v1::NextStageResponse> Learner::AwaitStage() {
 
 bool Learner::MayGoOn(const absl::Status& status) {
   if (comm_ && !comm_->status().ok() && !absl::IsAborted(status)) {
-    // Others may have died; the coordinator will put a new group together.
-    AHA_LOG(kWarning) << "the learner group broke: " << status;
+    // Other ranks may have died; the coordinator will form a new rank set.
+    AHA_LOG(kWarning) << "the learner rank set broke: " << status;
     cluster_.Report(
-        false, absl::StrCat("the learner group broke: ", status.ToString()));
+        false, absl::StrCat("the learner rank set broke: ", status.ToString()));
     broken_group_ = group_;
     LeaveGroup();
     return true;
   }
   if (absl::IsAborted(status)) {
-    AHA_LOG(kInfo) << "asking for a stage anew: " << status.message();
+    AHA_LOG(kInfo) << "asking for a stage again: " << status.message();
     LeaveGroup();
     return true;
   }
@@ -129,10 +131,34 @@ absl::Status Learner::Run() {
     cluster_.Report(true, status.ToString());
     return status;
   }
-  const bool is_new =
-      position_ && !(saved_ && saved_->chain == position_->chain);
-  if (options_.rank == 0 && is_new) SaveCheckpoint();
+  SaveBeforeEnd();
   return absl::OkStatus();
+}
+
+void Learner::SaveBeforeEnd() {
+  if (!position_ || IsSaved()) return;
+  // Without a rank set only a state that is not sharded can be saved.
+  if (!comm_ && state_->sharding().ranks > 1) return;
+  const absl::Status saved = SaveCheckpoint();
+  if (saved.ok()) return;
+  AHA_LOG(kWarning) << "no checkpoint at step " << position_->next_step
+                    << ", the steps since the latest one will be trained "
+                    << "again: " << saved;
+}
+
+void Learner::SayMemory(const Stage& stage) const {
+  const StateMemory memory = state_->Memory();
+  const auto megabytes = [](int64_t bytes) {
+    return absl::StrFormat("%.1f MB", static_cast<double>(bytes) * 1e-6);
+  };
+  const Sharding& sharding = state_->sharding();
+  AHA_LOG(kInfo) << "stage " << stage.index() << ": rank " << sharding.rank
+                 << " of " << sharding.ranks << " holds "
+                 << megabytes(memory.optimizer) << " of the optimizer's state ("
+                 << megabytes(memory.optimizer_all) << " on all ranks), "
+                 << megabytes(memory.gradient) << " of gradient sums and "
+                 << megabytes(memory.weights) << " of weights";
+  if (gauges_.memory) gauges_.memory(memory);
 }
 
 absl::Status Learner::JoinGroup(const v1::NextStageResponse& next) {
@@ -144,8 +170,8 @@ absl::Status Learner::JoinGroup(const v1::NextStageResponse& next) {
                      "), is ", options_.rank));
   }
   if (broken_group_ == name && size > 1) {
-    return absl::UnavailableError(absl::StrCat("group epoch ", name.second,
-                                               " broke and was offered again"));
+    return absl::UnavailableError(
+        absl::StrCat("rank set ", name.second, " broke and was offered again"));
   }
   if (comm_ && group_ == name && comm_->status().ok()) return absl::OkStatus();
   LeaveGroup();
@@ -153,8 +179,8 @@ absl::Status Learner::JoinGroup(const v1::NextStageResponse& next) {
       "rendezvous", "the other learner ranks", [&] { return connect_(next); });
   if (absl::IsUnavailable(joined.status()) ||
       absl::IsDeadlineExceeded(joined.status())) {
-    // A rank was lost on its way; the coordinator puts a new group together,
-    // or fails the job after cluster.wait_seconds.
+    // A rank was lost before it connected.  The coordinator forms a new rank
+    // set, or fails the job after cluster.wait_seconds.
     cluster_.Report(false, joined.status().ToString());
     absl::SleepFor(kEvalPause);
     return absl::AbortedError(joined.status().message());
@@ -183,12 +209,12 @@ absl::Status Learner::RunStage(const v1::NextStageResponse& next) {
       return absl::OkStatus();
     }
     AHA_RETURN_IF_ERROR(BringState(next));
-    AHA_RETURN_IF_ERROR(cluster_.Publish(next.stage(), 0, state_->weights(),
+    AHA_RETURN_IF_ERROR(cluster_.Publish({next.stage(), 0}, state_->weights(),
                                          position_->weights_checksum));
     evaluated_ = name;
     return absl::OkStatus();
   }
-  evaluated_.reset();  // A stage that is done again is published again.
+  evaluated_.reset();  // A stage that runs again is published again.
   AHA_RETURN_IF_ERROR(JoinGroup(next));
   AHA_RETURN_IF_ERROR(BringState(next));
   const uint64_t first_step = next.first_step();
@@ -204,6 +230,7 @@ absl::Status Learner::RunStage(const v1::NextStageResponse& next) {
                               static_cast<uint32_t>(comm_->size())),
                  first_step);
   }
+  SayMemory(*stage);
   if (gauges_.version) gauges_.version(first_step);
   if (options_.rank == 0) AHA_RETURN_IF_ERROR(PublishStart(*stage, first_step));
   return RunSteps(*stage, first_step);

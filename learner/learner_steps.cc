@@ -1,4 +1,4 @@
-// How a learner trains the steps of a stage with its group.
+// How a learner trains the steps of a stage with its rank set.
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -14,11 +14,12 @@ namespace aha::learner {
 namespace {
 
 using Go = v1::BeginStepResponse;
-// Rank 0's other word to its group: ask the coordinator for a stage anew.
-constexpr char kAskAgain = 'A';
-// For rank 0 to come to the next step it may publish, commit, write a
-// checkpoint, tell of it and ask, each with retries for cluster.wait_seconds.
-// Should it be lost, OnLivingLearners ends the wait.
+// What rank 0 broadcasts instead of the coordinator's answer:
+constexpr char kAskAgain = 'A';      // Ask the coordinator for a stage again.
+constexpr char kSaveAndLeave = 'S';  // Save a checkpoint, then the same.
+// Before rank 0 announces the next step it may publish, commit, write a
+// checkpoint, report it and ask, each with retries for cluster.wait_seconds.
+// If rank 0 is lost, OnLivingLearners ends the wait.
 constexpr int kWaitsOfRankZero = 10;
 
 }  // namespace
@@ -27,44 +28,57 @@ absl::Status Learner::PublishStart(const Stage& stage, uint64_t first_step) {
   // With lag 1 step n is sampled with version n - 1.
   if (const Parameters* previous = state_->previous_weights();
       previous != nullptr && first_step > 0 && stage.lag() > 0) {
-    AHA_RETURN_IF_ERROR(cluster_.Publish(
-        stage.index(), first_step - 1, *previous, WeightsChecksum(*previous)));
+    AHA_RETURN_IF_ERROR(cluster_.Publish({stage.index(), first_step - 1},
+                                         *previous,
+                                         WeightsChecksum(*previous)));
   }
-  return cluster_.Publish(stage.index(), first_step, state_->weights(),
+  return cluster_.Publish({stage.index(), first_step}, state_->weights(),
                           position_->weights_checksum);
+}
+
+char Learner::AskForStep(uint32_t stage, uint64_t step, absl::Status* error) {
+  if (stopping_) return kSaveAndLeave;
+  const absl::StatusOr<Go::Go> answer = cluster_.BeginStep(stage, step);
+  if (answer.ok()) return static_cast<char>(*answer);
+  if (stopping_) return kSaveAndLeave;
+  *error = answer.status();
+  return kAskAgain;
 }
 
 absl::StatusOr<v1::BeginStepResponse::Go> Learner::AgreeOnStep(uint32_t stage,
                                                                uint64_t step) {
-  {
-    MutexLock lock(mutex_);
-    idle_ = true;
-  }
-  const absl::Cleanup busy = [&] {
-    MutexLock lock(mutex_);
-    idle_ = false;
-  };
   const absl::Duration timeout =
       options_.rank == 0
           ? absl::ZeroDuration()
           : kWaitsOfRankZero *
                 absl::Seconds(options_.job.cluster().wait_seconds());
-  while (!stopping_ || options_.rank == 0) {
-    absl::StatusOr<Go::Go> answer = VoidStep();
-    if (options_.rank == 0 && !stopping_) {
-      answer = cluster_.BeginStep(stage, step);
+  while (true) {
+    absl::Status error;
+    std::string word;
+    {
+      SetAwaitsStep(true);
+      const absl::Cleanup done = [&] { SetAwaitsStep(false); };
+      if (options_.rank == 0) word = AskForStep(stage, step, &error);
+      AHA_ASSIGN_OR_RETURN(word,
+                           comm_->Broadcast("begin step", 0, word, timeout));
     }
-    const std::string word(
-        1, answer.ok() ? static_cast<char>(*answer) : kAskAgain);
-    AHA_ASSIGN_OR_RETURN(const std::string said,
-                         comm_->Broadcast("begin step", 0, word, timeout));
-    if (options_.rank == 0 && !answer.ok()) return answer;
-    if (said.size() != 1 || said[0] == kAskAgain) return VoidStep();
-    if (said[0] != static_cast<char>(Go::WAIT)) {
-      return static_cast<Go::Go>(said[0]);
+    AHA_RETURN_IF_ERROR(error);
+    if (word.size() != 1 || word[0] == kAskAgain) return VoidStep();
+    if (word[0] == kSaveAndLeave) {
+      AHA_RETURN_IF_ERROR(SaveCheckpoint());
+      return VoidStep();
+    }
+    // Rank 0 continues without this rank.
+    if (stopping_ && options_.rank != 0) return VoidStep();
+    if (word[0] != static_cast<char>(Go::WAIT)) {
+      return static_cast<Go::Go>(word[0]);
     }
   }
-  return VoidStep();
+}
+
+void Learner::SetAwaitsStep(bool awaits) {
+  MutexLock lock(mutex_);
+  awaits_step_ = awaits;
 }
 
 absl::Status Learner::RunSteps(Stage& stage, uint64_t first_step) {
@@ -76,13 +90,11 @@ absl::Status Learner::RunSteps(Stage& stage, uint64_t first_step) {
         Waiting("begin_step", absl::StrCat("permission for step ", step),
                 [&] { return AgreeOnStep(stage.index(), step); }));
     if (go == Go::STOP_AFTER_CHECKPOINT) {
-      if (options_.rank == 0) SaveCheckpoint();
-      return absl::OkStatus();
+      return SaveCheckpoint();
     }
     AHA_RETURN_IF_ERROR(DoStep(stage, step));
     const bool due = (step + 1) % every == 0 || step + 1 == stage.steps();
-    if (due && options_.rank == 0) SaveCheckpoint();
-    if (stopping_) return VoidStep();
+    if (due) AHA_RETURN_IF_ERROR(SaveCheckpoint());
   }
   return absl::OkStatus();
 }
@@ -101,7 +113,7 @@ absl::Status Learner::DoStep(Stage& stage, uint64_t step) {
   if (stage.is_grpo()) {
     const absl::Duration limit =
         absl::Seconds(options_.job.cluster().wait_seconds());
-    // If another rank was lost, the job went back and no groups come.
+    // If another rank was lost, the job went back and no groups arrive.
     const auto progress = [&] {
       return cluster_.Progress(stage.index(), step);
     };
@@ -112,7 +124,7 @@ absl::Status Learner::DoStep(Stage& stage, uint64_t step) {
   const absl::Time begin = options_.clock();
   const Position before = *position_;
   const absl::Duration collectives = comm_->time_spent();
-  position_.reset();  // Until the step is whole, the state is no version.
+  position_.reset();  // Until the step is complete the state is no version.
   AHA_ASSIGN_OR_RETURN(StepResult result,
                        stage.Step(step, groups, before.chain, *comm_));
   AHA_RETURN_IF_ERROR(CheckExactness(result));
@@ -145,7 +157,7 @@ absl::Status Learner::Commit(const Stage& stage, uint64_t step,
   if (stage.is_grpo()) {
     WriteRollouts(stage, step, result.rollouts);
     AHA_RETURN_IF_ERROR(cluster_.Publish(
-        stage.index(), step + 1, state_->weights(), result.weights_checksum));
+        {stage.index(), step + 1}, state_->weights(), result.weights_checksum));
   }
   const absl::Time now = options_.clock();
   result.metrics["time/publish"] = absl::ToDoubleSeconds(now - begin);

@@ -55,7 +55,7 @@ struct Service::State {
   Mutex mutex;
   bool stopped ABSL_GUARDED_BY(mutex) = false;
   absl::Status why_stopped ABSL_GUARDED_BY(mutex);
-  // Set once, in this order; read by Stop.
+  // Each is set once, in this order; Stop reads them.
   std::unique_ptr<rpc::Member> member;
   std::unique_ptr<RpcCluster> cluster;
   std::unique_ptr<Learner> learner;
@@ -128,7 +128,7 @@ absl::StatusOr<std::unique_ptr<comm::Communicator>> Service::State::Connect(
   const std::shared_ptr<const v1::RegisterResponse> joined =
       member->registration();
   const comm::GlooOptions gloo = {
-      .group = {.rank = static_cast<int>(options.rank),
+      .ranks = {.rank = static_cast<int>(options.rank),
                 .size = next.learner_addresses_size(),
                 .timeout =
                     absl::Seconds(joined->job().cluster().wait_seconds())},
@@ -159,13 +159,14 @@ rpc::MemberEvents Service::State::Events() {
           .directive =
               [this](v1::Directive directive) {
                 if (directive == v1::DIRECTIVE_RUN) return;
-                AHA_LOG(kInfo) << "told to " << v1::Directive_Name(directive);
+                AHA_LOG(kInfo)
+                    << "the coordinator says " << v1::Directive_Name(directive);
                 Stop(absl::OkStatus());
               },
           .lost_leases = nullptr,
           .rejoined =
               [this](const v1::RegisterResponse& joined) {
-                AHA_LOG(kInfo) << "joined anew, epoch " << joined.epoch();
+                AHA_LOG(kInfo) << "joined again, epoch " << joined.epoch();
                 learner->Interrupt();
               },
           .failed = [this](const absl::Status& status) { Stop(status); }};
@@ -215,7 +216,7 @@ void Service::Stop() { state_->Stop(absl::OkStatus()); }
 absl::Status Service::Run() {
   State& state = *state_;
   if (state.options.collectives == Collectives::kNccl) {
-    // Before anybody waits for this rank.
+    // Before the other ranks wait for this one.
     AHA_RETURN_IF_ERROR(comm::LoadNccl({}).status());
   }
   AHA_ASSIGN_OR_RETURN(state.servers,

@@ -100,17 +100,28 @@ absl::Status GradientSum::Add(const TensorInfo& info, const float* gradient,
                    " at element ", bad - gradient));
 }
 
-absl::Status GradientSum::Check() const {
-  for (const TensorInfo& info : layout_->tensors()) {
-    const auto of_tensor = sums().subspan(static_cast<size_t>(info.offset),
-                                          static_cast<size_t>(info.count));
+int64_t GradientSum::FirstTooLarge(int64_t begin, int64_t end) const {
+  const absl::Span<const TensorInfo> tensors = layout_->tensors();
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const int64_t first = std::max(begin, tensors[i].offset);
+    const int64_t last = std::min(end, tensors[i].offset + tensors[i].count);
     bool valid = true;
-    for (const int64_t sum : of_tensor) {
+    for (int64_t at = first; at < last; ++at) {
+      const int64_t sum = sums_[static_cast<size_t>(at)];
       valid &= -kMaxSum < sum && sum < kMaxSum;
     }
-    if (!valid) return SumTooLarge(info);
+    if (!valid) return static_cast<int64_t>(i);
   }
-  return absl::OkStatus();
+  return -1;
+}
+
+absl::Status GradientSum::TooLarge(int64_t tensor) const {
+  return SumTooLarge(layout_->tensors()[static_cast<size_t>(tensor)]);
+}
+
+absl::Status GradientSum::Check() const {
+  const int64_t tensor = FirstTooLarge(0, layout_->count());
+  return tensor < 0 ? absl::OkStatus() : TooLarge(tensor);
 }
 
 }  // namespace aha

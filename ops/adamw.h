@@ -39,8 +39,8 @@ inline void AdamW(const Context& context, const AdamWArgs& args) {
   context.Visit([&](const auto& device) { AdamW(device, args); });
 }
 
-// Returns sum_i (sums[i])^2 in double. It adds blocks of a fixed size in
-// ascending order, so the bits are the same for any number of threads.
+// Returns sum_i (sums[i])^2 in double: the BlockSumsOfSquares added in ascending
+// order, so the bits are the same for any number of threads.
 double SumOfSquares(const CpuContext& context, const int64_t* sums,
                     int64_t count);
 double SumOfSquares(const ReferenceContext&, const int64_t* sums,
@@ -49,6 +49,21 @@ inline double SumOfSquares(const Context& context, const int64_t* sums,
                            int64_t count) {
   return context.Visit(
       [&](const auto& device) { return SumOfSquares(device, sums, count); });
+}
+
+inline constexpr int64_t kSquaresBlock = 1 << 14;
+// squares[b] = the sum of squares of sums[b * kSquaresBlock ...], the last
+// block being shorter.  Ranks that hold whole blocks each compute theirs alone.
+// `squares` is [ceil(count / kSquaresBlock)].
+void BlockSumsOfSquares(const CpuContext& context, const int64_t* sums,
+                        int64_t count, double* squares);
+void BlockSumsOfSquares(const ReferenceContext&, const int64_t* sums,
+                        int64_t count, double* squares);
+inline void BlockSumsOfSquares(const Context& context, const int64_t* sums,
+                               int64_t count, double* squares) {
+  context.Visit([&](const auto& device) {
+    BlockSumsOfSquares(device, sums, count, squares);
+  });
 }
 
 }  // namespace aha::ops

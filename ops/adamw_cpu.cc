@@ -53,16 +53,23 @@ void AdamW(const CpuContext& context, const AdamWArgs& a) {
   });
 }
 
+void BlockSumsOfSquares(const CpuContext& context, const int64_t* sums,
+                        int64_t count, double* squares) {
+  const int64_t blocks = (count + kSquaresBlock - 1) / kSquaresBlock;
+  context.pool->For(blocks, [&](int64_t i) {
+    const int64_t at = i * kSquaresBlock;
+    squares[i] =
+        Simd().sum_of_squares(sums + at, std::min(kSquaresBlock, count - at));
+  });
+}
+
 double SumOfSquares(const CpuContext& context, const int64_t* sums,
                     int64_t count) {
-  const int64_t blocks = (count + kBlock - 1) / kBlock;
-  std::vector<double> partial(static_cast<size_t>(blocks));
-  context.pool->For(blocks, [&](int64_t i) {
-    const int64_t at = i * kBlock;
-    partial[i] = Simd().sum_of_squares(sums + at, std::min(kBlock, count - at));
-  });
+  const int64_t blocks = (count + kSquaresBlock - 1) / kSquaresBlock;
+  std::vector<double> squares(static_cast<size_t>(blocks));
+  BlockSumsOfSquares(context, sums, count, squares.data());
   double total = 0;
-  for (const double part : partial) total += part;
+  for (const double square : squares) total += square;
   return total;
 }
 

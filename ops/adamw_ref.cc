@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "ops/adamw.h"
 #include "ops/ref.h"
@@ -36,14 +38,26 @@ void AdamW(const ReferenceContext&, const AdamWArgs& a) {
   }
 }
 
-double SumOfSquares(const ReferenceContext&, const int64_t* sums,
-                    int64_t count) {
-  // Wider than double, since blocks do not keep the rounding errors apart here.
-  long double total = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    total += static_cast<long double>(sums[i]) * sums[i];
+void BlockSumsOfSquares(const ReferenceContext&, const int64_t* sums,
+                        int64_t count, double* squares) {
+  for (int64_t begin = 0; begin < count; begin += kSquaresBlock) {
+    const int64_t end = std::min(begin + kSquaresBlock, count);
+    long double total = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      total += static_cast<long double>(sums[i]) * sums[i];
+    }
+    squares[begin / kSquaresBlock] = static_cast<double>(total);
   }
-  return static_cast<double>(total);
+}
+
+double SumOfSquares(const ReferenceContext& context, const int64_t* sums,
+                    int64_t count) {
+  std::vector<double> squares(
+      static_cast<size_t>((count + kSquaresBlock - 1) / kSquaresBlock));
+  BlockSumsOfSquares(context, sums, count, squares.data());
+  double total = 0;
+  for (const double square : squares) total += square;
+  return total;
 }
 
 }  // namespace aha::ops

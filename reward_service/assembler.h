@@ -20,7 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "aha/v1/rollout.pb.h"
-#include "job/group_id.h"
+#include "job/ids.h"
 
 namespace aha::reward {
 

@@ -277,8 +277,11 @@ PIPELINE = [
            " > 0)"},
           "Seconds of a step that a rank spends in collectives, including the "
           "wait for other ranks.", min=0),
-    chart("Memory", "bytes", {"{{instance}}": "process_resident_memory_bytes"},
-          "Resident memory.", min=0),
+    chart("Memory", "bytes",
+          {"{{instance}}": "process_resident_memory_bytes",
+           "{{instance}}, optimizer": "aha_learner_optimizer_bytes"},
+          "Resident memory, and the part of it that a learner rank's shard of "
+          "the optimizer's state takes.", min=0),
     chart("CPU", "short",
           {"{{instance}}": per_second("process_cpu_seconds_total", "instance")},
           "CPU cores in use.", min=0),

@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "job/config_errors.h"
 #include "job/file/explain.h"
-#include "job/file/problems.h"
 #include "job/file/schema.h"
 
 namespace aha {

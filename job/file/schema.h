@@ -31,9 +31,6 @@ std::string DefaultText(const FieldDescriptor& field);
 // "2 to 1024", "at least 1", "above 0", "one of a, b"; empty if free.
 std::string RangeText(const v1::Rule& rule);
 
-// 0.2 as "0.2": the fewest digits that read back as the same number.
-std::string NumberText(double value);
-
 // "stages[].grpo.steps" of every field below a message.
 struct SchemaKey {
   std::string path;

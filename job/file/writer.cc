@@ -4,6 +4,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "job/config_errors.h"
 #include "job/file/job.h"
 #include "job/file/schema.h"
 

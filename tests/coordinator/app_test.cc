@@ -1,6 +1,8 @@
 // A whole tiny job over real gRPC: a scripted learner and a scripted actor.
 #include "coordinator/app.h"
 
+#include <sqlite3.h>
+
 #include <atomic>
 #include <thread>
 
@@ -84,7 +86,7 @@ class Caller {
   v1::RegisterResponse joined_;
 };
 
-absl::Status Publish(Caller& learner, VersionId id) {
+absl::Status Publish(Caller& learner, WeightsId id) {
   const std::string bytes = WeightsOf(id);
   auto stream = learner.client().Open("aha.v1.Weights.Publish");
   if (!stream.ok()) return stream.status();
@@ -106,7 +108,7 @@ absl::Status Publish(Caller& learner, VersionId id) {
   return (*stream)->Finish();
 }
 
-std::string Fetch(Caller& actor, VersionId id) {
+std::string Fetch(Caller& actor, WeightsId id) {
   auto stream = actor.client().Open("aha.v1.Weights.Fetch");
   v1::FetchRequest request;
   request.mutable_id()->set_stage(id.stage);
@@ -158,7 +160,7 @@ absl::Status Learn(const std::string& address) {
 
 absl::Status ActOn(const v1::Lease& lease, Caller& actor) {
   const v1::GroupContext& group = lease.group();
-  const VersionId policy{group.policy().stage(), group.policy().version()};
+  const WeightsId policy{group.policy().stage(), group.policy().version()};
   // The scripted learner waits for no groups: a grpo version may be gone.
   const std::string weights = Fetch(actor, policy);
   EXPECT_TRUE(weights == WeightsOf(policy) ||
@@ -346,6 +348,23 @@ TEST(AppTest, ADamagedDatabaseIsRefusedNamingItAndNoRestartHelps) {
     EXPECT_THAT(std::string(status.message()),
                 AllOf(HasSubstr(dir.path()), HasSubstr("not a database")));
   }
+}
+
+TEST(AppTest, ADatabaseOfANewerSchemaIsRefusedAndNoRestartHelps) {
+  TempDir dir;
+  const std::string database = dir.path() + "/coordinator.db";
+  { ASSERT_TRUE(App::Start(Options(dir.path())).ok()); }
+  {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(database.c_str(), &db), SQLITE_OK);
+    sqlite3_exec(db, "PRAGMA user_version = 9", nullptr, nullptr, nullptr);
+    sqlite3_close(db);
+  }
+  const absl::Status refused = App::Start(Options(dir.path())).status();
+  EXPECT_EQ(rpc::ExitCode(refused), rpc::kExitRefused) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              AllOf(HasSubstr("coordinator.db: has schema version 9"),
+                    HasSubstr("supports version 1"), Not(HasSubstr("\n"))));
 }
 
 TEST(AppTest, AResumeWithAnEditedPromptFileIsRefusedNamingIt) {

@@ -23,7 +23,7 @@ inline Hash128 HashOf(const std::string& text) {
   return HashBytes(text.data(), text.size());
 }
 
-inline std::string WeightsOf(VersionId id, const std::string& salt = "") {
+inline std::string WeightsOf(WeightsId id, const std::string& salt = "") {
   return absl::StrCat("weights ", id.stage, " ", id.version, salt);
 }
 
@@ -90,9 +90,10 @@ class FakeCluster {
     };
     parts.clock = [this] { return now_; };
     parts.wall_clock = parts.clock;
-    auto controller = Controller::New(
-        {.epoch = ++epoch_, .heartbeat = absl::Seconds(1), .lingers = lingers_},
-        std::move(parts));
+    auto controller =
+        Controller::New({.job = {.epoch = ++epoch_, .lingers = lingers_},
+                         .heartbeat = absl::Seconds(1)},
+                        std::move(parts));
     ASSERT_TRUE(controller.ok()) << controller.status();
     controller_ = *std::move(controller);
     controller_->SetAddress("coordinator:1");
@@ -156,7 +157,7 @@ class FakeCluster {
     return v1::BeginStepResponse::Go_Name(response.go());
   }
 
-  absl::Status Publish(VersionId id, const std::string& salt = "") {
+  absl::Status Publish(WeightsId id, const std::string& salt = "") {
     const std::string bytes = WeightsOf(id, salt);
     absl::Status status = controller_->AdmitVersion(id, learners_[0], epoch_);
     if (!status.ok()) return status;

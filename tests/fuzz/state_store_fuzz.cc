@@ -22,6 +22,7 @@ void ReadAll(StateStore& store) {
   (void)store.TotalsBefore(1, 0);
   (void)store.Checkpoints();
   (void)store.Evals();
+  (void)store.Datasets();
   (void)store.StageSeconds();
   (void)store.HasResults();
 }
@@ -37,6 +38,7 @@ std::string Valid() {
     (void)(*store)->PutCommit({.step = 1, .metrics_line = "{}"}, 1);
     (void)(*store)->PutCheckpoint({.next_step = 2, .directory = "c"}, 2);
     (void)(*store)->PutEval({.stage = 1, .prompts = 4}, 3);
+    (void)(*store)->PutDataset({.stage = 2, .prompts = 5}, 4);
   }
   std::ifstream file(path, std::ios::binary);
   return std::string(std::istreambuf_iterator<char>(file), {});

@@ -70,7 +70,9 @@ TEST_F(InputFilesTest, AModelsInputsAreItsTextFilesAndForALearnerItsWeights) {
 TEST_F(InputFilesTest, AMissingFileIsNamedWithItsKey) {
   v1::Job job;
   job.add_stages();
-  job.add_stages()->mutable_sft()->set_file(directory_ + "/none.jsonl");
+  v1::Stage& stage = *job.add_stages();
+  stage.set_type("sft");
+  stage.mutable_sft()->set_file(directory_ + "/none.jsonl");
   const absl::Status status = MeasureDocuments(job).status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_THAT(std::string(status.message()),

@@ -102,6 +102,22 @@ TEST_F(InputsTest, ABadPromptThatNoStageDrawsIsAccepted) {
   EXPECT_THAT(Check("last_number"), HasSubstr(file_));
 }
 
+TEST_F(InputsTest, AStageThatSamplesInOrderWantsNoMorePromptsThanThereAre) {
+  Write("{\"prompt\": \"1+1?\", \"answer\": 2}\n");
+  EXPECT_EQ(Check("contains", "sample, sample: {prompts: 1}"), "");
+  EXPECT_EQ(Check("contains", "sample, sample: {prompts: 2}"),
+            "stages[0].sample.prompts: must be at most 1, the number of "
+            "training prompts, got 2");
+}
+
+TEST_F(InputsTest, APromptFileThatIsNotThereIsReportedOnce) {
+  file_ += ".none";
+  const std::string message =
+      Check("contains", "sample}, {name: e, type: eval");
+  EXPECT_THAT(message, HasSubstr("prompts.file: "));
+  EXPECT_THAT(message, Not(HasSubstr("\n")));
+}
+
 TEST_F(InputsTest, GeneratedPromptsThatAreTooLongAreFound) {
   const auto job = ParseJob(
       "name: j\nmodel: {architecture: {hidden_size: 64}}\n"

@@ -145,7 +145,7 @@ TEST(JobTest, RangesAndChoicesAreEnforced) {
   EXPECT_THAT(ErrorWith({"sampling.max_completion_length=0"}),
               HasSubstr("must be at least 1 tokens, got 0"));
   EXPECT_THAT(ErrorWith({"stages[1].grpo.loss_type=dappo"}),
-              HasSubstr("must be one of grpo, dapo, dr_grpo, bnpo; got "
+              HasSubstr("must be one of grpo, dapo, dr_grpo, bnpo, cispo; got "
                         "'dappo'; did you mean dapo?"));
   EXPECT_THAT(ErrorWith({"prompts.generated.kinds=[sums, swap]"}),
               HasSubstr("prompts.generated.kinds[1]: must be one of"));

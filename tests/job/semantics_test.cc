@@ -142,12 +142,6 @@ TEST(SemanticsTest, ScoredStagesNeedRewards) {
               HasSubstr("at least one weight must differ from 0"));
 }
 
-TEST(SemanticsTest, AStageHasTheSettingsOfItsType) {
-  EXPECT_THAT(ErrorWith({"stages[0].grpo={steps: 3}"}),
-              HasSubstr("stages[0].grpo: must be absent in a stage of type "
-                        "sft"));
-}
-
 TEST(SemanticsTest, MicroBatchesDivideTheStep) {
   EXPECT_THAT(ErrorWith({"stages[0].sft.documents_per_micro_batch=33"}),
               HasSubstr("must divide documents_per_step (128), got 33"));

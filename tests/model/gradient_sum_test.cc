@@ -123,5 +123,17 @@ TEST_F(GradientSumTest, TheLargestSumsOf64RanksDoNotWrapAndAreRefused) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(second.name));
 }
 
+TEST_F(GradientSumTest, ARangeAnswersForItsOwnSumsOnly) {
+  GradientSum sum(layout_);
+  const TensorInfo& second = layout_->tensors()[1];
+  const int64_t at = second.offset + 3;
+  sum.sums()[static_cast<size_t>(at)] = int64_t{1} << 57;
+  EXPECT_EQ(sum.FirstTooLarge(0, layout_->count()), 1);
+  EXPECT_EQ(sum.FirstTooLarge(at, at + 1), 1);
+  EXPECT_EQ(sum.FirstTooLarge(0, at), -1);
+  EXPECT_EQ(sum.FirstTooLarge(at + 1, layout_->count()), -1);
+  EXPECT_EQ(sum.TooLarge(1), sum.Check());
+}
+
 }  // namespace
 }  // namespace aha

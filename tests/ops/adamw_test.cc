@@ -181,5 +181,20 @@ TEST_P(AdamWOnDevice, SumOfSquaresIsAccurateForAnyNumberOfThreads) {
   }
 }
 
+TEST(SumOfSquaresTest, BlocksThatAreSummedApartGiveTheSameBits) {
+  constexpr int64_t kCount = 5 * kSquaresBlock + 77;
+  State state(kCount, DType::kF32);
+  Cpu cpu(2);
+  for (const int64_t cut : {int64_t{0}, kSquaresBlock, 4 * kSquaresBlock}) {
+    std::vector<double> squares(6);
+    BlockSumsOfSquares(cpu, state.sums.data(), cut, squares.data());
+    BlockSumsOfSquares(cpu, state.sums.data() + cut, kCount - cut,
+                       squares.data() + cut / kSquaresBlock);
+    double total = 0;
+    for (const double square : squares) total += square;
+    EXPECT_EQ(total, SumOfSquares(cpu, state.sums.data(), kCount)) << cut;
+  }
+}
+
 }  // namespace
 }  // namespace aha::ops
