@@ -23,8 +23,9 @@ namespace {
 absl::StatusOr<v1::Certificate> MakeCertificate(const v1::Job& job,
                                                 const ModelSetup& setup,
                                                 int threads) {
-  AHA_ASSIGN_OR_RETURN(const KernelCertificate kernels,
-                       Certify(setup.config, setup.dtype, threads));
+  AHA_ASSIGN_OR_RETURN(
+      const KernelCertificate kernels,
+      Certify(setup.config, setup.dtype, ops::Device::kCpu, threads));
   v1::Certificate certificate;
   certificate.set_digest(kernels.digest);
   certificate.set_numeric_class(kernels.numeric_class);

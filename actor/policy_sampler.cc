@@ -10,9 +10,9 @@ namespace aha::actor {
 absl::StatusOr<std::unique_ptr<PolicySampler>> PolicySampler::New(
     const ModelConfig& config, DType dtype, ThreadPool* pool,
     const GeneratorOptions& options) {
-  AHA_ASSIGN_OR_RETURN(
-      std::unique_ptr<Policy> policy,
-      Policy::Create(config, dtype, pool, PolicyUse::kSampling));
+  AHA_ASSIGN_OR_RETURN(std::unique_ptr<Policy> policy,
+                       Policy::Create(config, dtype, ops::CpuContext{pool},
+                                      PolicyUse::kSampling));
   AHA_ASSIGN_OR_RETURN(std::unique_ptr<Generator> generator,
                        Generator::Create(policy.get(), options));
   return std::unique_ptr<PolicySampler>(

@@ -76,7 +76,7 @@ absl::StatusOr<ModelState::Version> ModelState::NewVersion(
   Version version;
   AHA_ASSIGN_OR_RETURN(
       version.policy,
-      Policy::Create(config_, dtype_, &pool_,
+      Policy::Create(config_, dtype_, ops::CpuContext{&pool_},
                      weights.bytes() > kLeanBytes ? PolicyUse::kLeanTraining
                                                   : PolicyUse::kTraining));
   AHA_RETURN_IF_ERROR(version.policy->Load(weights));

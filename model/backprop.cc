@@ -56,7 +56,7 @@ class TableGradient {
   void Begin(const ParameterLayout& layout, absl::Span<const int32_t> tokens);
   // The head's rows [first, first + count).
   absl::Status AddHead(int64_t first, int64_t count, float* dw,
-                       ThreadPool& pool, GradientSum* sum);
+                       const ops::Context& context, GradientSum* sum);
   // REQUIRES: AddHead of every row.
   absl::Status AddEmbeddings(Transformer& transformer, const float* dx,
                              GradientSum* sum);
@@ -67,7 +67,7 @@ class TableGradient {
     const float* values;
   };
   absl::Status AddRows(const TensorInfo& table, const Rows& rows,
-                       ThreadPool& pool, GradientSum* sum);
+                       const ops::Context& context, GradientSum* sum);
 
   const ParameterLayout* layout_ = nullptr;
   bool tied_ = false;
@@ -96,9 +96,10 @@ void TableGradient::Begin(const ParameterLayout& layout,
 }
 
 absl::Status TableGradient::AddHead(int64_t first, int64_t count, float* dw,
-                                    ThreadPool& pool, GradientSum* sum) {
+                                    const ops::Context& context,
+                                    GradientSum* sum) {
   const Rows rows{.first = first, .count = count, .values = dw};
-  if (!tied_) return AddRows(layout_->head(), rows, pool, sum);
+  if (!tied_) return AddRows(layout_->head(), rows, context, sum);
   const auto begin =
       std::lower_bound(distinct_.begin(), distinct_.end(), first);
   const auto end = std::lower_bound(begin, distinct_.end(), first + count);
@@ -108,7 +109,7 @@ absl::Status TableGradient::AddHead(int64_t first, int64_t count, float* dw,
                 rows_.data() + (token - distinct_.begin()) * hidden_);
     std::fill_n(row, hidden_, 0.0f);
   }
-  return AddRows(layout_->embedding(), rows, pool, sum);
+  return AddRows(layout_->embedding(), rows, context, sum);
 }
 
 absl::Status TableGradient::AddEmbeddings(Transformer& transformer,
@@ -124,17 +125,18 @@ absl::Status TableGradient::AddEmbeddings(Transformer& transformer,
                    .count = 1,
                    .values = rows_.data() + static_cast<int64_t>(i) * hidden_};
     AHA_RETURN_IF_ERROR(
-        AddRows(layout_->embedding(), row, transformer.pool(), sum));
+        AddRows(layout_->embedding(), row, transformer.context(), sum));
   }
   return absl::OkStatus();
 }
 
 absl::Status TableGradient::AddRows(const TensorInfo& table, const Rows& rows,
-                                    ThreadPool& pool, GradientSum* sum) {
+                                    const ops::Context& context,
+                                    GradientSum* sum) {
   TensorInfo part = table;
   part.offset += rows.first * hidden_;
   part.count = rows.count * hidden_;
-  return sum->Add(part, rows.values, pool);
+  return sum->Add(part, rows.values, context);
 }
 
 }  // namespace
@@ -252,7 +254,7 @@ absl::Status Backprop::Impl::HeadBackward(const TrainingBatch& batch,
                  .dw = tile,
                  .take_tile = [&](int64_t first, int64_t rows) {
                    added.Update(table.AddHead(first, rows, tile,
-                                              transformer.pool(), sum));
+                                              transformer.context(), sum));
                  }});
   AHA_RETURN_IF_ERROR(added);
   std::fill_n(scores.dx, targets * hidden, 0.0f);

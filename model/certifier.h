@@ -19,6 +19,7 @@
 #include "base/hash.h"
 #include "base/thread_pool.h"
 #include "device/context.h"
+#include "device/device.h"
 #include "device/dtype.h"
 #include "model/config.h"
 #include "model/policy.h"
@@ -28,8 +29,14 @@ namespace aha {
 
 class Certifier {
  public:
-  Certifier(const ModelConfig& config, DType dtype, int threads)
-      : config_(config), dtype_(dtype), one_(1), many_(threads) {}
+  // `threads` is the larger of the two numbers of threads that are compared.
+  Certifier(const ModelConfig& config, DType dtype, ops::Device device,
+            int threads)
+      : config_(config),
+        dtype_(dtype),
+        device_(device),
+        one_(1),
+        many_(threads) {}
 
   absl::StatusOr<KernelCertificate> Run();
 
@@ -37,13 +44,13 @@ class Certifier {
 
   DType dtype() const { return dtype_; }
   // One thread, for what is only prepared.
-  ops::CpuContext one() { return {&one_}; }
+  ops::Context one() { return ops::ContextOf(device_, &one_); }
   // Fixed pseudo-random numbers in [-scale, scale).
   std::vector<float> RandomFloats(int64_t count, float scale);
 
   // Computes the first or last m of kRows rows; out is [m, row_bytes].
   using Kernel =
-      std::function<void(const ops::CpuContext& cpu, int64_t m, void* out)>;
+      std::function<void(const ops::Context& device, int64_t m, void* out)>;
   enum class Which { kFirst, kLast };
   static constexpr int64_t kRows = 128;
   // Runs the kernel over all batch sizes and thread counts; FAILED_PRECONDITION
@@ -77,13 +84,14 @@ class Certifier {
   // The backward pass of one layer: threads must not matter.
   absl::Status CheckGradients();
   absl::StatusOr<Hash128> GradientHash(const ModelConfig& config,
-                                       ThreadPool* pool);
+                                       const ops::Context& context);
   // The model with one layer, and as many tokens as reach every shape of the
   // head's tiles.
   ModelConfig Small() const;
 
   const ModelConfig config_;
   const DType dtype_;
+  const ops::Device device_;
   ThreadPool one_;
   ThreadPool many_;
   uint64_t stream_ = 0;  // So that no two inputs are alike.

@@ -9,8 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/rng.h"
 #include "base/status.h"
-#include "device/isa.h"
-#include "dnnl.h"
+#include "device/device.h"
 #include "model/certifier.h"
 #include "model/families/family.h"
 #include "ops/head.h"
@@ -64,7 +63,7 @@ absl::Status Certifier::Check(const std::string& name, int64_t row_bytes,
   for (ThreadPool* pool : {&one_, &many_}) {
     for (const int64_t m : Batches(kRows)) {
       std::fill(got.begin(), got.end(), '\0');
-      kernel({pool}, m, got.data());
+      kernel(ops::ContextOf(device_, pool), m, got.data());
       const char* rows =
           want.data() + (which == Which::kFirst ? 0 : (kRows - m) * row_bytes);
       if (std::memcmp(rows, got.data(), static_cast<size_t>(m * row_bytes)) ==
@@ -104,11 +103,11 @@ absl::Status Certifier::CheckMatmul(int64_t k, int64_t n, ops::Into into) {
   const std::vector<char> x = Random(kRows * k, 1);
   const std::vector<float> before = RandomFloats(add ? kRows * n : 0, 1);
   return Check(name, 4 * n, Which::kFirst,
-               [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+               [&](const ops::Context& device, int64_t m, void* out) {
                  float* y = static_cast<float*>(out);
                  if (add) std::copy_n(before.data(), m * n, y);
                  ops::Matmul(
-                     cpu,
+                     device,
                      {.x = x.data(), .b = &b, .y = y, .m = m, .into = into});
                });
 }
@@ -119,15 +118,15 @@ absl::Status Certifier::CheckNorm(int64_t cols, double epsilon) {
   const std::vector<float> x = RandomFloats(kRows * cols, 1);
   const std::vector<float> gamma = RandomFloats(cols, 1);
   return Check(name, cols * static_cast<int64_t>(SizeOf(dtype_)), Which::kFirst,
-               [&](const ops::CpuContext& cpu, int64_t m, void* out) {
-                 ops::RmsNorm(cpu, {.x = x.data(),
-                                    .gamma = gamma.data(),
-                                    .y = out,
-                                    .inv_rms = nullptr,
-                                    .rows = m,
-                                    .cols = cols,
-                                    .eps = static_cast<float>(epsilon),
-                                    .dtype = dtype_});
+               [&](const ops::Context& device, int64_t m, void* out) {
+                 ops::RmsNorm(device, {.x = x.data(),
+                                       .gamma = gamma.data(),
+                                       .y = out,
+                                       .inv_rms = nullptr,
+                                       .rows = m,
+                                       .cols = cols,
+                                       .eps = static_cast<float>(epsilon),
+                                       .dtype = dtype_});
                });
 }
 
@@ -171,32 +170,32 @@ absl::Status Certifier::CheckHead() {
   for (uint64_t i = 0; i < kRows; ++i) {
     draws.push_back({.key = RandomKey(2, RandomPurpose::kTest, i)});
   }
-  AHA_RETURN_IF_ERROR(
-      Check("head, sampling", 4, Which::kFirst,
-            [&](const ops::CpuContext& cpu, int64_t m, void* out) {
-              ops::HeadSample(cpu, {.x = x.data(),
-                                    .head = &head,
-                                    .rows = m,
-                                    .draws = absl::MakeConstSpan(draws).subspan(
-                                        0, static_cast<size_t>(m)),
-                                    .tokens = static_cast<int32_t*>(out),
-                                    .logprobs = logprobs.data()});
-              if (m == kRows) {
-                std::memcpy(tokens.data(), out, tokens.size() * 4);
-              }
-            }));
+  AHA_RETURN_IF_ERROR(Check(
+      "head, sampling", 4, Which::kFirst,
+      [&](const ops::Context& device, int64_t m, void* out) {
+        ops::HeadSample(device, {.x = x.data(),
+                                 .head = &head,
+                                 .rows = m,
+                                 .draws = absl::MakeConstSpan(draws).subspan(
+                                     0, static_cast<size_t>(m)),
+                                 .tokens = static_cast<int32_t*>(out),
+                                 .logprobs = logprobs.data()});
+        if (m == kRows) {
+          std::memcpy(tokens.data(), out, tokens.size() * 4);
+        }
+      }));
   const std::vector<float> sampled = logprobs;
   AHA_RETURN_IF_ERROR(
       Check("head, scoring", 4, Which::kFirst,
-            [&](const ops::CpuContext& cpu, int64_t m, void* out) {
-              ops::HeadScore(cpu, {.x = x.data(),
-                                   .head = &head,
-                                   .rows = m,
-                                   .tokens = tokens.data(),
-                                   .temperature = 1,
-                                   .logprobs = static_cast<float*>(out),
-                                   .entropies = nullptr,
-                                   .log_sum_exp = nullptr});
+            [&](const ops::Context& device, int64_t m, void* out) {
+              ops::HeadScore(device, {.x = x.data(),
+                                      .head = &head,
+                                      .rows = m,
+                                      .tokens = tokens.data(),
+                                      .temperature = 1,
+                                      .logprobs = static_cast<float*>(out),
+                                      .entropies = nullptr,
+                                      .log_sum_exp = nullptr});
               if (m == kRows) std::memcpy(logprobs.data(), out, kRows * 4);
             }));
   if (std::memcmp(sampled.data(), logprobs.data(), kRows * 4) == 0) {
@@ -212,25 +211,24 @@ absl::StatusOr<KernelCertificate> Certifier::Run() {
   AHA_RETURN_IF_ERROR(CheckHead());
   AHA_RETURN_IF_ERROR(CheckHeadWeightGradients());
   AHA_RETURN_IF_ERROR(CheckGradients());
-  const dnnl_version_t* version = dnnl_version();
   KernelCertificate certificate;
   certificate.numeric_class = absl::StrCat(
-      dtype_ == DType::kBf16 ? "bf16 " : "fp32 ",
-      ops::NameOf(ops::CurrentIsa()), " | oneDNN ", version->major, ".",
-      version->minor, ".", version->patch, " | glibc ", gnu_get_libc_version());
+      dtype_ == DType::kBf16 ? "bf16 " : "fp32 ", ops::NumericClassOf(device_),
+      " | glibc ", gnu_get_libc_version());
   hasher_.String(certificate.numeric_class);
   certificate.digest = hasher_.Finish().Hex();
   return certificate;
 }
 
 absl::StatusOr<KernelCertificate> Certify(const ModelConfig& config,
-                                          DType dtype, int threads) {
+                                          DType dtype, ops::Device device,
+                                          int threads) {
   AHA_RETURN_IF_ERROR(config.Validate());
   if (threads < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("threads must be at least 1, found ", threads));
   }
-  return Certifier(config, dtype, threads).Run();
+  return Certifier(config, dtype, device, threads).Run();
 }
 
 }  // namespace aha

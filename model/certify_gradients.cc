@@ -45,7 +45,7 @@ absl::Status Certifier::CheckWeightGradient(int64_t n, int64_t k) {
     ops::MatmulGradWeightArgs args{dy, x, want.data(), m, n, k, dtype_};
     const auto sampled = ops::SampleGradWeight(one(), args);
     args.dw = got.data();
-    ops::SampleGradWeight({&many_}, args);
+    ops::SampleGradWeight(ops::ContextOf(device_, &many_), args);
     for (const ops::RowRange& rows : sampled) {
       const float* a = want.data() + rows.first * k;
       const float* b = got.data() + rows.first * k;
@@ -61,9 +61,9 @@ absl::Status Certifier::CheckWeightGradient(int64_t n, int64_t k) {
 }
 
 absl::StatusOr<Hash128> Certifier::GradientHash(const ModelConfig& config,
-                                                ThreadPool* pool) {
+                                                const ops::Context& context) {
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Policy> policy,
-                       Policy::Create(config, dtype_, pool));
+                       Policy::Create(config, dtype_, context));
   const Parameters parameters = RandomParameters(config, 3, dtype_);
   AHA_RETURN_IF_ERROR(policy->Load(parameters));
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Backprop> backprop,
@@ -95,10 +95,11 @@ absl::StatusOr<Hash128> Certifier::GradientHash(const ModelConfig& config,
 
 absl::Status Certifier::CheckGradients() {
   const ModelConfig small = Small();
-  AHA_ASSIGN_OR_RETURN(const Hash128 want, GradientHash(small, &one_));
+  AHA_ASSIGN_OR_RETURN(const Hash128 want, GradientHash(small, one()));
   hasher_.String("gradients");
   hasher_.Hash(want);
-  AHA_ASSIGN_OR_RETURN(const Hash128 got, GradientHash(small, &many_));
+  AHA_ASSIGN_OR_RETURN(const Hash128 got,
+                       GradientHash(small, ops::ContextOf(device_, &many_)));
   if (got == want) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "certificate: gradients of a layer: bits must not depend on threads, "

@@ -183,15 +183,17 @@ void LayerTape::CopyToAll(int64_t layer, const TrainingBatch& batch,
           {kept[i].buffers.at[a], all_[i].buffers.at[a], list[a].row_bytes});
     }
   }
-  transformer_.pool().For(static_cast<int64_t>(copies.size()), [&](int64_t i) {
-    const RowMove& copy = copies[static_cast<size_t>(i)];
+  ops_copies_.clear();
+  for (const RowMove& move : copies) {
     for (const RowCopy& rows : row_copies_) {
-      std::memcpy(
-          static_cast<char*>(rows.to) + copy.to * rows.row_bytes,
-          static_cast<const char*>(rows.from) + copy.from * rows.row_bytes,
-          static_cast<size_t>(copy.count * rows.row_bytes));
+      ops_copies_.push_back(
+          {.from =
+               static_cast<const char*>(rows.from) + move.from * rows.row_bytes,
+           .to = static_cast<char*>(rows.to) + move.to * rows.row_bytes,
+           .bytes = move.count * rows.row_bytes});
     }
-  });
+  }
+  ops::Copy(transformer_.context(), ops_copies_);
 }
 
 absl::Status LayerTape::Backward(const TrainingBatch& batch, KvCache* cache,

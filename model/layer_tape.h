@@ -22,6 +22,7 @@
 #include "model/gradient_sum.h"
 #include "model/training_batch.h"
 #include "model/transformer.h"
+#include "ops/copy.h"
 
 namespace aha {
 
@@ -93,7 +94,9 @@ class LayerTape {
     void* to;
     int64_t row_bytes;
   };
-  std::vector<RowCopy> row_copies_;  // CopyToAll's; here to keep its memory.
+  // CopyToAll's lists; they stand here to keep their memory.
+  std::vector<RowCopy> row_copies_;
+  std::vector<ops::CopyArgs> ops_copies_;
 };
 
 }  // namespace aha

@@ -10,14 +10,15 @@
 #include "base/status.h"
 #include "model/carver.h"
 #include "model/families/family.h"
+#include "ops/copy.h"
 #include "ops/embedding.h"
 
 namespace aha {
 
 Transformer::Transformer(const ModelConfig& config, DType dtype,
-                         ThreadPool* pool, PolicyUse use)
+                         const ops::Context& context, PolicyUse use)
     : config_(config),
-      environment_(dtype, pool, use),
+      environment_(dtype, context, use),
       layout_(std::make_shared<ParameterLayout>(config)),
       specs_(FamilyOf(config).layers(config)),
       final_norm_(&environment_, layout_->final_norm(), config.rms_norm_eps) {
@@ -33,10 +34,11 @@ Transformer::Transformer(const ModelConfig& config, DType dtype,
 }
 
 absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
-    const ModelConfig& config, DType dtype, ThreadPool* pool, PolicyUse use) {
+    const ModelConfig& config, DType dtype, const ops::Context& context,
+    PolicyUse use) {
   AHA_RETURN_IF_ERROR(config.Validate());
   std::unique_ptr<Transformer> transformer(
-      new Transformer(config, dtype, pool, use));
+      new Transformer(config, dtype, context, use));
   // Of kSampling, Load makes them, one by one.
   if (use == PolicyUse::kSampling) return transformer;
   for (int64_t layer = 0; layer < transformer->layers(); ++layer) {
@@ -153,13 +155,11 @@ void Transformer::Embed(const RowBatch& batch, float* x) {
 }
 
 void Transformer::Copy(const float* from, int64_t count, float* to) {
-  constexpr int64_t kCopiedFloats = 1 << 15;
-  pool().For((count + kCopiedFloats - 1) / kCopiedFloats, [&](int64_t part) {
-    const int64_t begin = part * kCopiedFloats;
-    const int64_t n = std::min(kCopiedFloats, count - begin);
-    std::memcpy(to + begin, from + begin,
-                static_cast<size_t>(n) * sizeof(*from));
-  });
+  const ops::CopyArgs copy = {
+      .from = from,
+      .to = to,
+      .bytes = count * static_cast<int64_t>(sizeof(*from))};
+  ops::Copy(context(), {&copy, 1});
 }
 
 void Transformer::Forward(const RowBatch& batch) {

@@ -35,7 +35,8 @@ namespace aha {
 class Transformer {
  public:
   static absl::StatusOr<std::unique_ptr<Transformer>> Create(
-      const ModelConfig& config, DType dtype, ThreadPool* pool, PolicyUse use);
+      const ModelConfig& config, DType dtype, const ops::Context& context,
+      PolicyUse use);
 
   // Policy's contracts.
   absl::Status Load(const Parameters& parameters, const Policy::Used& used);
@@ -44,8 +45,7 @@ class Transformer {
   const ModelConfig& config() const { return config_; }
   DType dtype() const { return environment_.dtype(); }
   int64_t element_bytes() const { return environment_.element_bytes(); }
-  ThreadPool& pool() const { return environment_.pool(); }
-  ops::Context context() const { return environment_.context(); }
+  const ops::Context& context() const { return environment_.context(); }
   bool can_train() const { return environment_.can_train(); }
   const ParameterLayout& layout() const { return *layout_; }
 
@@ -68,7 +68,6 @@ class Transformer {
 
   // x [rows, hidden] = the tokens' embeddings.
   void Embed(const RowBatch& batch, float* x);
-  // Copies floats with all threads.
   void Copy(const float* from, int64_t count, float* to);
   // The whole pass for inference: x() is the residual stream after the last
   // layer.
@@ -81,8 +80,8 @@ class Transformer {
   };
   using LayerBlocks = std::array<std::unique_ptr<Block>, kBlocksPerLayer>;
 
-  Transformer(const ModelConfig& config, DType dtype, ThreadPool* pool,
-              PolicyUse use);
+  Transformer(const ModelConfig& config, DType dtype,
+              const ops::Context& context, PolicyUse use);
   absl::Status CreateLayer(int64_t layer);
   absl::Status CreateHead();
   absl::Status CheckLayout(const Parameters& parameters) const;

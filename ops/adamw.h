@@ -39,8 +39,8 @@ inline void AdamW(const Context& context, const AdamWArgs& args) {
   context.Visit([&](const auto& device) { AdamW(device, args); });
 }
 
-// Returns sum_i (sums[i])^2 in double: the BlockSumsOfSquares added in ascending
-// order, so the bits are the same for any number of threads.
+// Returns sum_i (sums[i])^2 in double: the BlockSumsOfSquares added in
+// ascending order, so the bits are the same for any number of threads.
 double SumOfSquares(const CpuContext& context, const int64_t* sums,
                     int64_t count);
 double SumOfSquares(const ReferenceContext&, const int64_t* sums,

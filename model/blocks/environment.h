@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "base/thread_pool.h"
 #include "device/context.h"
 #include "device/dtype.h"
 #include "model/policy.h"
@@ -30,23 +29,21 @@ struct WeightMatrix {
 
 class BlockEnvironment {
  public:
-  // `pool` is not owned.
-  BlockEnvironment(DType dtype, ThreadPool* pool, PolicyUse use)
-      : dtype_(dtype), pool_(pool), use_(use) {}
+  BlockEnvironment(DType dtype, const ops::Context& context, PolicyUse use)
+      : dtype_(dtype), context_(context), use_(use) {}
   BlockEnvironment(const BlockEnvironment&) = delete;
   BlockEnvironment& operator=(const BlockEnvironment&) = delete;
 
   DType dtype() const { return dtype_; }
   int64_t element_bytes() const { return static_cast<int64_t>(SizeOf(dtype_)); }
-  ThreadPool& pool() const { return *pool_; }
-  ops::Context context() const { return ops::CpuContext{pool_}; }
+  const ops::Context& context() const { return context_; }
   bool can_train() const { return use_ != PolicyUse::kSampling; }
   // Weights stay in the buffer of Load and are packed when they are used.
   bool lean() const { return use_ == PolicyUse::kLeanTraining; }
 
-  // Returns a matrix [k, n], which is zero at first. In a lean environment every
-  // caller that asks for this shape gets the same matrix and packs it before
-  // each use.
+  // Returns a matrix [k, n], which is zero at first. In a lean environment
+  // every caller that asks for this shape gets the same matrix and packs it
+  // before each use.
   absl::StatusOr<std::shared_ptr<WeightMatrix>> Matrix(int64_t k, int64_t n);
 
   // Returns the table of rotations of this shape. Blocks of equal shape share
@@ -61,7 +58,7 @@ class BlockEnvironment {
 
  private:
   const DType dtype_;
-  ThreadPool* const pool_;
+  const ops::Context context_;
   const PolicyUse use_;
   std::map<std::pair<int64_t, int64_t>, std::shared_ptr<WeightMatrix>> lent_;
   std::map<RopeShape, std::shared_ptr<const ops::RopeTable>> ropes_;

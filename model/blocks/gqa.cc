@@ -260,10 +260,10 @@ absl::Status GqaSpec::CertifyBias(Certifier* certifier) const {
   const std::vector<float> bias = certifier->RandomFloats(width, 1);
   return certifier->Check(
       absl::StrCat("bias n=", width), 4 * width, Certifier::Which::kFirst,
-      [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+      [&](const ops::Context& device, int64_t m, void* out) {
         float* y = static_cast<float*>(out);
         std::copy_n(x.data(), m * width, y);
-        ops::AddBias(cpu,
+        ops::AddBias(device,
                      {.bias = bias.data(), .y = y, .rows = m, .cols = width});
       });
 }
@@ -277,15 +277,15 @@ absl::Status GqaSpec::CertifyQkNorm(Certifier* certifier) const {
       absl::StrCat("qk_norm heads=", shape_.heads,
                    " head_dim=", shape_.head_dim),
       4 * width, Certifier::Which::kFirst,
-      [&](const ops::CpuContext& cpu, int64_t m, void* out) {
-        ops::QkNorm(cpu, {.x = x.data(),
-                          .gamma = gains.data(),
-                          .y = static_cast<float*>(out),
-                          .rows = m,
-                          .row_stride = width,
-                          .heads = shape_.heads,
-                          .head_dim = shape_.head_dim,
-                          .eps = static_cast<float>(shape_.norm_epsilon)});
+      [&](const ops::Context& device, int64_t m, void* out) {
+        ops::QkNorm(device, {.x = x.data(),
+                             .gamma = gains.data(),
+                             .y = static_cast<float*>(out),
+                             .rows = m,
+                             .row_stride = width,
+                             .heads = shape_.heads,
+                             .head_dim = shape_.head_dim,
+                             .eps = static_cast<float>(shape_.norm_epsilon)});
       });
 }
 
@@ -315,29 +315,29 @@ absl::Status GqaSpec::CertifyAttention(Certifier* certifier) const {
                                   .cache = kv_blocks,
                                   .sequences = {&all, 1}});
   const std::vector<float> q = certifier->RandomFloats(kRows * q_width, 2);
-  const auto attend = [&](const ops::CpuContext& cpu, int64_t m,
+  const auto attend = [&](const ops::Context& device, int64_t m,
                           absl::Span<const ops::SequenceRows> sequences,
                           void* out) {
-    ops::Attention(cpu, {.q = q.data() + (kRows - m) * q_width,
-                         .row_stride = q_width,
-                         .cache = kv_blocks,
-                         .sequences = sequences,
-                         .heads = shape_.heads,
-                         .scale = 0.2f,
-                         .out = out,
-                         .log_sum_exp = nullptr});
+    ops::Attention(device, {.q = q.data() + (kRows - m) * q_width,
+                            .row_stride = q_width,
+                            .cache = kv_blocks,
+                            .sequences = sequences,
+                            .heads = shape_.heads,
+                            .scale = 0.2f,
+                            .out = out,
+                            .log_sum_exp = nullptr});
   };
   const int64_t row_bytes = q_width * static_cast<int64_t>(SizeOf(dtype));
   AHA_RETURN_IF_ERROR(certifier->Check(
       "attention", row_bytes, Certifier::Which::kLast,
-      [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+      [&](const ops::Context& device, int64_t m, void* out) {
         const ops::SequenceRows chunk = rows_at(kRows - m, 0, m);
         attend(cpu, m, {&chunk, 1}, out);
       }));
   // kRows rows are the chunk again, so both ways are held to the same bits.
   return certifier->Check(
       "attention of single rows", row_bytes, Certifier::Which::kLast,
-      [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+      [&](const ops::Context& device, int64_t m, void* out) {
         std::vector<ops::SequenceRows> single;
         for (int64_t i = 0; i < m; ++i) {
           single.push_back(rows_at(kRows - m + i, i, 1));
@@ -531,13 +531,13 @@ absl::Status Gqa::QkNormBackward(const BackwardArgs& args,
                               .eps = norm_epsilon()};
   ops::QkNormGrad(environment_->context(), norm);
   AHA_RETURN_IF_ERROR(
-      args.sum->Add(*tensors_.q_norm, scratch.dw, environment_->pool()));
+      args.sum->Add(*tensors_.q_norm, scratch.dw, environment_->context()));
   norm.x += q_width_;
   norm.gamma = k_norm_.data();
   norm.dy += q_width_;
   norm.heads = shape_.kv_heads;
   ops::QkNormGrad(environment_->context(), norm);
-  return args.sum->Add(*tensors_.k_norm, scratch.dw, environment_->pool());
+  return args.sum->Add(*tensors_.k_norm, scratch.dw, environment_->context());
 }
 
 absl::Status Gqa::BiasBackward(const BackwardArgs& args,
@@ -548,7 +548,7 @@ absl::Status Gqa::BiasBackward(const BackwardArgs& args,
                                           .cols = qkv_width_});
   const float* dbias = scratch.dw;
   for (const TensorInfo& tensor : tensors_.biases) {
-    AHA_RETURN_IF_ERROR(args.sum->Add(tensor, dbias, environment_->pool()));
+    AHA_RETURN_IF_ERROR(args.sum->Add(tensor, dbias, environment_->context()));
     dbias += tensor.count;
   }
   return absl::OkStatus();

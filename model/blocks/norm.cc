@@ -45,7 +45,7 @@ absl::Status Norm::Backward(const BackwardArgs& args, GradientSum* sum) {
                                              .dgamma = args.dgains,
                                              .rows = args.rows,
                                              .cols = tensor_->count});
-  return sum->Add(*tensor_, args.dgains, environment_->pool());
+  return sum->Add(*tensor_, args.dgains, environment_->context());
 }
 
 }  // namespace aha

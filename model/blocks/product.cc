@@ -77,7 +77,7 @@ absl::Status Product::AddWeightGradient(const WeightGradientArgs& args,
                          .dtype = environment_->dtype()});
   const float* dw = args.dw;
   for (const TensorInfo& tensor : tensors_) {
-    AHA_RETURN_IF_ERROR(sum->Add(tensor, dw, environment_->pool()));
+    AHA_RETURN_IF_ERROR(sum->Add(tensor, dw, environment_->context()));
     dw += tensor.count;
   }
   return absl::OkStatus();

@@ -146,12 +146,12 @@ absl::Status SwiGluSpec::Certify(Certifier* certifier) const {
   AHA_RETURN_IF_ERROR(
       certifier->Check("swiglu", inner * static_cast<int64_t>(SizeOf(dtype)),
                        Certifier::Which::kFirst,
-                       [&](const ops::CpuContext& cpu, int64_t m, void* out) {
-                         ops::SwiGlu(cpu, {.gate_up = gate_up.data(),
-                                           .y = out,
-                                           .rows = m,
-                                           .cols = inner,
-                                           .dtype = dtype});
+                       [&](const ops::Context& device, int64_t m, void* out) {
+                         ops::SwiGlu(device, {.gate_up = gate_up.data(),
+                                              .y = out,
+                                              .rows = m,
+                                              .cols = inner,
+                                              .dtype = dtype});
                        }));
   return certifier->CheckProduct(
       {.in = inner, .out = hidden, .into = ops::Into::kAdd});

@@ -293,8 +293,8 @@ TEST_P(BackpropOfFamilyTest, ALeanPolicyHasTheSameBits) {
       const Parameters first = TinyParameters(config, 3, dtype);
       const Parameters second = TinyParameters(config, 4, dtype);
       ThreadPool pool(2);
-      auto lean =
-          Policy::Create(config, dtype, &pool, PolicyUse::kLeanTraining);
+      auto lean = Policy::Create(config, dtype, ops::CpuContext{&pool},
+                                 PolicyUse::kLeanTraining);
       ASSERT_TRUE(lean.ok());
       const auto backprop = Backprop::Create(lean->get());
       const auto sequences = Sequences(config.vocab_size);
@@ -323,8 +323,8 @@ TEST_P(BackpropOfFamilyTest, ASamplingPolicyScoresButDoesNotLearn) {
   const Parameters parameters = TinyParameters(config, 3, DType::kF32);
   ThreadPool pool(1);
   const auto training = MakePolicy(parameters, config, &pool);
-  auto sampling =
-      Policy::Create(config, DType::kF32, &pool, PolicyUse::kSampling);
+  auto sampling = Policy::Create(config, DType::kF32, ops::CpuContext{&pool},
+                                 PolicyUse::kSampling);
   ASSERT_TRUE(sampling.ok());
   ASSERT_TRUE((*sampling)->Load(parameters).ok());
   const auto sequences = Sequences(config.vocab_size);
@@ -356,7 +356,7 @@ TEST_P(BackpropOfFamilyTest, ASamplingPolicyScoresButDoesNotLearn) {
 TEST(BackpropTest, WithoutWeightsAllTokensAreEquallyLikely) {
   const ModelConfig config = TinyConfig();
   ThreadPool pool(1);
-  auto policy = Policy::Create(config, DType::kF32, &pool);
+  auto policy = Policy::Create(config, DType::kF32, ops::CpuContext{&pool});
   const auto backprop = Backprop::Create(policy->get());
   const auto logprobs = (*backprop)->LogProbs(Sequences(config.vocab_size), 1);
   ASSERT_TRUE(logprobs.ok());

@@ -25,7 +25,7 @@ class FamilyGoldenTest : public testing::TestWithParam<const char*> {
     auto parameters = ReadSafetensors(directory_, *config, DType::kF32);
     ASSERT_TRUE(parameters.ok()) << parameters.status();
     parameters_ = std::make_unique<Parameters>(*std::move(parameters));
-    auto policy = Policy::Create(*config, DType::kF32, &pool_);
+    auto policy = Policy::Create(*config, DType::kF32, ops::CpuContext{&pool_});
     ASSERT_TRUE(policy.ok()) << policy.status();
     policy_ = *std::move(policy);
     ASSERT_TRUE(policy_->Load(*parameters_).ok());
@@ -123,7 +123,8 @@ TEST_P(FamilyGoldenTest, Bf16LogProbabilitiesAreNear) {
   const auto narrow =
       ReadSafetensors(directory_, policy_->config(), DType::kBf16);
   ASSERT_TRUE(narrow.ok()) << narrow.status();
-  auto policy = Policy::Create(policy_->config(), DType::kBf16, &pool_);
+  auto policy =
+      Policy::Create(policy_->config(), DType::kBf16, ops::CpuContext{&pool_});
   ASSERT_TRUE(policy.ok()) << policy.status();
   ASSERT_TRUE((*policy)->Load(*narrow).ok());
   backprop_ = *Backprop::Create(policy->get());

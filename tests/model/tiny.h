@@ -72,7 +72,8 @@ inline std::vector<int32_t> RandomTokens(uint64_t seed, int64_t count,
 inline std::unique_ptr<Policy> MakePolicy(const Parameters& parameters,
                                           const ModelConfig& config,
                                           ThreadPool* pool) {
-  auto policy = Policy::Create(config, parameters.dtype(), pool);
+  auto policy =
+      Policy::Create(config, parameters.dtype(), ops::CpuContext{pool});
   EXPECT_TRUE(policy.ok()) << policy.status();
   EXPECT_TRUE((*policy)->Load(parameters).ok());
   return *std::move(policy);

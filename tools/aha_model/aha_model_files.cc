@@ -182,8 +182,9 @@ absl::Status CertifyModel(const ModelOptions& model) {
                        ModelConfig::Load(model.directory));
   // Sizes that only config.json claims would take memory that is not there.
   AHA_RETURN_IF_ERROR(CheckSafetensors(model.directory, config));
-  AHA_ASSIGN_OR_RETURN(const KernelCertificate certificate,
-                       Certify(config, dtype, ThreadsOf(model)));
+  AHA_ASSIGN_OR_RETURN(
+      const KernelCertificate certificate,
+      Certify(config, dtype, ops::Device::kCpu, ThreadsOf(model)));
   if (model.format == Format::kJson) {
     Json json;
     json["digest"] = certificate.digest;
