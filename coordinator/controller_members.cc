@@ -210,6 +210,7 @@ void Controller::FillLease(const LeasedGroup& group,
   context.set_prompt_id(std::move(prompt.id));
   context.set_prompt(std::move(prompt.prompt));
   context.set_reference(std::move(prompt.reference));
+  context.mutable_fields()->insert(prompt.fields.begin(), prompt.fields.end());
   context.set_num_generations(plan().num_generations);
   context.set_consumer(consumer);
   context.set_epoch(options_.epoch);

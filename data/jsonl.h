@@ -1,13 +1,15 @@
 // JSON Lines files of prompts and of documents.
 //
 // Every error names file and line: "prompts.jsonl:7: answer is missing".
-// Blank lines are skipped, fields that are not known ignored.  Limits: files
-// of 1 GiB, lines of 1 MiB.
+// Blank lines are skipped.  Keys that a line of prompts has beyond those below
+// are kept for the verifiers; those of a line of documents are ignored.
+// Limits: files of 1 GiB, lines of 1 MiB.
 //
 // All functions are reentrant.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,7 @@ struct PromptRecord {
   std::string id;  // "line-7" if absent.  Unique in the file.
   std::string prompt;
   std::string answer;
+  std::map<std::string, std::string> fields;  // Further keys, as JSON text.
 };
 
 // NOT_FOUND if there is no such file; INVALID_ARGUMENT if it is empty, too

@@ -31,8 +31,10 @@ class GeneratedPrompts : public PromptSource {
 
   Prompt Get(uint64_t index) const override {
     Problem problem = Make(index);
-    Prompt prompt{std::move(problem.id), std::move(problem.prompt),
-                  std::move(problem.answer)};
+    Prompt prompt{.id = std::move(problem.id),
+                  .prompt = std::move(problem.prompt),
+                  .reference = std::move(problem.answer),
+                  .fields = {}};
     if (answer_offset_ > 0) {
       prompt.reference = Make(index + answer_offset_).answer;
     }
@@ -58,8 +60,9 @@ class FilePrompts : public PromptSource {
 
   Prompt Get(uint64_t index) const override {
     const PromptRecord& record = records_[index];
-    const uint64_t answer = (index + answer_offset_) % records_.size();
-    return {record.id, record.prompt, records_[answer].answer};
+    const PromptRecord& judged =
+        records_[(index + answer_offset_) % records_.size()];
+    return {record.id, record.prompt, judged.answer, judged.fields};
   }
 
  private:

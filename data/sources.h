@@ -1,10 +1,11 @@
 // Where a stage's prompts and documents come from, behind one face: a file or
-// the generator.  Which index a slot holds is rl/schedule.h's to say.
+// the generator.  rl/schedule.h decides which index a slot holds.
 //
 // Immutable after creation; thread-safe.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,8 @@ struct Prompt {
   std::string id;
   std::string prompt;     // As the user wrote it.
   std::string reference;  // The answer that rewards compare with.
+  // The further keys of its line, as JSON text; empty for generated prompts.
+  std::map<std::string, std::string> fields;
 };
 
 struct PromptSourceOptions {
@@ -26,8 +29,8 @@ struct PromptSourceOptions {
   uint64_t seed = 1;         // The job's.
   // A file is split like the generator's problems, by SplitOf its prompts.
   Split split = Split::kTrain;
-  // A control: each prompt has another's reference.  Not in kEval, where
-  // accuracy is measured.
+  // A control: each prompt has another's reference and fields.  Not in kEval,
+  // where accuracy is measured.
   bool shuffled_answers = false;
 };
 

@@ -1,6 +1,8 @@
 #include "job/inputs.h"
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -10,7 +12,7 @@
 #include "job/model_setup.h"
 #include "job/options.h"
 #include "job/prompt_tokens.h"
-#include "rewards/reward_rules.h"
+#include "rewards/verifier.h"
 
 namespace aha {
 namespace {
@@ -76,7 +78,14 @@ class PromptCheck {
  public:
   // `tokenizer` may be null.
   PromptCheck(const v1::Job& job, const Tokenizer* tokenizer, Lines* lines)
-      : job_(job), tokenizer_(tokenizer), lines_(*lines) {}
+      : job_(job), tokenizer_(tokenizer), lines_(*lines) {
+    for (const v1::RewardComponent& reward : job.rewards()) {
+      const auto spec = rewards::FindVerifier(reward.type());
+      if (!spec.ok()) continue;  // The schema's rules say so.
+      auto verifier = (*spec)->make({});
+      if (verifier.ok()) verifiers_.emplace_back(*spec, *std::move(verifier));
+    }
+  }
   ~PromptCheck() {
     if (count_ > kShown) {
       lines_.push_back(
@@ -86,17 +95,15 @@ class PromptCheck {
   PromptCheck(const PromptCheck&) = delete;
   PromptCheck& operator=(const PromptCheck&) = delete;
 
-  void Check(const std::string& place, const std::string& prompt,
-             const std::string& reference) {
+  void Check(const std::string& place, const rewards::PromptView& prompt) {
     if (tokenizer_ != nullptr) {
-      const auto tokens = PromptTokens(*tokenizer_, job_.prompts(), prompt);
+      const auto tokens =
+          PromptTokens(*tokenizer_, job_.prompts(), prompt.text);
       if (!tokens.ok()) Add(place, "prompt: ", tokens.status().message());
     }
-    for (const v1::RewardComponent& reward : job_.rewards()) {
-      const absl::StatusOr<RewardRule> rule = ParseRewardRule(reward.type());
-      if (!rule.ok()) continue;  // The schema's rules say so.
-      const absl::Status fits = CheckReference(*rule, reference);
-      if (!fits.ok()) Add(place, "answer as ", fits.message());
+    for (const auto& [spec, verifier] : verifiers_) {
+      const absl::Status fits = rewards::CheckPrompt(*spec, *verifier, prompt);
+      if (!fits.ok()) Add(place, "", fits.message());
     }
   }
 
@@ -112,6 +119,9 @@ class PromptCheck {
   const v1::Job& job_;
   const Tokenizer* const tokenizer_;
   Lines& lines_;
+  std::vector<std::pair<const rewards::VerifierSpec*,
+                        std::unique_ptr<rewards::Verifier>>>
+      verifiers_;
   int count_ = 0;
 };
 
@@ -127,8 +137,8 @@ void CheckEachPrompt(const v1::Job& job, const Tokenizer* tokenizer,
     const auto source = OpenPrompts(job, trains ? Split::kTrain : Split::kEval);
     for (uint64_t i = 0; source.ok() && i < kGenerated; ++i) {
       const Prompt prompt = (*source)->Get(i);
-      check.Check("prompts.generated: " + prompt.id, prompt.prompt,
-                  prompt.reference);
+      check.Check("prompts.generated: " + prompt.id,
+                  {.text = prompt.prompt, .reference = prompt.reference});
     }
     return;
   }
@@ -136,8 +146,10 @@ void CheckEachPrompt(const v1::Job& job, const Tokenizer* tokenizer,
   if (!records.ok()) return;  // CheckPrompts has said so.
   for (const PromptRecord& record : *records) {
     if (!trains && SplitOf(record.prompt) != Split::kEval) continue;
-    check.Check(absl::StrCat(file, ":", record.line), record.prompt,
-                record.answer);
+    check.Check(absl::StrCat(file, ":", record.line),
+                {.text = record.prompt,
+                 .reference = record.answer,
+                 .fields = &record.fields});
   }
 }
 
