@@ -4,6 +4,7 @@
 #include <string>
 
 #include "data/generator.h"
+#include "job/algorithm.h"
 #include "job/file/schema.h"
 
 namespace aha {
@@ -60,6 +61,7 @@ void AddStageSettings(v1::Stage* stage) {
     sft->mutable_optimizer();
     if (!sft->has_file()) sft->mutable_corpus();
   } else if (stage->type() == "grpo") {
+    FillFromPreset(stage->mutable_grpo());
     stage->mutable_grpo()->mutable_optimizer();
   } else if (stage->type() == "eval") {
     stage->mutable_eval()->mutable_sampling();

@@ -9,6 +9,7 @@
 #include "data/corpus.h"
 #include "job/file/schema.h"
 #include "job/options.h"
+#include "rewards/verifier.h"
 
 namespace aha {
 namespace {
@@ -120,6 +121,21 @@ void CheckPrompts(const v1::Job& job, Problems* problems) {
   }
 }
 
+// `path` is that of the component.
+void CheckTolerance(const std::string& path, const v1::RewardComponent& reward,
+                    Problems* problems) {
+  const auto spec = rewards::FindVerifier(reward.type());
+  if (!spec.ok() || (*spec)->takes_tolerance) return;
+  for (const auto& [key, value] :
+       {std::pair("tolerance", reward.tolerance()),
+        std::pair("relative_tolerance", reward.relative_tolerance())}) {
+    if (value == 0) continue;
+    problems->Add(ChildPath(path, key),
+                  absl::StrCat("must be absent for a reward of type ",
+                               reward.type(), ", got ", NumberText(value)));
+  }
+}
+
 void CheckRewards(const v1::Job& job, Problems* problems) {
   const bool scored = HasStage(job, "grpo") || HasStage(job, "eval");
   if (scored && job.rewards().empty()) {
@@ -134,6 +150,7 @@ void CheckRewards(const v1::Job& job, Problems* problems) {
     CheckName(path, job.rewards(i).name(), problems);
     CheckUnique(path, job.rewards(i).name(), &names, problems);
     any_weight = any_weight || job.rewards(i).weight() != 0;
+    CheckTolerance(ItemPath("rewards", i), job.rewards(i), problems);
   }
   if (HasStage(job, "grpo") && !any_weight) {
     problems->Add("rewards", "at least one weight must differ from 0");
@@ -247,6 +264,10 @@ void CheckGrpo(const v1::Job& job, const v1::Grpo& grpo,
         ChildPath(path, "delta"),
         absl::StrCat("must be above 1 + epsilon_high (", NumberText(1 + high),
                      "), got ", NumberText(grpo.delta())));
+  }
+  if (const absl::Status status = LossOptionsOf(job, grpo).status();
+      !status.ok()) {
+    problems->Add(path, status.message());
   }
   if (job.sampling().temperature() == 0) {
     problems->Add("sampling.temperature",
