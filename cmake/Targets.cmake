@@ -14,7 +14,7 @@
 #   aha_proto_library(<name> PROTOS ... [GRPC])
 #
 # A library may name in DEPS only libraries of lower folders: the includes that
-# compile are the proof of the architecture (DESIGN.md section 7).
+# compile are the proof of the architecture (docs/design.md section 7).
 
 function(aha_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})

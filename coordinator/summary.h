@@ -24,7 +24,7 @@ struct SummaryInput {
   double train_tokens_per_second = 0;
 };
 
-// DESIGN.md section 10.
+// docs/design.md section 10.
 std::string SummaryJson(const SummaryInput& input);
 
 // prompts, pass_at_1, mean_completion_length of a stage that ended or runs.

@@ -11,7 +11,7 @@
 
 namespace aha {
 
-// Field names are Hugging Face's (algorithms.md section 7.4).
+// Field names are Hugging Face's (docs/algorithms.md section 7.4).
 struct ModelConfig {
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;

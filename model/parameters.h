@@ -1,9 +1,9 @@
 // All parameters of a policy in one flat buffer, with a table of tensors.
 //
 // The order and the names are Hugging Face's (model.embed_tokens.weight,
-// model.layers.0.input_layernorm.weight, ...; algorithms.md section 7.3), layer
-// by layer; linear weights are [out, in].  The optimizer, the gradient sum and
-// the wire all use this order, so an index means the same everywhere.
+// model.layers.0.input_layernorm.weight, ...; docs/algorithms.md section 7.3),
+// layer by layer; linear weights are [out, in].  The optimizer, the gradient
+// sum and the wire all use this order, so an index means the same everywhere.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
 // A policy ready to compute: a model's shape and one version of its weights,
 // packed for this CPU's GEMMs.
 //
-// The invariance contract (DESIGN.md section 5): the log-probability of a token
-// is a pure function of the weights and of its own prefix, never of batch,
-// chunking, threads or process.  Generator and Backprop both compute it through
-// the same code, so their log-probabilities are equal bit for bit.
+// The invariance contract (docs/design.md section 5): the log-probability of a
+// token is a pure function of the weights and of its own prefix, never of
+// batch, chunking, threads or process.  Generator and Backprop both compute it
+// through the same code, so their log-probabilities are equal bit for bit.
 #pragma once
 
 #include <cstdint>
@@ -57,7 +57,7 @@ class Policy {
   std::unique_ptr<Transformer> transformer_;
 };
 
-// DESIGN.md section 5: hashes of this model's kernels over batch sizes and
+// docs/design.md section 5: hashes of this model's kernels over batch sizes and
 // thread counts.  `digest` is equal for processes that compute equal bits.
 struct KernelCertificate {
   std::string digest;         // 32 hex digits.

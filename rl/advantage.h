@@ -1,5 +1,5 @@
 // Advantages of a group's completions from their rewards: how much better each
-// one is than the group's baseline (algorithms.md sections 2 and 3).
+// one is than the group's baseline (docs/algorithms.md section 2).
 //
 // They are computed in double and rounded once.  A group's result does not
 // depend on the order of its samples.  A group whose rewards span less than

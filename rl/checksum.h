@@ -1,5 +1,5 @@
 // The job's checksum: a hash of what each step consumed and of the weights that
-// it made, chained over the steps (DESIGN.md sections 1 and 10).
+// it made, chained over the steps (docs/design.md sections 1 and 10).
 //
 // All functions are pure.
 #pragma once

@@ -1,5 +1,5 @@
 // The policy loss of one completion and its derivative by the completion's
-// log-probabilities (algorithms.md sections 2 and 3).
+// log-probabilities (docs/algorithms.md section 3).
 //
 // What one rank knows by itself is kept apart from what it does not.  Each
 // completion adds to the step's sums

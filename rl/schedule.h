@@ -1,6 +1,6 @@
-// The exact schedule (DESIGN.md section 4): which weights, which prompt, which
-// rank and which learning rate a place in the job has.  Each is a pure function
-// of the job and that place.
+// The exact schedule (docs/design.md section 4): which weights, which prompt,
+// which rank and which learning rate a place in the job has.  Each is a pure
+// function of the job and that place.
 #pragma once
 
 #include <cstdint>

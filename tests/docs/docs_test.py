@@ -3,7 +3,7 @@
 
   docs_test.py BUILD_BIN_DIRECTORY
 
-Checks README.md, docs/*.md and the comments of recipes/*.yaml:
+Checks README.md, CONTRIBUTING.md, docs/*.md and the comments of recipes/*.yaml:
 
 * every command of ours (ahactl, aha-*, make), in a block or in `backticks`,
   names subcommands, flags, recipes and targets that exist;
@@ -26,7 +26,8 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md",
+         *sorted((ROOT / "docs").glob("*.md"))]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 OURS = re.compile(r"^(ahactl|aha-[a-z]+)$")
 
