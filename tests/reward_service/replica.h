@@ -28,8 +28,8 @@ class Replica {
                             .outbox = &service_,
                             .clock = MonotonicClock(),
                             .stats = {}}) {
-    pipeline_.SetScorer([](const Question& question) {
-      return Score{.reward = question.completion == question.reference ? 1. : 0,
+    pipeline_.SetScorer([](const Completion& completion) {
+      return Score{.reward = completion.text == completion.reference ? 1. : 0,
                    .parts = {}};
     });
     pipeline_.SetEpoch(7);
