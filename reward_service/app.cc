@@ -46,6 +46,7 @@ class App {
 
  private:
   PipelineStats Stats();
+  void CountPart(const v1::RewardPart& part);
   absl::Status Start();
   absl::Status Join();
   void Fail(const absl::Status& status);
@@ -95,19 +96,7 @@ PipelineStats App::Stats() {
     scored.Increment();
     ++scored_;
     seconds.Observe(absl::ToDoubleSeconds(took));
-    for (const v1::RewardPart& part : score.parts) {
-      metrics_
-          .AddCounter("aha_reward_value_total",
-                      "Sum of unweighted rewards, by component.",
-                      {{"component", part.name()}})
-          .Increment(std::max(0.0, part.value()));
-      metrics_
-          .AddCounter("aha_reward_verdicts_total",
-                      "Verdicts of a component, by how they ended.",
-                      {{"component", part.name()},
-                       {"outcome", OutcomeLabel(part.outcome())}})
-          .Increment();
-    }
+    for (const v1::RewardPart& part : score.parts) CountPart(part);
   };
   stats.delivered = [delivery](absl::Duration took) {
     delivery.Observe(absl::ToDoubleSeconds(took));
@@ -125,6 +114,20 @@ PipelineStats App::Stats() {
     pending.Set(static_cast<double>(bytes));
   };
   return stats;
+}
+
+void App::CountPart(const v1::RewardPart& part) {
+  metrics_
+      .AddCounter("aha_reward_value_total",
+                  "Sum of unweighted rewards, by component.",
+                  {{"component", part.name()}})
+      .Increment(std::max(0.0, part.value()));
+  metrics_
+      .AddCounter("aha_reward_verdicts_total",
+                  "Verdicts of a component, by how they ended.",
+                  {{"component", part.name()},
+                   {"outcome", OutcomeLabel(part.outcome())}})
+      .Increment();
 }
 
 absl::Status App::Start() {
