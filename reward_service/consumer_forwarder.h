@@ -15,6 +15,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "base/backoff.h"
 #include "reward_service/pipeline.h"
 #include "rpc/security.h"
 
@@ -25,8 +26,7 @@ class ConsumerForwarder final : public Forwarder {
   struct Options {
     rpc::Security security = {};
     absl::Duration attempt = absl::Seconds(20);
-    absl::Duration first_back_off = absl::Milliseconds(20);
-    absl::Duration longest_back_off = absl::Seconds(2);
+    Backoff backoff = kDeliveryBackoff;
     absl::Duration idle = absl::Minutes(1);  // Then a lane ends.
     // Of them; a group for one more is UNAVAILABLE.  Far more than learners.
     size_t max_lanes = 256;
