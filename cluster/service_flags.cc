@@ -60,7 +60,7 @@ void AddServiceFlags(CLI::App& app, DialsCoordinator dials,
                  "empty: only beside gRPC")
       ->envname("AHA_HEALTH_LISTEN");
   app.add_option("--advertise-host", flags.advertise_host,
-                 "Host that others dial; the one of --listen if absent")
+                 "Host that other processes dial; by default that of --listen")
       ->envname("AHA_ADVERTISE_HOST");
   if (dials == DialsCoordinator::kYes) {
     app.add_option("--coordinator", flags.coordinator,

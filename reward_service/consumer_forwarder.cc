@@ -1,6 +1,5 @@
 #include "reward_service/consumer_forwarder.h"
 
-#include <algorithm>
 #include <map>
 #include <optional>
 #include <thread>
@@ -25,7 +24,7 @@ struct Item {
   std::function<void(absl::Status)> done;
   absl::Time came;
   absl::Time deadline;
-  absl::Duration back_off;
+  int attempts = 0;  // That the consumer did not take.
 };
 
 bool IsFinal(const absl::Status& status) {
@@ -50,6 +49,7 @@ struct ConsumerForwarder::Impl {
     bool stopping ABSL_GUARDED_BY(mutex) = false;
     // By the time at which each may be tried next.
     std::multimap<absl::Time, Item> items ABSL_GUARDED_BY(mutex);
+    uint64_t jitter_key = 0;
     std::unique_ptr<rpc::Client> client;
     std::thread thread;
   };
@@ -64,7 +64,7 @@ struct ConsumerForwarder::Impl {
   absl::Status Attempt(Lane& lane, const Item& item);
   void Serve(Lane& lane);
   void Handle(Lane& lane, Item item);
-  void StepBack(Lane& lane, Item item, absl::Time now,
+  void StepBack(Lane& lane, Item item, absl::Time turn,
                 const absl::Status& status);
   // The lane of the address, made if it is new; null if there are too many.
   Lane* Find(const std::string& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
@@ -156,29 +156,29 @@ void ConsumerForwarder::Impl::Handle(Lane& lane, Item item) {
   if (!item.wanted()) return item.done(absl::CancelledError("given up"));
   const absl::Status status = Attempt(lane, item);
   const absl::Time now = clock();
+  const absl::Time turn =
+      now + options.backoff.Wait(item.attempts, lane.jitter_key);
   if (IsFinal(status)) {
     if (options.waited) options.waited(now - item.came);
     item.done(status);
   } else if (cancel.cancelled()) {
     item.done(absl::CancelledError("shutting down"));
-  } else if (now + item.back_off > item.deadline) {
+  } else if (turn > item.deadline) {
     item.done(absl::UnavailableError(absl::StrCat(
         "consumer ", lane.address, " has not taken the group for ",
         absl::FormatDuration(absl::Trunc(now - item.came, absl::Seconds(1))),
         "; last answer: ", status.ToString())));
   } else {
-    StepBack(lane, std::move(item), now, status);
+    StepBack(lane, std::move(item), turn, status);
   }
 }
 
-void ConsumerForwarder::Impl::StepBack(Lane& lane, Item item, absl::Time now,
+void ConsumerForwarder::Impl::StepBack(Lane& lane, Item item, absl::Time turn,
                                        const absl::Status& status) {
-  if (item.back_off == options.first_back_off) {
+  if (item.attempts++ == 0) {
     AHA_LOG(kInfo) << "consumer " << lane.address
                    << " does not take a group yet: " << status.ToString();
   }
-  const absl::Time turn = now + item.back_off;
-  item.back_off = std::min(item.back_off * 2, options.longest_back_off);
   MutexLock lock(lane.mutex);
   lane.items.emplace(turn, std::move(item));
 }
@@ -192,6 +192,7 @@ ConsumerForwarder::Impl::Lane* ConsumerForwarder::Impl::Find(
   std::unique_ptr<Lane>& lane = lanes[address];
   lane = std::make_unique<Lane>();
   lane->address = address;
+  lane->jitter_key = JitterKey(address);
   lane->thread = std::thread([this, l = lane.get()] { Serve(*l); });
   return lane.get();
 }
@@ -218,9 +219,8 @@ void ConsumerForwarder::Deliver(
   const absl::Time now = impl_->clock();
   // They are joined below, without the lock, for which their threads may wait.
   std::vector<std::unique_ptr<Impl::Lane>> retired;
-  Item item{std::move(message), std::move(wanted),
-            std::move(done),    now,
-            /*deadline=*/now,   impl_->options.first_back_off};
+  Item item{std::move(message), std::move(wanted), std::move(done), now,
+            /*deadline=*/now};
   std::optional<Item> refused;
   {
     MutexLock lock(impl_->mutex);

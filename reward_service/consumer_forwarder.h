@@ -17,6 +17,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "base/backoff.h"
 #include "reward_service/pipeline.h"
 #include "rpc/security.h"
 
@@ -27,8 +28,7 @@ class ConsumerForwarder final : public Forwarder {
   struct Options {
     rpc::Security security = {};
     absl::Duration attempt = absl::Seconds(20);
-    absl::Duration first_back_off = absl::Milliseconds(20);
-    absl::Duration longest_back_off = absl::Seconds(2);
+    Backoff backoff = kDeliveryBackoff;
     absl::Duration idle = absl::Minutes(1);  // After it an idle lane ends.
     // A group for one lane more is UNAVAILABLE.  A job has far fewer learners.
     size_t max_lanes = 256;

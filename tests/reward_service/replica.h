@@ -19,7 +19,7 @@ class Replica {
  public:
   explicit Replica(PipelineOptions options = {},
                    const std::string& listen = "127.0.0.1:0")
-      : forwarder_({.first_back_off = absl::Milliseconds(1)}),
+      : forwarder_({.backoff = {absl::Milliseconds(1), absl::Seconds(2)}}),
         pipeline_(options, {.executor =
                                 [this](std::function<void()> task) {
                                   workers_->Run(std::move(task));
