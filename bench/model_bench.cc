@@ -81,7 +81,7 @@ struct Machine {
           (static_cast<float>(state >> 8) * 0x1p-24f - 0.5f) * 0.07f;
       StoreElement(parameters.data(), i, value, dtype);
     }
-    policy = *Policy::Create(shape.config, dtype, &pool);
+    policy = *Policy::Create(shape.config, dtype, ops::CpuContext{&pool});
     if (!policy->Load(parameters).ok()) std::abort();
   }
   ThreadPool pool;
@@ -184,7 +184,9 @@ BENCHMARK_CAPTURE(Train, smollm2_groups_of_8, SmolLm2(), 8)
 
 void CertifyModel(benchmark::State& state, const Shape& shape) {
   for (auto _ : state) {
-    if (!Certify(shape.config, NativeDType(), Threads()).ok()) std::abort();
+    if (!Certify(shape.config, NativeDType(), ops::Device::kCpu, Threads())
+             .ok())
+      std::abort();
   }
 }
 BENCHMARK_CAPTURE(CertifyModel, tiny, Tiny())

@@ -64,6 +64,7 @@ namespace aha::coordinator {
 
 struct SlotPrompt {
   std::string id, prompt, reference;
+  std::map<std::string, std::string> fields = {};
 };
 using PromptFunction =
     std::function<SlotPrompt(uint32_t stage, uint64_t step, uint32_t slot)>;

@@ -105,6 +105,10 @@ absl::Status AddPrompt(const Json& json, int64_t line,
     return absl::InvalidArgumentError(
         absl::StrCat("id must be unique, '", record.id, "' came before"));
   }
+  for (const auto& [key, value] : json.items()) {
+    if (key == "prompt" || key == "answer" || key == "id") continue;
+    record.fields[key] = value.dump();
+  }
   records.push_back(std::move(record));
   return absl::OkStatus();
 }

@@ -1,11 +1,13 @@
 // Reads JSON Lines files of prompts and of documents.
 //
 // Every error names the file and the line: "prompts.jsonl:7: answer is
-// missing". Blank lines are skipped and unknown fields are ignored. A file may
-// have 1 GiB and a line 1 MiB. All functions are reentrant.
+// missing". Blank lines are skipped. Keys that a line of prompts has beyond
+// those below are kept for the verifiers; those of a line of documents are
+// ignored. A file may have 1 GiB and a line 1 MiB. All functions are reentrant.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,7 @@ struct PromptRecord {
   std::string id;  // Unique in the file; "line-7" if the line has none.
   std::string prompt;
   std::string answer;
+  std::map<std::string, std::string> fields;  // Further keys, as JSON text.
 };
 
 // Returns NOT_FOUND if there is no such file, and INVALID_ARGUMENT if it is

@@ -34,8 +34,10 @@ class GeneratedPrompts : public PromptSource {
 
   Prompt Get(uint64_t index) const override {
     Exercise exercise = Make(index);
-    Prompt prompt{std::move(exercise.id), std::move(exercise.prompt),
-                  std::move(exercise.answer)};
+    Prompt prompt{.id = std::move(exercise.id),
+                  .prompt = std::move(exercise.prompt),
+                  .reference = std::move(exercise.answer),
+                  .fields = {}};
     if (answer_offset_ > 0) {
       prompt.reference = Make(index + answer_offset_).answer;
     }
@@ -61,8 +63,9 @@ class FilePrompts : public PromptSource {
 
   Prompt Get(uint64_t index) const override {
     const PromptRecord& record = records_[index];
-    const uint64_t answer = (index + answer_offset_) % records_.size();
-    return {record.id, record.prompt, records_[answer].answer};
+    const PromptRecord& judged =
+        records_[(index + answer_offset_) % records_.size()];
+    return {record.id, record.prompt, judged.answer, judged.fields};
   }
 
  private:

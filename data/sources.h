@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,8 @@ struct Prompt {
   std::string id;
   std::string prompt;     // As the user wrote it.
   std::string reference;  // The answer that rewards compare with.
+  // The further keys of its line, as JSON text; empty for generated prompts.
+  std::map<std::string, std::string> fields;
 };
 
 struct PromptSourceOptions {
@@ -26,8 +29,8 @@ struct PromptSourceOptions {
   // A file is split like the generator's exercises: SplitOf decides by the
   // prompt.
   Split split = Split::kTrain;
-  // A control experiment: each prompt has the reference of another one. It is
-  // ignored in kEval, where accuracy is measured.
+  // A control experiment: each prompt has the reference and the fields of
+  // another one. It is ignored in kEval, where accuracy is measured.
   bool shuffled_answers = false;
 };
 

@@ -1,6 +1,8 @@
 #include "device/device.h"
 
 #include "absl/strings/str_cat.h"
+#include "device/isa.h"
+#include "dnnl.h"
 
 namespace aha::ops {
 
@@ -14,6 +16,13 @@ absl::StatusOr<Device> ParseDevice(absl::string_view name) {
 
 absl::string_view NameOf(Device device) {
   return device == Device::kReference ? "reference" : "cpu";
+}
+
+std::string NumericClassOf(Device device) {
+  if (device == Device::kReference) return std::string(NameOf(device));
+  const dnnl_version_t* version = dnnl_version();
+  return absl::StrCat(NameOf(CurrentIsa()), " | oneDNN ", version->major, ".",
+                      version->minor, ".", version->patch);
 }
 
 Context ContextOf(Device device, ThreadPool* pool) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ostream>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -19,6 +20,11 @@ absl::string_view NameOf(Device device);
 inline std::ostream& operator<<(std::ostream& out, Device device) {
   return out << NameOf(device);
 }
+
+// What the bits of the device's kernels depend on beside the number format: the
+// instruction set and the version of the GEMM library.  For people, and part of
+// the certificate: "avx512_bf16 | oneDNN 2.6.3".
+std::string NumericClassOf(Device device);
 
 // `pool` is not owned; the reference device does not use it.
 Context ContextOf(Device device, ThreadPool* pool);

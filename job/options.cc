@@ -67,6 +67,8 @@ absl::StatusOr<std::unique_ptr<DocumentSource>> OpenDocuments(
 
 absl::StatusOr<AdvantageOptions> AdvantageOptionsOf(const v1::Grpo& grpo) {
   AdvantageOptions options;
+  AHA_ASSIGN_OR_RETURN(options.estimator,
+                       ParseAdvantageEstimator(grpo.advantage_estimator()));
   AHA_ASSIGN_OR_RETURN(options.scale, ParseScaleRewards(grpo.scale_rewards()));
   AHA_RETURN_IF_ERROR(options.Validate());
   return options;

@@ -4,6 +4,7 @@
 #include "model/generator.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -129,18 +130,17 @@ absl::StatusOr<std::unique_ptr<Generator>> Generator::Create(
     Policy* policy, const GeneratorOptions& options) {
   AHA_RETURN_IF_ERROR(options.Validate());
   const ModelConfig& config = policy->config();
-  const int64_t block_bytes = 2 * config.num_hidden_layers *
-                              config.num_key_value_heads * config.head_dim *
-                              kBlockTokens *
-                              static_cast<int64_t>(SizeOf(policy->dtype()));
+  const absl::Span<const int64_t> planes =
+      policy->transformer().kv_plane_bytes();
+  const int64_t block_bytes =
+      std::accumulate(planes.begin(), planes.end(), int64_t{0});
   // A sequence needs one more block while it holds a copy of a shared one.
   const int64_t most = (options.max_rows + int64_t{1}) *
                        (BlocksFor(config.max_position_embeddings) + 1);
   const int64_t blocks =
       std::min({most, std::max<int64_t>(1, options.max_kv_bytes / block_bytes),
                 kMaxKvBlocks});
-  AHA_ASSIGN_OR_RETURN(KvCache cache,
-                       KvCache::Create(config, policy->dtype(), blocks));
+  AHA_ASSIGN_OR_RETURN(KvCache cache, KvCache::Create(planes, blocks));
   return std::unique_ptr<Generator>(
       new Generator(std::make_unique<Impl>(policy, options, std::move(cache))));
 }

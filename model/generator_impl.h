@@ -104,8 +104,7 @@ struct Generator::Impl {
 
   const ModelConfig& config() const { return transformer.config(); }
   int64_t row_bytes() const {
-    return config().hidden_size *
-           static_cast<int64_t>(SizeOf(transformer.dtype()));
+    return config().hidden_size * transformer.element_bytes();
   }
 
   absl::Status Submit(GroupRequest request);

@@ -90,15 +90,15 @@ void Generator::Impl::RunPass(const Pass& pass,
                        .cache = &cache});
   // The live rows are the first rows of the pass.
   if (!rows.empty()) {
-    transformer.Norm(transformer.x(), static_cast<int64_t>(rows.size()),
-                     transformer.final_norm(), head, nullptr);
+    transformer.final_norm().Forward(
+        transformer.x(), static_cast<int64_t>(rows.size()), head, nullptr);
   }
   for (const Admission& admission : admissions) {
     if (admission.last_row < 0) continue;
     admission.group->hidden.resize(static_cast<size_t>(row_bytes()));
-    transformer.Norm(
+    transformer.final_norm().Forward(
         transformer.x() + admission.last_row * config().hidden_size, 1,
-        transformer.final_norm(), admission.group->hidden.data(), nullptr);
+        admission.group->hidden.data(), nullptr);
   }
 }
 

@@ -1,9 +1,9 @@
 // All parameters of a policy in one flat buffer, with a table of its tensors.
 //
-// The order and the names are Hugging Face's (model.embed_tokens.weight,
-// model.layers.0.input_layernorm.weight, ...; docs/algorithms.md section 7.3),
-// layer by layer; linear weights are [out, in]. The optimizer, the gradient sum
-// and the wire use this order too, so an index means the same everywhere.
+// The names are those of the model's family (model/families/), which are
+// Hugging Face's (docs/algorithms.md section 7.3). The order is layer by layer
+// and block by block; linear weights are [out, in]. The optimizer, the gradient
+// sum and the wire use this order too, so an index means the same everywhere.
 #pragma once
 
 #include <cstdint>
@@ -22,26 +22,55 @@
 
 namespace aha {
 
+// What a tensor of a random model begins with.
+enum class InitialValue {
+  kNormal,              // Normal, with config.initializer_range.
+  kNormalIntoResidual,  // The same, scaled by 1/sqrt(2 * layers) (GPT-2).
+  kOne,                 // Gains of norms.
+  kZero,                // Biases.
+};
+
+// A tensor that a block owns (model/blocks/block.h).
+struct TensorSpec {
+  std::string name;  // Within the layer.
+  std::vector<int64_t> shape;
+  InitialValue initial = InitialValue::kNormal;
+};
+
 struct TensorInfo {
   std::string name;
   std::vector<int64_t> shape;
-  int64_t offset = 0;   // In elements, from the start of the buffer.
-  int64_t count = 0;    // The product of `shape`.
-  bool decays = false;  // Weight decay applies: to matrices, not to norm gains.
+  InitialValue initial = InitialValue::kNormal;
+  int64_t offset = 0;  // In elements, from the start of the buffer.
+  int64_t count = 0;   // The product of `shape`.
+  bool decays =
+      false;  // Weight decay applies to matrices, not gains or biases.
 };
 
 class ParameterLayout {
  public:
+  // REQUIRES: config.Validate().
   explicit ParameterLayout(const ModelConfig& config);
 
   absl::Span<const TensorInfo> tensors() const { return tensors_; }
   // The number of elements of all tensors.
   int64_t count() const { return count_; }
+
+  const TensorInfo& embedding() const { return tensors_.front(); }
+  const TensorInfo& final_norm() const { return tensors_[final_norm_]; }
+  // This is the embedding if the two are tied.
+  const TensorInfo& head() const { return tensors_[head_]; }
+  // The tensors of block number `block` of a layer (model/blocks/block.h).
+  absl::Span<const TensorInfo> block(int64_t layer, size_t block) const;
+
   // REQUIRES: the name is in the table.
   const TensorInfo& Find(absl::string_view name) const;
 
  private:
   std::vector<TensorInfo> tensors_;
+  std::vector<size_t> block_begins_;  // [layers * blocks + 1], in tensors_
+  size_t final_norm_ = 0;
+  size_t head_ = 0;
   int64_t count_ = 0;
 };
 
@@ -84,10 +113,8 @@ class Parameters {
   std::unique_ptr<void, Free> data_;
 };
 
-// Returns random weights, keyed by seed and element index: normally distributed
-// with config.initializer_range. Norm gains are 1, and the output projections
-// of the residual stream (o_proj, down_proj) are scaled by 1/sqrt(2 * layers)
-// (GPT-2).
+// Returns random weights, keyed by seed and element index. The InitialValue of
+// each tensor says how they are distributed.
 Parameters RandomParameters(const ModelConfig& config, uint64_t seed,
                             DType dtype);
 

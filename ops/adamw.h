@@ -18,8 +18,8 @@ struct AdamWArgs {
   const int64_t* sums;    // [count], fixed-point numbers of GradientSum
   double gradient_scale;  // fixed point, loss denominator and clipping in one
   // [count], fp32 parameters; may be the weights if those are fp32. If it is
-  // null, the parameters are split into halves (halves.h): `rounded`, `low`
-  // and, for ties, the sign of v, which is otherwise never negative.
+  // null, the parameters are split (split_master.h) into `rounded`, `low` and,
+  // for ties, the sign of v, which is otherwise never negative.
   float* master;
   float* m;       // [count]
   float* v;       // [count]
@@ -39,8 +39,8 @@ inline void AdamW(const Context& context, const AdamWArgs& args) {
   context.Visit([&](const auto& device) { AdamW(device, args); });
 }
 
-// Returns sum_i (sums[i])^2 in double: the BlockSumsOfSquares added in ascending
-// order, so the bits are the same for any number of threads.
+// Returns sum_i (sums[i])^2 in double: the BlockSumsOfSquares added in
+// ascending order, so the bits are the same for any number of threads.
 double SumOfSquares(const CpuContext& context, const int64_t* sums,
                     int64_t count);
 double SumOfSquares(const ReferenceContext&, const int64_t* sums,

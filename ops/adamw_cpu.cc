@@ -42,13 +42,13 @@ void AdamW(const CpuContext& context, const AdamWArgs& a) {
     float* master =
         a.master == nullptr ? ThreadScratch(0, kBlock) : a.master + at;
     if (a.master == nullptr) {
-      Simd().join(a.rounded + at, a.low + at, a.v + at, master, n);
+      Simd().join_master(a.rounded + at, a.low + at, a.v + at, master, n);
     }
     Simd().adamw(factors, a.sums + at, master, a.m + at, a.v + at, weights, n,
                  a.dtype);
     if (a.master == nullptr) {
-      Simd().split(master, static_cast<Bf16*>(weights), a.low + at, a.v + at,
-                   n);
+      Simd().split_master(master, static_cast<Bf16*>(weights), a.low + at,
+                          a.v + at, n);
     }
   });
 }

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "ops/adamw.h"
-#include "ops/halves.h"
 #include "ops/ref.h"
+#include "ops/split_master.h"
 
 namespace aha::ops {
 
@@ -15,7 +15,7 @@ void AdamW(const ReferenceContext&, const AdamWArgs& a) {
     const float before =
         a.master != nullptr
             ? a.master[i]
-            : Join({a.rounded[i], a.low[i], std::signbit(a.v[i])});
+            : JoinMasterWeight({a.rounded[i], a.low[i], std::signbit(a.v[i])});
     a.v[i] = std::fabs(a.v[i]);
     const double g = static_cast<double>(a.sums[i]) * a.gradient_scale;
     const double m = a.beta1 * a.m[i] + (1 - a.beta1) * g;
@@ -32,9 +32,9 @@ void AdamW(const ReferenceContext&, const AdamWArgs& a) {
       a.master[i] = after;
       continue;
     }
-    const Halves halves = Split(after);
-    a.low[i] = halves.low;
-    if (halves.up) a.v[i] = -a.v[i];
+    const SplitMaster split = SplitMasterWeight(after);
+    a.low[i] = split.low;
+    if (split.tie_went_up) a.v[i] = -a.v[i];
   }
 }
 

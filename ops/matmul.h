@@ -107,7 +107,7 @@ struct RowRange {
 };
 std::vector<RowRange> SampleGradWeight(const CpuContext& context,
                                        const MatmulGradWeightArgs& args);
-// The reference has one task: all rows.
+// The reference has one kernel, which the first row runs.
 std::vector<RowRange> SampleGradWeight(const ReferenceContext& context,
                                        const MatmulGradWeightArgs& args);
 inline std::vector<RowRange> SampleGradWeight(

@@ -32,11 +32,12 @@ void MatmulOf(const MatmulArgs& a, const void* elements) {
   }
 }
 
+// The first `rows` rows of dw.
 template <class T>
-void MatmulGradWeightOf(const MatmulGradWeightArgs& a) {
+void MatmulGradWeightOf(const MatmulGradWeightArgs& a, int64_t rows) {
   const T* dy = static_cast<const T*>(a.dy);
   const T* x = static_cast<const T*>(a.x);
-  for (int64_t j = 0; j < a.n; ++j) {
+  for (int64_t j = 0; j < rows; ++j) {
     for (int64_t t = 0; t < a.k; ++t) {
       double sum = 0;
       for (int64_t i = 0; i < a.m; ++i) {
@@ -81,14 +82,14 @@ void Matmul(const ReferenceContext&, const MatmulArgs& a) {
 }
 
 void MatmulGradWeight(const ReferenceContext&, const MatmulGradWeightArgs& a) {
-  WithType(a.dtype, [&]<class T>() { MatmulGradWeightOf<T>(a); });
+  WithType(a.dtype, [&]<class T>() { MatmulGradWeightOf<T>(a, a.n); });
 }
 
-std::vector<RowRange> SampleGradWeight(const ReferenceContext& context,
-                                       const MatmulGradWeightArgs& args) {
-  if (args.m == 0) return {};
-  MatmulGradWeight(context, args);
-  return {{0, args.n}};
+std::vector<RowRange> SampleGradWeight(const ReferenceContext&,
+                                       const MatmulGradWeightArgs& a) {
+  if (a.m == 0) return {};
+  WithType(a.dtype, [&]<class T>() { MatmulGradWeightOf<T>(a, 1); });
+  return {{0, 1}};
 }
 
 }  // namespace aha::ops

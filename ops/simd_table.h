@@ -52,12 +52,12 @@ struct SimdTable {
   void (*adamw)(const AdamWFactors& factors, const int64_t* sums, float* master,
                 float* m, float* v, void* weights, int64_t n, DType dtype);
   double (*sum_of_squares)(const int64_t* sums, int64_t n);
-  // Convert from and to halves.h. The bit for ties is the sign of v; join
-  // clears it.
-  void (*join)(const Bf16* rounded, const uint16_t* low, float* v,
-               float* master, int64_t n);
-  void (*split)(const float* master, Bf16* rounded, uint16_t* low, float* v,
-                int64_t n);
+  // Convert from and to split_master.h. The bit for ties is the sign of v;
+  // join_master clears it.
+  void (*join_master)(const Bf16* rounded, const uint16_t* low, float* v,
+                      float* master, int64_t n);
+  void (*split_master)(const float* master, Bf16* rounded, uint16_t* low,
+                       float* v, int64_t n);
 
   // attention_simd.cc. The scratch must have at least as many floats as the
   // function before it returns.

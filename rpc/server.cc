@@ -1,12 +1,11 @@
 #include "rpc/server.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/host_name.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
@@ -16,8 +15,8 @@
 namespace aha::rpc {
 namespace {
 
-// What the server promises and the channels (channel.cc) rely on: a ping every
-// 20 s is allowed, also without calls.
+// The clients' channels (client.cc) rely on this: a ping every 20 s is allowed,
+// also without calls.
 void SetKeepalive(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
@@ -28,8 +27,8 @@ void SetKeepalive(grpc::ServerBuilder& builder) {
 }
 
 std::string ThisMachine() {
-  char name[256] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "localhost";
+  const std::string name = HostName();
+  return name.empty() ? "localhost" : name;
 }
 
 }  // namespace
@@ -71,9 +70,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
-  // By default two processes may listen on one port and share its callers.
+  // By default gRPC lets two processes listen on one port and share its calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // Only reflection is served the synchronous way.
+  // Only reflection uses synchronous handlers.
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
   SetKeepalive(builder);

@@ -249,9 +249,11 @@ PIPELINE = [
           "reward of a group until its consumer has it.", min=0),
     chart("Reward outcomes a second", "short",
           {"{{outcome}}":
-           per_second("aha_reward_trajectories_total", "outcome")},
-          "An infra_error is a failure of the reward service and never becomes "
-          "a reward of 0.", min=0),
+           per_second("aha_reward_trajectories_total", "outcome"),
+           "{{component}}: {{outcome}}":
+           per_second("aha_reward_verdicts_total", "component, outcome")},
+          "Trajectories, then the verdicts of each component.  An infra_error "
+          "never becomes a reward of 0.", min=0),
     chart("Rewards as they come", "short",
           {"{{component}}":
            per_second("aha_reward_value_total", "component") +

@@ -14,6 +14,7 @@
 #include "base/file_io.h"
 #include "base/json.h"
 #include "base/status.h"
+#include "model/families/family.h"
 #include "model/formats/safetensors.h"
 #include "model/parameters.h"
 #include "nlohmann/json.hpp"
@@ -155,8 +156,7 @@ absl::Status CheckTensor(const Location& at, const TensorInfo& want) {
 // Some exporters store the tied head a second time. It must have the same
 // values.
 absl::Status CheckTiedHead(const Location& head, const Parameters& parameters) {
-  const TensorInfo& embedding =
-      parameters.layout().Find("model.embed_tokens.weight");
+  const TensorInfo& embedding = parameters.layout().embedding();
   AHA_RETURN_IF_ERROR(CheckTensor(head, embedding));
   std::vector<char> copy(static_cast<size_t>(embedding.count) *
                          SizeOf(parameters.dtype()));
@@ -167,17 +167,17 @@ absl::Status CheckTiedHead(const Location& head, const Parameters& parameters) {
     return absl::OkStatus();
   }
   return TensorError(
-      head,
-      "must equal model.embed_tokens.weight because "
-      "config.json sets tie_word_embeddings, found other values");
+      head, absl::StrCat("must equal ", embedding.name,
+                         " because config.json sets tie_word_embeddings, found "
+                         "other values"));
 }
 
 absl::Status CheckUnused(const Location& at, const ModelConfig& config,
                          const Parameters& parameters) {
   const std::string& name = at.tensor->name;
-  // Old exporters stored this constant; we compute RoPE's table.
-  if (absl::EndsWith(name, ".rotary_emb.inv_freq")) return absl::OkStatus();
-  if (name == "lm_head.weight" && config.tie_word_embeddings) {
+  const Family& family = FamilyOf(config);
+  if (family.ignores(name)) return absl::OkStatus();
+  if (name == family.head && config.tie_word_embeddings) {
     return CheckTiedHead(at, parameters);
   }
   return TensorError(at,

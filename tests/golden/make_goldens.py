@@ -12,6 +12,7 @@ import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import safetensors.torch
 import tokenizers
 import torch
 import transformers
@@ -194,30 +195,28 @@ def character_tokenizer():
     write("characters.json", {"encodings": encodings(tokenizer, CHARACTERS)})
 
 
-def tiny_llama():
-    torch.manual_seed(7)
-    config = transformers.LlamaConfig(
-        vocab_size=64, hidden_size=32, intermediate_size=88,
-        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=128, rms_norm_eps=1e-5, rope_theta=10000.0,
-        tie_word_embeddings=False, bos_token_id=1, eos_token_id=2)
-    model = transformers.LlamaForCausalLM(config).float().eval()
+def randomize(model):
+    """Weights with which attention, gates, gains and biases do something."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            # The values are large enough that attention and gates have an
-            # effect.
             weight.copy_(1 + 0.1 * torch.randn_like(weight)
                          if "norm" in name
                          else 0.25 * torch.randn_like(weight))
             # The weights are exact in bf16, so that one file serves both
             # formats.
             weight.copy_(weight.bfloat16().float())
-    model.save_pretrained(HERE / "tiny-llama")
-    (HERE / "tiny-llama" / "model.safetensors").chmod(0o644)
+
+
+def save_tiny(model, directory):
+    model.save_pretrained(HERE / directory)
+    (HERE / directory / "model.safetensors").chmod(0o644)
+
+
+def scored_sequences(model, vocab):
     generator = torch.Generator().manual_seed(11)
     sequences = []
     for length in (1, 2, 17, 40):
-        ids = torch.randint(0, 64, (length,), generator=generator)
+        ids = torch.randint(0, vocab, (length,), generator=generator)
         with torch.no_grad():
             logits = model(ids[None]).logits[0]
         logprobs = torch.log_softmax(logits[:-1], -1)
@@ -227,7 +226,101 @@ def tiny_llama():
                           "logprobs": floats(picked),
                           "last_logits_rows": keep.shape[0],
                           "logits": floats(keep)})
-    write("tiny_llama.json", {"sequences": sequences})
+    return sequences
+
+
+# GRPO as in DeepSeekMath, equation 3, on two groups of completions of one
+# prompt each (algorithms.md section 3.13): clipped ratios to log-probabilities
+# that are a little off, the k3 estimate of the KL divergence from others that
+# are, the mean over each completion's tokens and then over completions.
+EPSILON, BETA, TEMPERATURE = 0.2, 0.1, 0.8
+
+
+def grpo_gradients(model, vocab, directory):
+    generator = torch.Generator().manual_seed(13)
+
+    def draw(count):
+        return torch.randint(0, vocab, (count,), generator=generator).tolist()
+
+    def near(values):
+        return values + 0.25 * torch.randn(values.shape, generator=generator)
+
+    completions = []
+    for prompt_length, lengths in ((9, (5, 1, 12)), (37, (3, 20))):
+        prompt = draw(prompt_length)
+        for length in lengths:
+            completions.append({"prompt": prompt, "tokens": draw(length)})
+    advantages = torch.randn(len(completions), generator=generator)
+    model.zero_grad()
+    loss = torch.zeros(())
+    for completion, advantage in zip(completions, advantages):
+        ids = torch.tensor(completion["prompt"] + completion["tokens"])
+        first = len(completion["prompt"])
+        logits = model(ids[None]).logits[0][first - 1:-1] / TEMPERATURE
+        logp = torch.log_softmax(logits, -1).gather(
+            -1, ids[first:, None])[:, 0]
+        # Log-probabilities are at most 0.
+        old = near(logp.detach()).clamp(max=0)
+        ref = near(logp.detach()).clamp(max=0)
+        ratio = torch.exp(logp - old)
+        clipped = ratio.clamp(1 - EPSILON, 1 + EPSILON)
+        kl = torch.exp(ref - logp) - (ref - logp) - 1
+        terms = -torch.min(ratio * advantage, clipped * advantage) + BETA * kl
+        loss = loss + terms.mean() / len(completions)
+        completion.update(advantage=floats(advantage[None])[0],
+                          logprobs=floats(logp.detach()),
+                          old_logprobs=floats(old), ref_logprobs=floats(ref))
+    loss.backward()
+    safetensors.torch.save_file(
+        {name: weight.grad.contiguous()
+         for name, weight in model.named_parameters()},
+        HERE / directory / "grpo_gradients.safetensors")
+    (HERE / directory / "grpo_gradients.safetensors").chmod(0o644)
+    return {"epsilon": EPSILON, "beta": BETA, "temperature": TEMPERATURE,
+            "loss": floats(loss.detach()[None])[0],
+            "completions": completions}
+
+
+def tiny_llama():
+    torch.manual_seed(7)
+    config = transformers.LlamaConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=88,
+        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=128, rms_norm_eps=1e-5, rope_theta=10000.0,
+        tie_word_embeddings=False, bos_token_id=1, eos_token_id=2)
+    model = transformers.LlamaForCausalLM(config).float().eval()
+    randomize(model)
+    save_tiny(model, "tiny-llama")
+    write("tiny_llama.json", {"sequences": scored_sequences(model, 64)})
+
+
+# Odd shapes: one head for keys and values, vocabularies that are not multiples
+# of 16, a head_dim of its own.
+def tiny_qwens():
+    qwen2 = transformers.Qwen2Config(
+        vocab_size=83, hidden_size=40, intermediate_size=56,
+        num_hidden_layers=3, num_attention_heads=5, num_key_value_heads=1,
+        max_position_embeddings=128, rms_norm_eps=1e-6, rope_theta=1000000.0,
+        tie_word_embeddings=True, bos_token_id=1, eos_token_id=2,
+        use_sliding_window=False, sliding_window=64, max_window_layers=2)
+    qwen3 = transformers.Qwen3Config(
+        vocab_size=75, hidden_size=32, intermediate_size=72,
+        num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+        head_dim=24, max_position_embeddings=128, rms_norm_eps=1e-6,
+        rope_theta=1000000.0, tie_word_embeddings=False, bos_token_id=1,
+        eos_token_id=2)
+    for name, seed, config, kind in (
+            ("tiny-qwen2", 17, qwen2, transformers.Qwen2ForCausalLM),
+            ("tiny-qwen3", 19, qwen3, transformers.Qwen3ForCausalLM)):
+        torch.manual_seed(seed)
+        # The plain formula: with softmax and products in fp32.
+        config._attn_implementation = "eager"
+        model = kind(config).float().eval()
+        randomize(model)
+        save_tiny(model, name)
+        write(f"{name.replace('-', '_')}.json", {
+            "sequences": scored_sequences(model, config.vocab_size),
+            "grpo": grpo_gradients(model, config.vocab_size, name)})
 
 
 def smollm2_tokens():
@@ -289,6 +382,7 @@ def main():
     small_tokenizers()
     character_tokenizer()
     tiny_llama()
+    tiny_qwens()
     if not SMOLLM2.exists():
         sys.exit(f"{SMOLLM2} is not there: run `make smollm2` first")
     smollm2_tokens()

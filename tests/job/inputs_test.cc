@@ -57,8 +57,8 @@ TEST_F(InputsTest, AnAnswerThatARewardCannotUseIsNamedWithItsLine) {
       "{\"prompt\": \"1+2?\", \"answer\": \"none\"}\n");
   EXPECT_EQ(Check("last_number"),
             file_ +
-                ":3: answer as reference must be a number for reward "
-                "last_number, got 'none'");
+                ":3: answer must be a number for reward last_number, got "
+                "'none'");
   EXPECT_EQ(Check("contains"), "");
   Write("{\"prompt\": \"1\", \"answer\": \"" + std::string(2000, '9') + "\"}");
   EXPECT_THAT(Check("contains"), HasSubstr("has 2000"));

@@ -38,7 +38,7 @@ TEST(OptionsTest, CarriesLossSettingsOver) {
 
 TEST(OptionsTest, CarriesTheSchemaChoicesOver) {
   // Each allowed name must be one that rl/ knows.
-  for (const char* type : {"grpo", "dapo", "dr_grpo", "bnpo"}) {
+  for (const char* type : {"grpo", "dapo", "dr_grpo", "bnpo", "cispo"}) {
     const v1::Job job = With({std::string("stages[1].grpo.loss_type=") + type});
     EXPECT_EQ(LossTypeName(LossOptionsOf(job, job.stages(1).grpo())->loss_type),
               type);

@@ -194,8 +194,8 @@ absl::Status FakeCluster::Publish(StepKey version, const Parameters& weights,
   auto sampler = std::make_unique<Sampler>();
   sampler->checksum = checksum;
   EXPECT_EQ(checksum, WeightsChecksum(weights));
-  sampler->policy =
-      *Policy::Create(setup_.config, setup_.dtype, &sampler->pool);
+  sampler->policy = *Policy::Create(setup_.config, setup_.dtype,
+                                    ops::CpuContext{&sampler->pool});
   EXPECT_TRUE(sampler->policy->Load(weights).ok());
   sampler->backprop = *Backprop::Create(sampler->policy.get());
   MutexLock lock(mutex_);

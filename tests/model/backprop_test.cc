@@ -31,7 +31,7 @@ TapeResult RunTape(const Parameters& parameters, const ModelConfig& config,
                    const TrainingBatch& batch, int64_t max_kept_bytes) {
   ThreadPool pool(2);
   const auto policy = MakePolicy(parameters, config, &pool);
-  auto cache = KvCache::Create(config, parameters.dtype(),
+  auto cache = KvCache::Create(policy->transformer().kv_plane_bytes(),
                                static_cast<int64_t>(batch.blocks.size()));
   LayerTape tape(&policy->transformer(), max_kept_bytes);
   const float* x = tape.Forward(batch, &*cache);
@@ -50,10 +50,18 @@ TapeResult RunTape(const Parameters& parameters, const ModelConfig& config,
   return result;
 }
 
-TEST(BackpropTest, RunningLayersAgainGivesTheSameBits) {
-  const ModelConfig config = TinyConfig();
+// What holds for the model of every family.
+class BackpropOfFamilyTest : public testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Families, BackpropOfFamilyTest,
+                         testing::ValuesIn(kModelTypes), [](const auto& info) {
+                           return std::string(info.param);
+                         });
+
+TEST_P(BackpropOfFamilyTest, RunningLayersAgainGivesTheSameBits) {
+  const ModelConfig config = TinyConfigOf(GetParam());
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
-    const Parameters parameters = RandomParameters(config, 3, dtype);
+    const Parameters parameters = TinyParameters(config, 3, dtype);
     for (const auto& sequences :
          {Sequences(config.vocab_size), GroupSequences(config.vocab_size)}) {
       const TrainingBatch batch = MakeTrainingBatch(sequences);
@@ -75,15 +83,15 @@ TrainingBatch WithoutSharing(TrainingBatch batch) {
   return batch;
 }
 
-TEST(BackpropTest, SequencesThatBeginAlikeShareRowsAndNoBitChanges) {
-  const ModelConfig config = TinyConfig();
+TEST_P(BackpropOfFamilyTest, SequencesThatBeginAlikeShareRowsAndNoBitChanges) {
+  const ModelConfig config = TinyConfigOf(GetParam());
   const TrainingBatch batch =
       MakeTrainingBatch(GroupSequences(config.vocab_size));
   EXPECT_EQ(batch.rows(), 49 + 44 + 57 + 49 + 46);
   EXPECT_EQ(batch.distinct_rows(), 49 + (44 - 40) + (57 - 41) + 0 + (46 - 39));
   const TrainingBatch whole = WithoutSharing(batch);
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
-    const Parameters parameters = RandomParameters(config, 3, dtype);
+    const Parameters parameters = TinyParameters(config, 3, dtype);
     for (const int64_t kept : {LayerTape::kMaxKeptBytes, int64_t{1}}) {
       EXPECT_TRUE(RunTape(parameters, config, batch, kept) ==
                   RunTape(parameters, config, whole, kept));
@@ -140,8 +148,8 @@ std::vector<float> LossGradients(const TrainSequence& sequence, size_t s) {
 }
 
 // Expects the gradient of the other sequences alone, bit for bit.
-void ExpectSkipping(const std::vector<TrainSequence>& sequences) {
-  const ModelConfig config = TinyConfig();
+void ExpectSkipping(const ModelConfig& config,
+                    const std::vector<TrainSequence>& sequences) {
   const auto loss = [](const std::vector<float>& losses) {
     return [&losses](const TargetScores&, absl::Span<float> dloss) {
       EXPECT_EQ(dloss.size(), losses.size());
@@ -150,7 +158,7 @@ void ExpectSkipping(const std::vector<TrainSequence>& sequences) {
     };
   };
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
-    const Parameters parameters = RandomParameters(config, 3, dtype);
+    const Parameters parameters = TinyParameters(config, 3, dtype);
     for (int skipped = 1; skipped < (1 << sequences.size()) - 1; ++skipped) {
       std::vector<TrainSequence> live;
       std::vector<float> all_losses, live_losses;
@@ -178,11 +186,12 @@ TEST(BackpropTest, SkipsSequencesWithoutDerivatives) {
     sequences.push_back(
         {RandomTokens(static_cast<uint64_t>(s), 23 + s, 30), 4 + 3 * s});
   }
-  ExpectSkipping(sequences);
+  ExpectSkipping(TinyConfig(), sequences);
 }
 
-TEST(BackpropTest, SkipsSequencesWhoseBeginningsOthersShare) {
-  ExpectSkipping(GroupSequences(TinyConfig().vocab_size));
+TEST_P(BackpropOfFamilyTest, SkipsSequencesWhoseBeginningsOthersShare) {
+  const ModelConfig config = TinyConfigOf(GetParam());
+  ExpectSkipping(config, GroupSequences(config.vocab_size));
 }
 
 TEST(BackpropTest, EntropiesAreThoseOfTheDistribution) {
@@ -233,6 +242,21 @@ TEST(BackpropTest, RefusesSequencesByName) {
   EXPECT_THAT(message({{1, 2}, 1}, -1), HasSubstr("temperature"));
 }
 
+TEST(BackpropTest, RefusesTheGradientSumOfAnotherModel) {
+  const ModelConfig config = TinyConfig();
+  const Parameters parameters = RandomParameters(config, 3, DType::kF32);
+  ThreadPool pool(1);
+  const auto policy = MakePolicy(parameters, config, &pool);
+  const auto backprop = Backprop::Create(policy.get());
+  GradientSum sum(
+      std::make_shared<const ParameterLayout>(TinyConfigOf("qwen2")));
+  EXPECT_THAT(std::string((*backprop)
+                              ->Accumulate(Sequences(config.vocab_size), 1,
+                                           LinearLoss, &sum)
+                              .message()),
+              HasSubstr("sum: must have the policy's"));
+}
+
 TEST(BackpropTest, ReturnsTheErrorOfTheLoss) {
   const ModelConfig config = TinyConfig();
   const Parameters parameters = RandomParameters(config, 3, DType::kF32);
@@ -261,16 +285,16 @@ TEST(BackpropTest, ReturnsTheErrorOfTheLoss) {
       HasSubstr("target 4"));
 }
 
-TEST(BackpropTest, ALeanPolicyHasTheSameBits) {
+TEST_P(BackpropOfFamilyTest, ALeanPolicyHasTheSameBits) {
   for (const bool tied : {true, false}) {
-    ModelConfig config = TinyConfig();
+    ModelConfig config = TinyConfigOf(GetParam());
     config.tie_word_embeddings = tied;
     for (const DType dtype : {DType::kF32, DType::kBf16}) {
-      const Parameters first = RandomParameters(config, 3, dtype);
-      const Parameters second = RandomParameters(config, 4, dtype);
+      const Parameters first = TinyParameters(config, 3, dtype);
+      const Parameters second = TinyParameters(config, 4, dtype);
       ThreadPool pool(2);
-      auto lean =
-          Policy::Create(config, dtype, &pool, PolicyUse::kLeanTraining);
+      auto lean = Policy::Create(config, dtype, ops::CpuContext{&pool},
+                                 PolicyUse::kLeanTraining);
       ASSERT_TRUE(lean.ok());
       const auto backprop = Backprop::Create(lean->get());
       const auto sequences = Sequences(config.vocab_size);
@@ -294,13 +318,13 @@ TEST(BackpropTest, ALeanPolicyHasTheSameBits) {
   }
 }
 
-TEST(BackpropTest, ASamplingPolicyScoresButDoesNotLearn) {
-  const ModelConfig config = TinyConfig();
-  const Parameters parameters = RandomParameters(config, 3, DType::kF32);
+TEST_P(BackpropOfFamilyTest, ASamplingPolicyScoresButDoesNotLearn) {
+  const ModelConfig config = TinyConfigOf(GetParam());
+  const Parameters parameters = TinyParameters(config, 3, DType::kF32);
   ThreadPool pool(1);
   const auto training = MakePolicy(parameters, config, &pool);
-  auto sampling =
-      Policy::Create(config, DType::kF32, &pool, PolicyUse::kSampling);
+  auto sampling = Policy::Create(config, DType::kF32, ops::CpuContext{&pool},
+                                 PolicyUse::kSampling);
   ASSERT_TRUE(sampling.ok());
   ASSERT_TRUE((*sampling)->Load(parameters).ok());
   const auto sequences = Sequences(config.vocab_size);
@@ -332,7 +356,7 @@ TEST(BackpropTest, ASamplingPolicyScoresButDoesNotLearn) {
 TEST(BackpropTest, WithoutWeightsAllTokensAreEquallyLikely) {
   const ModelConfig config = TinyConfig();
   ThreadPool pool(1);
-  auto policy = Policy::Create(config, DType::kF32, &pool);
+  auto policy = Policy::Create(config, DType::kF32, ops::CpuContext{&pool});
   const auto backprop = Backprop::Create(policy->get());
   const auto logprobs = (*backprop)->LogProbs(Sequences(config.vocab_size), 1);
   ASSERT_TRUE(logprobs.ok());

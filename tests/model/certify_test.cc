@@ -1,5 +1,7 @@
 #include <cmath>
 #include <functional>
+#include <set>
+#include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -15,26 +17,54 @@ using ::testing::HasSubstr;
 TEST(CertifyTest, GivesEqualDigestsForAnyThreads) {
   const ModelConfig config = TinyConfig();
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
-    const auto one = Certify(config, dtype, 1);
-    const auto three = Certify(config, dtype, 3);
+    const auto one = Certify(config, dtype, ops::Device::kCpu, 1);
+    const auto three = Certify(config, dtype, ops::Device::kCpu, 3);
     ASSERT_TRUE(one.ok()) << one.status();
     ASSERT_TRUE(three.ok()) << three.status();
     EXPECT_EQ(one->digest, three->digest);
     EXPECT_EQ(one->digest.size(), 32u);
     EXPECT_THAT(one->numeric_class, HasSubstr("oneDNN"));
   }
-  EXPECT_NE(Certify(config, DType::kF32, 1)->digest,
-            Certify(config, DType::kBf16, 1)->digest);
+  EXPECT_NE(Certify(config, DType::kF32, ops::Device::kCpu, 1)->digest,
+            Certify(config, DType::kBf16, ops::Device::kCpu, 1)->digest);
 }
 
 TEST(CertifyTest, DistinguishesModels) {
   ModelConfig other = TinyConfig();
   other.intermediate_size = 48;
   EXPECT_NE(Certify(TinyConfig(), DType::kF32, 1)->digest,
-            Certify(other, DType::kF32, 1)->digest);
+            Certify(other, DType::kF32, ops::Device::kCpu, 1)->digest);
   other.hidden_size = 0;
-  EXPECT_FALSE(Certify(other, DType::kF32, 1).ok());
+  EXPECT_FALSE(Certify(other, DType::kF32, ops::Device::kCpu, 1).ok());
   EXPECT_FALSE(Certify(TinyConfig(), DType::kF32, 0).ok());
+}
+
+TEST(CertifyTest, EveryFamilyHasADigestOfItsOwnForAnyThreads) {
+  std::set<std::string> digests;
+  for (const char* model_type : kModelTypes) {
+    ModelConfig config = TinyConfig();
+    config.model_type = model_type;
+    for (const DType dtype : {DType::kF32, DType::kBf16}) {
+      const auto one = Certify(config, dtype, ops::Device::kCpu, 1);
+      const auto three = Certify(config, dtype, ops::Device::kCpu, 3);
+      ASSERT_TRUE(one.ok()) << one.status();
+      ASSERT_TRUE(three.ok()) << three.status();
+      EXPECT_EQ(one->digest, three->digest);
+      digests.insert(one->digest);
+    }
+  }
+  EXPECT_EQ(digests.size(), 6u);
+}
+
+int ThreadsOf(const ops::Context& context) {
+  return context.Visit([](const auto& device) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(device)>,
+                                 ops::CpuContext>) {
+      return device.pool->threads();
+    } else {
+      return 1;
+    }
+  });
 }
 
 // Uses kernels whose rows are one number, that of the row.
@@ -51,9 +81,10 @@ class CertifierTest : public ::testing::Test {
       const std::function<float(int threads, int64_t m, int64_t i)>& row) {
     return certifier_.Check(
         "kernel", sizeof(float), which,
-        [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+        [&](const ops::Context& context, int64_t m, void* out) {
+          const int threads = ThreadsOf(context);
           for (int64_t i = 0; i < m; ++i) {
-            static_cast<float*>(out)[i] = row(cpu.pool->threads(), m, i);
+            static_cast<float*>(out)[i] = row(threads, m, i);
           }
         });
   }
@@ -65,7 +96,7 @@ class CertifierTest : public ::testing::Test {
                           found));
   }
 
-  Certifier certifier_{TinyConfig(), DType::kF32, 3};
+  Certifier certifier_{TinyConfig(), DType::kF32, ops::Device::kCpu, 3};
 };
 
 TEST_F(CertifierTest, AKernelThatIgnoresItsBatchPasses) {

@@ -124,7 +124,7 @@ constexpr auto kNotSupported = absl::StatusCode::kUnimplemented;
 INSTANTIATE_TEST_SUITE_P(
     Fields, BadConfigTest,
     testing::Values(
-        Bad{"model_type", "qwen2", kNotSupported}, Bad{"model_type", nullptr},
+        Bad{"model_type", "mistral", kNotSupported}, Bad{"model_type", nullptr},
         Bad{"hidden_act", "gelu", kNotSupported},
         Bad{"attention_bias", true, kNotSupported},
         Bad{"mlp_bias", true, kNotSupported},

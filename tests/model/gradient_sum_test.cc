@@ -47,7 +47,8 @@ TEST_F(GradientSumTest, DoesNotDependOnOrderOrThreads) {
   GradientSum forward(layout_), backward(layout_);
   ThreadPool one(1);
   for (uint64_t s = 0; s < 8; ++s) {
-    ASSERT_TRUE(forward.Add(info_, Term(s).data(), pool_).ok());
+    ASSERT_TRUE(
+        forward.Add(info_, Term(s).data(), ops::CpuContext{&pool_}).ok());
     ASSERT_TRUE(backward.Add(info_, Term(7 - s).data(), one).ok());
   }
   const size_t bytes = forward.sums().size() * sizeof(int64_t);
@@ -71,7 +72,7 @@ TEST_F(GradientSumTest, RoundsToNearestEvenAtItsPlace) {
   term[2] = 0x1p-37f;
   term[3] = -0x1.8p-37f;
   term[9] = 3;
-  ASSERT_TRUE(sum.Add(second, term.data(), pool_).ok());
+  ASSERT_TRUE(sum.Add(second, term.data(), ops::CpuContext{&pool_}).ok());
   const int64_t* at = sum.sums().data() + second.offset;
   EXPECT_EQ(at[-1], 0);
   EXPECT_EQ(at[0], 1);
@@ -90,7 +91,8 @@ TEST_F(GradientSumTest, NamesTheTensorOfATermOutOfRange) {
       GradientSum sum(layout_);
       std::vector<float> term = Term(1);
       term[at] = bad;
-      const absl::Status status = sum.Add(info_, term.data(), pool_);
+      const absl::Status status =
+          sum.Add(info_, term.data(), ops::CpuContext{&pool_});
       EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
       EXPECT_THAT(std::string(status.message()),
                   HasSubstr("model.embed_tokens.weight"));
@@ -104,8 +106,8 @@ TEST_F(GradientSumTest, RefusesASumThatCouldOverflow) {
   GradientSum sum(layout_);
   std::vector<float> term(static_cast<size_t>(info_.count));
   term[17] = 0x1.8p20f;
-  ASSERT_TRUE(sum.Add(info_, term.data(), pool_).ok());
-  EXPECT_FALSE(sum.Add(info_, term.data(), pool_).ok());
+  ASSERT_TRUE(sum.Add(info_, term.data(), ops::CpuContext{&pool_}).ok());
+  EXPECT_FALSE(sum.Add(info_, term.data(), ops::CpuContext{&pool_}).ok());
 }
 
 TEST_F(GradientSumTest, TheLargestSumsOf64RanksDoNotWrapAndAreRefused) {
@@ -114,7 +116,7 @@ TEST_F(GradientSumTest, TheLargestSumsOf64RanksDoNotWrapAndAreRefused) {
   const TensorInfo& second = layout_->tensors()[1];
   std::vector<float> term(static_cast<size_t>(second.count));
   term[3] = -std::nextafter(0x1p21f, 0.0f);
-  ASSERT_TRUE(sum.Add(second, term.data(), pool_).ok());
+  ASSERT_TRUE(sum.Add(second, term.data(), ops::CpuContext{&pool_}).ok());
   EXPECT_TRUE(sum.Check().ok());
   int64_t& reduced = sum.sums()[static_cast<size_t>(second.offset) + 3];
   ASSERT_FALSE(__builtin_mul_overflow(reduced, 64, &reduced));

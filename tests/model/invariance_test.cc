@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -82,16 +83,22 @@ bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
          std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-class InvarianceTest : public testing::TestWithParam<DType> {
+using Model = std::tuple<const char*, DType>;
+
+class InvarianceTest : public testing::TestWithParam<Model> {
  protected:
-  InvarianceTest() : config_(TinyConfig()) {
+  InvarianceTest() : config_(TinyConfigOf(std::get<0>(GetParam()))) {
     config_.num_hidden_layers = 3;
     config_.hidden_size = 32;
-    config_.head_dim = 8;
+    config_.head_dim = config_.model_type == "qwen3" ? 20 : 8;
     // The vocabulary has more than one tile of the head.
     config_.vocab_size = 1500;
     config_.tie_word_embeddings = false;
     config_.eos_token_ids = {3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  }
+
+  Parameters Weights() const {
+    return TinyParameters(config_, 3, std::get<1>(GetParam()));
   }
 
   Samples Generate(const Way& way, Policy* policy) {
@@ -126,8 +133,7 @@ class InvarianceTest : public testing::TestWithParam<DType> {
 
   Outcome Execute(const Way& way) {
     ThreadPool pool(way.threads);
-    const auto policy =
-        MakePolicy(RandomParameters(config_, 3, GetParam()), config_, &pool);
+    const auto policy = MakePolicy(Weights(), config_, &pool);
     Outcome run;
     run.samples = Generate(way, policy.get());
     auto backprop = Backprop::Create(policy.get());
@@ -154,7 +160,9 @@ TEST_P(InvarianceTest, SamplesDoNotDependOnHowTheyWereBatched) {
       {.max_prefill_tokens = 1, .late = true},
       {.threads = 2, .max_rows = 9, .reverse = true},
       {.max_rows = 20, .max_prefill_tokens = 64, .reverse = true, .late = true},
-      {.threads = 3, .max_rows = 64, .max_kv_bytes = 130'000},
+      {.threads = 3,
+       .max_rows = 64,
+       .max_kv_bytes = 130'000 * config_.head_dim / 8},
   };
   for (const Way& way : ways) {
     const Outcome got = Execute(way);
@@ -190,7 +198,7 @@ TEST_P(InvarianceTest, TheComparisonCanFail) {
 
 TEST_P(InvarianceTest, AccumulateScoresTheSamplersBits) {
   ThreadPool pool(2);
-  const Parameters parameters = RandomParameters(config_, 3, GetParam());
+  const Parameters parameters = Weights();
   const auto policy = MakePolicy(parameters, config_, &pool);
   const Samples samples = Generate({}, policy.get());
   const auto sequences = ToSequences(samples, Requests(config_, 1));
@@ -214,11 +222,30 @@ TEST_P(InvarianceTest, AccumulateScoresTheSamplersBits) {
   EXPECT_TRUE(SameBits(scores, Logprobs(samples)));
 }
 
+TEST_P(InvarianceTest, ScoresDoNotDependOnWhatIsPackedBeside) {
+  ThreadPool pool(2);
+  const auto policy = MakePolicy(Weights(), config_, &pool);
+  const auto backprop = Backprop::Create(policy.get());
+  // Two begin alike and so share rows, a third does not.
+  std::vector<TrainSequence> sequences;
+  for (uint64_t s = 0; s < 3; ++s) {
+    sequences.push_back({RandomTokens(s, 50, config_.vocab_size), 4});
+  }
+  std::copy_n(sequences[0].tokens.begin(), 40, sequences[1].tokens.begin());
+  const auto together = (*backprop)->LogProbs(sequences, 1);
+  std::vector<float> apart;
+  for (const TrainSequence& sequence : sequences) {
+    const auto alone = (*backprop)->LogProbs({&sequence, 1}, 1);
+    apart.insert(apart.end(), alone->begin(), alone->end());
+  }
+  EXPECT_TRUE(SameBits(*together, apart));
+}
+
 TEST_P(InvarianceTest, GradientsDoNotDependOnThreads) {
   std::vector<int64_t> want;
   for (const int threads : {1, 2, 3}) {
     ThreadPool pool(threads);
-    const Parameters parameters = RandomParameters(config_, 3, GetParam());
+    const Parameters parameters = Weights();
     const auto policy = MakePolicy(parameters, config_, &pool);
     auto backprop = Backprop::Create(policy.get());
     std::vector<TrainSequence> sequences;
@@ -244,10 +271,13 @@ TEST_P(InvarianceTest, GradientsDoNotDependOnThreads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(DTypes, InvarianceTest,
-                         testing::Values(DType::kF32, DType::kBf16),
+INSTANTIATE_TEST_SUITE_P(Models, InvarianceTest,
+                         testing::Combine(testing::ValuesIn(kModelTypes),
+                                          testing::Values(DType::kF32,
+                                                          DType::kBf16)),
                          [](const auto& info) {
-                           return std::string(NameOf(info.param));
+                           return std::string(std::get<0>(info.param)) + "_" +
+                                  std::string(NameOf(std::get<1>(info.param)));
                          });
 
 }  // namespace

@@ -26,7 +26,7 @@ std::unique_ptr<Loaded> Load(const std::string& directory, DType dtype) {
   const auto parameters = ReadSafetensors(directory, *config, dtype);
   EXPECT_TRUE(parameters.ok()) << parameters.status();
   if (!parameters.ok()) return nullptr;
-  auto policy = Policy::Create(*config, dtype, &loaded->pool);
+  auto policy = Policy::Create(*config, dtype, ops::CpuContext{&loaded->pool});
   EXPECT_TRUE(policy.ok()) << policy.status();
   if (!policy.ok()) return nullptr;
   loaded->policy = *std::move(policy);

@@ -6,7 +6,7 @@
 #include <tuple>
 #include <vector>
 
-#include "ops/halves.h"
+#include "ops/split_master.h"
 #include "tests/ops/testing.h"
 
 namespace aha::ops {
@@ -106,16 +106,17 @@ TEST_P(AdamWTest, BitsDependNeitherOnThreadsNorOnTheRangesCut) {
   EXPECT_EQ(DifferingBits(whole.v.data(), parts.v.data(), kCount), 0);
 }
 
-TEST(HalvesTest, EveryNumberComesBack) {
+TEST(SplitMasterTest, EveryNumberComesBack) {
   int64_t ups = 0;
   for (uint32_t high = 0; high < 0x10000; ++high) {
     for (const uint32_t low : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
       const float x = std::bit_cast<float>(high << 16 | low);
       if (std::isnan(x)) continue;
-      const Halves halves = Split(x);
-      ASSERT_EQ(halves.rounded.bits, ToBf16(x).bits);
-      ASSERT_EQ(std::bit_cast<uint32_t>(Join(halves)), high << 16 | low);
-      ups += halves.up;
+      const SplitMaster split = SplitMasterWeight(x);
+      ASSERT_EQ(split.rounded.bits, ToBf16(x).bits);
+      ASSERT_EQ(std::bit_cast<uint32_t>(JoinMasterWeight(split)),
+                high << 16 | low);
+      ups += split.tie_went_up;
     }
   }
   EXPECT_GT(ups, 30000);  // Half of the ties: the bit is needed.
@@ -123,7 +124,7 @@ TEST(HalvesTest, EveryNumberComesBack) {
 
 // Also where a number lies half-way between two bf16 ones, before the update
 // or after it.
-TEST_P(AdamWOnDevice, HalvesHaveTheBitsOfAMaster) {
+TEST_P(AdamWOnDevice, ASplitMasterHasTheBitsOfAWholeOne) {
   constexpr int64_t kCount = 20005;
   State whole(kCount, DType::kBf16);
   for (size_t i = 0; i < whole.master.size(); i += 3) {
@@ -135,10 +136,10 @@ TEST_P(AdamWOnDevice, HalvesHaveTheBitsOfAMaster) {
   std::vector<uint16_t> low(kCount);
   std::vector<float> m = whole.m, v = whole.v;
   for (int64_t i = 0; i < kCount; ++i) {
-    const Halves halves = Split(whole.master[i]);
-    rounded[i] = halves.rounded;
-    low[i] = halves.low;
-    if (halves.up) v[i] = -v[i];
+    const SplitMaster split = SplitMasterWeight(whole.master[i]);
+    rounded[i] = split.rounded;
+    low[i] = split.low;
+    if (split.tie_went_up) v[i] = -v[i];
   }
   for (const double decay : {0.0, 0.1}) {
     AdamWArgs args = whole.Args(DType::kBf16);

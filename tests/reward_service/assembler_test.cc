@@ -66,8 +66,28 @@ TEST_F(AssemblerTest, ADifferentDuplicateIsDataLossEvenWhenTheGroupIsWhole) {
       assembler_.Add(1, Id(0), TrajectoryOf(0, "3"), now_).status()));
 }
 
+TEST_F(AssemblerTest, ACompletionComesWithAllThatIsKnownOfItsPrompt) {
+  v1::GroupContext context = Context(0, 1);
+  (*context.mutable_fields())["tests"] = "[1]";
+  ASSERT_TRUE(assembler_.Open(1, context, now_).ok());
+  v1::Trajectory trajectory = TrajectoryOf(0, "3");
+  trajectory.set_finish_reason(v1::FINISH_REASON_LENGTH);
+  const auto ticket = assembler_.Add(1, Id(0), trajectory, now_);
+  const std::optional<Completion> completion = assembler_.Get(**ticket);
+  ASSERT_TRUE(completion.has_value());
+  EXPECT_EQ(completion->prompt, "1+1=");
+  EXPECT_EQ(completion->reference, "2");
+  EXPECT_EQ(completion->fields.at("tests"), "[1]");
+  EXPECT_EQ(completion->text, "3");
+  EXPECT_TRUE(completion->truncated);
+}
+
 TEST_F(AssemblerTest, TwoAnnouncementsThatDifferAreDataLoss) {
   Open(1, 0, 2);
+  v1::GroupContext other_fields = Context(0, 2);
+  (*other_fields.mutable_fields())["tests"] = "[1]";
+  EXPECT_TRUE(
+      absl::IsDataLoss(assembler_.Open(2, other_fields, now_).status()));
   EXPECT_TRUE(
       absl::IsDataLoss(assembler_.Open(2, Context(0, 3), now_).status()));
 }

@@ -57,14 +57,14 @@ class PipelineTest : public ::testing::Test {
             .stats = {.infra_error = [this](const absl::Status&) { ++infra_; },
                       .refused = [this](const absl::Status&) { ++refused_; }}});
     pipeline_->SetScorer(
-        [this](const Question& question) { return Judge(question); });
+        [this](const Completion& completion) { return Judge(completion); });
     pipeline_->SetEpoch(7);
     pipeline_->Connect(1);
   }
 
-  absl::StatusOr<Score> Judge(const Question& question) {
+  absl::StatusOr<Score> Judge(const Completion& completion) {
     if (!scorer_error_.ok()) return scorer_error_;
-    return Score{.reward = question.completion == question.reference ? 1.0 : 0,
+    return Score{.reward = completion.text == completion.reference ? 1.0 : 0,
                  .parts = {}};
   }
 

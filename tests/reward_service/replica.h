@@ -19,7 +19,7 @@ class Replica {
  public:
   explicit Replica(PipelineOptions options = {},
                    const std::string& listen = "127.0.0.1:0")
-      : forwarder_({.first_back_off = absl::Milliseconds(1)}),
+      : forwarder_({.backoff = {absl::Milliseconds(1), absl::Seconds(2)}}),
         pipeline_(options, {.executor =
                                 [this](std::function<void()> task) {
                                   workers_->Run(std::move(task));
@@ -28,8 +28,8 @@ class Replica {
                             .outbox = &service_,
                             .clock = MonotonicClock(),
                             .stats = {}}) {
-    pipeline_.SetScorer([](const Question& question) {
-      return Score{.reward = question.completion == question.reference ? 1. : 0,
+    pipeline_.SetScorer([](const Completion& completion) {
+      return Score{.reward = completion.text == completion.reference ? 1. : 0,
                    .parts = {}};
     });
     pipeline_.SetEpoch(7);

@@ -46,6 +46,63 @@ TEST(AdvantageTest, AgreesWithTheGoldenVectors) {
   EXPECT_THAT(Advantages(one_of_eight, {.ddof = 0})[1], Near(-.377963));
 }
 
+TEST(LeaveOneOutTest, AgreesWithTheGoldenVectors) {
+  const AdvantageOptions rloo = {.estimator = AdvantageEstimator::kLeaveOneOut,
+                                 .scale = ScaleRewards::kNone};
+  EXPECT_THAT(Advantages({1, 0, 0, 1}, rloo),
+              ElementsAre(Near(.666667), Near(-.666667), Near(-.666667),
+                          Near(.666667)));
+  EXPECT_THAT(Advantages({1, 0, 0, 0, 0, 0, 0, 0}, rloo)[0], Near(1));
+  EXPECT_THAT(Advantages({1, 0, 0, 0, 0, 0, 0, 0}, rloo)[1], Near(-1. / 7));
+}
+
+TEST(LeaveOneOutTest, TheBaselineIsTheMeanOfTheOthers) {
+  const AdvantageOptions rloo = {.estimator = AdvantageEstimator::kLeaveOneOut,
+                                 .scale = ScaleRewards::kNone};
+  const std::vector<double> rewards = {.1, .7, 1.1, .3, -2};
+  const std::vector<float> advantages = Advantages(rewards, rloo);
+  for (size_t i = 0; i < rewards.size(); ++i) {
+    double others = 0;
+    for (size_t j = 0; j < rewards.size(); ++j) {
+      if (j != i) others += rewards[j];
+    }
+    EXPECT_NEAR(advantages[i], rewards[i] - others / 4, 1e-6);
+  }
+}
+
+TEST(LeaveOneOutTest, IsTheCentredRewardTimesAConstantOfTheGroupSize) {
+  const AdvantageOptions rloo = {.estimator = AdvantageEstimator::kLeaveOneOut,
+                                 .scale = ScaleRewards::kNone};
+  const std::vector<double> rewards = {1, 0, .5, .25};
+  const std::vector<float> centred =
+      Advantages(rewards, {.scale = ScaleRewards::kNone});
+  const std::vector<float> left_out = Advantages(rewards, rloo);
+  for (size_t i = 0; i < rewards.size(); ++i) {
+    EXPECT_NEAR(left_out[i], 4. / 3 * centred[i], 1e-6);
+  }
+}
+
+TEST(LeaveOneOutTest, NeitherOrderNorAConstantLeavesATrace) {
+  const AdvantageOptions rloo = {.estimator = AdvantageEstimator::kLeaveOneOut,
+                                 .scale = ScaleRewards::kNone};
+  const std::vector<float> plain = Advantages({1, 0, .5, .25}, rloo);
+  EXPECT_EQ(Advantages({5, 4, 4.5, 4.25}, rloo), plain);
+  const std::vector<double> rewards = {.1, .7, 1.1, .3, 0, 1.1, .1};
+  const std::vector<float> forward = Advantages(rewards, rloo);
+  const std::vector<float> backward =
+      Advantages({rewards.rbegin(), rewards.rend()}, rloo);
+  EXPECT_EQ(forward, std::vector<float>(backward.rbegin(), backward.rend()));
+  // Equal rewards have equal bits: no noise of a baseline of one's own.
+  EXPECT_EQ(forward[2], forward[5]);
+  EXPECT_EQ(forward[0], forward[6]);
+}
+
+TEST(LeaveOneOutTest, MayBeDividedByADeviationToo) {
+  const AdvantageOptions scaled = {.estimator =
+                                       AdvantageEstimator::kLeaveOneOut};
+  EXPECT_THAT(Advantages({1, 0, 0, 1}, scaled)[0], Near(4. / 3 * .866024));
+}
+
 TEST(AdvantageTest, EqualRewardsGiveExactlyZeroUnderEveryScale) {
   for (const ScaleRewards scale :
        {ScaleRewards::kGroup, ScaleRewards::kBatch, ScaleRewards::kNone}) {
@@ -54,6 +111,9 @@ TEST(AdvantageTest, EqualRewardsGiveExactlyZeroUnderEveryScale) {
     const AdvantageOptions options{.scale = scale, .eps = 0};
     EXPECT_THAT(Advantages({.1, .1, .1}, options, .5), Each(0.0f));
     EXPECT_THAT(Advantages({.1, .1 + 9e-9, .1}, options, .5), Each(0.0f));
+    AdvantageOptions left_out = options;
+    left_out.estimator = AdvantageEstimator::kLeaveOneOut;
+    EXPECT_THAT(Advantages({.1, .1, .1}, left_out, .5), Each(0.0f));
   }
   EXPECT_NE(Advantages({.1, .1 + 1e-7, .1}, {.eps = 0})[1], 0.0f);
 }
@@ -109,6 +169,9 @@ TEST(AdvantageTest, RefusesWhatIsNotAGroup) {
   EXPECT_FALSE(
       GroupAdvantages({.ddof = 2}, {1.0, 2.0}, 0, absl::MakeSpan(out)).ok());
   EXPECT_FALSE(ParseScaleRewards("groups").ok());
+  EXPECT_THAT(ParseAdvantageEstimator("median").status().ToString(),
+              HasSubstr("advantage_estimator must be group_mean or "
+                        "leave_one_out, got 'median'"));
 }
 
 }  // namespace

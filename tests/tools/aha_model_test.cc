@@ -162,8 +162,9 @@ TEST_F(AhaModelTest, LossOfFreshTrajectoriesHasRatioOneAndAGradient) {
   const std::string gradients = scratch_ / "g.safetensors";
   const Outcome outcome =
       Run("loss " + model_ + " --trajectories " + trajectories +
-          " --algorithm dapo --set epsilon_high=0.28 --gradients " + gradients +
-          " -o json");
+          " --algorithm dapo --set mask_truncated_completions=false"
+          " --gradients " +
+          gradients + " -o json");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json json = outcome.json();
   EXPECT_EQ(json["sampling/sampling_logp_difference/max"], 0.0);
@@ -176,9 +177,37 @@ TEST_F(AhaModelTest, LossOfFreshTrajectoriesHasRatioOneAndAGradient) {
   ASSERT_TRUE(read.ok()) << read.status();
   // The loss is the same without its gradient.
   const Json alone = Run("loss " + model_ + " --trajectories " + trajectories +
-                         " --algorithm dapo --set epsilon_high=0.28 -o json")
+                         " --algorithm dapo"
+                         " --set mask_truncated_completions=false -o json")
                          .json();
   EXPECT_EQ(alone["loss"], json["loss"]);
+}
+
+TEST_F(AhaModelTest, LossKnowsTheJobFilesAlgorithms) {
+  const std::string group =
+      File("t.jsonl",
+           R"({"prompt": "3+5?", "token_ids": [5, 6], "logprobs": [-1, -2],)"
+           R"( "reward": 1, "group": 0})"
+           "\n"
+           R"({"prompt": "3+5?", "token_ids": [5], "logprobs": [-1],)"
+           R"( "reward": 0, "group": 0})"
+           "\n"
+           R"({"prompt": "3+5?", "token_ids": [6], "logprobs": [-1],)"
+           R"( "reward": 0, "group": 0})"
+           "\n");
+  const auto advantage = [&](const std::string& algorithm) {
+    const Outcome outcome =
+        Run("loss " + model_ + " --trajectories " + group + " --algorithm " +
+            algorithm + " --set max_completion_length=8 -o json");
+    EXPECT_EQ(outcome.code, 0) << algorithm << ": " << outcome.err;
+    return outcome.json()["advantages"][0].get<double>();
+  };
+  // One right answer of three.
+  EXPECT_NEAR(advantage("rloo"), 1, 1e-6);
+  EXPECT_NEAR(advantage("dr_grpo"), 2. / 3, 1e-6);
+  for (const char* scaled : {"grpo", "dapo", "gspo", "cispo", "bnpo"}) {
+    EXPECT_NEAR(advantage(scaled), 1.154698, 1e-5) << scaled;
+  }
 }
 
 TEST_F(AhaModelTest, ExportChangesTheFormatAndImportRestoresIt) {

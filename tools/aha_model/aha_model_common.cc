@@ -126,8 +126,9 @@ absl::StatusOr<LoadedModel> LoadModel(const ModelOptions& options,
                        ReadSafetensors(options.directory, config, dtype));
   LoadedModel model;
   model.pool = std::make_unique<ThreadPool>(ThreadsOf(options));
-  AHA_ASSIGN_OR_RETURN(model.policy,
-                       Policy::Create(config, dtype, model.pool.get(), use));
+  AHA_ASSIGN_OR_RETURN(
+      model.policy,
+      Policy::Create(config, dtype, ops::CpuContext{model.pool.get()}, use));
   AHA_RETURN_IF_ERROR(model.policy->Load(parameters));
   return model;
 }
