@@ -22,6 +22,7 @@
 #include "job/identity.h"
 #include "learner/bytes.h"
 #include "nlohmann/json.hpp"
+#include "run/layout.h"
 
 namespace aha::learner {
 namespace {
@@ -448,13 +449,12 @@ std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step) {
   const bool only_grpo =
       is_grpo(job.stages(index)) &&
       std::count_if(job.stages().begin(), job.stages().end(), is_grpo) == 1;
-  return absl::StrCat(
-      only_grpo ? "" : absl::StrCat(job.stages(index).name(), "-"),
-      absl::StrFormat("step-%06d", step));
+  return run::StepName(
+      {.stage = only_grpo ? "" : job.stages(index).name(), .step = step});
 }
 
 std::string CheckpointPath(const v1::Job& job, const Position& position) {
-  return absl::StrCat("checkpoints/",
+  return absl::StrCat(run::kCheckpointsFolder, "/",
                       StepName(job, position.stage, position.next_step));
 }
 

@@ -1,12 +1,11 @@
 #include "rpc/server.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/host_name.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
@@ -27,11 +26,6 @@ void SetKeepalive(grpc::ServerBuilder& builder) {
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
 }
 
-std::string ThisMachine() {
-  char name[256] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "localhost";
-}
-
 }  // namespace
 
 std::string DialAddress(const std::string& listen,
@@ -41,7 +35,8 @@ std::string DialAddress(const std::string& listen,
   const std::string& host =
       advertise_host.empty() ? parsed->host : advertise_host;
   if (host == "0.0.0.0" || host == "::") {
-    return absl::StrCat(ThisMachine(), ":", port);
+    const std::string here = HostName();
+    return absl::StrCat(here.empty() ? "localhost" : here, ":", port);
   }
   const bool v6 = host.find(':') != std::string::npos;
   return v6 ? absl::StrCat("[", host, "]:", port)
