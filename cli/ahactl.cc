@@ -11,8 +11,8 @@
 #include "base/standard_streams.h"
 #include "base/version.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/explain.h"
+#include "cli/term/exit_code.h"
+#include "cli/term/explain.h"
 #include "cli/term/text.h"
 
 namespace {

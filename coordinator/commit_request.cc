@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "run/metrics.h"
 
 namespace aha::coordinator {
 namespace {
@@ -22,18 +22,12 @@ absl::StatusOr<Hash128> ReadHash(const char* field, const std::string& bytes) {
 
 std::string MetricsLine(const StagePlan& stage, const CommitRecord& commit,
                         const v1::CommitStepRequest& request) {
-  nlohmann::json line = {{"step", commit.step},
-                         {"stage", stage.name},
-                         {"policy_version", commit.step + 1},
-                         {"weights_checksum", commit.weights.Hex()}};
-  for (const auto& [name, value] : request.metrics()) {
-    if (std::isfinite(value)) {
-      line.emplace(name, value);
-    } else {
-      line.emplace(name, nullptr);  // JSON has no NaN.
-    }
-  }
-  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return run::MetricsLine(
+      {.step = commit.step,
+       .stage = stage.name,
+       .policy_version = commit.step + 1,
+       .weights_checksum = commit.weights.Hex(),
+       .values = {request.metrics().begin(), request.metrics().end()}});
 }
 
 absl::Status CheckSlots(const v1::CommitStepRequest& request,

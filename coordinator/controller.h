@@ -55,10 +55,10 @@
 #include "coordinator/job_run.h"
 #include "coordinator/job_state.h"
 #include "coordinator/membership.h"
-#include "coordinator/run_directory.h"
 #include "coordinator/series.h"
 #include "coordinator/weights_store.h"
 #include "job/plan.h"
+#include "run/writer.h"
 
 namespace aha::coordinator {
 
@@ -72,7 +72,7 @@ using PromptFunction =
 // Nothing is owned; all must outlive the controller.
 struct Parts {
   const JobPlan* plan = nullptr;
-  RunDirectory* directory = nullptr;
+  run::RunWriter* directory = nullptr;
   StateStore* store = nullptr;
   WeightsStore* weights = nullptr;
   PromptFunction prompts;

@@ -1,7 +1,5 @@
 #include "coordinator/stage_results.h"
 
-#include "absl/strings/str_cat.h"
-
 namespace aha::coordinator {
 
 std::map<std::string, double> FiguresOf(const EvalRecord& eval) {
@@ -24,10 +22,6 @@ double MeanReward(const DatasetRecord& dataset) {
   return dataset.completions > 0
              ? dataset.reward_sum / static_cast<double>(dataset.completions)
              : 0;
-}
-
-std::string DatasetFile(const StagePlan& stage) {
-  return absl::StrCat("datasets/", stage.name, ".jsonl");
 }
 
 }  // namespace aha::coordinator

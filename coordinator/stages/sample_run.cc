@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "run/layout.h"
 
 namespace aha::coordinator {
 namespace {
@@ -16,7 +17,7 @@ constexpr uint64_t kMostHeldBytes = 64 << 20;
 
 SampleRun::SampleRun(const StageParts& parts)
     : CollectRun(parts),
-      dataset_(absl::StrCat(parts.run_directory, "/", DatasetFile(plan())),
+      dataset_(absl::StrCat(parts.run_directory, "/", run::DatasetFile(plan().name)),
                stage()),
       last_save_(parts.clock()) {
   const auto& records = history().datasets();
@@ -75,7 +76,7 @@ absl::Status SampleRun::RecordEnd() {
       static_cast<double>(result.tokens));
   parts().recorder->Event(
       "dataset",
-      absl::StrCat(DatasetFile(plan()), ": ", result.completions,
+      absl::StrCat(run::DatasetFile(plan().name), ": ", result.completions,
                    " completions of ", result.prompts, " prompts, mean reward ",
                    MeanReward(result), ", checksum ", result.checksum.Hex()));
   return absl::OkStatus();

@@ -1,9 +1,10 @@
 // Shell scripts in place of the services, for tests of supervision.
 //
-// The coordinator writes endpoint.json (at a port that nobody serves) and ends
-// when <run-dir>/end appears: with the exit code in it, after a summary.json
-// with the state succeeded if that is 0.  The others note their pid below
-// <bin>/pids/<name> and sleep; <bin>/refuse-<name> makes one exit with 78.
+// The coordinator writes endpoint.json (with a port at which nothing serves)
+// and ends when <run-dir>/end appears: with the exit code in it, after a
+// summary.json with the state succeeded if that is 0.  The others note their
+// pid below <bin>/pids/<name> and sleep; <bin>/refuse-<name> makes one exit
+// with 78.
 #pragma once
 
 #include <signal.h>
@@ -18,9 +19,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
-#include "cli/report/run_directory.h"
 #include "cli/term/json.h"
 #include "gtest/gtest.h"
+#include "run/reader.h"
 #include "tests/temp_dir.h"
 
 namespace aha::cli {

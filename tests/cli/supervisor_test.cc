@@ -65,9 +65,9 @@ class SupervisorTest : public ::testing::Test {
   }
   std::set<std::string> WrittenNames() const {
     std::set<std::string> names;
-    const auto written = RunDirectory(services_.run_dir()).ReadProcesses();
+    const auto written = run::RunReader(services_.run_dir()).ReadProcesses();
     if (!written.ok()) return names;
-    for (const ProcessEntry& entry : *written) names.insert(entry.name);
+    for (const run::ProcessEntry& entry : *written) names.insert(entry.name);
     return names;
   }
 
@@ -90,7 +90,7 @@ TEST_F(SupervisorTest, StartsEverybodyAndEndsWithTheCoordinator) {
   EXPECT_THAT(LogTail(log, 5), Contains("wait policy passive"));
   supervisor_->StopAll();
   EXPECT_TRUE(TickUntilDone());
-  EXPECT_FALSE(ProcessIsAlive(learner));
+  EXPECT_FALSE(run::ProcessIsAlive(learner));
   EXPECT_FALSE(supervisor_->failure().has_value());
   EXPECT_TRUE(WrittenNames().empty());
   EXPECT_GT(supervisor_->peak_rss_bytes(), 0u);
@@ -169,7 +169,7 @@ TEST_F(SupervisorTest, WhoIgnoresSigtermIsKilled) {
   const pid_t actor = PidOf("actor-0");
   supervisor_->StopAll();
   ASSERT_TRUE(TickUntilDone());
-  EXPECT_FALSE(ProcessIsAlive(actor));
+  EXPECT_FALSE(run::ProcessIsAlive(actor));
 }
 
 TEST_F(SupervisorTest, ActorsAreAddedAndLeaveInOrder) {

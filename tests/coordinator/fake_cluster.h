@@ -15,6 +15,7 @@
 #include "coordinator/controller.h"
 #include "gtest/gtest.h"
 #include "run/manifest.h"
+#include "run/writer.h"
 #include "tests/temp_dir.h"
 
 namespace aha::coordinator {
@@ -76,7 +77,7 @@ class FakeCluster {
     weights_.reset();
     store_.reset();
     directory_.reset();
-    directory_ = *RunDirectory::Open(dir_.path());
+    directory_ = *run::RunWriter::Open(dir_.path());
     store_ = *StateStore::Open(directory_->File("coordinator.db"));
     weights_ = *WeightsStore::Open(directory_->File("weights"));
     Parts parts;
@@ -282,7 +283,7 @@ class FakeCluster {
   JobPlan plan_;
   uint64_t epoch_ = 0;
   bool lingers_ = false;  // From the next Start on.
-  std::unique_ptr<RunDirectory> directory_;
+  std::unique_ptr<run::RunWriter> directory_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<WeightsStore> weights_;
   std::unique_ptr<Controller> controller_;
