@@ -108,6 +108,7 @@ std::vector<std::string> Supervisor::Arguments(const Process& process) const {
     if (process.role != ProcessRole::kActor) add({"--listen", "127.0.0.1:0"});
     if (process.role != ProcessRole::kReward) {
       add({"--threads", absl::StrCat(Cpus(process).threads)});
+      if (options_.device != "cpu") add({"--device", options_.device});
     }
     if (process.role == ProcessRole::kLearner) {
       add({"--rank", absl::StrCat(process.index)});
