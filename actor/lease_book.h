@@ -25,7 +25,7 @@
 #include "aha/v1/reward.pb.h"
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "job/group_id.h"
+#include "job/ids.h"
 
 namespace aha::actor {
 

@@ -31,7 +31,7 @@
 #include "actor/weight_store.h"
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "job/group_id.h"
+#include "job/ids.h"
 
 namespace aha::actor {
 

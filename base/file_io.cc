@@ -1,3 +1,6 @@
+// Implements base/file_io.h with POSIX calls. A file survives a power cut once
+// its data and the directory that holds its name are synced; WriteFileDurably
+// does both.
 #include "base/file_io.h"
 
 #include <fcntl.h>
@@ -59,6 +62,7 @@ absl::Status FileWriter::Write(const void* data, size_t size) {
       if (errno == EINTR) continue;
       return FileError("cannot write", path_, errno);
     }
+    // A write may be short, for example when the disk becomes full.
     from += written;
     size -= static_cast<size_t>(written);
   }
@@ -78,7 +82,7 @@ absl::Status FileWriter::Close() {
 }
 
 absl::StatusOr<FileReader> FileReader::Open(const std::string& path) {
-  // Without O_NONBLOCK a pipe would keep us until somebody writes to it.
+  // O_NONBLOCK keeps open() from waiting for the writer of a pipe.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return FileError("cannot open", path, errno);
   struct stat info;
@@ -115,6 +119,8 @@ absl::Status FileReader::ReadAt(uint64_t offset, void* data,
       if (errno == EINTR) continue;
       return FileError("cannot read", path_, errno);
     }
+    // The range reaches beyond the end: the file may have become shorter since
+    // Open.
     if (got == 0) {
       return absl::DataLossError(
           absl::StrCat(path_, " ends ", size, " bytes too early"));
@@ -135,6 +141,7 @@ absl::StatusOr<std::string> FileReader::ReadToEnd(uint64_t limit) {
     if (got < 0) return FileError("cannot read", path_, errno);
     if (got == 0) return text;
     text.append(buffer, static_cast<size_t>(got));
+    // This is checked inside the loop because size() may be 0 or out of date.
     if (text.size() > limit) {
       return absl::InvalidArgumentError(
           absl::StrCat(path_, " must have at most ", limit, " bytes, has ",
@@ -153,6 +160,8 @@ absl::Status SyncPath(const std::string& path) {
 }
 
 absl::Status SyncAll(const std::vector<std::string>& paths) {
+  // Concurrent fsyncs let the file system commit its journal once for all
+  // files.
   std::vector<absl::Status> statuses(paths.size());
   std::vector<std::thread> threads;
   for (size_t i = 0; i < paths.size(); ++i) {

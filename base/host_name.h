@@ -1,11 +1,11 @@
-// The name of this machine.
+// The name of this machine, as gethostname gives it.
 #pragma once
 
 #include <string>
 
 namespace aha {
 
-// As the kernel knows it; "" if it cannot be found out.
+// Returns "" if the system does not give it.
 std::string HostName();
 
 }  // namespace aha

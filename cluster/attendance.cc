@@ -29,7 +29,7 @@ class Attendance::Stream : private grpc::ClientReadReactor<v1::AttendResponse> {
     return request_.member_id() == identity.member_id &&
            request_.epoch() == identity.epoch;
   }
-  // Why it ended; nothing while it is open.
+  // Why the stream ended; unset while it is open.
   std::optional<grpc::StatusCode> ended() {
     MutexLock lock(mutex_);
     return ended_;

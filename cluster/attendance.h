@@ -1,6 +1,6 @@
-// A stream to the coordinator that is open as long as this process lives, so
-// that its death is known at once: the kernel closes a dead process's
-// connections.
+// A stream to the coordinator that is open as long as this process lives.  When
+// the process dies, the kernel closes the connection, so the coordinator knows
+// of the death at once.
 //
 // Owned by one thread at a time.  Internal to member.cc and heartbeats.cc.
 #pragma once
@@ -18,7 +18,7 @@ class Attendance {
   ~Attendance();  // Ends the stream.
 
   // Opens the stream of this identity, unless it is open.  Never waits for the
-  // coordinator; one that knows no such stream is not asked again.
+  // coordinator.  A coordinator without such a method is not called again.
   void Keep(const MemberIdentity& identity);
 
  private:

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "cluster/member_impl.h"
@@ -12,15 +13,16 @@
 namespace aha::rpc {
 namespace {
 
-constexpr absl::Duration kFirstBackOff = absl::Milliseconds(50);
-constexpr absl::Duration kLongestBackOff = absl::Milliseconds(500);
+// A coordinator that answers without a job keeps a joining member waiting at
+// least this long from then on.
+constexpr absl::Duration kIdleCoordinator = absl::Seconds(2);
 
 std::string NewIncarnation() {
   std::random_device device;
   return absl::StrFormat("%08x%08x", device(), device());
 }
 
-// What decides the result.
+// Whether both jobs have the same result.
 bool SameJob(v1::Job a, v1::Job b) {
   for (v1::Job* job : {&a, &b}) {
     job->clear_cluster();
@@ -29,8 +31,8 @@ bool SameJob(v1::Job a, v1::Job b) {
   return a.SerializeAsString() == b.SerializeAsString();
 }
 
-// ALREADY_EXISTS is not final: a killed process of this name is believed alive
-// until its lease ends.
+// Whether trying again cannot help.  ALREADY_EXISTS is not such an answer: a
+// killed process of this name counts as alive until its lease ends.
 bool IsRefusal(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kFailedPrecondition:
@@ -83,10 +85,10 @@ bool Member::Impl::Pause(absl::Duration duration) {
 
 absl::StatusOr<v1::RegisterResponse> Member::Impl::RegisterUntil(
     absl::Time deadline) {
-  absl::Duration back_off = kFirstBackOff;
+  const uint64_t jitter_key = JitterKey(options.name);
   const absl::Time began = clock();
-  bool logged = false;
-  for (;;) {
+  for (int attempt = 0;; ++attempt) {
+    const absl::Duration wait = kReconnectBackoff.Wait(attempt, jitter_key);
     v1::RegisterResponse response;
     absl::Status status = Call("Register", request, &response);
     if (status.ok()) {
@@ -94,32 +96,29 @@ absl::StatusOr<v1::RegisterResponse> Member::Impl::RegisterUntil(
       return response;
     }
     if (IsRefusal(status)) return status;
-    // A standing coordinator without a job: it lives, and one will come.
     if (absl::IsNotFound(status)) {
-      deadline = std::max(deadline, clock() + kLongestBackOff * 4);
+      deadline = std::max(deadline, clock() + kIdleCoordinator);
     }
     {
       MutexLock lock(mutex);
       if (stopping) return absl::CancelledError("leaving the cluster");
     }
-    if (clock() + back_off >= deadline) {
+    if (clock() + wait >= deadline) {
       return absl::DeadlineExceededError(absl::StrCat(
           options.name, " waited ",
           absl::FormatDuration(absl::Trunc(clock() - began, absl::Seconds(1))),
           " to join the coordinator at ", options.coordinator,
           "; last answer: ", status.ToString()));
     }
-    if (!logged) {
+    if (attempt == 0) {
       AHA_LOG(kInfo) << "waiting for the coordinator at " << options.coordinator
                      << ": " << status.ToString();
-      logged = true;
     }
     {
       MutexLock lock(mutex);
       rejoin_wanted = false;
     }
-    Pause(back_off);
-    back_off = std::min(back_off * 2, kLongestBackOff);
+    Pause(wait);
   }
 }
 
@@ -144,12 +143,12 @@ absl::Duration Member::Impl::Patience() const {
 }
 
 absl::Status Member::Impl::JoinAnew() {
-  AHA_LOG(kWarning) << "the coordinator does not know this process any more; "
-                       "joining anew";
+  AHA_LOG(kWarning) << "the coordinator no longer knows this process; joining "
+                       "again";
   AHA_ASSIGN_OR_RETURN(v1::RegisterResponse response,
                        RegisterUntil(clock() + Patience()));
   if (!SameJob(response.job(), job)) {
-    // A process starts anew for a new job; its supervisor sees to that.
+    // A process serves one job; its supervisor starts another process.
     return absl::AbortedError(absl::StrCat(
         "the coordinator has another job now, ", response.job().name(),
         "; this process began with ", job.name()));
@@ -195,9 +194,9 @@ void Member::Impl::Deliver(const v1::HeartbeatResponse& response) {
     events.lost_leases(
         {response.lost_lease_ids().begin(), response.lost_lease_ids().end()});
   }
-  if (events.directive && response.directive() != told) {
-    told = response.directive();
-    events.directive(told);
+  if (events.directive && response.directive() != last_directive) {
+    last_directive = response.directive();
+    events.directive(last_directive);
   }
 }
 
@@ -211,7 +210,7 @@ void Member::Impl::Loop() {
       if (stopping) return;
       rejoin = rejoin_wanted;
     }
-    last = rejoin ? absl::NotFoundError("asked to join anew") : Beat();
+    last = rejoin ? absl::NotFoundError("asked to join again") : Beat();
     if (absl::IsNotFound(last) || absl::IsFailedPrecondition(last)) {
       last = JoinAnew();
     }

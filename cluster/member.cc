@@ -13,17 +13,18 @@
 namespace aha::rpc {
 namespace {
 
-// Says "I am alive" for somebody who is busy before its heartbeats begin.
-class KeptAlive {
+// Sends heartbeats for a member that is busy (its certificate takes a while)
+// before its own heartbeats begin.
+class EarlyHeartbeats {
  public:
-  KeptAlive(Client& client, const v1::RegisterResponse& joined)
+  EarlyHeartbeats(Client& client, const v1::RegisterResponse& joined)
       : thread_([this, &client, joined] { Run(client, joined); }) {}
-  ~KeptAlive() {
+  ~EarlyHeartbeats() {
     over_.Cancel();
     thread_.join();
   }
-  KeptAlive(const KeptAlive&) = delete;
-  KeptAlive& operator=(const KeptAlive&) = delete;
+  EarlyHeartbeats(const EarlyHeartbeats&) = delete;
+  EarlyHeartbeats& operator=(const EarlyHeartbeats&) = delete;
 
  private:
   void Run(Client& client, const v1::RegisterResponse& joined) {
@@ -36,7 +37,7 @@ class KeptAlive {
     request.set_waiting_for("its own certificate");
     while (!over_.SleepFor(interval)) {
       v1::HeartbeatResponse response;
-      // Who is not heard, or not known any more, registers next anyway.
+      // A failed heartbeat does not matter here: the member registers next.
       client
           .Call("aha.v1.Coordinator.Heartbeat", request, &response,
                 {.total = absl::ZeroDuration(), .cancel = &over_})
@@ -87,7 +88,7 @@ absl::Status Member::Join(absl::Duration timeout, const Certifier& certify) {
   if (certify) {
     absl::StatusOr<v1::Certificate> certificate;
     {
-      const KeptAlive kept(*impl_->client, response);
+      const EarlyHeartbeats kept(*impl_->client, response);
       certificate = certify(response);
     }
     AHA_ASSIGN_OR_RETURN(*impl_->request.mutable_certificate(),
@@ -142,7 +143,8 @@ void Member::Leave() {
     request.set_member_id(impl_->registration->member_id());
     request.set_epoch(impl_->registration->epoch());
   }
-  // Short: who leaves should not wait for a coordinator that is gone.
+  // Short, because a leaving member should not wait for a coordinator that is
+  // gone.
   const absl::Duration patience =
       std::min(impl_->options.call_timeout, absl::Seconds(2));
   v1::LeaveResponse response;

@@ -1,6 +1,6 @@
-// A process's membership of the cluster, as the coordinator sees it: joins,
-// says "I am alive" at the interval it was given, joins anew when the
-// coordinator restarted or forgot it, and leaves.
+// The membership of a process in the cluster.  It joins, sends heartbeats at
+// the interval that the coordinator gives, joins again when the coordinator
+// restarted or no longer knows it, and leaves.
 //
 //   AHA_ASSIGN_OR_RETURN(auto member, rpc::Member::New(
 //       {.role = v1::ROLE_REWARD, .name = "reward-0", ...}));
@@ -9,9 +9,9 @@
 //   ...
 //   member->Leave();
 //
-// Invariants: (member_id, epoch) of one Identity belong together.  Events come
-// from one thread, one at a time, and never after Leave returned.  No wait is
-// longer than `call_timeout` beyond the time that the caller allowed.
+// Invariants: member_id and epoch of one MemberIdentity belong together. Events
+// are called by one thread, one at a time, and never after Leave returned.  No
+// wait is longer than `call_timeout` beyond the time that the caller allowed.
 //
 // Thread-safe.
 #pragma once
@@ -31,8 +31,8 @@
 
 namespace aha::rpc {
 
-// How long a process waits for a coordinator that is not there yet; later the
-// job's cluster.wait_seconds holds.
+// How long a process waits to join; afterwards the job's cluster.wait_seconds
+// applies.
 inline constexpr absl::Duration kJoinTimeout = absl::Minutes(5);
 
 struct MemberOptions {
@@ -48,15 +48,17 @@ struct MemberOptions {
   absl::Status Validate() const;
 };
 
-// What a heartbeat says about the caller.
+// The state of a member, which a heartbeat carries.
 struct MemberState {
-  std::vector<uint64_t> lease_ids = {};  // Renewed.
-  std::string waiting_for = {};          // "" if it works.
+  std::vector<uint64_t> lease_ids = {};  // The leases to renew.
+  std::string waiting_for = {};          // "" while it works.
   double tokens_per_second = 0;
-  uint64_t progress = 0;  // Grows while it gets on: who waits for it waits on.
+  // Increases as work completes.  Peers that wait on this member keep waiting
+  // while it increases.
+  uint64_t progress = 0;
 };
 
-// What a request to the coordinator carries.
+// Identifies this member in requests to the coordinator.
 struct MemberIdentity {
   uint64_t member_id = 0;
   uint64_t epoch = 0;
@@ -65,14 +67,14 @@ struct MemberIdentity {
 // Any may be empty.  None may call Leave or block for long.
 struct MemberEvents {
   std::function<MemberState()> state = {};
-  // The directive changed (it was RUN before the first call).
+  // The coordinator's directive changed; it is RUN before the first call.
   std::function<void(v1::Directive)> directive = {};
   std::function<void(const std::vector<uint64_t>& lease_ids)> lost_leases = {};
-  // Joined anew: everything held under the previous identity is void.  The
-  // response's epoch is larger if it was the coordinator that restarted.
+  // The member joined again: everything held under the previous identity is
+  // void.  The response's epoch is larger if the coordinator restarted.
   std::function<void(const v1::RegisterResponse& response)> rejoined = {};
-  // Gave up: refused, or the coordinator was away for cluster.wait_seconds.
-  // The last event.
+  // The membership ended: the coordinator refused it, or was away for
+  // cluster.wait_seconds.  The last event.
   std::function<void(const absl::Status& status)> failed = {};
 };
 
@@ -88,29 +90,30 @@ class Member {
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
 
-  // Registers, waiting up to `timeout` for a coordinator that is not there yet
-  // or that still believes in a dead process of this name; then heartbeats
-  // begin.  Errors: FAILED_PRECONDITION (certificate) and INVALID_ARGUMENT are
-  // refusals (exit code 78); DEADLINE_EXCEEDED; CANCELLED by Leave.
-  // REQUIRES: called once.
+  // Registers, waiting up to `timeout` for a coordinator that does not answer
+  // yet or that still counts a dead process of this name as alive; then
+  // heartbeats begin.  Errors: FAILED_PRECONDITION (certificate) and
+  // INVALID_ARGUMENT are refusals (exit code 78); DEADLINE_EXCEEDED; CANCELLED
+  // by Leave. REQUIRES: called once.
   absl::Status Join(absl::Duration timeout, const Certifier& certify = nullptr);
 
-  // Sets who hears of events; a directive that came before is delivered now.
+  // Sets the events.  A directive that arrived before is delivered now.
   void Serve(MemberEvents events);
 
-  // Tells the coordinator (leases go back at once) and ends all threads.
-  // Idempotent; may be called while Join waits.
+  // Informs the coordinator, which takes the leases back at once, and ends all
+  // threads.  Idempotent; may be called while Join waits.
   void Leave();
 
-  // Ends all threads and says nothing, as a crash would.
+  // Ends all threads without informing the coordinator, as a crash would.
   void Stop();
 
-  // Ends a waiting Join and the heartbeats, and does not wait for that; for
-  // signal handlers' threads.  Leave follows.
+  // Ends a waiting Join and the heartbeats without waiting for that; for the
+  // threads of signal handlers.  Leave follows.
   void Interrupt();
 
-  // A call of the caller's own was answered FAILED_PRECONDITION or NOT_FOUND
-  // under `seen`: joins anew soon unless that has happened since.
+  // Makes the member join again soon, unless it did so since it had the
+  // identity `seen`.  Call it when the coordinator answered another call under
+  // `seen` with FAILED_PRECONDITION or NOT_FOUND.
   void Rejoin(const MemberIdentity& seen);
 
   // Ready after Join.
@@ -119,10 +122,10 @@ class Member {
   const v1::Job& job() const;           // Never changes while joined.
   std::vector<v1::Peer> peers() const;  // Of the latest heartbeat.
   v1::Directive directive() const;
-  // For calls of the caller's own.
+  // For other calls to the coordinator.
   Client& coordinator() const;
 
-  // Waits for an answer `call_timeout` long at most.
+  // Waits for the answer for `call_timeout` at most.
   absl::Status Report(bool fatal, const std::string& message);
 
  private:

@@ -1,4 +1,5 @@
-// What member.cc (calls of the owner) and heartbeats.cc (the thread) share.
+// The implementation of Member, shared by member.cc (calls of the owner) and
+// heartbeats.cc (the heartbeat thread).
 #pragma once
 
 #include <memory>
@@ -22,10 +23,10 @@ struct Member::Impl {
                     const google::protobuf::Message& message,
                     google::protobuf::Message* response);
 
-  // Retries until `deadline`, then attends.
+  // Registers, with retries until `deadline`, and opens the attendance stream.
   absl::StatusOr<v1::RegisterResponse> RegisterUntil(absl::Time deadline);
   void Install(v1::RegisterResponse response);
-  // False if Stop was called meanwhile.
+  // Returns false if Stop was called meanwhile.
   bool Pause(absl::Duration duration);
 
   void Loop();
@@ -45,7 +46,7 @@ struct Member::Impl {
 
   Mutex event_mutex;  // Held while an event runs, so that Leave can wait.
   MemberEvents events ABSL_GUARDED_BY(event_mutex);
-  v1::Directive told ABSL_GUARDED_BY(event_mutex) = v1::DIRECTIVE_RUN;
+  v1::Directive last_directive ABSL_GUARDED_BY(event_mutex) = v1::DIRECTIVE_RUN;
 
   mutable Mutex mutex;
   CondVar changed;

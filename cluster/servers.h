@@ -1,5 +1,5 @@
-// The two addresses at which a service is there for others: its metrics and
-// its RPCs, as its flags want them.
+// Starts the two servers of a service process, metrics and RPCs, as its flags
+// say.
 #pragma once
 
 #include <memory>

@@ -60,7 +60,7 @@ void AddServiceFlags(CLI::App& app, DialsCoordinator dials,
                  "empty: only beside gRPC")
       ->envname("AHA_HEALTH_LISTEN");
   app.add_option("--advertise-host", flags.advertise_host,
-                 "Host that others dial; the one of --listen if absent")
+                 "Host that other processes dial; by default that of --listen")
       ->envname("AHA_ADVERTISE_HOST");
   if (dials == DialsCoordinator::kYes) {
     app.add_option("--coordinator", flags.coordinator,
@@ -169,8 +169,9 @@ void ForgetServiceEnvironment() {
       unsetenv(option->get_envname().c_str());
     }
   }
-  for (const char* of_one_service : {"AHA_JOB", "AHA_RUN_DIR", "AHA_RUNS",
-                                     "AHA_RESUME", "AHA_RANK", "AHA_THREADS"}) {
+  for (const char* of_one_service :
+       {"AHA_JOB", "AHA_RUN_DIR", "AHA_RUNS", "AHA_RESUME", "AHA_RANK",
+        "AHA_THREADS", "AHA_DEVICE"}) {
     unsetenv(of_one_service);
   }
 }

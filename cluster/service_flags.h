@@ -1,4 +1,4 @@
-// Flags and exit codes that the four services share.
+// Flags, exit codes and main function that the four service processes share.
 #pragma once
 
 #include <functional>
@@ -52,19 +52,19 @@ std::optional<int> ParseServiceFlags(CLI::App& app, int argc, char** argv,
 constexpr int kExitRefused = 78;
 int ExitCode(const absl::Status& status);
 
-// Logs an error status and gives its exit code.
+// Logs an error status and returns its exit code.
 int Exit(const absl::Status& status);
 
 // The rest of a service's main: serves health at --health-listen, runs, and
 // exits as above.  `stop`, which the service may cancel too, is cancelled with
 // `terminated`.  With --linger a service whose work is done waits for the
-// latter first: where whatever ends is started again, as in Kubernetes, that
-// keeps a finished job from being restarted for ever.
+// latter first: where processes that end are always restarted, as in
+// Kubernetes, this keeps a finished job from being restarted for ever.
 int RunService(ServiceFlags& flags, Cancellation& terminated,
                const std::function<absl::Status(Cancellation& stop)>& run);
 
-// Drops the variables that a service reads, so that services that this process
-// starts are told by their command lines alone.
+// Removes the environment variables that a service reads, so that the services
+// that this process starts are configured by their command lines alone.
 void ForgetServiceEnvironment();
 
 }  // namespace aha::rpc

@@ -13,7 +13,10 @@ const char* NameOf(Collective kind) {
   switch (kind) {
     case Collective::kAllReduceSum:
       return "all-reduce";
+    case Collective::kReduceScatterSum:
+      return "reduce-scatter";
     case Collective::kAllGather:
+    case Collective::kAllGatherBytes:
       return "all-gather";
     case Collective::kBroadcast:
       return "broadcast";
@@ -33,7 +36,15 @@ class Single : public Communicator {
   absl::Status DoAllReduceSum(const Call&, absl::Span<int64_t>) override {
     return absl::OkStatus();
   }
-  absl::StatusOr<std::vector<std::string>> DoAllGather(
+  absl::Status DoReduceScatterSum(const Call&, absl::Span<int64_t>,
+                                  absl::Span<const Shard>) override {
+    return absl::OkStatus();
+  }
+  absl::Status DoAllGather(const Call&, absl::Span<char>,
+                           absl::Span<const Shard>) override {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<std::string>> DoAllGatherBytes(
       const Call&, absl::string_view mine) override {
     return std::vector<std::string>{std::string(mine)};
   }
@@ -120,7 +131,7 @@ absl::Status Communicator::Run(Collective kind, absl::string_view name,
   }
   time_spent_ += clock_() - start;
   if (status.ok()) return status;
-  // Whoever aborted first knows the cause; ours may be its echo.
+  // The first abort has the cause; this call's error may be its consequence.
   const absl::Status earlier = this->status();
   if (earlier.ok()) Abort(status);
   return earlier.ok() ? status : earlier;
@@ -133,12 +144,39 @@ absl::Status Communicator::AllReduceSum(absl::string_view name,
              [&](const Call& call) { return DoAllReduceSum(call, values); });
 }
 
+absl::Status Communicator::ReduceScatterSum(absl::string_view name,
+                                            absl::Span<int64_t> values,
+                                            absl::Span<const Shard> shards) {
+  AHA_RETURN_IF_ERROR(CheckShards(shards, size(), values.size()));
+  return Run(Collective::kReduceScatterSum, name, values.size(),
+             absl::ZeroDuration(), [&](const Call& call) {
+               return DoReduceScatterSum(call, values, shards);
+             });
+}
+
+absl::Status Communicator::AllGatherElements(absl::string_view name,
+                                             absl::Span<char> bytes,
+                                             size_t element_size,
+                                             absl::Span<const Shard> shards) {
+  const size_t count = bytes.size() / element_size;
+  AHA_RETURN_IF_ERROR(CheckShards(shards, size(), count));
+  std::vector<Shard> of_bytes(shards.begin(), shards.end());
+  for (Shard& shard : of_bytes) {
+    shard.begin *= element_size;
+    shard.end *= element_size;
+  }
+  return Run(
+      Collective::kAllGather, name, count, absl::ZeroDuration(),
+      [&](const Call& call) { return DoAllGather(call, bytes, of_bytes); });
+}
+
 absl::StatusOr<std::vector<std::string>> Communicator::AllGatherBytes(
     absl::string_view name, absl::string_view mine, absl::Duration timeout) {
   std::vector<std::string> all;
-  AHA_RETURN_IF_ERROR(Run(Collective::kAllGather, name, 0, timeout,
+  AHA_RETURN_IF_ERROR(Run(Collective::kAllGatherBytes, name, 0, timeout,
                           [&](const Call& call) -> absl::Status {
-                            AHA_ASSIGN_OR_RETURN(all, DoAllGather(call, mine));
+                            AHA_ASSIGN_OR_RETURN(all,
+                                                 DoAllGatherBytes(call, mine));
                             return absl::OkStatus();
                           }));
   return all;
@@ -163,13 +201,13 @@ absl::StatusOr<std::string> Communicator::Broadcast(absl::string_view name,
                                                     absl::string_view bytes,
                                                     absl::Duration timeout) {
   AHA_RETURN_IF_ERROR(CheckRoot(root));
-  // A gather to which only the root contributes; broadcasts are small here.
+  // Broadcasts are small here: an all-gather to which only the root gives.
   std::vector<std::string> all;
   AHA_RETURN_IF_ERROR(
       Run(Collective::kBroadcast, name, static_cast<uint64_t>(root), timeout,
           [&](const Call& call) -> absl::Status {
             AHA_ASSIGN_OR_RETURN(
-                all, DoAllGather(call, rank() == root ? bytes : ""));
+                all, DoAllGatherBytes(call, rank() == root ? bytes : ""));
             return absl::OkStatus();
           }));
   return std::move(all[static_cast<size_t>(root)]);

@@ -15,7 +15,7 @@ namespace {
 // Ranks start within milliseconds of one another, and a rendezvous happens
 // once a stage.
 constexpr absl::Duration kPoll = absl::Milliseconds(5);
-// Of one value; they are addresses.
+// Bound of one value; values are addresses.
 constexpr uint64_t kMaxBytes = 64 << 20;
 
 }  // namespace
@@ -37,7 +37,8 @@ std::string DirectoryStore::PathOf(absl::string_view key) const {
 absl::Status DirectoryStore::Set(absl::string_view key,
                                  absl::string_view value) const {
   const absl::Status written = ReplaceFile(PathOf(key), value);
-  // The coordinator puts the group together again: perhaps it passes.
+  // UNAVAILABLE: the coordinator forms the rank set again, and the cause (a
+  // full disk) may be gone by then.
   return written.ok() ? written : absl::UnavailableError(written.message());
 }
 

@@ -1,5 +1,5 @@
-// Where ranks leave their addresses for one another: one file a key in a
-// directory that all of them see.
+// A key-value store in a directory that all ranks see, one file a key; ranks
+// exchange their addresses through it before they are connected.
 //
 // A file appears whole (temporary and rename) and is never changed.
 // Thread-safe.
@@ -16,7 +16,7 @@ namespace aha::comm {
 
 class DirectoryStore {
  public:
-  // Made, with its parents, if it does not exist.
+  // Makes the directory and its parents where they do not exist.
   static absl::StatusOr<DirectoryStore> Open(std::string directory);
 
   absl::Status Set(absl::string_view key, absl::string_view value) const;

@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstring>
 #include <exception>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -27,8 +26,21 @@ using Buffer = std::unique_ptr<gloo::transport::UnboundBuffer>;
 // Gloo's collectives build their slots below 2^48.
 constexpr uint64_t kHeaderSlot = uint64_t{1} << 62;
 constexpr uint64_t kBytesSlot = uint64_t{1} << 61;
-// A wait of 0 ms would mean forever to Gloo.
+// Gloo takes a wait of 0 ms for an infinite one.
 constexpr absl::Duration kShortest = absl::Milliseconds(1);
+// A call moves at most so many bytes between two ranks at a time, which bounds
+// the buffers of the sockets, of Gloo and of sums.
+constexpr size_t kPiece = size_t{8} << 20;
+static_assert(kPiece % sizeof(int64_t) == 0);
+
+using ConstSpans = std::vector<absl::Span<const char>>;
+using Spans = std::vector<absl::Span<char>>;
+
+// The piece of `bytes` that begins at `begin`; it is empty beyond the end.
+template <class T>
+absl::Span<T> Piece(absl::Span<T> bytes, size_t begin) {
+  return bytes.subspan(std::min(begin, bytes.size()), kPiece);
+}
 
 std::chrono::milliseconds Milliseconds(absl::Duration duration) {
   return absl::ToChronoMilliseconds(std::max(duration, kShortest));
@@ -51,8 +63,8 @@ class Gloo : public Communicator {
  public:
   Gloo(const GlooOptions& options,
        std::shared_ptr<gloo::rendezvous::Context> context)
-      : Communicator(options.group),
-        hear_all_(options.hear_all),
+      : Communicator(options.ranks),
+        continue_after_loss_(options.continue_after_loss),
         context_(std::move(context)) {}
 
   ~Gloo() override {
@@ -65,7 +77,11 @@ class Gloo : public Communicator {
  private:
   absl::Status DoAllReduceSum(const Call& call,
                               absl::Span<int64_t> values) override;
-  absl::StatusOr<std::vector<std::string>> DoAllGather(
+  absl::Status DoReduceScatterSum(const Call& call, absl::Span<int64_t> values,
+                                  absl::Span<const Shard> shards) override;
+  absl::Status DoAllGather(const Call& call, absl::Span<char> bytes,
+                           absl::Span<const Shard> shards) override;
+  absl::StatusOr<std::vector<std::string>> DoAllGatherBytes(
       const Call& call, absl::string_view mine) override;
   absl::StatusOr<std::vector<std::string>> DoGather(
       const Call& call, int root, absl::string_view mine) override;
@@ -74,15 +90,17 @@ class Gloo : public Communicator {
   }
   void DoAbort() override;
 
-  // Exchanges headers with every rank; the sizes of their contributions.
+  // Exchanges headers with every rank; returns Header::bytes by rank.
   absl::StatusOr<std::vector<uint64_t>> Meet(const Call& call, size_t bytes);
+  // Meet, for calls with shards, which `element_size` turns into bytes.
+  absl::Status MeetWithShards(const Call& call, size_t element_size,
+                              absl::Span<const Shard> shards);
   absl::Status CheckHeader(const Call& call, int peer, const Header& header);
-  // Sends `from` to every other rank, or to rank `to` only, and receives
-  // into[peer] from each.
+  // Sends from[peer] to every other rank and receives into[peer] from it.  An
+  // empty span stands for no message.
   absl::Status Exchange(const Call& call, uint64_t slot,
-                        absl::Span<const char> from,
-                        absl::Span<const absl::Span<char>> into,
-                        std::optional<int> to = std::nullopt);
+                        absl::Span<const absl::Span<const char>> from,
+                        absl::Span<const absl::Span<char>> into);
   // Begins to receive or to send `bytes`.
   template <class Operation>
   absl::Status Post(const Call& call, int peer, absl::Span<char> bytes,
@@ -92,7 +110,7 @@ class Gloo : public Communicator {
   // The ranks whose connection is broken.
   std::string LostRanks(const Call& call);
 
-  const bool hear_all_;
+  const bool continue_after_loss_;
   const std::shared_ptr<gloo::rendezvous::Context> context_;
   Mutex waiting_mutex_;
   gloo::transport::UnboundBuffer* waiting_ ABSL_GUARDED_BY(waiting_mutex_) =
@@ -116,8 +134,8 @@ absl::Status Gloo::AwaitPeer(const Call& call, int peer, Buffer& buffer) {
   MutexLock lock(waiting_mutex_);
   waiting_ = nullptr;
   if (status.ok()) return status;
-  // The wait ends a little before the deadline, for it is counted in whole
-  // milliseconds; what was promised is the timeout.
+  // The wait is counted in whole milliseconds and may end just before the
+  // deadline; the message names the timeout.
   const std::string how =
       absl::IsDeadlineExceeded(status)
           ? absl::StrCat("did not come within ",
@@ -151,42 +169,43 @@ absl::Status Gloo::AwaitSend(const Call& call, int peer, Buffer& buffer) {
   if (sent.ok()) return sent;
   return absl::Status(sent.code(),
                       absl::StrCat(Describe(call), ": rank ", peer,
-                                   " takes nothing (", sent.message(), ")"));
+                                   " does not receive (", sent.message(), ")"));
 }
 
 absl::Status Gloo::Exchange(const Call& call, uint64_t slot,
-                            absl::Span<const char> from,
-                            absl::Span<const absl::Span<char>> into,
-                            std::optional<int> to) {
-  const absl::Span<char> mine(const_cast<char*>(from.data()), from.size());
-  // One buffer a peer and way: each has one pending operation at a time.
+                            absl::Span<const absl::Span<const char>> from,
+                            absl::Span<const absl::Span<char>> into) {
+  // One buffer a peer and direction: each has one pending operation at a time.
   std::vector<Buffer> receives(into.size());
   std::vector<Buffer> sends(into.size());
   absl::Status first;
-  // Does `work` with every other rank; false once that is to end.
+  // Does `work` with every other rank; false if the exchange is to end then.
   const auto with_all = [&](const auto& work) {
     for (int peer = 0; peer < size(); ++peer) {
       if (peer != rank()) first.Update(work(peer, static_cast<size_t>(peer)));
-      if (!first.ok() && !hear_all_) return false;
+      if (!first.ok() && !continue_after_loss_) return false;
     }
     return true;
   };
-  const bool to_the_end =
+  const bool continues =
       with_all([&](int peer, size_t i) -> absl::Status {
         if (into[i].empty()) return absl::OkStatus();
         return Post(call, peer, into[i], &receives[i],
                     [&](auto& buffer) { buffer.recv(peer, slot); });
       }) &&
       with_all([&](int peer, size_t i) -> absl::Status {
-        if (mine.empty() || peer != to.value_or(peer)) return absl::OkStatus();
-        return Post(call, peer, mine, &sends[i],
+        if (from[i].empty()) return absl::OkStatus();
+        // Gloo does not write to what it sends.
+        const absl::Span<char> bytes(const_cast<char*>(from[i].data()),
+                                     from[i].size());
+        return Post(call, peer, bytes, &sends[i],
                     [&](auto& buffer) { buffer.send(peer, slot); });
       }) &&
       with_all([&](int peer, size_t i) -> absl::Status {
         if (!receives[i]) return absl::OkStatus();
         return AwaitPeer(call, peer, receives[i]);
       });
-  if (to_the_end) {
+  if (continues) {
     with_all([&](int peer, size_t i) -> absl::Status {
       if (!sends[i]) return absl::OkStatus();
       return AwaitSend(call, peer, sends[i]);
@@ -214,15 +233,15 @@ absl::StatusOr<std::vector<uint64_t>> Gloo::Meet(const Call& call,
   const size_t ranks = static_cast<size_t>(size());
   std::vector<Header> headers(ranks, HeaderOf(call, bytes));
   const Header mine = headers[0];
-  std::vector<absl::Span<char>> into;
+  Spans into;
   for (Header& header : headers) {
     into.emplace_back(reinterpret_cast<char*>(&header), sizeof(header));
   }
-  // The slot does not depend on the call: a straying rank must be heard.
-  AHA_RETURN_IF_ERROR(Exchange(
-      call, kHeaderSlot,
-      absl::MakeConstSpan(reinterpret_cast<const char*>(&mine), sizeof(mine)),
-      into));
+  const ConstSpans from(ranks,
+                        {reinterpret_cast<const char*>(&mine), sizeof(mine)});
+  // The slot does not depend on the call, so that a rank at another call is
+  // heard.
+  AHA_RETURN_IF_ERROR(Exchange(call, kHeaderSlot, from, into));
   std::vector<uint64_t> sizes;
   for (size_t peer = 0; peer < ranks; ++peer) {
     AHA_RETURN_IF_ERROR(
@@ -232,13 +251,31 @@ absl::StatusOr<std::vector<uint64_t>> Gloo::Meet(const Call& call,
   return sizes;
 }
 
-absl::StatusOr<std::vector<std::string>> Gloo::DoAllGather(
+absl::Status Gloo::MeetWithShards(const Call& call, size_t element_size,
+                                  absl::Span<const Shard> shards) {
+  const auto bytes_of = [&](size_t peer) {
+    return shards[peer].size() * element_size;
+  };
+  AHA_ASSIGN_OR_RETURN(const std::vector<uint64_t> sizes,
+                       Meet(call, bytes_of(static_cast<size_t>(rank()))));
+  for (size_t peer = 0; peer < sizes.size(); ++peer) {
+    if (sizes[peer] == bytes_of(peer)) continue;
+    return absl::InternalError(
+        absl::StrCat("ranks disagree: ", Describe(call), " has a shard of ",
+                     sizes[peer], " bytes on rank ", peer, ", which rank ",
+                     rank(), " takes for ", bytes_of(peer), " (shards ",
+                     ToString(shards), " of ", element_size, " bytes)"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> Gloo::DoAllGatherBytes(
     const Call& call, absl::string_view mine) {
   constexpr uint64_t kLimit = uint64_t{1} << 32;
   AHA_ASSIGN_OR_RETURN(const std::vector<uint64_t> sizes,
                        Meet(call, mine.size()));
   std::vector<std::string> all(sizes.size());
-  std::vector<absl::Span<char>> into;
+  Spans into;
   for (size_t peer = 0; peer < sizes.size(); ++peer) {
     if (sizes[peer] > kLimit) {
       return absl::InternalError(absl::StrCat(Describe(call), ": rank ", peer,
@@ -248,16 +285,14 @@ absl::StatusOr<std::vector<std::string>> Gloo::DoAllGather(
     all[peer].resize(sizes[peer]);
     into.push_back(absl::MakeSpan(all[peer]));
   }
-  AHA_RETURN_IF_ERROR(
-      Exchange(call, kBytesSlot, absl::MakeConstSpan(mine), into));
+  const ConstSpans from(all.size(), absl::MakeConstSpan(mine));
+  AHA_RETURN_IF_ERROR(Exchange(call, kBytesSlot, from, into));
   all[static_cast<size_t>(rank())] = std::string(mine);
   return all;
 }
 
 absl::StatusOr<std::vector<std::string>> Gloo::DoGather(
     const Call& call, int root, absl::string_view mine) {
-  // What stands in buffers of the sockets and of Gloo stays small.
-  constexpr size_t kPiece = size_t{16} << 20;
   AHA_ASSIGN_OR_RETURN(const std::vector<uint64_t> sizes,
                        Meet(call, mine.size()));
   const bool receives = rank() == root;
@@ -268,20 +303,37 @@ absl::StatusOr<std::vector<std::string>> Gloo::DoGather(
     if (receives) all[peer].resize(sizes[peer]);
     longest = std::max<size_t>(longest, sizes[peer]);
   }
-  const absl::Span<const char> from =
-      receives ? absl::Span<const char>() : absl::MakeConstSpan(mine);
-  std::vector<absl::Span<char>> into(all.size());
+  ConstSpans from(all.size());
+  Spans into(all.size());
   for (size_t begin = 0; begin < longest; begin += kPiece) {
     for (size_t peer = 0; peer < all.size(); ++peer) {
-      into[peer] = absl::MakeSpan(all[peer]).subspan(
-          std::min(begin, all[peer].size()), kPiece);
+      into[peer] = Piece(absl::MakeSpan(all[peer]), begin);
     }
-    AHA_RETURN_IF_ERROR(Exchange(
-        call, kBytesSlot, from.subspan(std::min(begin, from.size()), kPiece),
-        into, root));
+    if (!receives) {
+      from[static_cast<size_t>(root)] =
+          Piece(absl::MakeConstSpan(mine.data(), mine.size()), begin);
+    }
+    AHA_RETURN_IF_ERROR(Exchange(call, kBytesSlot, from, into));
   }
   if (receives) all[static_cast<size_t>(root)] = std::string(mine);
   return all;
+}
+
+absl::Status Gloo::DoAllGather(const Call& call, absl::Span<char> bytes,
+                               absl::Span<const Shard> shards) {
+  AHA_RETURN_IF_ERROR(MeetWithShards(call, 1, shards));
+  const auto of = [&](size_t peer) {
+    return bytes.subspan(shards[peer].begin, shards[peer].size());
+  };
+  Spans into(shards.size());
+  for (size_t begin = 0; begin < Longest(shards); begin += kPiece) {
+    for (size_t peer = 0; peer < shards.size(); ++peer) {
+      into[peer] = Piece(of(peer), begin);
+    }
+    const ConstSpans from(shards.size(), into[static_cast<size_t>(rank())]);
+    AHA_RETURN_IF_ERROR(Exchange(call, kBytesSlot, from, into));
+  }
+  return absl::OkStatus();
 }
 
 void AddWrapping(void* out, const void* a, const void* b, size_t count) {
@@ -289,6 +341,41 @@ void AddWrapping(void* out, const void* a, const void* b, size_t count) {
   const auto* left = static_cast<const uint64_t*>(a);
   const auto* right = static_cast<const uint64_t*>(b);
   for (size_t i = 0; i < count; ++i) sum[i] = left[i] + right[i];
+}
+
+// Every rank sends each other rank that rank's shard, piece by piece, and adds
+// what it receives to its own.
+absl::Status Gloo::DoReduceScatterSum(const Call& call,
+                                      absl::Span<int64_t> values,
+                                      absl::Span<const Shard> shards) {
+  constexpr size_t kElement = sizeof(int64_t);
+  AHA_RETURN_IF_ERROR(MeetWithShards(call, kElement, shards));
+  const auto of = [&](size_t peer) {
+    return absl::MakeSpan(
+        reinterpret_cast<char*>(values.data() + shards[peer].begin),
+        shards[peer].size() * kElement);
+  };
+  const size_t me = static_cast<size_t>(rank());
+  std::vector<std::vector<uint64_t>> received(shards.size());
+  ConstSpans from(shards.size());
+  Spans into(shards.size());
+  for (size_t begin = 0; begin < Longest(shards) * kElement; begin += kPiece) {
+    const absl::Span<char> mine = Piece(of(me), begin);
+    for (size_t peer = 0; peer < shards.size(); ++peer) {
+      if (peer == me) continue;
+      from[peer] = Piece(of(peer), begin);
+      received[peer].resize(mine.size() / kElement);
+      into[peer] = absl::MakeSpan(
+          reinterpret_cast<char*>(received[peer].data()), mine.size());
+    }
+    AHA_RETURN_IF_ERROR(Exchange(call, kBytesSlot, from, into));
+    for (size_t peer = 0; peer < shards.size(); ++peer) {
+      if (peer == me) continue;
+      AddWrapping(mine.data(), mine.data(), into[peer].data(),
+                  mine.size() / kElement);
+    }
+  }
+  return absl::OkStatus();
 }
 
 std::string Gloo::LostRanks(const Call& call) {
@@ -338,9 +425,9 @@ void Gloo::DoAbort() {
 
 absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
     const GlooOptions& options) {
-  const CommunicatorOptions& group = options.group;
-  AHA_RETURN_IF_ERROR(group.Validate());
-  if (group.size == 1) return NewSingle();
+  const CommunicatorOptions& ranks = options.ranks;
+  AHA_RETURN_IF_ERROR(ranks.Validate());
+  if (ranks.size == 1) return NewSingle();
   std::signal(SIGPIPE, SIG_IGN);
   AHA_ASSIGN_OR_RETURN(const DirectoryStore store,
                        DirectoryStore::Open(options.rendezvous_directory));
@@ -352,8 +439,8 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
     std::shared_ptr<gloo::transport::Device> device =
         gloo::transport::tcp::CreateDevice(attributes);
     context =
-        std::make_shared<gloo::rendezvous::Context>(group.rank, group.size);
-    // Of connecting; every later wait brings its own.
+        std::make_shared<gloo::rendezvous::Context>(ranks.rank, ranks.size);
+    // Of connecting only; every later wait has its own timeout.
     context->setTimeout(Milliseconds(options.rendezvous));
     context->connectFullMesh(adapter, device);
     return absl::OkStatus();
@@ -361,7 +448,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
   if (!connected.ok()) {
     return absl::Status(
         connected.code(),
-        absl::StrCat("rendezvous of rank ", group.rank, " of ", group.size,
+        absl::StrCat("rendezvous of rank ", ranks.rank, " of ", ranks.size,
                      " in ", options.rendezvous_directory, ": ",
                      connected.message()));
   }

@@ -1,4 +1,4 @@
-// What Gloo ranks tell each other before a call.
+// The message that Gloo ranks exchange before a call moves data.
 #pragma once
 
 #include <cstddef>
@@ -9,12 +9,11 @@
 
 namespace aha::comm {
 
-// Fixed layout, little-endian as
-// every machine this runs on.
+// Fixed layout, little-endian as every machine that this runs on.
 struct Header {
   uint64_t sequence;
   uint64_t size;
-  uint64_t bytes;  // The sender's contribution to a gather.
+  uint64_t bytes;  // Of the sender's contribution to a gather, or of its shard.
   uint32_t kind;
   char name[36];  // Cut to fit; ends in zeros.
 };

@@ -1,4 +1,4 @@
-// Internal to comm/: where Gloo's ranks find one another.
+// Internal to comm/: a DirectoryStore as Gloo's rendezvous wants it.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 
 namespace aha::comm {
 
-// Gloo's view of a DirectoryStore, with our deadline instead of its 30 s.
+// Waits until a deadline of ours instead of Gloo's 30 s.
 class GlooStore : public gloo::rendezvous::Store {
  public:
   GlooStore(const DirectoryStore* store, absl::Time deadline)

@@ -1,5 +1,6 @@
 #include "comm/local.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,68 +12,121 @@
 namespace aha::comm {
 namespace {
 
+// What a rank brings to a call.  The spans are its own memory, which stays
+// valid while the rank waits in the call.
+struct Contribution {
+  Call call;
+  absl::Span<int64_t> values = {};  // Sums.
+  absl::Span<char> elements = {};   // All-gather.
+  std::vector<Shard> shards = {};   // Reduce-scatter, all-gather.
+  std::string bytes = {};           // The calls that move strings.
+};
+
+// values[i] of every rank that holds i becomes the sum over all ranks.
+// `begin` and `end` bound i; `to` is the rank that receives, or all of them.
+void SumInto(absl::Span<const Contribution* const> ranks, size_t begin,
+             size_t end, const Contribution* to) {
+  for (size_t i = begin; i < end; ++i) {
+    uint64_t sum = 0;
+    for (const Contribution* rank : ranks) {
+      sum += static_cast<uint64_t>(rank->values[i]);
+    }
+    for (const Contribution* rank : ranks) {
+      if (to != nullptr && rank != to) continue;
+      rank->values[i] = static_cast<int64_t>(sum);
+    }
+  }
+}
+
+void MoveData(absl::Span<const Contribution* const> ranks) {
+  switch (ranks[0]->call.kind) {
+    case Collective::kAllReduceSum:
+      SumInto(ranks, 0, ranks[0]->values.size(), nullptr);
+      return;
+    case Collective::kReduceScatterSum:
+      for (size_t rank = 0; rank < ranks.size(); ++rank) {
+        const Shard& shard = ranks[0]->shards[rank];
+        SumInto(ranks, shard.begin, shard.end, ranks[rank]);
+      }
+      return;
+    case Collective::kAllGather:
+      for (size_t rank = 0; rank < ranks.size(); ++rank) {
+        const Shard& shard = ranks[0]->shards[rank];
+        const absl::Span<char> from =
+            ranks[rank]->elements.subspan(shard.begin, shard.size());
+        for (const Contribution* to : ranks) {
+          if (to == ranks[rank]) continue;
+          std::copy(
+              from.begin(), from.end(),
+              to->elements.begin() + static_cast<std::ptrdiff_t>(shard.begin));
+        }
+      }
+      return;
+    default:
+      return;  // Strings: Hub::Exchange.
+  }
+}
+
 // Where the ranks meet.  Thread-safe.
 class Hub {
  public:
   explicit Hub(int size) : arrivals_(static_cast<size_t>(size)) {}
 
-  struct Arrival {
-    Call call;
-    absl::Span<int64_t> values;  // The rank's own; valid while it waits.
-    std::string bytes;
-  };
-
-  // Meets the other ranks in one call; on OK `gathered` has every rank's
-  // bytes, and every rank's values hold the sum.
-  absl::Status Meet(int rank, Arrival arrival, absl::Duration timeout,
-                    std::vector<std::string>* gathered);
+  // Meets the other ranks in one call.  On OK the data has moved and
+  // `gathered`, unless null, has the bytes that each rank gave.
+  absl::Status Meet(int rank, Contribution contribution,
+                    std::vector<std::string>* gathered = nullptr);
   void Abort(absl::Status reason);
 
  private:
-  using Round = std::vector<std::optional<Arrival>>;
-
   bool Complete() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Missing(const Call& call, absl::Duration timeout) const
+  absl::Status Missing(const Call& call) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckSameCall() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Exchange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Mutex mutex_;
   CondVar changed_;
-  Round arrivals_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::optional<Contribution>> arrivals_ ABSL_GUARDED_BY(mutex_);
   uint64_t round_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Status result_ ABSL_GUARDED_BY(mutex_);  // Of the last round.
-  std::vector<std::string> gathered_ ABSL_GUARDED_BY(mutex_);  // Likewise.
+  // Of the last round.
+  absl::Status result_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> gathered_ ABSL_GUARDED_BY(mutex_);
   absl::Status aborted_ ABSL_GUARDED_BY(mutex_);
 };
 
 bool Hub::Complete() const {
-  for (const std::optional<Arrival>& arrival : arrivals_) {
-    if (!arrival) return false;
-  }
-  return true;
+  return std::all_of(arrivals_.begin(), arrivals_.end(),
+                     [](const auto& arrival) { return arrival.has_value(); });
 }
 
-absl::Status Hub::Missing(const Call& call, absl::Duration timeout) const {
+absl::Status Hub::Missing(const Call& call) const {
   std::vector<size_t> missing;
   for (size_t rank = 0; rank < arrivals_.size(); ++rank) {
     if (!arrivals_[rank]) missing.push_back(rank);
   }
-  return absl::DeadlineExceededError(
-      absl::StrCat(Describe(call), ": rank ", absl::StrJoin(missing, ", "),
-                   " did not come within ", absl::FormatDuration(timeout)));
+  return absl::DeadlineExceededError(absl::StrCat(
+      Describe(call), ": rank ", absl::StrJoin(missing, ", "),
+      " did not come within ", absl::FormatDuration(call.timeout)));
 }
 
 absl::Status Hub::CheckSameCall() const {
-  const Call& first = arrivals_[0]->call;
+  const Contribution& first = *arrivals_[0];
   for (size_t rank = 1; rank < arrivals_.size(); ++rank) {
-    const Call& other = arrivals_[rank]->call;
-    if (other.kind != first.kind || other.sequence != first.sequence ||
-        other.name != first.name || other.size != first.size) {
+    const Contribution& other = *arrivals_[rank];
+    const Call& a = first.call;
+    const Call& b = other.call;
+    if (a.kind != b.kind || a.sequence != b.sequence || a.name != b.name ||
+        a.size != b.size) {
+      return absl::InternalError(absl::StrCat(
+          "ranks disagree: rank 0 is at ", Describe(a), " of size ", a.size,
+          ", rank ", rank, " at ", Describe(b), " of size ", b.size));
+    }
+    if (first.shards != other.shards) {
       return absl::InternalError(
-          absl::StrCat("ranks disagree: rank 0 is at ", Describe(first),
-                       " of size ", first.size, ", rank ", rank, " at ",
-                       Describe(other), " of size ", other.size));
+          absl::StrCat("ranks disagree: the shards of ", Describe(a), " are ",
+                       ToString(first.shards), " on rank 0, ",
+                       ToString(other.shards), " on rank ", rank));
     }
   }
   return absl::OkStatus();
@@ -80,40 +134,34 @@ absl::Status Hub::CheckSameCall() const {
 
 void Hub::Exchange() {
   gathered_.clear();
-  for (std::optional<Arrival>& arrival : arrivals_) {
+  std::vector<const Contribution*> ranks;
+  for (std::optional<Contribution>& arrival : arrivals_) {
     gathered_.push_back(std::move(arrival->bytes));
+    ranks.push_back(&*arrival);
   }
-  for (size_t i = 0; i < arrivals_[0]->values.size(); ++i) {
-    uint64_t sum = 0;
-    for (const std::optional<Arrival>& arrival : arrivals_) {
-      sum += static_cast<uint64_t>(arrival->values[i]);
-    }
-    for (const std::optional<Arrival>& arrival : arrivals_) {
-      arrival->values[i] = static_cast<int64_t>(sum);
-    }
-  }
+  MoveData(ranks);
 }
 
-absl::Status Hub::Meet(int rank, Arrival arrival, absl::Duration timeout,
+absl::Status Hub::Meet(int rank, Contribution contribution,
                        std::vector<std::string>* gathered) {
   MutexLock lock(mutex_);
   AHA_RETURN_IF_ERROR(aborted_);
-  const Call call = arrival.call;
+  const Call call = contribution.call;
   const uint64_t round = round_;
-  arrivals_[static_cast<size_t>(rank)] = std::move(arrival);
+  arrivals_[static_cast<size_t>(rank)] = std::move(contribution);
   if (Complete()) {
     result_ = CheckSameCall();
     if (result_.ok()) Exchange();
-    for (std::optional<Arrival>& slot : arrivals_) slot.reset();
+    for (auto& arrival : arrivals_) arrival.reset();
     ++round_;
     changed_.NotifyAll();
   }
   const Clock clock = MonotonicClock();
-  const absl::Time deadline = clock() + timeout;
+  const absl::Time deadline = clock() + call.timeout;
   while (round_ == round && aborted_.ok()) {
     const absl::Duration left = deadline - clock();
     if (left <= absl::ZeroDuration()) {
-      aborted_ = Missing(call, timeout);
+      aborted_ = Missing(call);
       changed_.NotifyAll();
       break;
     }
@@ -122,7 +170,7 @@ absl::Status Hub::Meet(int rank, Arrival arrival, absl::Duration timeout,
   if (round_ == round) return aborted_;
   // A round that was completed stays so, even if a rank has left since.  The
   // next one cannot complete before this rank comes to it.
-  *gathered = gathered_;
+  if (gathered != nullptr) *gathered = gathered_;
   return result_;
 }
 
@@ -144,29 +192,38 @@ class Local : public Communicator {
  private:
   absl::Status DoAllReduceSum(const Call& call,
                               absl::Span<int64_t> values) override {
-    std::vector<std::string> ignored;
-    return hub_->Meet(rank(), {.call = call, .values = values, .bytes = ""},
-                      call.timeout, &ignored);
+    return hub_->Meet(rank(), {.call = call, .values = values});
   }
 
-  absl::StatusOr<std::vector<std::string>> DoAllGather(
+  absl::Status DoReduceScatterSum(const Call& call, absl::Span<int64_t> values,
+                                  absl::Span<const Shard> shards) override {
+    return hub_->Meet(rank(), {.call = call,
+                               .values = values,
+                               .shards = {shards.begin(), shards.end()}});
+  }
+
+  absl::Status DoAllGather(const Call& call, absl::Span<char> bytes,
+                           absl::Span<const Shard> shards) override {
+    return hub_->Meet(rank(), {.call = call,
+                               .elements = bytes,
+                               .shards = {shards.begin(), shards.end()}});
+  }
+
+  absl::StatusOr<std::vector<std::string>> DoAllGatherBytes(
       const Call& call, absl::string_view mine) override {
     std::vector<std::string> all;
-    AHA_RETURN_IF_ERROR(hub_->Meet(
-        rank(), {.call = call, .values = {}, .bytes = std::string(mine)},
-        call.timeout, &all));
+    AHA_RETURN_IF_ERROR(
+        hub_->Meet(rank(), {.call = call, .bytes = std::string(mine)}, &all));
     return all;
   }
 
   absl::StatusOr<std::vector<std::string>> DoGather(
       const Call& call, int, absl::string_view mine) override {
-    return DoAllGather(call, mine);
+    return DoAllGatherBytes(call, mine);
   }
 
   absl::Status DoBarrier(const Call& call) override {
-    std::vector<std::string> ignored;
-    return hub_->Meet(rank(), {.call = call, .values = {}, .bytes = ""},
-                      call.timeout, &ignored);
+    return hub_->Meet(rank(), {.call = call});
   }
 
   void DoAbort() override {
@@ -179,7 +236,7 @@ class Local : public Communicator {
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::unique_ptr<Communicator>>> NewLocalGroup(
+absl::StatusOr<std::vector<std::unique_ptr<Communicator>>> NewLocalRanks(
     int size, absl::Duration timeout) {
   if (size < 1) {
     return absl::InvalidArgumentError(

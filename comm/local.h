@@ -1,4 +1,4 @@
-// Ranks as threads of one process: for tests of everything above comm/.
+// Ranks as threads of one process, for tests of everything above comm/.
 #pragma once
 
 #include <memory>
@@ -9,9 +9,9 @@
 
 namespace aha::comm {
 
-// One communicator a rank; hand each to its thread.  Destroying one is that
-// rank's death: the others' calls fail and name it.
-absl::StatusOr<std::vector<std::unique_ptr<Communicator>>> NewLocalGroup(
+// Returns one communicator a rank; hand each to its thread.  Destroying one
+// stands for the death of that rank: the calls of the others fail and name it.
+absl::StatusOr<std::vector<std::unique_ptr<Communicator>>> NewLocalRanks(
     int size, absl::Duration timeout);
 
 }  // namespace aha::comm

@@ -17,13 +17,13 @@
 namespace aha::comm {
 namespace {
 
-// A sum takes milliseconds; a look costs about a microsecond.
+// A sum takes milliseconds; a poll costs about a microsecond.
 constexpr absl::Duration kPoll = absl::Microseconds(50);
 
-// What an unfinished thing said when it was asked.
-using Ask = std::function<absl::StatusOr<bool>()>;
+// Asks whether something asynchronous has finished, or how it failed.
+using Poll = std::function<absl::StatusOr<bool>()>;
 
-// All ranks learn who cannot use NCCL, instead of waiting for it.
+// Tells all ranks which one cannot use NCCL, so that none waits for it.
 absl::Status AgreeThatAllCan(absl::string_view what, const absl::Status& mine,
                              Communicator& control) {
   AHA_ASSIGN_OR_RETURN(const std::vector<std::string> states,
@@ -36,30 +36,31 @@ absl::Status AgreeThatAllCan(absl::string_view what, const absl::Status& mine,
   return mine;
 }
 
-// What a communicator has of NCCL and CUDA.
-struct Possessions {
+// What a communicator holds of NCCL and CUDA.
+struct Resources {
   NcclApi::Comm comm = nullptr;
   NcclApi::Stream stream = nullptr;
-  void* buffer = nullptr;  // Of the device, `bytes` large.
-  size_t bytes = 0;
+  void* buffer = nullptr;  // On the device.
+  size_t bytes = 0;        // Of the buffer.
 
   bool empty() const {
     return comm == nullptr && stream == nullptr && buffer == nullptr;
   }
 };
 
-// Aborts NCCL and gives all back; false: that has not ended within `patience`,
-// or could not begin.  NCCL promises no time, so that a thread of its own does
-// it.  What never ends keeps what a kernel may still write to.
-bool GiveBack(const NcclApi& api, int device, const Possessions& all,
-              absl::Duration patience) {
+// Aborts NCCL and releases its resources.  Returns false if that did not finish
+// within `patience`, or could not begin.  ncclCommAbort has no deadline, so a
+// thread of its own calls it; if it never returns, the memory that a kernel may
+// still write to stays allocated.
+bool Release(const NcclApi& api, int device, const Resources& all,
+             absl::Duration patience) {
   struct End {
     Mutex mutex;
     CondVar changed;
     bool reached ABSL_GUARDED_BY(mutex) = false;
   };
   const auto end = std::make_shared<End>();
-  const auto give_back = [end, api, device, all] {
+  const auto release = [end, api, device, all] {
     api.set_device(device);
     if (all.comm != nullptr) api.comm_abort(all.comm);
     if (all.stream != nullptr) api.stream_destroy(all.stream);
@@ -69,9 +70,9 @@ bool GiveBack(const NcclApi& api, int device, const Possessions& all,
     end->changed.NotifyAll();
   };
   try {
-    std::thread(give_back).detach();
+    std::thread(release).detach();
   } catch (const std::system_error&) {
-    return false;  // No thread is to be had.
+    return false;  // The system has no thread left.
   }
   const Clock clock = MonotonicClock();
   const absl::Time deadline = clock() + patience;
@@ -88,14 +89,14 @@ class Nccl : public Communicator {
  public:
   Nccl(const NcclOptions& options, const NcclApi& api,
        std::unique_ptr<Communicator> control,
-       std::unique_ptr<Communicator> inquest)
-      : Communicator(options.gloo.group),
+       std::unique_ptr<Communicator> diagnosis)
+      : Communicator(options.gloo.ranks),
         api_(api),
         device_(options.device),
-        // The others wait for this rank in the inquest, that long.
-        patience_(std::min(options.inquest, options.gloo.group.timeout) / 2),
+        // Half, because the others wait for this rank in the diagnosis.
+        patience_(std::min(options.diagnosis, options.gloo.ranks.timeout) / 2),
         control_(std::move(control)),
-        inquest_(std::move(inquest)) {}
+        diagnosis_(std::move(diagnosis)) {}
 
   ~Nccl() override {
     const absl::Status status = Quit();
@@ -104,13 +105,17 @@ class Nccl : public Communicator {
     }
   }
 
-  // With all ranks at once.
+  // Collective: all ranks call it at the same time.
   absl::Status Init();
 
  private:
   absl::Status DoAllReduceSum(const Call& call,
                               absl::Span<int64_t> values) override;
-  absl::StatusOr<std::vector<std::string>> DoAllGather(
+  absl::Status DoReduceScatterSum(const Call& call, absl::Span<int64_t> values,
+                                  absl::Span<const Shard> shards) override;
+  absl::Status DoAllGather(const Call& call, absl::Span<char> bytes,
+                           absl::Span<const Shard> shards) override;
+  absl::StatusOr<std::vector<std::string>> DoAllGatherBytes(
       const Call& call, absl::string_view mine) override {
     return control_->AllGatherBytes(call.name, mine, call.timeout);
   }
@@ -123,36 +128,60 @@ class Nccl : public Communicator {
   }
   void DoAbort() override {
     control_->Abort(Communicator::status());
-    inquest_->Abort(Communicator::status());
+    diagnosis_->Abort(Communicator::status());
   }
 
   absl::Status Cuda(int error, const char* call) const;
   absl::Status Result(int result, const char* call) const;
-  // CUDA's current device is the thread's.
+  // CUDA keeps a current device for each thread.
   absl::Status UseDevice() const {
     return Cuda(api_.set_device(device_), "cudaSetDevice");
   }
   absl::Status Reserve(size_t bytes);
   absl::Status Prepare(NcclUniqueId* id);
   absl::Status Start(const NcclUniqueId& id);
-  // What the communicator's own threads ran into; true: nothing is under way.
+  // Whether the communicator has nothing under way; an error of its threads.
   absl::StatusOr<bool> Settled() const;
-  // All that was put on the stream is done.
+  // Whether everything that was put on the stream has finished.
   absl::StatusOr<bool> Drained() const;
-  // Polls until `ask` is true.
-  absl::Status Await(const Ask& ask, absl::Time deadline) const;
-  absl::Status Sum(absl::Span<int64_t> values, absl::Time deadline);
+  // Polls until `finished` is true.
+  absl::Status Await(const Poll& finished, absl::Time deadline) const;
+
+  // A range of host memory and its place in the device's buffer.
+  struct Block {
+    absl::Span<char> host;
+    size_t device;  // Offset in bytes.
+  };
+  // Queues the copies of `blocks`, in one of cudaMemcpyKind's directions.
+  absl::Status CopyBlocks(absl::Span<const Block> blocks, int kind) const;
+  // What a call moves through the device's buffer of `bytes` bytes.
+  struct Movement {
+    size_t bytes;
+    std::vector<Block> in, out;
+    std::function<int()> launch;  // Calls NCCL.
+    const char* function;         // Its name.
+  };
+  // Steps 2 and 3 of nccl.h.
+  absl::Status Move(const Call& call, absl::Time deadline,
+                    const Movement& movement);
+  absl::Status Carry(absl::Time deadline, const Movement& movement);
+  // Step 1 of nccl.h: all ranks must say the same.
+  absl::Status Agree(const Call& call, const std::string& what);
+  char* At(size_t offset) const {
+    return static_cast<char*>(own_.buffer) + offset;
+  }
+
   // Ends NCCL's part.
   absl::Status Quit();
-  // Quits, and finds out who is still there.
+  // Quits, and finds the ranks that still answer.
   absl::Status BreakOff(const std::string& what, const absl::Status& why);
 
   const NcclApi api_;
   const int device_;
   const absl::Duration patience_;
-  const std::unique_ptr<Communicator> control_;  // While all is well.
-  const std::unique_ptr<Communicator> inquest_;  // Once it is not.
-  Possessions own_;
+  const std::unique_ptr<Communicator> control_;    // Steps 1 and 2.
+  const std::unique_ptr<Communicator> diagnosis_;  // Step 3.
+  Resources own_;
 };
 
 absl::Status Nccl::Cuda(int error, const char* call) const {
@@ -187,10 +216,10 @@ absl::StatusOr<bool> Nccl::Drained() const {
   return true;
 }
 
-absl::Status Nccl::Await(const Ask& ask, absl::Time deadline) const {
+absl::Status Nccl::Await(const Poll& finished, absl::Time deadline) const {
   const Clock clock = MonotonicClock();
   while (true) {
-    AHA_ASSIGN_OR_RETURN(const bool done, ask());
+    AHA_ASSIGN_OR_RETURN(const bool done, finished());
     if (done) return absl::OkStatus();
     AHA_RETURN_IF_ERROR(Communicator::status());
     if (clock() >= deadline) {
@@ -201,8 +230,8 @@ absl::Status Nccl::Await(const Ask& ask, absl::Time deadline) const {
 }
 
 absl::Status Nccl::Quit() {
-  const Possessions all = std::exchange(own_, {});
-  if (all.empty() || GiveBack(api_, device_, all, patience_)) {
+  const Resources all = std::exchange(own_, {});
+  if (all.empty() || Release(api_, device_, all, patience_)) {
     return absl::OkStatus();
   }
   return absl::DeadlineExceededError(
@@ -212,10 +241,10 @@ absl::Status Nccl::Quit() {
 
 absl::Status Nccl::BreakOff(const std::string& what, const absl::Status& why) {
   const absl::Status quit = Quit();
-  // Asked to stop: nobody needs to be found.
+  // After Abort no rank needs to be found.
   AHA_RETURN_IF_ERROR(Communicator::status());
   const absl::Status answers =
-      inquest_->AllGatherBytes(what.substr(0, 30), "").status();
+      diagnosis_->AllGatherBytes(what.substr(0, 30), "").status();
   return absl::Status(
       why.code(),
       absl::StrCat(what, ": ", why.message(), quit.ok() ? "" : "; ",
@@ -243,7 +272,7 @@ absl::Status Nccl::Start(const NcclUniqueId& id) {
 
 absl::Status Nccl::Init() {
   NcclUniqueId id{};
-  // Whoever cannot begin says so before the others wait for it in NCCL.
+  // A rank that cannot begin says so before the others wait for it in NCCL.
   AHA_RETURN_IF_ERROR(AgreeThatAllCan("nccl device", Prepare(&id), *control_));
   AHA_ASSIGN_OR_RETURN(
       const std::string name,
@@ -266,65 +295,147 @@ absl::Status Nccl::Reserve(size_t bytes) {
   return absl::OkStatus();
 }
 
-absl::Status Nccl::Sum(absl::Span<int64_t> values, absl::Time deadline) {
-  const size_t bytes = values.size() * sizeof(int64_t);
+absl::Status Nccl::CopyBlocks(absl::Span<const Block> blocks, int kind) const {
+  for (const Block& block : blocks) {
+    if (block.host.empty()) continue;
+    void* to = block.host.data();
+    const void* from = At(block.device);
+    if (kind == kCudaMemcpyHostToDevice) {
+      to = At(block.device);
+      from = block.host.data();
+    }
+    AHA_RETURN_IF_ERROR(
+        Cuda(api_.copy(to, from, block.host.size(), kind, own_.stream),
+             "cudaMemcpyAsync"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Nccl::Carry(absl::Time deadline, const Movement& movement) {
   AHA_RETURN_IF_ERROR(UseDevice());
-  AHA_RETURN_IF_ERROR(Reserve(bytes));
-  AHA_RETURN_IF_ERROR(Cuda(api_.copy(own_.buffer, values.data(), bytes,
-                                     kCudaMemcpyHostToDevice, own_.stream),
-                           "cudaMemcpyAsync"));
-  AHA_RETURN_IF_ERROR(
-      Result(api_.all_reduce(own_.buffer, own_.buffer, values.size(),
-                             kNcclInt64, kNcclSum, own_.comm, own_.stream),
-             "ncclAllReduce"));
+  AHA_RETURN_IF_ERROR(Reserve(movement.bytes));
+  AHA_RETURN_IF_ERROR(CopyBlocks(movement.in, kCudaMemcpyHostToDevice));
+  AHA_RETURN_IF_ERROR(Result(movement.launch(), movement.function));
   // A non-blocking communicator may still be setting up connections.
   AHA_RETURN_IF_ERROR(Await([this] { return Settled(); }, deadline));
-  const Ask drained = [this] { return Drained(); };
-  // Not before the sum is there: a sum that hangs must leave nothing behind
-  // that writes to `values` later.
+  const Poll drained = [this] { return Drained(); };
+  // The copies back are queued only after NCCL has finished: a call that hangs
+  // must leave nothing behind that writes to host memory later.
   AHA_RETURN_IF_ERROR(Await(drained, deadline));
-  AHA_RETURN_IF_ERROR(Cuda(api_.copy(values.data(), own_.buffer, bytes,
-                                     kCudaMemcpyDeviceToHost, own_.stream),
-                           "cudaMemcpyAsync"));
+  AHA_RETURN_IF_ERROR(CopyBlocks(movement.out, kCudaMemcpyDeviceToHost));
   return Await(drained, deadline);
+}
+
+absl::Status Nccl::Move(const Call& call, absl::Time deadline,
+                        const Movement& movement) {
+  if (movement.bytes == 0) return absl::OkStatus();
+  const absl::Status status = Carry(deadline, movement);
+  return status.ok() ? status : BreakOff(Describe(call), status);
+}
+
+absl::Status Nccl::Agree(const Call& call, const std::string& what) {
+  AHA_ASSIGN_OR_RETURN(const std::vector<std::string> all,
+                       control_->AllGatherBytes(call.name, what));
+  for (size_t rank = 0; rank < all.size(); ++rank) {
+    if (all[rank] == what) continue;
+    return absl::InternalError(absl::StrCat(
+        "ranks disagree: ", Describe(call), " is of ", what, " on rank ",
+        this->rank(), ", of ", all[rank], " on rank ", rank));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Nccl::DoAllReduceSum(const Call& call,
                                   absl::Span<int64_t> values) {
   const absl::Time deadline = MonotonicClock()() + Left(call);
-  AHA_ASSIGN_OR_RETURN(
-      const std::vector<std::string> counts,
-      control_->AllGatherBytes(call.name, absl::StrCat(values.size())));
-  for (size_t rank = 0; rank < counts.size(); ++rank) {
-    if (counts[rank] == absl::StrCat(values.size())) continue;
-    return absl::InternalError(absl::StrCat(
-        Describe(call), ": ranks disagree: this one has ", values.size(),
-        " values, rank ", rank, " has ", counts[rank]));
+  AHA_RETURN_IF_ERROR(Agree(call, absl::StrCat(values.size(), " values")));
+  const size_t bytes = values.size() * sizeof(int64_t);
+  const Block all{{reinterpret_cast<char*>(values.data()), bytes}, 0};
+  return Move(call, deadline,
+              {.bytes = bytes,
+               .in = {all},
+               .out = {all},
+               .launch =
+                   [&] {
+                     return api_.all_reduce(At(0), At(0), values.size(),
+                                            kNcclInt64, kNcclSum, own_.comm,
+                                            own_.stream);
+                   },
+               .function = "ncclAllReduce"});
+}
+
+absl::Status Nccl::DoReduceScatterSum(const Call& call,
+                                      absl::Span<int64_t> values,
+                                      absl::Span<const Shard> shards) {
+  const absl::Time deadline = MonotonicClock()() + Left(call);
+  AHA_RETURN_IF_ERROR(
+      Agree(call, absl::StrCat("shards ", ToString(shards), " of values")));
+  const size_t count = Longest(shards);
+  const size_t stride = count * sizeof(int64_t);
+  std::vector<Block> blocks;
+  for (size_t peer = 0; peer < shards.size(); ++peer) {
+    blocks.push_back(
+        {{reinterpret_cast<char*>(values.data() + shards[peer].begin),
+          shards[peer].size() * sizeof(int64_t)},
+         peer * stride});
   }
-  if (values.empty()) return absl::OkStatus();
-  const absl::Status status = Sum(values, deadline);
-  return status.ok() ? status : BreakOff(Describe(call), status);
+  const Block mine = blocks[static_cast<size_t>(rank())];
+  return Move(call, deadline,
+              {.bytes = shards.size() * stride,
+               .in = std::move(blocks),
+               .out = {mine},
+               .launch =
+                   [&] {
+                     return api_.reduce_scatter(At(0), At(mine.device), count,
+                                                kNcclInt64, kNcclSum, own_.comm,
+                                                own_.stream);
+                   },
+               .function = "ncclReduceScatter"});
+}
+
+absl::Status Nccl::DoAllGather(const Call& call, absl::Span<char> bytes,
+                               absl::Span<const Shard> shards) {
+  const absl::Time deadline = MonotonicClock()() + Left(call);
+  AHA_RETURN_IF_ERROR(
+      Agree(call, absl::StrCat("shards ", ToString(shards), " of bytes")));
+  const size_t stride = Longest(shards);
+  std::vector<Block> blocks;
+  for (size_t peer = 0; peer < shards.size(); ++peer) {
+    blocks.push_back({bytes.subspan(shards[peer].begin, shards[peer].size()),
+                      peer * stride});
+  }
+  const Block mine = blocks[static_cast<size_t>(rank())];
+  return Move(call, deadline,
+              {.bytes = shards.size() * stride,
+               .in = {mine},
+               .out = std::move(blocks),
+               .launch =
+                   [&] {
+                     return api_.all_gather(At(mine.device), At(0), stride,
+                                            kNcclUint8, own_.comm, own_.stream);
+                   },
+               .function = "ncclAllGather"});
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Communicator>> ConnectNccl(
     const NcclOptions& options) {
-  AHA_RETURN_IF_ERROR(options.gloo.group.Validate());
-  if (options.gloo.group.size == 1) return NewSingle();
+  AHA_RETURN_IF_ERROR(options.gloo.ranks.Validate());
+  if (options.gloo.ranks.size == 1) return NewSingle();
   AHA_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> control,
                        ConnectGloo(options.gloo));
   GlooOptions last = options.gloo;
-  last.group.timeout = std::min(options.inquest, last.group.timeout);
-  absl::StrAppend(&last.rendezvous_directory, "-inquest");
-  last.hear_all = true;
-  AHA_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> inquest,
+  last.ranks.timeout = std::min(options.diagnosis, last.ranks.timeout);
+  absl::StrAppend(&last.rendezvous_directory, "-diagnosis");
+  last.continue_after_loss = true;
+  AHA_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> diagnosis,
                        ConnectGloo(last));
   const absl::StatusOr<NcclApi> api = LoadNccl(options.libraries);
   AHA_RETURN_IF_ERROR(
       AgreeThatAllCan("nccl libraries", api.status(), *control));
   auto nccl = std::make_unique<Nccl>(options, *api, std::move(control),
-                                     std::move(inquest));
+                                     std::move(diagnosis));
   AHA_RETURN_IF_ERROR(nccl->Init());
   return nccl;
 }

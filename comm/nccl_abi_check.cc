@@ -1,4 +1,4 @@
-// Proves nccl_api.h against the real headers; compiled where they are
+// Verifies nccl_api.h against the real headers; compiled where they are
 // installed.
 #include <cuda_runtime_api.h>
 #include <nccl.h>
@@ -11,6 +11,7 @@ namespace aha::comm {
 
 static_assert(kNcclSuccess == ncclSuccess);
 static_assert(kNcclInProgress == ncclInProgress);
+static_assert(kNcclUint8 == ncclUint8);
 static_assert(kNcclInt64 == ncclInt64);
 static_assert(kNcclSum == ncclSum);
 static_assert(kCudaSuccess == cudaSuccess);
@@ -50,6 +51,8 @@ AHA_CHECK(get_unique_id, ncclGetUniqueId);
 AHA_CHECK(comm_init, ncclCommInitRankConfig);
 AHA_CHECK(async_error, ncclCommGetAsyncError);
 AHA_CHECK(all_reduce, ncclAllReduce);
+AHA_CHECK(reduce_scatter, ncclReduceScatter);
+AHA_CHECK(all_gather, ncclAllGather);
 AHA_CHECK(comm_abort, ncclCommAbort);
 AHA_CHECK(cuda_error_string, cudaGetErrorString);
 AHA_CHECK(set_device, cudaSetDevice);

@@ -67,6 +67,8 @@ absl::StatusOr<NcclApi> LoadNccl(const NcclLibraries& libraries) {
         nccl.Find("ncclCommInitRankConfig", &api.comm_init),
         nccl.Find("ncclCommGetAsyncError", &api.async_error),
         nccl.Find("ncclAllReduce", &api.all_reduce),
+        nccl.Find("ncclReduceScatter", &api.reduce_scatter),
+        nccl.Find("ncclAllGather", &api.all_gather),
         nccl.Find("ncclCommAbort", &api.comm_abort),
         cuda.Find("cudaGetErrorString", &api.cuda_error_string),
         cuda.Find("cudaSetDevice", &api.set_device),

@@ -1,13 +1,13 @@
-// The functions of NCCL and of the CUDA runtime that nccl.cc calls, found when
-// they are needed.
+// The functions of NCCL and of the CUDA runtime that nccl.cc calls, loaded at
+// run time.
 //
-// They are loaded with dlopen and declared here, not linked: so the one build
-// that runs on CPUs carries the NCCL body too, no program needs a driver to
-// start, and a library that is missing is a line that names it.  What is
-// declared is the C ABI since NCCL 2.14 and CUDA 11; where the headers are
-// installed, nccl_abi_check.cc proves it at compile time.
+// They are found with dlopen and declared here instead of linked: the build for
+// CPUs includes the NCCL body too, no program needs a driver to start, and a
+// missing library is an error that names it.  The declarations are the C ABI
+// since NCCL 2.14 and CUDA 11; where the headers are installed,
+// nccl_abi_check.cc verifies them at compile time.
 //
-// The table is immutable and thread-safe; the libraries stay loaded.
+// NcclApi is immutable and thread-safe; the libraries stay loaded.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +23,7 @@ namespace aha::comm {
 // cudaMemcpyKind and of a flag.
 inline constexpr int kNcclSuccess = 0;
 inline constexpr int kNcclInProgress = 7;
+inline constexpr int kNcclUint8 = 1;
 inline constexpr int kNcclInt64 = 4;
 inline constexpr int kNcclSum = 0;
 inline constexpr int kCudaSuccess = 0;
@@ -57,6 +58,12 @@ struct NcclApi {
   int (*async_error)(Comm comm, int* result);
   int (*all_reduce)(const void* from, void* to, size_t count, int type, int op,
                     Comm comm, Stream stream);
+  // Rank r receives sum r of `count` elements each, of `ranks * count` in all.
+  int (*reduce_scatter)(const void* from, void* to, size_t count, int type,
+                        int op, Comm comm, Stream stream);
+  // Each rank gives `count` elements and receives `ranks * count`.
+  int (*all_gather)(const void* from, void* to, size_t count, int type,
+                    Comm comm, Stream stream);
   int (*comm_abort)(Comm comm);
 
   const char* (*cuda_error_string)(int error);
@@ -71,7 +78,7 @@ struct NcclApi {
 };
 
 struct NcclLibraries {
-  // Names for dlopen; the first that loads is taken.
+  // Names for dlopen; the first one that loads is used.
   std::vector<std::string> nccl = {"libnccl.so.2"};
   std::vector<std::string> cuda = {"libcudart.so.13", "libcudart.so.12"};
 };

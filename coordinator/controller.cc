@@ -324,6 +324,7 @@ void Controller::FillLease(const LeasedGroup& group, v1::Lease* lease) {
   context.set_prompt_id(std::move(prompt.id));
   context.set_prompt(std::move(prompt.prompt));
   context.set_reference(std::move(prompt.reference));
+  context.mutable_fields()->insert(prompt.fields.begin(), prompt.fields.end());
   context.set_num_generations(plan.num_generations);
   // REQUIRES: all learners are there, if they consume the groups (TryLease).
   context.set_consumer(
@@ -514,14 +515,14 @@ void Controller::PieceSent() {
   job_->waits().AddProgress();
 }
 
-absl::Status Controller::AdmitVersion(VersionId id, uint64_t member_id,
+absl::Status Controller::AdmitVersion(WeightsId id, uint64_t member_id,
                                       uint64_t epoch) {
   MutexLock lock(mutex_);
   AHA_RETURN_IF_ERROR(TouchRankZero(member_id, epoch));
   return job_->AdmitVersion(id);
 }
 
-absl::Status Controller::VersionArrived(VersionId id) {
+absl::Status Controller::VersionArrived(WeightsId id) {
   const Change change(*this);
   MutexLock lock(mutex_);
   return job_->VersionArrived(id);

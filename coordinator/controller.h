@@ -64,6 +64,7 @@ namespace aha::coordinator {
 
 struct SlotPrompt {
   std::string id, prompt, reference;
+  std::map<std::string, std::string> fields = {};
 };
 using PromptFunction =
     std::function<SlotPrompt(uint32_t stage, uint64_t step, uint32_t slot)>;
@@ -139,9 +140,9 @@ class Controller {
   // A member received a piece of a version.
   void PieceSent();
   // Whether the member may publish this version now.
-  absl::Status AdmitVersion(VersionId id, uint64_t member_id, uint64_t epoch);
+  absl::Status AdmitVersion(WeightsId id, uint64_t member_id, uint64_t epoch);
   // The version is in the store, whole.
-  absl::Status VersionArrived(VersionId id);
+  absl::Status VersionArrived(WeightsId id);
 
   // --- Administrators
   v1::JobStatus Status();

@@ -478,7 +478,7 @@ absl::Status JobRun::Deliver(const v1::ScoredGroup& group) {
   return absl::OkStatus();
 }
 
-absl::Status JobRun::AdmitVersion(VersionId id) const {
+absl::Status JobRun::AdmitVersion(WeightsId id) const {
   if (run_ == nullptr || id.stage != run_->stage()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "id: stage ", id.stage, " is not running (the job is ",
@@ -487,7 +487,7 @@ absl::Status JobRun::AdmitVersion(VersionId id) const {
   return run_->AdmitVersion(id.version);
 }
 
-absl::Status JobRun::VersionArrived(VersionId id) {
+absl::Status JobRun::VersionArrived(WeightsId id) {
   if (over()) parts_.weights->DropAll();
   // The stage may have changed during the transfer.
   if (run_ == nullptr || id.stage != run_->stage()) return absl::OkStatus();

@@ -140,8 +140,8 @@ class JobRun {
   // A group for this process.  Errors as of StageRun::Deliver; DATA_LOSS fails
   // the job.
   absl::Status Deliver(const v1::ScoredGroup& group);
-  absl::Status AdmitVersion(VersionId id) const;
-  absl::Status VersionArrived(VersionId id);
+  absl::Status AdmitVersion(WeightsId id) const;
+  absl::Status VersionArrived(WeightsId id);
 
   // --- Time
   // Saves what the stage has.  To be called a few times a second.

@@ -74,7 +74,8 @@ absl::StatusOr<PromptFunction> MakePrompts(const JobPlan& plan) {
                                    : slot);
     return SlotPrompt{.id = std::move(prompt.id),
                       .prompt = std::move(prompt.prompt),
-                      .reference = std::move(prompt.reference)};
+                      .reference = std::move(prompt.reference),
+                      .fields = std::move(prompt.fields)};
   });
 }
 

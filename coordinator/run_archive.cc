@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
 #include "base/status.h"
-#include "run/layout.h"
 #include "run/reader.h"
 
 namespace aha::coordinator {

@@ -1,8 +1,5 @@
 #include "coordinator/stage_results.h"
 
-#include "absl/strings/str_cat.h"
-#include "run/layout.h"
-
 namespace aha::coordinator {
 
 std::map<std::string, double> FiguresOf(const EvalRecord& eval) {
@@ -28,10 +25,6 @@ std::optional<double> MeanReward(const DatasetRecord& dataset,
                                  const v1::Job& job) {
   if (dataset.completions == 0 || job.rewards().empty()) return std::nullopt;
   return dataset.reward_sum / static_cast<double>(dataset.completions);
-}
-
-std::string DatasetFile(const StagePlan& stage) {
-  return absl::StrCat(run::kDatasetsFolder, "/", stage.name, run::kLinesSuffix);
 }
 
 }  // namespace aha::coordinator

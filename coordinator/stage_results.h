@@ -1,13 +1,13 @@
-// What the results of stages that do not train mean: figures and files, from
-// their records.  Pure functions.
+// The figures of the results of stages that do not train, from their records.
+// Pure functions.
 #pragma once
 
 #include <map>
 #include <optional>
 #include <string>
 
+#include "aha/v1/job.pb.h"
 #include "coordinator/state_store.h"
-#include "job/plan.h"
 
 namespace aha::coordinator {
 
@@ -20,8 +20,5 @@ std::map<std::string, double> FiguresOf(const DatasetRecord& dataset,
 // rewards.
 std::optional<double> MeanReward(const DatasetRecord& dataset,
                                  const v1::Job& job);
-
-// Where a stage writes its data set, relative to the run directory.
-std::string DatasetFile(const StagePlan& stage);
 
 }  // namespace aha::coordinator

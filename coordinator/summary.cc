@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "coordinator/stage_results.h"
+#include "run/layout.h"
 #include "run/summary.h"
 
 namespace aha::coordinator {
@@ -21,7 +22,7 @@ run::EvalOutcome OutcomeOf(const EvalRecord& eval, const JobPlan& plan) {
 
 run::DatasetOutcome OutcomeOf(const DatasetRecord& dataset,
                               const JobPlan& plan) {
-  return {.file = DatasetFile(plan.stages[dataset.stage]),
+  return {.file = run::DatasetFile(plan.stages[dataset.stage].name),
           .prompts = dataset.prompts,
           .completions = dataset.completions,
           .mean_reward = MeanReward(dataset, plan.job),

@@ -12,10 +12,6 @@ namespace {
 
 constexpr uint64_t kMostBytesOfWeights = uint64_t{1} << 40;
 
-VersionId ToId(const v1::WeightsId& id) {
-  return {.stage = id.stage(), .version = id.version()};
-}
-
 }  // namespace
 
 class WeightsService::Publisher
@@ -43,8 +39,8 @@ class WeightsService::Publisher
   absl::Status Take() {
     if (incoming_ == nullptr) AHA_RETURN_IF_ERROR(Begin());
     const VersionInfo& info = incoming_->info();
-    if (ToId(chunk_.id()) != incoming_->id() || chunk_.epoch() != epoch_ ||
-        chunk_.member_id() != member_id_ ||
+    if (WeightsId::Of(chunk_.id()) != incoming_->id() ||
+        chunk_.epoch() != epoch_ || chunk_.member_id() != member_id_ ||
         chunk_.total_bytes() != info.bytes ||
         chunk_.checksum() != info.checksum.ToBytes()) {
       return absl::InvalidArgumentError(
@@ -67,7 +63,7 @@ class WeightsService::Publisher
     }
     AHA_ASSIGN_OR_RETURN(const Hash128 checksum,
                          Hash128::FromBytes(chunk_.checksum()));
-    const VersionId id = ToId(chunk_.id());
+    const WeightsId id = WeightsId::Of(chunk_.id());
     epoch_ = chunk_.epoch();
     member_id_ = chunk_.member_id();
     AHA_RETURN_IF_ERROR(controller_.AdmitVersion(id, member_id_, epoch_));
@@ -82,7 +78,7 @@ class WeightsService::Publisher
       return absl::InvalidArgumentError(
           "the stream ended before the first piece");
     }
-    const VersionId id = incoming_->id();
+    const WeightsId id = incoming_->id();
     // Another process may be rank 0 by now.
     AHA_RETURN_IF_ERROR(controller_.AdmitVersion(id, member_id_, epoch_));
     AHA_RETURN_IF_ERROR(store_.Finish(std::move(incoming_)));
@@ -104,7 +100,7 @@ class WeightsService::Fetcher
           const v1::FetchRequest& request)
       : controller_(controller), offset_(request.offset()) {
     absl::StatusOr<std::unique_ptr<VersionReader>> reader =
-        store.Read(ToId(request.id()));
+        store.Read(WeightsId::Of(request.id()));
     if (!reader.ok()) {
       Finish(rpc::ToGrpc(reader.status()));
       return;

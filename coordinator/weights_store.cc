@@ -16,8 +16,8 @@
 namespace aha::coordinator {
 namespace {
 
-std::string Name(VersionId id) {
-  return absl::StrCat("stage ", id.stage, " version ", id.version);
+std::string Name(WeightsId id) {
+  return absl::StrCat("weights ", id.ToString());
 }
 
 absl::Status WriteAll(int fd, absl::string_view data, uint64_t offset,
@@ -35,7 +35,7 @@ absl::Status WriteAll(int fd, absl::string_view data, uint64_t offset,
 
 }  // namespace
 
-IncomingVersion::IncomingVersion(VersionId id, VersionInfo info,
+IncomingVersion::IncomingVersion(WeightsId id, VersionInfo info,
                                  std::string path, int fd)
     : id_(id), info_(info), path_(std::move(path)), fd_(fd) {}
 
@@ -112,13 +112,13 @@ absl::StatusOr<std::unique_ptr<WeightsStore>> WeightsStore::Open(
   return std::unique_ptr<WeightsStore>(new WeightsStore(directory));
 }
 
-std::string WeightsStore::Path(VersionId id) const {
+std::string WeightsStore::Path(WeightsId id) const {
   return absl::StrCat(directory_, "/", id.stage, "-", id.version,
                       ".safetensors");
 }
 
 absl::StatusOr<std::unique_ptr<IncomingVersion>> WeightsStore::Begin(
-    VersionId id, VersionInfo info) {
+    WeightsId id, VersionInfo info) {
   uint64_t number = 0;
   {
     MutexLock lock(mutex_);
@@ -133,7 +133,7 @@ absl::StatusOr<std::unique_ptr<IncomingVersion>> WeightsStore::Begin(
 }
 
 absl::Status WeightsStore::Finish(std::unique_ptr<IncomingVersion> incoming) {
-  const VersionId id = incoming->id_;
+  const WeightsId id = incoming->id_;
   const VersionInfo& info = incoming->info_;
   if (incoming->next_ != info.bytes) {
     return absl::InvalidArgumentError(absl::StrCat(Name(id), ": ended after ",
@@ -161,14 +161,14 @@ absl::Status WeightsStore::Finish(std::unique_ptr<IncomingVersion> incoming) {
   return absl::OkStatus();
 }
 
-std::optional<VersionInfo> WeightsStore::Find(VersionId id) const {
+std::optional<VersionInfo> WeightsStore::Find(WeightsId id) const {
   MutexLock lock(mutex_);
   const auto it = versions_.find(id);
   if (it == versions_.end()) return std::nullopt;
   return it->second.info;
 }
 
-absl::Status WeightsStore::Commit(VersionId id) {
+absl::Status WeightsStore::Commit(WeightsId id) {
   MutexLock lock(mutex_);
   const auto it = versions_.find(id);
   if (it == versions_.end()) {
@@ -178,14 +178,14 @@ absl::Status WeightsStore::Commit(VersionId id) {
   return absl::OkStatus();
 }
 
-bool WeightsStore::IsVisible(VersionId id) const {
+bool WeightsStore::IsVisible(WeightsId id) const {
   MutexLock lock(mutex_);
   const auto it = versions_.find(id);
   return it != versions_.end() && it->second.visible;
 }
 
 absl::StatusOr<std::unique_ptr<VersionReader>> WeightsStore::Read(
-    VersionId id) const {
+    WeightsId id) const {
   MutexLock lock(mutex_);
   const auto it = versions_.find(id);
   if (it == versions_.end() || !it->second.visible) {
@@ -197,15 +197,15 @@ absl::StatusOr<std::unique_ptr<VersionReader>> WeightsStore::Read(
       new VersionReader(it->second.info, Path(id), fd));
 }
 
-void WeightsStore::DropBelow(VersionId oldest) {
-  DropIf([&](VersionId id) { return id < oldest; });
+void WeightsStore::DropBelow(WeightsId oldest) {
+  DropIf([&](WeightsId id) { return id < oldest; });
 }
 
 void WeightsStore::DropAll() {
-  DropIf([](VersionId) { return true; });
+  DropIf([](WeightsId) { return true; });
 }
 
-void WeightsStore::DropIf(const std::function<bool(VersionId)>& unwanted) {
+void WeightsStore::DropIf(const std::function<bool(WeightsId)>& unwanted) {
   MutexLock lock(mutex_);
   std::erase_if(versions_, [&](const auto& entry) {
     if (!unwanted(entry.first)) return false;

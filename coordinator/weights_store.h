@@ -25,16 +25,11 @@
 #include "absl/strings/string_view.h"
 #include "base/hash.h"
 #include "base/mutex.h"
+#include "job/ids.h"
 
 namespace aha::coordinator {
 
 constexpr size_t kMaxPieceBytes = 1 << 20;
-
-struct VersionId {
-  uint32_t stage = 0;
-  uint64_t version = 0;
-  friend auto operator<=>(const VersionId&, const VersionId&) = default;
-};
 
 struct VersionInfo {
   uint64_t bytes = 0;
@@ -50,7 +45,7 @@ class IncomingVersion {
   IncomingVersion(const IncomingVersion&) = delete;
   IncomingVersion& operator=(const IncomingVersion&) = delete;
 
-  const VersionId& id() const { return id_; }
+  const WeightsId& id() const { return id_; }
   const VersionInfo& info() const { return info_; }
 
   // INVALID_ARGUMENT: not the next offset, too large a piece, or beyond the
@@ -60,9 +55,9 @@ class IncomingVersion {
 
  private:
   friend class WeightsStore;
-  IncomingVersion(VersionId id, VersionInfo info, std::string path, int fd);
+  IncomingVersion(WeightsId id, VersionInfo info, std::string path, int fd);
 
-  const VersionId id_;
+  const WeightsId id_;
   const VersionInfo info_;
   const std::string path_;
   int fd_;
@@ -97,20 +92,20 @@ class WeightsStore {
   static absl::StatusOr<std::unique_ptr<WeightsStore>> Open(
       const std::string& directory);
 
-  absl::StatusOr<std::unique_ptr<IncomingVersion>> Begin(VersionId id,
+  absl::StatusOr<std::unique_ptr<IncomingVersion>> Begin(WeightsId id,
                                                          VersionInfo info);
   absl::Status Finish(std::unique_ptr<IncomingVersion> incoming);
 
   // A version that is staged or visible; nothing if it is not whole.
-  std::optional<VersionInfo> Find(VersionId id) const;
+  std::optional<VersionInfo> Find(WeightsId id) const;
   // NOT_FOUND: it is not staged.  Idempotent.
-  absl::Status Commit(VersionId id);
-  bool IsVisible(VersionId id) const;
+  absl::Status Commit(WeightsId id);
+  bool IsVisible(WeightsId id) const;
   // NOT_FOUND: not visible (any more).
-  absl::StatusOr<std::unique_ptr<VersionReader>> Read(VersionId id) const;
+  absl::StatusOr<std::unique_ptr<VersionReader>> Read(WeightsId id) const;
 
   // Drops every version below `oldest`, those of earlier stages too.
-  void DropBelow(VersionId oldest);
+  void DropBelow(WeightsId oldest);
   void DropAll();
 
  private:
@@ -121,13 +116,13 @@ class WeightsStore {
 
   explicit WeightsStore(std::string directory)
       : directory_(std::move(directory)) {}
-  std::string Path(VersionId id) const;
-  void DropIf(const std::function<bool(VersionId)>& unwanted);
+  std::string Path(WeightsId id) const;
+  void DropIf(const std::function<bool(WeightsId)>& unwanted);
 
   const std::string directory_;
   mutable Mutex mutex_;
   uint64_t next_temporary_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<VersionId, Version> versions_ ABSL_GUARDED_BY(mutex_);
+  std::map<WeightsId, Version> versions_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace aha::coordinator

@@ -1,7 +1,10 @@
 #include "job/inputs.h"
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "data/jsonl.h"
@@ -11,7 +14,7 @@
 #include "job/options.h"
 #include "job/prompt_tokens.h"
 #include "job/stages/stage_kind.h"
-#include "rewards/reward_rules.h"
+#include "rewards/verifier.h"
 
 namespace aha {
 namespace {
@@ -55,7 +58,14 @@ class PromptCheck {
   // `tokenizer` may be null: then prompts are not encoded.
   PromptCheck(const v1::Job& job, const Tokenizer* tokenizer,
               ConfigErrors* errors)
-      : job_(job), tokenizer_(tokenizer), errors_(*errors) {}
+      : job_(job), tokenizer_(tokenizer), errors_(*errors) {
+    for (const v1::RewardComponent& reward : job.rewards()) {
+      const auto spec = rewards::FindVerifier(reward.type());
+      if (!spec.ok()) continue;  // The rules of the schema report it.
+      auto verifier = (*spec)->make({});
+      if (verifier.ok()) verifiers_.emplace_back(*spec, *std::move(verifier));
+    }
+  }
   ~PromptCheck() {
     if (count_ > kShown) {
       errors_.Add("prompts", absl::StrCat(count_ - kShown, " more like these"));
@@ -64,17 +74,15 @@ class PromptCheck {
   PromptCheck(const PromptCheck&) = delete;
   PromptCheck& operator=(const PromptCheck&) = delete;
 
-  void Check(const std::string& place, const std::string& prompt,
-             const std::string& reference) {
+  void Check(const std::string& place, const rewards::PromptView& prompt) {
     if (tokenizer_ != nullptr) {
-      const auto tokens = PromptTokens(*tokenizer_, job_.prompts(), prompt);
+      const auto tokens =
+          PromptTokens(*tokenizer_, job_.prompts(), prompt.text);
       if (!tokens.ok()) Add(place, "prompt: ", tokens.status().message());
     }
-    for (const v1::RewardComponent& reward : job_.rewards()) {
-      const absl::StatusOr<RewardRule> rule = ParseRewardRule(reward.type());
-      if (!rule.ok()) continue;  // The rules of the schema report it.
-      const absl::Status fits = CheckReference(*rule, reference);
-      if (!fits.ok()) Add(place, "answer as ", fits.message());
+    for (const auto& [spec, verifier] : verifiers_) {
+      const absl::Status fits = rewards::CheckPrompt(*spec, *verifier, prompt);
+      if (!fits.ok()) Add(place, "", fits.message());
     }
   }
 
@@ -90,6 +98,9 @@ class PromptCheck {
   const v1::Job& job_;
   const Tokenizer* const tokenizer_;
   ConfigErrors& errors_;
+  std::vector<std::pair<const rewards::VerifierSpec*,
+                        std::unique_ptr<rewards::Verifier>>>
+      verifiers_;
   int count_ = 0;
 };
 
@@ -106,8 +117,8 @@ void CheckEachPrompt(const v1::Job& job, const Tokenizer* tokenizer,
         OpenPrompts(job, training ? Split::kTrain : Split::kEval);
     for (uint64_t i = 0; source.ok() && i < kGenerated; ++i) {
       const Prompt prompt = (*source)->Get(i);
-      check.Check("prompts.generated: " + prompt.id, prompt.prompt,
-                  prompt.reference);
+      check.Check("prompts.generated: " + prompt.id,
+                  {.text = prompt.prompt, .reference = prompt.reference});
     }
     return;
   }
@@ -115,8 +126,10 @@ void CheckEachPrompt(const v1::Job& job, const Tokenizer* tokenizer,
   if (!records.ok()) return;  // CountPrompts has reported it.
   for (const PromptRecord& record : *records) {
     if (!training && SplitOf(record.prompt) != Split::kEval) continue;
-    check.Check(absl::StrCat(file, ":", record.line), record.prompt,
-                record.answer);
+    check.Check(absl::StrCat(file, ":", record.line),
+                {.text = record.prompt,
+                 .reference = record.answer,
+                 .fields = &record.fields});
   }
 }
 

@@ -6,11 +6,11 @@
 namespace aha {
 namespace {
 
-absl::StatusOr<ProblemOptions> ProblemOptionsOf(
+absl::StatusOr<ExerciseOptions> ExerciseOptionsOf(
     const v1::Generated& generated) {
-  ProblemOptions options;
+  ExerciseOptions options;
   for (const std::string& name : generated.kinds()) {
-    AHA_ASSIGN_OR_RETURN(options.kinds.emplace_back(), ParseProblemKind(name));
+    AHA_ASSIGN_OR_RETURN(options.kinds.emplace_back(), ParseExerciseKind(name));
   }
   options.min_operations = generated.min_operations();
   options.max_operations = generated.max_operations();
@@ -24,7 +24,7 @@ absl::StatusOr<PromptSourceOptions> PromptOptions(const v1::Job& job,
   PromptSourceOptions options;
   options.file = job.prompts().file();
   AHA_ASSIGN_OR_RETURN(options.generator,
-                       ProblemOptionsOf(job.prompts().generated()));
+                       ExerciseOptionsOf(job.prompts().generated()));
   options.seed = job.seed();
   options.split = split;
   options.shuffled_answers = job.prompts().shuffled_answers();
@@ -42,7 +42,7 @@ absl::StatusOr<DocumentSourceOptions> DocumentOptions(const v1::Job& job,
   DocumentSourceOptions options;
   options.file = sft.file();
   AHA_ASSIGN_OR_RETURN(options.generator,
-                       ProblemOptionsOf(job.prompts().generated()));
+                       ExerciseOptionsOf(job.prompts().generated()));
   options.mix = {.facts = sft.corpus().facts(),
                  .terse = sft.corpus().terse(),
                  .worked = sft.corpus().worked(),
@@ -67,6 +67,8 @@ absl::StatusOr<std::unique_ptr<DocumentSource>> OpenDocuments(
 
 absl::StatusOr<AdvantageOptions> AdvantageOptionsOf(const v1::Grpo& grpo) {
   AdvantageOptions options;
+  AHA_ASSIGN_OR_RETURN(options.estimator,
+                       ParseAdvantageEstimator(grpo.advantage_estimator()));
   AHA_ASSIGN_OR_RETURN(options.scale, ParseScaleRewards(grpo.scale_rewards()));
   AHA_RETURN_IF_ERROR(options.Validate());
   return options;

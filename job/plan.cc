@@ -5,19 +5,10 @@
 namespace aha {
 namespace {
 
-StageType TypeOf(absl::string_view kind) {
-  for (const StageType type :
-       {StageType::kGrpo, StageType::kEval, StageType::kSample}) {
-    if (kind == TypeName(type)) return type;
-  }
-  return StageType::kSft;
-}
-
 StagePlan MakeStage(const v1::Job& job, const v1::Stage& stage) {
   StagePlan plan;
   plan.name = stage.name();
   plan.kind = stage.type();
-  plan.type = TypeOf(plan.kind);
   if (const StageKind* kind = FindStageKind(plan.kind)) {
     plan.traits = kind->traits();
     kind->Plan(job, stage, &plan);
@@ -38,20 +29,6 @@ JobPlan MakePlan(const v1::Job& job) {
   plan.wait = absl::Seconds(job.cluster().wait_seconds());
   plan.checkpoints_kept = static_cast<uint64_t>(job.checkpoint().keep());
   return plan;
-}
-
-const char* TypeName(StageType type) {
-  switch (type) {
-    case StageType::kSft:
-      return "sft";
-    case StageType::kGrpo:
-      return "grpo";
-    case StageType::kEval:
-      return "eval";
-    case StageType::kSample:
-      return "sample";
-  }
-  return "?";
 }
 
 }  // namespace aha

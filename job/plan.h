@@ -50,15 +50,9 @@ struct StageTraits {
   absl::string_view unit() const { return trains ? "steps" : "prompts"; }
 };
 
-// The kind of a stage as an enumeration.  Only the coordinator still uses it;
-// it goes when the coordinator looks at traits instead.
-enum class StageType { kSft, kGrpo, kEval, kSample };
-const char* TypeName(StageType type);  // "sft", "grpo", "eval", "sample"
-
 struct StagePlan {
   std::string name;
   std::string kind;  // The `type` of the job file: "sft", "grpo", ...
-  StageType type = StageType::kSft;
   StageTraits traits;
   uint64_t steps = 1;            // Optimizer steps; 1 if it does not train.
   uint32_t groups = 0;           // In one step; 0 if it samples nothing.

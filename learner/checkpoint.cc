@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/file_io.h"
@@ -20,6 +21,7 @@
 #include "google/protobuf/text_format.h"
 #include "job/identity.h"
 #include "job/stages/stage_kind.h"
+#include "learner/bytes.h"
 #include "nlohmann/json.hpp"
 #include "run/layout.h"
 
@@ -29,12 +31,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kPartialPrefix[] = ".partial-";
-constexpr char kOptimizer[] = "optimizer.safetensors";
+constexpr char kOptimizerPrefix[] = "optimizer";
 constexpr char kPrevious[] = "previous.safetensors";
 constexpr char kReference[] = "reference.safetensors";
 constexpr char kWeights[] = "model/model.safetensors";
-// Numbers of the optimizer's state that are on their way at a time.
-constexpr int64_t kPiece = 1 << 18;
+// The elements of the optimizer's state that are copied at a time.
+constexpr size_t kPiece = 1 << 18;
+constexpr uint64_t kMaxHeaderBytes = 1 << 16;
 constexpr const char* kMoments[] = {"master", "m", "v"};
 
 absl::Status MakeDirectories(const std::string& path) {
@@ -61,14 +64,27 @@ bool Exists(const std::string& path) {
   return fs::exists(path, error);
 }
 
-// A safetensors header for flat F32 tensors of `count` numbers, in order.
-std::string OptimizerHeader(size_t count) {
-  std::string text = "{\"__metadata__\":{\"format\":\"pt\"}";
-  const size_t bytes = count * sizeof(float);
+// The elements that an optimizer file holds, of `count` in all.
+struct OptimizerRange {
+  comm::Shard shard;
+  size_t count = 0;
+};
+
+// The safetensors header of flat F32 tensors with the elements of `range`.
+std::string OptimizerHeader(const OptimizerRange& range) {
+  const auto& [shard, count] = range;
+  std::string text = "{\"__metadata__\":{\"format\":\"pt\"";
+  if (shard.size() < count) {
+    absl::StrAppend(&text, ",\"begin\":\"", shard.begin, "\",\"end\":\"",
+                    shard.end, "\",\"count\":\"", count, "\"");
+  }
+  absl::StrAppend(&text, "}");
+  const size_t bytes = shard.size() * sizeof(float);
   for (size_t i = 0; i < std::size(kMoments); ++i) {
-    absl::StrAppend(
-        &text, ",\"", kMoments[i], "\":{\"dtype\":\"F32\",\"shape\":[", count,
-        "],\"data_offsets\":[", i * bytes, ",", (i + 1) * bytes, "]}");
+    absl::StrAppend(&text, ",\"", kMoments[i],
+                    "\":{\"dtype\":\"F32\",\"shape\":[", shard.size(),
+                    "],\"data_offsets\":[", i * bytes, ",", (i + 1) * bytes,
+                    "]}");
   }
   absl::StrAppend(&text, "}");
   text.resize((text.size() + 7) / 8 * 8, ' ');
@@ -78,60 +94,169 @@ std::string OptimizerHeader(size_t count) {
   return header + text;
 }
 
+// "optimizer.safetensors", "optimizer-00002-of-00003.safetensors".
+std::string OptimizerFile(const Sharding& sharding) {
+  return sharding.ranks == 1
+             ? absl::StrCat(kOptimizerPrefix, ".safetensors")
+             : absl::StrFormat("%s-%05d-of-%05d.safetensors", kOptimizerPrefix,
+                               sharding.rank + 1, sharding.ranks);
+}
+
 absl::StatusOr<ManifestPart> WriteOptimizer(const std::string& directory,
                                             const ModelState& state) {
   Hasher hasher;
-  ManifestPart part{.path = kOptimizer, .bytes = 0, .checksum = {}};
-  AHA_ASSIGN_OR_RETURN(FileWriter file, FileWriter::Create(absl::StrCat(
-                                            directory, "/", kOptimizer)));
+  ManifestPart part{
+      .path = OptimizerFile(state.sharding()), .bytes = 0, .checksum = {}};
+  const std::string path = absl::StrCat(directory, "/", part.path);
+  AHA_RETURN_IF_ERROR(MakeDirectories(directory));
+  AHA_ASSIGN_OR_RETURN(FileWriter file, FileWriter::Create(path));
   const auto put = [&](const void* data, size_t size) {
     hasher.Raw(data, size);
     part.bytes += size;
     return file.Write(data, size);
   };
-  const int64_t count = state.weights().layout().count();
-  const std::string header = OptimizerHeader(static_cast<size_t>(count));
+  const comm::Shard& shard = state.shard();
+  const std::string header = OptimizerHeader(
+      {shard, static_cast<size_t>(state.weights().layout().count())});
   AHA_RETURN_IF_ERROR(put(header.data(), header.size()));
   std::vector<float> piece(kPiece);
   for (const auto copy :
        {&ModelState::CopyMaster, &ModelState::CopyM, &ModelState::CopyV}) {
-    for (int64_t begin = 0; begin < count; begin += kPiece) {
-      piece.resize(static_cast<size_t>(std::min(kPiece, count - begin)));
-      (state.*copy)(begin, absl::MakeSpan(piece));
+    for (size_t begin = shard.begin; begin < shard.end; begin += kPiece) {
+      piece.resize(std::min(kPiece, shard.end - begin));
+      (state.*copy)(static_cast<int64_t>(begin), absl::MakeSpan(piece));
       AHA_RETURN_IF_ERROR(put(piece.data(), piece.size() * sizeof(float)));
     }
   }
   AHA_RETURN_IF_ERROR(file.Close());
+  // Rank 0 syncs all its files at once (WriteRest).
+  if (state.sharding().rank != 0) AHA_RETURN_IF_ERROR(SyncPath(path));
   part.checksum = hasher.Finish();
   return part;
 }
 
-absl::Status ReadOptimizer(const std::string& directory, int64_t count,
-                           SavedState* saved) {
-  const std::string path = absl::StrCat(directory, "/", kOptimizer);
-  AHA_ASSIGN_OR_RETURN(FileReader file, FileReader::Open(path));
-  const std::string expected = OptimizerHeader(static_cast<size_t>(count));
-  std::string found(expected.size(), '\0');
-  AHA_RETURN_IF_ERROR(file.Read(found.data(), found.size()));
-  const uint64_t bytes =
-      expected.size() + 3 * static_cast<uint64_t>(count) * sizeof(float);
-  if (found != expected || file.size() != bytes) {
+// One file of the optimizer's state, open for reading.
+struct OptimizerSource {
+  std::string path;
+  FileReader file;
+  OptimizerRange range;
+  uint64_t data = 0;  // Offset of the master's first element.
+};
+
+// The range that the header's text says; an error if it is not such a header.
+absl::StatusOr<OptimizerRange> RangeOf(const std::string& text, size_t count) {
+  const nlohmann::json header =
+      nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  OptimizerRange range{.shard = {0, count}, .count = count};
+  if (!header.is_object() || !header.contains("__metadata__")) {
+    return absl::DataLossError("the header has no __metadata__");
+  }
+  const nlohmann::json& metadata = header["__metadata__"];
+  if (!metadata.contains("begin")) return range;  // The whole state.
+  size_t found = 0;
+  for (const auto& [name, number] :
+       {std::pair("begin", &range.shard.begin),
+        std::pair("end", &range.shard.end), std::pair("count", &found)}) {
+    const auto it = metadata.find(name);
+    if (it == metadata.end() || !it->is_string() ||
+        !absl::SimpleAtoi(it->get<std::string>(), number)) {
+      return absl::DataLossError(
+          absl::StrCat("__metadata__.", name, " must be a number"));
+    }
+  }
+  if (found != count || range.shard.begin > range.shard.end ||
+      range.shard.end > count) {
     return absl::DataLossError(absl::StrCat(
-        path, " must hold master, m and v of ", count, " numbers (", bytes,
+        "must hold elements of ", count, ", says ", range.shard.begin, " to ",
+        range.shard.end, " of ", found));
+  }
+  return range;
+}
+
+absl::StatusOr<OptimizerSource> OpenOptimizer(const std::string& path,
+                                              size_t count) {
+  AHA_ASSIGN_OR_RETURN(FileReader file, FileReader::Open(path));
+  uint64_t length = 0;
+  AHA_RETURN_IF_ERROR(file.Read(&length, sizeof(length)));
+  std::string text(std::min(length, kMaxHeaderBytes), '\0');
+  AHA_RETURN_IF_ERROR(file.Read(text.data(), text.size()));
+  const absl::StatusOr<OptimizerRange> range = RangeOf(text, count);
+  if (!range.ok()) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": ", range.status().message()));
+  }
+  const std::string expected = OptimizerHeader(*range);
+  const size_t elements = range->shard.size();
+  const uint64_t bytes =
+      expected.size() + std::size(kMoments) * elements * sizeof(float);
+  if (absl::string_view(expected).substr(sizeof(length)) != text ||
+      file.size() != bytes) {
+    return absl::DataLossError(absl::StrCat(
+        path, " must hold master, m and v of ", elements, " elements (", bytes,
         " bytes in all), has ", file.size(), " bytes"));
   }
-  const uint64_t size = static_cast<uint64_t>(count) * sizeof(float);
-  uint64_t at = expected.size() + size;  // Behind the master.
-  for (std::vector<float>* numbers : {&saved->m, &saved->v}) {
-    numbers->resize(static_cast<size_t>(count));
-    AHA_RETURN_IF_ERROR(file.ReadAt(at, numbers->data(), size));
-    at += size;
+  return OptimizerSource{path, std::move(file), *range, expected.size()};
+}
+
+// Reads the elements that both `source` and `saved` hold.
+absl::Status ReadOverlap(OptimizerSource& source, SavedState* saved) {
+  const comm::Shard wanted = saved->shard();
+  const comm::Shard& held = source.range.shard;
+  const size_t begin = std::max(wanted.begin, held.begin);
+  const size_t end = std::min(wanted.end, held.end);
+  if (begin >= end) return absl::OkStatus();
+  const auto offset_of = [&](size_t moment, size_t element) {
+    return source.data +
+           (moment * held.size() + element - held.begin) * sizeof(float);
+  };
+  std::vector<float>* const moments[] = {nullptr, &saved->m, &saved->v};
+  for (const size_t moment : {1, 2}) {
+    AHA_RETURN_IF_ERROR(
+        source.file.ReadAt(offset_of(moment, begin),
+                           moments[moment]->data() + (begin - wanted.begin),
+                           (end - begin) * sizeof(float)));
   }
-  std::vector<float> piece(kPiece);
-  for (int64_t begin = 0; begin < count; begin += kPiece) {
-    piece.resize(static_cast<size_t>(std::min(kPiece, count - begin)));
-    AHA_RETURN_IF_ERROR(file.Read(piece.data(), piece.size() * sizeof(float)));
-    AHA_RETURN_IF_ERROR(saved->TakeMaster(begin, piece));
+  // The master last: it puts its signs on v.
+  std::vector<float> piece;
+  for (size_t at = begin; at < end; at += kPiece) {
+    piece.resize(std::min(kPiece, end - at));
+    AHA_RETURN_IF_ERROR(source.file.ReadAt(offset_of(0, at), piece.data(),
+                                           piece.size() * sizeof(float)));
+    AHA_RETURN_IF_ERROR(saved->TakeMaster(static_cast<int64_t>(at), piece));
+  }
+  return absl::OkStatus();
+}
+
+// REQUIRES: saved->weights and saved->sharding.
+absl::Status ReadOptimizer(const std::string& directory,
+                           const Manifest& manifest, SavedState* saved) {
+  const size_t count = static_cast<size_t>(saved->weights->layout().count());
+  std::vector<OptimizerSource> sources;
+  for (const ManifestPart& part : manifest.parts) {
+    if (!absl::StartsWith(part.path, kOptimizerPrefix)) continue;
+    AHA_ASSIGN_OR_RETURN(
+        OptimizerSource source,
+        OpenOptimizer(absl::StrCat(directory, "/", part.path), count));
+    sources.push_back(std::move(source));
+  }
+  // Files are sorted by name, hence by rank.
+  size_t held = 0;
+  for (const OptimizerSource& source : sources) {
+    if (source.range.shard.begin != held) break;
+    held = source.range.shard.end;
+  }
+  if (held != count) {
+    return absl::DataLossError(absl::StrCat(
+        directory, " must hold ", count,
+        " elements of the optimizer's state in order, has those up to ", held,
+        " in ", sources.size(), " files"));
+  }
+  const size_t mine = saved->shard().size();
+  saved->m.resize(mine);
+  saved->v.resize(mine);
+  if (saved->weights->dtype() == DType::kBf16) saved->low.resize(mine);
+  for (OptimizerSource& source : sources) {
+    AHA_RETURN_IF_ERROR(ReadOverlap(source, saved));
   }
   return absl::OkStatus();
 }
@@ -162,8 +287,10 @@ absl::Status WriteModelFiles(const std::string& directory,
   return absl::OkStatus();
 }
 
-absl::Status WriteParts(const std::string& directory, const ModelSetup& setup,
-                        const ModelState& state, Manifest* manifest) {
+// Adds what rank 0 alone writes to the optimizer's parts in `manifest`, and
+// completes the checkpoint.
+absl::Status WriteRest(const std::string& directory, const ModelSetup& setup,
+                       const ModelState& state, Manifest* manifest) {
   AHA_RETURN_IF_ERROR(MakeDirectories(absl::StrCat(directory, "/model")));
   AHA_RETURN_IF_ERROR(WriteModelFiles(directory, setup, manifest));
   std::vector<ManifestPart>& parts = manifest->parts;
@@ -175,7 +302,6 @@ absl::Status WriteParts(const std::string& directory, const ModelSetup& setup,
                      ", the step that made them committed ",
                      manifest->weights_checksum.Hex()));
   }
-  AHA_ASSIGN_OR_RETURN(parts.emplace_back(), WriteOptimizer(directory, state));
   if (const Parameters* previous = state.previous_weights()) {
     AHA_ASSIGN_OR_RETURN(parts.emplace_back(),
                          WriteWeights(directory, kPrevious, *previous));
@@ -208,7 +334,7 @@ absl::Status Install(const std::string& partial, const std::string& path) {
 }
 
 // A rank 0 that was taken for lost may still be writing when the next one
-// writes the same step: each has a place of its own.
+// writes the same step, so each process has a partial directory of its own.
 const std::string& ProcessName() {
   static const std::string* const name =
       new std::string(absl::StrFormat("%08x", std::random_device()()));
@@ -226,10 +352,99 @@ bool StepsConsumeGroups(const v1::Stage& stage) {
   return kind != nullptr && kind->traits().consumer == GroupConsumer::kLearner;
 }
 
+// What rank 0 says instead of a path (step 1 of the header).
+constexpr char kIsComplete[] = "complete";
+
+// Step 1 on rank 0: kIsComplete, or the partial directory to write to, relative
+// to the run directory.  Errors are left to step 2, which meets them again.
+std::string PlanWrite(const std::string& run_directory,
+                      const std::string& relative, const Manifest& manifest) {
+  const std::string path = absl::StrCat(run_directory, "/", relative);
+  const absl::StatusOr<Manifest> found = ReadManifest(path);
+  if (found.ok() && SamePosition(*found, manifest) &&
+      VerifyParts(path, *found).ok()) {
+    return kIsComplete;
+  }
+  const fs::path of(relative);
+  std::string partial =
+      absl::StrCat(of.parent_path().string(), "/", kPartialPrefix,
+                   of.filename().string(), "-", ProcessName());
+  const std::string absolute = absl::StrCat(run_directory, "/", partial);
+  RemoveAll(absolute).IgnoreError();
+  MakeDirectories(absolute).IgnoreError();
+  return partial;
+}
+
+// A rank's answer in step 3: code, then size and checksum or the error.
+std::string AnswerOf(const absl::StatusOr<ManifestPart>& part) {
+  std::string bytes;
+  AppendBytes(&bytes, static_cast<int32_t>(part.status().code()));
+  if (!part.ok()) return absl::StrCat(bytes, part.status().message());
+  AppendBytes(&bytes, part->bytes);
+  return absl::StrCat(bytes, part->checksum.ToBytes());
+}
+
+absl::StatusOr<ManifestPart> PartOf(absl::string_view answer,
+                                    const Sharding& sharding) {
+  int32_t code = 0;
+  ManifestPart part{
+      .path = OptimizerFile(sharding), .bytes = 0, .checksum = {}};
+  if (!TakeBytes(&answer, &code)) {
+    return absl::InternalError(
+        absl::StrCat("rank ", sharding.rank, ": the answer is too short"));
+  }
+  if (code != 0) {
+    return absl::Status(static_cast<absl::StatusCode>(code),
+                        absl::StrCat("rank ", sharding.rank, ": ", answer));
+  }
+  if (!TakeBytes(&answer, &part.bytes)) {
+    return absl::InternalError(
+        absl::StrCat("rank ", sharding.rank, ": the answer is too short"));
+  }
+  AHA_ASSIGN_OR_RETURN(part.checksum, Hash128::FromBytes(answer));
+  return part;
+}
+
+// Steps 2 and 3: this rank's shard is written; on rank 0, `parts` gets those of
+// all ranks.
+absl::Status WriteShards(const std::string& partial, const ModelState& state,
+                         std::vector<ManifestPart>* parts,
+                         comm::Communicator& comm) {
+  const absl::StatusOr<ManifestPart> mine = WriteOptimizer(partial, state);
+  AHA_ASSIGN_OR_RETURN(const std::vector<std::string> answers,
+                       comm.GatherBytes("checkpoint parts", 0, AnswerOf(mine)));
+  AHA_RETURN_IF_ERROR(mine.status());
+  for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank) {
+    AHA_ASSIGN_OR_RETURN(parts->emplace_back(),
+                         PartOf(answers[static_cast<size_t>(rank)],
+                                {.rank = rank, .ranks = comm.size()}));
+  }
+  return absl::OkStatus();
+}
+
 std::string JobText(const v1::Job& job) {
   std::string text;
   google::protobuf::TextFormat::PrintToString(job, &text);
   return text;
+}
+
+// The manifest without its parts.
+Manifest NewManifest(const CheckpointParts& of, int world_size) {
+  const auto& [job, setup, state, position] = of;
+  return {.job = job.name(),
+          .job_fingerprint = ResultFingerprint(job),
+          .stage = position.stage,
+          .stage_name = job.stages(static_cast<int>(position.stage)).name(),
+          .next_step = position.next_step,
+          .stage_done = position.stage_done,
+          .world_size = static_cast<uint32_t>(world_size),
+          .dtype = std::string(NameOf(state.dtype())),
+          .weights_checksum = position.weights_checksum,
+          .chain = position.chain,
+          .previous_checksum = {},
+          .num_tokens = position.num_tokens,
+          .job_text = JobText(job),
+          .parts = {}};
 }
 
 }  // namespace
@@ -250,47 +465,34 @@ std::string CheckpointPath(const v1::Job& job, const Position& position) {
 }
 
 absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
-                                            const CheckpointParts& of) {
-  const auto& [job, setup, state, position, world_size] = of;
-  const std::string name = StepName(job, position.stage, position.next_step);
-  std::string relative = CheckpointPath(job, position);
+                                            const CheckpointParts& of,
+                                            comm::Communicator& comm) {
+  std::string relative = CheckpointPath(of.job, of.position);
   const std::string path = absl::StrCat(run_directory, "/", relative);
-  const std::string partial = absl::StrCat(
-      run_directory, "/checkpoints/", kPartialPrefix, name, "-", ProcessName());
-  Manifest manifest{
-      .job = job.name(),
-      .job_fingerprint = ResultFingerprint(job),
-      .stage = position.stage,
-      .stage_name = job.stages(static_cast<int>(position.stage)).name(),
-      .next_step = position.next_step,
-      .stage_done = position.stage_done,
-      .world_size = world_size,
-      .dtype = std::string(NameOf(state.dtype())),
-      .weights_checksum = position.weights_checksum,
-      .chain = position.chain,
-      .previous_checksum = {},
-      .num_tokens = position.num_tokens,
-      .job_text = JobText(job),
-      .parts = {}};
-  const absl::StatusOr<Manifest> found = ReadManifest(path);
-  if (found.ok() && SamePosition(*found, manifest) &&
-      VerifyParts(path, *found).ok()) {
-    return relative;
+  Manifest manifest = NewManifest(of, comm.size());
+  std::string plan;
+  if (comm.rank() == 0) plan = PlanWrite(run_directory, relative, manifest);
+  AHA_ASSIGN_OR_RETURN(plan, comm.Broadcast("checkpoint", 0, plan));
+  if (plan == kIsComplete) return relative;
+  const std::string partial = absl::StrCat(run_directory, "/", plan);
+  absl::Status written = WriteShards(partial, of.state, &manifest.parts, comm);
+  if (comm.rank() == 0) {
+    if (written.ok()) {
+      written = WriteRest(partial, of.setup, of.state, &manifest);
+    }
+    if (written.ok()) written = Install(partial, path);
+    if (!written.ok()) RemoveAll(partial).IgnoreError();
   }
-  AHA_RETURN_IF_ERROR(RemoveAll(partial));
-  absl::Status written = WriteParts(partial, setup, state, &manifest);
-  if (written.ok()) written = Install(partial, path);
-  if (!written.ok()) {
-    RemoveAll(partial).IgnoreError();
-    return written;
-  }
+  AHA_RETURN_IF_ERROR(written);
   return relative;
 }
 
 absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& directory,
                                                 const v1::Job& job,
-                                                const ModelSetup& setup) {
+                                                const ModelSetup& setup,
+                                                const Sharding& sharding) {
   LoadedCheckpoint loaded;
+  loaded.state.sharding = sharding;
   AHA_ASSIGN_OR_RETURN(loaded.manifest, ReadManifest(directory));
   const Manifest& manifest = loaded.manifest;
   const Hash128 fingerprint = ResultFingerprint(job);
@@ -318,8 +520,7 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& directory,
       AHA_ASSIGN_OR_RETURN(loaded.state.reference, read(kReference));
     }
   }
-  AHA_RETURN_IF_ERROR(ReadOptimizer(
-      directory, loaded.state.weights->layout().count(), &loaded.state));
+  AHA_RETURN_IF_ERROR(ReadOptimizer(directory, manifest, &loaded.state));
   return loaded;
 }
 
@@ -353,7 +554,7 @@ absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep,
       continue;
     }
     const absl::StatusOr<Manifest> manifest = ReadManifest(path);
-    if (!manifest.ok()) continue;  // Not ours to judge.
+    if (!manifest.ok()) continue;  // No checkpoint of this code's.
     if (std::pair(manifest->stage, manifest->next_step) >
         std::pair(position.stage, position.next_step)) {
       continue;
@@ -367,7 +568,7 @@ absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep,
       });
   for (size_t i = static_cast<size_t>(std::max(keep, 1)); i < complete.size();
        ++i) {
-    // The manifest first: a half-removed directory is no checkpoint.
+    // The manifest goes first: a half-removed directory is no checkpoint.
     ::unlink(absl::StrCat(complete[i].path, "/", kManifestFile).c_str());
     AHA_RETURN_IF_ERROR(RemoveAll(complete[i].path));
   }

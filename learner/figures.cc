@@ -28,6 +28,9 @@ Figures::Figures(rpc::Metrics* metrics, Clock clock)
       failed_checkpoints_(CheckpointWrites(metrics_, "failed")),
       version_(metrics_.AddGauge("aha_learner_policy_version",
                                  "Version of the weights in memory.")),
+      optimizer_bytes_(metrics_.AddGauge(
+          "aha_learner_optimizer_bytes",
+          "Bytes of the optimizer's state that this rank holds, its shard.")),
       collectives_(metrics_.AddHistogram(
           "aha_step_collectives_seconds",
           "Seconds a step spent in collectives, waiting included.",
@@ -68,6 +71,10 @@ LearnerGauges Figures::Gauges() {
           .checkpoint =
               [this](bool ok) {
                 (ok ? checkpoints_ : failed_checkpoints_).Increment();
+              },
+          .memory =
+              [this](const StateMemory& memory) {
+                optimizer_bytes_.Set(static_cast<double>(memory.optimizer));
               }};
 }
 

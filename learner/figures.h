@@ -6,7 +6,8 @@
 //   aha_wait_seconds_total{waiting_for}  next_stage, rendezvous, begin_step,
 //                                        groups
 //   aha_step_collectives_seconds         collectives of a step
-//   aha_checkpoint_writes_total{result}  ok, failed
+//   aha_checkpoint_writes_total{result}  ok, failed; of this rank's part
+//   aha_learner_optimizer_bytes          optimizer state that this rank holds
 //
 // Thread-safe.
 #pragma once
@@ -24,9 +25,9 @@ class Figures {
   // `metrics` must outlive it.
   Figures(rpc::Metrics* metrics, Clock clock);
 
-  // What the Learner reports to; this must outlive the Learner.
+  // The functions that the Learner calls.  REQUIRES: this outlives the Learner.
   LearnerGauges Gauges();
-  // Of the latest step, from commit to commit.
+  // The rate of the latest step, from commit to commit.
   double tokens_per_second() const { return tokens_per_second_; }
 
  private:
@@ -36,7 +37,7 @@ class Figures {
   const Clock clock_;
   rpc::Counter steps_, tokens_;
   rpc::Counter checkpoints_, failed_checkpoints_;
-  rpc::Gauge version_;
+  rpc::Gauge version_, optimizer_bytes_;
   rpc::Histogram collectives_;
   absl::Time last_step_;
   std::atomic<double> tokens_per_second_{0};

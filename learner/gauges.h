@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "absl/time/time.h"
+#include "learner/model_state.h"
 #include "learner/step_result.h"
 #include "learner/waits.h"
 
@@ -18,6 +19,8 @@ struct LearnerGauges {
   // The time that a step spent in collective calls, waiting included.
   std::function<void(absl::Duration spent)> collectives;
   std::function<void(bool ok)> checkpoint;  // One was written, or was not.
+  // The memory of the state, when a stage begins.
+  std::function<void(const StateMemory& memory)> memory;
 };
 
 }  // namespace aha::learner

@@ -220,7 +220,7 @@ absl::Status GroupBuffer::Deliver(v1::ScoredGroup group) {
     AHA_RETURN_IF_ERROR(CheckPlace(group.context()));
     rules = rules_;
   }
-  // Hashing and checking take time; nobody waits for it.
+  // Hashing and checking take time and need no lock.
   AHA_RETURN_IF_ERROR(CheckGroup(rules, group));
   const Hash128 digest = DeliveryDigest(group);
   MutexLock lock(mutex_);

@@ -1,16 +1,15 @@
-// Holds the groups that were delivered to this rank until a step consumes them.
+// Holds the groups that were delivered to this rank and that no step has
+// consumed yet.
 //
 // Groups arrive in any order, perhaps twice, perhaps early; a step takes
-// exactly its own groups, in slot order.  The buffer is bounded: it holds at
-// most one group for each slot that this rank owns, for the current step and
-// `lag` steps beyond.
+// exactly its own, in slot order.  The memory is bounded: one group for each
+// slot that this rank owns, for the current step and `lag` steps beyond.
 //
 //   closed --Open--> open(step) --Advance--> open(step + 1) ... --Close-->
 //
-// A group is checked in full before it is kept, since it comes from another
-// process.  A second delivery of the same bits is OK, of other bits DATA_LOSS:
-// two actors computed different results for the same group, which exact
-// sampling excludes.
+// A group is validated completely before it is kept.  A second delivery of the
+// same bits is OK; of other bits it is DATA_LOSS, because two actors computed
+// different results for one group.
 //
 // Thread-safe.
 #pragma once
@@ -31,7 +30,7 @@
 
 namespace aha::learner {
 
-// What the groups of a stage must look like.
+// What groups must look like.
 struct GroupRules {
   uint64_t epoch = 0;  // The coordinator's.
   uint32_t stage = 0;
@@ -59,29 +58,28 @@ class GroupBuffer {
   explicit GroupBuffer(Clock clock, absl::Duration ask_every = absl::Seconds(5))
       : clock_(std::move(clock)), ask_every_(ask_every) {}
 
-  // Accepts groups from `step` on.  Groups that are held stay if the rules are
-  // those of the last Open: what a group contains is a function of its key,
-  // whatever the epoch.
+  // Takes groups from `step` on.  What is held stays if the rules are those
+  // of the last Open: content is a function of the key, whatever the epoch.
   void Open(const GroupRules& rules, uint64_t step) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The current step is done: forgets its groups.
+  // The current step is done: its groups are forgotten.
   void Advance(uint64_t step) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Refuses groups (UNAVAILABLE) until the next Open and ends Await (ABORTED).
+  // Takes nothing (UNAVAILABLE) until the next Open; wakes Await (ABORTED).
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Errors as in GroupSink.Deliver (rollout.proto).
   absl::Status Deliver(v1::ScoredGroup group) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Waits for all groups of this rank for the current step; they stay in the
-  // buffer until Advance.  `progress` is called every few seconds: the wait
-  // goes on while its number changes or groups arrive, and an error of it ends
-  // the wait.  DEADLINE_EXCEEDED: neither happened for `timeout`; the message
-  // names the missing slots and the times.  ABORTED: the buffer was closed.
+  // Waits for all of this rank's groups of the current step; they stay here
+  // until Advance.  `progress` is asked every few seconds: while its number
+  // changes or groups come, the wait goes on; its error ends it.
+  // DEADLINE_EXCEEDED: nothing moved for `timeout`; names the slots that did
+  // not come, and the times.  ABORTED: closed meanwhile.
   absl::StatusOr<std::vector<const v1::ScoredGroup*>> Await(
       absl::Duration timeout,
       const std::function<absl::StatusOr<uint64_t>()>& progress = nullptr)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // "slots 3, 7 of step 5", or "" if no group is missing.
+  // "slots 3, 7 of step 5", or "" if nothing is missing: for heartbeats.
   std::string Missing() const ABSL_LOCKS_EXCLUDED(mutex_);
   size_t size() const ABSL_LOCKS_EXCLUDED(mutex_);
 

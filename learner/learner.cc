@@ -30,8 +30,9 @@ Learner::Learner(LearnerOptions options, LearnerParts parts)
              }),
       state_({.plan = &plan_,
               .setup = parts.setup,
-              .pool = parts.pool,
+              .context = parts.context,
               .cluster = parts.cluster,
+              .ranks = &ranks_,
               .run_directory = options_.run_directory,
               .clock = options_.clock,
               .checkpoint_gauge = gauges_.checkpoint}),
@@ -48,7 +49,8 @@ Learner::Learner(LearnerOptions options, LearnerParts parts)
 
 void Learner::Stop() {
   ranks_.Stop();
-  Interrupt();
+  // The rank set stays: the ranks save a checkpoint with it.
+  buffer_.Close();
 }
 
 void Learner::Interrupt() {
@@ -79,14 +81,14 @@ absl::StatusOr<v1::NextStageResponse> Learner::AwaitStage() {
 bool Learner::MayGoOn(const absl::Status& status) {
   if (ranks_.broken() && !absl::IsAborted(status)) {
     // Other ranks may have died; the coordinator puts a new set together.
-    AHA_LOG(kWarning) << "the rank set broke: " << status;
-    cluster_.Report(false,
-                    absl::StrCat("the rank set broke: ", status.ToString()));
+    AHA_LOG(kWarning) << "the learner rank set broke: " << status;
+    cluster_.Report(
+        false, absl::StrCat("the learner rank set broke: ", status.ToString()));
     ranks_.LeaveBroken();
     return true;
   }
   if (absl::IsAborted(status)) {
-    AHA_LOG(kInfo) << "asking for a stage anew: " << status.message();
+    AHA_LOG(kInfo) << "asking for a stage again: " << status.message();
     ranks_.Leave();
     return true;
   }
@@ -111,10 +113,19 @@ absl::Status Learner::Run() {
     cluster_.Report(true, status.ToString());
     return status;
   }
-  if (options_.rank == 0 && state_.has_unsaved_steps()) {
-    state_.SaveCheckpoint(ranks_.size());
-  }
+  SaveBeforeEnd();
   return absl::OkStatus();
+}
+
+void Learner::SaveBeforeEnd() {
+  if (!state_.has_unsaved_steps()) return;
+  // Without a rank set only a state that is not sharded can be saved.
+  if (!ranks_.joined() && state_.model().sharding().ranks > 1) return;
+  const absl::Status saved = state_.SaveCheckpoint();
+  if (saved.ok()) return;
+  AHA_LOG(kWarning) << "no checkpoint at step " << state_.position().next_step
+                    << ", the steps since the latest one will be trained "
+                    << "again: " << saved;
 }
 
 absl::Status Learner::JoinRankSet(const v1::NextStageResponse& next) {
@@ -135,7 +146,7 @@ absl::Status Learner::PublishOnce(const v1::NextStageResponse& next) {
     return absl::OkStatus();
   }
   AHA_RETURN_IF_ERROR(state_.Bring(next));
-  AHA_RETURN_IF_ERROR(cluster_.Publish(next.stage(), 0,
+  AHA_RETURN_IF_ERROR(cluster_.Publish({next.stage(), 0},
                                        state_.model().weights(),
                                        state_.position().weights_checksum));
   published_ = stage;

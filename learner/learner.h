@@ -2,9 +2,10 @@
 // stage, does its part in it, and asks again, until the job is over.
 //
 // Rank 0 speaks for the rank set: it alone begins and commits steps, publishes
-// weights and writes checkpoints, and broadcasts what the coordinator answered.
-// Every other rank holds the same bits.  In a stage that does not train, rank 0
-// publishes the weights, once, and the others have nothing to do.
+// weights and completes checkpoints, and broadcasts what the coordinator
+// answered.  Every rank holds the same weights and its shard of the optimizer's
+// state, which it writes to the checkpoints.  In a stage that does not train,
+// rank 0 publishes the weights, once, and the others have nothing to do.
 //
 //   Learner learner(options, parts);
 //   absl::Status status = learner.Run();   // Another thread may call Stop.
@@ -28,7 +29,7 @@
 #include "absl/time/time.h"
 #include "aha/v1/job.pb.h"
 #include "base/clock.h"
-#include "base/thread_pool.h"
+#include "device/context.h"
 #include "job/model_setup.h"
 #include "job/plan.h"
 #include "learner/cluster.h"
@@ -55,7 +56,7 @@ struct LearnerOptions {
 // Nothing is owned.
 struct LearnerParts {
   const ModelSetup* setup;
-  ThreadPool* pool;
+  ops::Context context;  // Where the rank computes.
   Cluster* cluster;
   GroupBuffer* buffer;
   Connect connect;
@@ -72,8 +73,10 @@ class Learner {
 
   // Ends Run: at the next step boundary; at once, if it waits for the
   // coordinator, whose calls the caller cancels; after stop_patience, if it
-  // waits for another rank, which OnLivingLearners finds out.  Rank 0 then
-  // writes a checkpoint, if it did steps since the latest one.
+  // waits for another rank, which OnLivingLearners finds out.  Before Run
+  // returns, the ranks save a checkpoint if there is a step without one.  That
+  // takes all ranks: if only one of several is stopped, the steps since the
+  // latest checkpoint may have to be trained again.
   void Stop();
   // This process joined the cluster anew: whatever it waits for is void.
   void Interrupt();
@@ -90,6 +93,7 @@ class Learner {
   absl::Status RunStage(const v1::NextStageResponse& next);
   absl::Status PublishOnce(const v1::NextStageResponse& next);
   absl::Status JoinRankSet(const v1::NextStageResponse& next);
+  void SaveBeforeEnd();
   // Whether Run asks for a stage again after one that ended with `status`.
   bool MayGoOn(const absl::Status& status);
 

@@ -1,17 +1,17 @@
 #include "learner/model_state.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "device/dtype.h"
 #include "job/options.h"
+#include "learner/bytes.h"
 #include "ops/adamw.h"
-#include "ops/halves.h"
+#include "ops/finite.h"
+#include "ops/split_master.h"
 
 namespace aha::learner {
 namespace {
@@ -25,39 +25,18 @@ absl::Status CheckLength(const char* name, size_t found, int64_t count) {
       "optimizer state ", name, " must have ", count, " numbers, has ", found));
 }
 
-// Whether some number's exponent is all ones.  Without branches, so that it
-// runs at the speed of memory.
-template <class Word, Word kExponent>
-bool HasNonFinite(const void* data, int64_t begin, int64_t count) {
-  const char* const bytes =
-      static_cast<const char*>(data) + begin * int64_t{sizeof(Word)};
-  bool found = false;
-  for (int64_t i = 0; i < count; ++i) {
-    Word word;
-    std::memcpy(&word, bytes + i * int64_t{sizeof(Word)}, sizeof(Word));
-    found |= (word & kExponent) == kExponent;
+// The first tensor with an infinite number or a NaN; null if there is none.
+const TensorInfo* FirstNonFinite(const Parameters& weights,
+                                 const ops::Context& context) {
+  const DType dtype = weights.dtype();
+  if (ops::AllFinite(context,
+                     {weights.data(), weights.layout().count(), dtype})) {
+    return nullptr;
   }
-  return found;
-}
-
-bool HasNonFinite(const Parameters& weights, int64_t begin, int64_t count) {
-  return weights.dtype() == DType::kBf16
-             ? HasNonFinite<uint16_t, 0x7f80>(weights.data(), begin, count)
-             : HasNonFinite<uint32_t, 0x7f800000>(weights.data(), begin, count);
-}
-
-// The first tensor with a number that is none; null if all are finite.
-const TensorInfo* FirstNonFinite(const Parameters& weights, ThreadPool* pool) {
-  constexpr int64_t kBlock = 1 << 16;
-  const int64_t count = weights.layout().count();
-  std::atomic<bool> found{false};
-  pool->For((count + kBlock - 1) / kBlock, [&](int64_t i) {
-    const int64_t at = i * kBlock;
-    if (HasNonFinite(weights, at, std::min(kBlock, count - at))) found = true;
-  });
-  if (!found) return nullptr;
   for (const TensorInfo& tensor : weights.layout().tensors()) {
-    if (HasNonFinite(weights, tensor.offset, tensor.count)) return &tensor;
+    const bool finite =
+        ops::AllFinite(context, {weights.tensor(tensor), tensor.count, dtype});
+    if (!finite) return &tensor;
   }
   return nullptr;
 }
@@ -65,9 +44,9 @@ const TensorInfo* FirstNonFinite(const Parameters& weights, ThreadPool* pool) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ModelState>> ModelState::Create(
-    const ModelConfig& config, DType dtype, ThreadPool* pool) {
+    const ModelConfig& config, DType dtype, const ops::Context& context) {
   AHA_RETURN_IF_ERROR(config.Validate());
-  return std::unique_ptr<ModelState>(new ModelState(config, dtype, pool));
+  return std::unique_ptr<ModelState>(new ModelState(config, dtype, context));
 }
 
 absl::StatusOr<ModelState::Version> ModelState::NewVersion(
@@ -75,7 +54,7 @@ absl::StatusOr<ModelState::Version> ModelState::NewVersion(
   Version version;
   AHA_ASSIGN_OR_RETURN(
       version.policy,
-      Policy::Create(config_, dtype_, &pool_,
+      Policy::Create(config_, dtype_, context_,
                      weights.bytes() > kLeanBytes ? PolicyUse::kLeanTraining
                                                   : PolicyUse::kTraining));
   AHA_RETURN_IF_ERROR(version.policy->Load(weights));
@@ -91,13 +70,24 @@ Parameters ModelState::CopyOfWeights() const {
   return copy;
 }
 
+std::vector<comm::Shard> OptimizerShards(int64_t count, int ranks) {
+  return comm::EvenShards(static_cast<size_t>(count), ranks,
+                          static_cast<size_t>(ops::kSquaresBlock));
+}
+
+comm::Shard SavedState::shard() const {
+  return OptimizerShards(weights->layout().count(),
+                         sharding.ranks)[static_cast<size_t>(sharding.rank)];
+}
+
 absl::Status SavedState::TakeMaster(int64_t begin,
                                     absl::Span<const float> master) {
   const bool halves = weights->dtype() == DType::kBf16;
   if (halves) low.resize(v.size());
+  const size_t local = static_cast<size_t>(begin) - shard().begin;
   for (size_t i = 0; i < master.size(); ++i) {
     const int64_t at = begin + static_cast<int64_t>(i);
-    const ops::Halves split = ops::Split(master[i]);
+    const ops::SplitMaster split = ops::SplitMasterWeight(master[i]);
     const float weight = LoadElement(weights->data(), at, weights->dtype());
     if (weight != (halves ? ToFloat(split.rounded) : master[i])) {
       return absl::DataLossError(
@@ -105,19 +95,20 @@ absl::Status SavedState::TakeMaster(int64_t begin,
                        master[i], " for weight ", weight, " at ", at));
     }
     if (!halves) continue;
-    low[static_cast<size_t>(at)] = split.low;
-    float& second = v[static_cast<size_t>(at)];
-    if (split.up) second = -second;
+    low[local + i] = split.low;
+    float& second = v[local + i];
+    if (split.tie_went_up) second = -second;
   }
   return absl::OkStatus();
 }
 
-absl::Status ModelState::Reset(Parameters weights) {
-  const size_t count = static_cast<size_t>(weights.layout().count());
+absl::Status ModelState::Reset(Parameters weights, const Sharding& sharding) {
   SavedState saved;
-  // The master is the weights, so that rounding dropped nothing.
-  if (weights.dtype() == DType::kBf16) saved.low.assign(count, 0);
+  saved.sharding = sharding;
   saved.weights.emplace(std::move(weights));
+  const size_t count = saved.shard().size();
+  // The master equals the weights, so rounding dropped nothing.
+  if (saved.weights->dtype() == DType::kBf16) saved.low.assign(count, 0);
   saved.m.assign(count, 0);
   saved.v.assign(count, 0);
   return Restore(std::move(saved));
@@ -128,11 +119,13 @@ absl::Status ModelState::Restore(SavedState saved) {
     return absl::InvalidArgumentError(
         absl::StrCat("weights must be there and of type ", NameOf(dtype_)));
   }
-  const int64_t count = saved.weights->layout().count();
+  const int64_t count = static_cast<int64_t>(saved.shard().size());
   AHA_RETURN_IF_ERROR(CheckLength("m", saved.m.size(), count));
   AHA_RETURN_IF_ERROR(CheckLength("v", saved.v.size(), count));
   AHA_RETURN_IF_ERROR(CheckLength("master", saved.low.size(),
                                   dtype_ == DType::kBf16 ? count : 0));
+  sharding_ = saved.sharding;
+  shards_ = OptimizerShards(saved.weights->layout().count(), sharding_.ranks);
   weights_ = std::move(saved.weights);
   low_ = std::move(saved.low);
   m_ = std::move(saved.m);
@@ -179,7 +172,7 @@ absl::Status ModelState::BeginStage(const UpdateSettings& settings,
                        ScheduleOf(settings.optimizer, settings.steps));
   if (first_step == 0) {
     std::fill(m_.begin(), m_.end(), 0.0f);
-    // The signs belong to the master.
+    // The signs are part of the master weights (ops::AdamWArgs).
     for (float& second : v_) second = std::copysign(0.0f, second);
     has_previous_ = false;
   }
@@ -204,35 +197,55 @@ absl::Status ModelState::BeginStage(const UpdateSettings& settings,
   return absl::OkStatus();
 }
 
+StateMemory ModelState::Memory() const {
+  const auto bytes = [&](size_t elements) {
+    return static_cast<int64_t>(
+        elements *
+        (2 * sizeof(float) + (dtype_ == DType::kBf16 ? sizeof(uint16_t) : 0)));
+  };
+  const size_t count = static_cast<size_t>(weights_->layout().count());
+  const int64_t versions =
+      1 + previous_weights_.has_value() + reference_weights_.has_value();
+  return {.optimizer = bytes(m_.size()),
+          .optimizer_all = bytes(count),
+          .gradient = static_cast<int64_t>(count * sizeof(int64_t)),
+          .weights = versions * weights_->bytes()};
+}
+
 void ModelState::CopyMaster(int64_t begin, absl::Span<float> out) const {
   for (size_t i = 0; i < out.size(); ++i) {
     const int64_t at = begin + static_cast<int64_t>(i);
-    const size_t index = static_cast<size_t>(at);
-    out[i] = low_.empty()
-                 ? LoadElement(weights_->data(), at, dtype_)
-                 : ops::Join({static_cast<const Bf16*>(weights_->data())[at],
-                              low_[index], std::signbit(v_[index])});
+    const size_t index = static_cast<size_t>(at) - shard().begin;
+    out[i] = low_.empty() ? LoadElement(weights_->data(), at, dtype_)
+                          : ops::JoinMasterWeight(
+                                {static_cast<const Bf16*>(weights_->data())[at],
+                                 low_[index], std::signbit(v_[index])});
   }
 }
 
 void ModelState::CopyM(int64_t begin, absl::Span<float> out) const {
-  std::copy_n(m_.begin() + begin, out.size(), out.begin());
+  const int64_t local = begin - static_cast<int64_t>(shard().begin);
+  std::copy_n(m_.begin() + local, out.size(), out.begin());
 }
 
 void ModelState::CopyV(int64_t begin, absl::Span<float> out) const {
-  for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = std::fabs(v_[static_cast<size_t>(begin) + i]);
-  }
+  const size_t local = static_cast<size_t>(begin) - shard().begin;
+  for (size_t i = 0; i < out.size(); ++i) out[i] = std::fabs(v_[local + i]);
 }
 
 void ModelState::ApplyAdamW(const void* from, uint64_t step,
                             double gradient_scale, double learning_rate) {
   const v1::Optimizer& optimizer = settings_.optimizer;
   const absl::Span<const TensorInfo> tensors = weights_->layout().tensors();
-  void* const weights = weights_->data();
+  char* const weights = static_cast<char*>(weights_->data());
   const bool halves = dtype_ == DType::kBf16;
+  const int64_t size = static_cast<int64_t>(SizeOf(dtype_));
+  const int64_t shard_begin = static_cast<int64_t>(shard().begin);
+  const int64_t shard_end = static_cast<int64_t>(shard().end);
   if (!halves && from != weights) {  // fp32 weights are changed in place.
-    std::memcpy(weights, from, static_cast<size_t>(weights_->bytes()));
+    std::memcpy(weights + shard_begin * size,
+                static_cast<const char*>(from) + shard_begin * size,
+                static_cast<size_t>((shard_end - shard_begin) * size));
   }
   // Tensors that lie side by side and decay alike make one range.
   for (size_t first = 0; first < tensors.size();) {
@@ -243,40 +256,87 @@ void ModelState::ApplyAdamW(const void* from, uint64_t step,
                tensors[last - 1].offset + tensors[last - 1].count) {
       ++last;
     }
-    const int64_t begin = tensors[first].offset;
-    const int64_t end = tensors[last - 1].offset + tensors[last - 1].count;
+    const int64_t begin = std::max(tensors[first].offset, shard_begin);
+    const int64_t end =
+        std::min(tensors[last - 1].offset + tensors[last - 1].count, shard_end);
+    const int64_t local = begin - shard_begin;
+    const bool decays = tensors[first].decays;
+    first = last;
+    if (begin >= end) continue;
     ops::AdamW(
-        ops::CpuContext{&pool_},
+        context_,
         {.sums = sums_->sums().data() + begin,
          .gradient_scale = gradient_scale,
-         .master = halves ? nullptr : static_cast<float*>(weights) + begin,
-         .m = m_.data() + begin,
-         .v = v_.data() + begin,
-         .weights = static_cast<char*>(weights) +
-                    begin * static_cast<int64_t>(SizeOf(dtype_)),
+         .master = halves ? nullptr : reinterpret_cast<float*>(weights) + begin,
+         .m = m_.data() + local,
+         .v = v_.data() + local,
+         .weights = weights + begin * size,
          .count = end - begin,
          .dtype = dtype_,
          .learning_rate = learning_rate,
          .beta1 = optimizer.adam_beta1(),
          .beta2 = optimizer.adam_beta2(),
          .epsilon = optimizer.adam_epsilon(),
-         .weight_decay = tensors[first].decays ? optimizer.weight_decay() : 0,
+         .weight_decay = decays ? optimizer.weight_decay() : 0,
          .t = static_cast<int64_t>(step) + 1,
          .rounded = halves ? static_cast<const Bf16*>(from) + begin : nullptr,
-         .low = halves ? low_.data() + begin : nullptr});
-    first = last;
+         .low = halves ? low_.data() + local : nullptr});
   }
 }
 
+absl::StatusOr<double> ModelState::SquaresOfGradient(
+    comm::Communicator& comm) const {
+  const int64_t begin = static_cast<int64_t>(shard().begin);
+  const int64_t count = static_cast<int64_t>(shard().size());
+  std::vector<double> squares(static_cast<size_t>(
+      (count + ops::kSquaresBlock - 1) / ops::kSquaresBlock));
+  ops::BlockSumsOfSquares(context_, sums_->sums().data() + begin, count,
+                          squares.data());
+  std::string mine;
+  AppendBytes(&mine, sums_->FirstTooLarge(begin, begin + count));
+  for (const double square : squares) AppendBytes(&mine, square);
+  AHA_ASSIGN_OR_RETURN(const std::vector<std::string> ranks,
+                       comm.AllGatherBytes("gradient norm", mine));
+  double total = 0;
+  for (absl::string_view rest : ranks) {
+    int64_t too_large = 0;
+    if (!TakeBytes(&rest, &too_large)) {
+      return absl::InternalError("a rank's part of the gradient norm is empty");
+    }
+    // In order of ranks, hence of tensors: the first error is that of one rank.
+    if (too_large >= 0) return sums_->TooLarge(too_large);
+    for (double square; TakeBytes(&rest, &square);) total += square;
+  }
+  return total;
+}
+
+absl::Status ModelState::GatherWeights(comm::Communicator& comm) {
+  const size_t count = static_cast<size_t>(weights_->layout().count());
+  if (dtype_ == DType::kBf16) {
+    return comm.AllGather(
+        "weights", absl::MakeSpan(static_cast<Bf16*>(weights_->data()), count),
+        shards_);
+  }
+  return comm.AllGather(
+      "weights", absl::MakeSpan(static_cast<float*>(weights_->data()), count),
+      shards_);
+}
+
 absl::StatusOr<UpdateResult> ModelState::Update(uint64_t step,
-                                                double denominator) {
+                                                double denominator,
+                                                comm::Communicator& comm) {
+  if (Sharding{comm.rank(), comm.size()} != sharding_) {
+    return absl::InternalError(absl::StrCat(
+        "optimizer state of rank ", sharding_.rank, " of ", sharding_.ranks,
+        " cannot be updated as rank ", comm.rank(), " of ", comm.size()));
+  }
   const double unit =
       denominator > 0 ? 1 / (GradientSum::kScale * denominator) : 0;
-  const absl::Span<const int64_t> sums = sums_->sums();
+  AHA_RETURN_IF_ERROR(
+      comm.ReduceScatterSum("gradients", sums_->sums(), shards_));
+  AHA_ASSIGN_OR_RETURN(const double squares, SquaresOfGradient(comm));
   UpdateResult result;
-  result.grad_norm =
-      unit * std::sqrt(ops::SumOfSquares(ops::CpuContext{&pool_}, sums.data(),
-                                         static_cast<int64_t>(sums.size())));
+  result.grad_norm = unit * std::sqrt(squares);
   if (!std::isfinite(result.grad_norm)) {
     return absl::InternalError(absl::StrCat(
         "step ", step, ": the gradient's norm is ", result.grad_norm));
@@ -292,7 +352,9 @@ absl::StatusOr<UpdateResult> ModelState::Update(uint64_t step,
     has_previous_ = true;
   }
   ApplyAdamW(from, step, unit * clip, result.learning_rate);
-  if (const TensorInfo* tensor = FirstNonFinite(*weights_, &pool_)) {
+  AHA_RETURN_IF_ERROR(GatherWeights(comm));
+  // Every rank checks all weights, so that all ranks return the same error.
+  if (const TensorInfo* tensor = FirstNonFinite(*weights_, context_)) {
     return absl::FailedPreconditionError(absl::StrCat(
         "step ", step, ": weights must stay finite, those of ", tensor->name,
         " did not after an update with learning_rate ", result.learning_rate,

@@ -35,8 +35,8 @@ absl::Status RankSet::Join(uint64_t coordinator_epoch,
   }
   // A set of one cannot break by losing a rank.
   if (broken_name_ == name && size > 1) {
-    return absl::UnavailableError(absl::StrCat(
-        "the rank set of epoch ", name.second, " broke and was offered again"));
+    return absl::UnavailableError(
+        absl::StrCat("rank set ", name.second, " broke and was offered again"));
   }
   if (comm_ && name_ == name && comm_->status().ok()) return absl::OkStatus();
   Leave();
@@ -72,14 +72,14 @@ void RankSet::LeaveBroken() {
   Leave();
 }
 
-void RankSet::SetInterruptible(bool interruptible) {
+void RankSet::SetActivity(Activity activity) {
   MutexLock lock(mutex_);
-  interruptible_ = interruptible;
+  activity_ = activity;
 }
 
 void RankSet::Interrupt() {
   MutexLock lock(mutex_);
-  if (interruptible_ && shared_comm_ != nullptr) {
+  if (activity_ == Activity::kNextStepWait && shared_comm_ != nullptr) {
     shared_comm_->Abort(WaitEndedFromOutside());
   }
 }
@@ -91,7 +91,9 @@ void RankSet::Stop() {
 }
 
 void RankSet::AbortIfStopTakesTooLong() {
-  if (shared_comm_ == nullptr) return;
+  if (shared_comm_ == nullptr || activity_ == Activity::kCheckpointWrite) {
+    return;
+  }
   const absl::Duration waiting = shared_comm_->waiting();
   if (std::min(waiting, clock_() - stopped_at_) < stop_patience_) return;
   AHA_LOG(kWarning) << "stopping without the other learner ranks: they did "

@@ -12,11 +12,13 @@
 // then returns ABORTED:
 //
 //   1. Interrupt: this process joined the cluster anew.  It ends only the wait
-//      for the next step (NextStepWait).  In the middle of a step the other
+//      for the next step (kNextStepWait).  In the middle of a step the other
 //      ranks take part, and the step comes to its end.
 //   2. OnLivingLearners: twice in a row a rank of the set was not among the
 //      living.  Once is not enough, because the list may be older than the set.
-//   3. Stop, if the other ranks do not come within the patience.
+//   3. Stop, if the other ranks do not come within the patience.  While the
+//      ranks write a checkpoint (kCheckpointWrite) it has no limit: a rank may
+//      well write for longer.
 //
 // Join, Leave and comm are for the thread that trains; all else is thread-safe.
 #pragma once
@@ -67,23 +69,25 @@ class RankSet {
 
   // Whether a collective call of the set failed or was aborted.
   bool broken() const { return comm_ && !comm_->status().ok(); }
+  // Whether Join returned OK, and this rank has not left since.
+  bool joined() const { return comm_ != nullptr; }
   // The number of ranks; 1 outside of a set.
-  uint32_t size() const {
-    return comm_ ? static_cast<uint32_t>(comm_->size()) : 1;
-  }
-  // REQUIRES: Join returned OK, and this rank has not left since.
+  int size() const { return comm_ ? comm_->size() : 1; }
+  // REQUIRES: joined().
   comm::Communicator& comm() { return *comm_; }
 
-  // While it lives, this rank waits to learn how it goes on after a step, and
-  // Interrupt may end that wait.
-  class NextStepWait {
+  // What this rank does while it waits for others; it decides what may end the
+  // wait.
+  enum class Activity { kStep, kNextStepWait, kCheckpointWrite };
+  // This rank does `activity` while this lives, and a step before and after.
+  class Scope {
    public:
-    explicit NextStepWait(RankSet* set) : set_(*set) {
-      set_.SetInterruptible(true);
+    Scope(RankSet* set, Activity activity) : set_(*set) {
+      set_.SetActivity(activity);
     }
-    ~NextStepWait() { set_.SetInterruptible(false); }
-    NextStepWait(const NextStepWait&) = delete;
-    NextStepWait& operator=(const NextStepWait&) = delete;
+    ~Scope() { set_.SetActivity(Activity::kStep); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
 
    private:
     RankSet& set_;
@@ -102,7 +106,7 @@ class RankSet {
   // The epoch of the coordinator and, within it, that of the set.
   using Name = std::pair<uint64_t, uint64_t>;
 
-  void SetInterruptible(bool interruptible) ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetActivity(Activity activity) ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends waits for other ranks that outlast the patience after Stop.
   void AbortIfStopTakesTooLong() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -124,7 +128,7 @@ class RankSet {
   std::vector<std::string> addresses_ ABSL_GUARDED_BY(mutex_);  // By rank.
   // How many lists of living learners in a row lacked a rank of the set.
   int times_missing_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool interruptible_ ABSL_GUARDED_BY(mutex_) = false;
+  Activity activity_ ABSL_GUARDED_BY(mutex_) = Activity::kStep;
 };
 
 // What a wait that was ended from outside returns.

@@ -69,7 +69,7 @@ absl::Status RpcCluster::CheckSession() const {
     return absl::OkStatus();
   }
   return absl::AbortedError(absl::StrCat(
-      "joined anew as member ", now.member_id, " of epoch ", now.epoch));
+      "joined again as member ", now.member_id, " of epoch ", now.epoch));
 }
 
 absl::Duration RpcCluster::Patience() const {
@@ -86,8 +86,8 @@ absl::Status RpcCluster::Judge(const rpc::MemberIdentity& session,
   }
   AHA_LOG(kWarning) << "the coordinator refused: " << status;
   if (absl::IsNotFound(status)) member_.Rejoin(session);
-  // A new epoch is found out by the heartbeats; anything else (the job stands
-  // elsewhere) is learnt by asking.
+  // The heartbeats detect a new epoch; the learner finds out anything else (the
+  // job is at another position) by calling NextStage.
   const Clock clock = MonotonicClock();
   const absl::Time deadline = clock() + kRejoinPause;
   while (clock() < deadline) {
@@ -165,15 +165,14 @@ absl::Status RpcCluster::CommitCheckpoint(v1::CommitCheckpointRequest request) {
               {.total = Patience()});
 }
 
-absl::Status RpcCluster::StreamWeights(rpc::Stream& stream, uint32_t stage,
-                                       uint64_t version,
+absl::Status RpcCluster::StreamWeights(rpc::Stream& stream, const WeightsId& id,
                                        const Parameters& weights,
                                        const Hash128& checksum) {
   const std::string header = SafetensorsHeader(weights);
   const size_t body = static_cast<size_t>(weights.bytes());
   v1::WeightsChunk chunk;
-  chunk.mutable_id()->set_stage(stage);
-  chunk.mutable_id()->set_version(version);
+  *chunk.mutable_id() = id.ToProto();
+  chunk.set_encoding(v1::WEIGHTS_ENCODING_FULL);
   const rpc::MemberIdentity session = Session();
   chunk.set_epoch(session.epoch);
   chunk.set_member_id(session.member_id);
@@ -195,8 +194,7 @@ absl::Status RpcCluster::StreamWeights(rpc::Stream& stream, uint32_t stage,
   return send(static_cast<const char*>(weights.data()), body);
 }
 
-absl::Status RpcCluster::Publish(uint32_t stage, uint64_t version,
-                                 const Parameters& weights,
+absl::Status RpcCluster::Publish(const WeightsId& id, const Parameters& weights,
                                  const Hash128& checksum) {
   const Clock clock = MonotonicClock();
   const absl::Time deadline = clock() + wait_;
@@ -207,12 +205,11 @@ absl::Status RpcCluster::Publish(uint32_t stage, uint64_t version,
         const std::unique_ptr<rpc::Stream> stream,
         bulk_->Open("aha.v1.Weights.Publish",
                     {.deadline = wait_, .cancel = &giving_up_}));
-    absl::Status status =
-        StreamWeights(*stream, stage, version, weights, checksum);
+    absl::Status status = StreamWeights(*stream, id, weights, checksum);
     if (status.ok()) status = stream->WritesDone();
     v1::PublishResponse response;
     if (status.ok()) status = stream->Read(&response).status();
-    // Whatever broke, the peer's status says why.
+    // If the stream broke, the peer's status says why.
     const absl::Status verdict = stream->Finish();
     if (status.ok() || !verdict.ok()) status = verdict;
     // RESOURCE_EXHAUSTED: the coordinator's disk is full; it may be cleared.
@@ -223,9 +220,10 @@ absl::Status RpcCluster::Publish(uint32_t stage, uint64_t version,
       SetWaitingFor("");
       return Judge(session, status);
     }
-    // The user is to see what it is that holds everybody up: a full disk.
-    SetWaitingFor(absl::StrCat("its weights to be taken: ", status.message()));
-    AHA_LOG(kWarning) << "publishing stage " << stage << " version " << version
+    // The status of the job shows what delays it, for example a full disk.
+    SetWaitingFor(
+        absl::StrCat("its weights to be accepted: ", status.message()));
+    AHA_LOG(kWarning) << "publishing weights " << id.ToString()
                       << " again: " << status;
     stopping_.SleepFor(
         absl::Milliseconds(absl::IsResourceExhausted(status) ? 2000 : 200));

@@ -1,10 +1,10 @@
-// Cluster over gRPC: the coordinator's control calls on the member's channel,
-// weights on one of their own.
+// The Cluster over gRPC: control calls on the member's channel, weights on a
+// channel of their own.
 //
-// A session begins with NextStage.  Calls of a session carry the identity that
-// NextStage was asked under; once this process has joined anew they are
-// ABORTED without being sent, so an old session's step is never committed to a
-// new coordinator.
+// A session begins with NextStage.  The calls of a session carry the identity
+// that NextStage had; once this process has joined again they return ABORTED
+// without being sent, so a step of an old session is never committed to a new
+// coordinator.
 //
 // Thread-safe.
 #pragma once
@@ -35,8 +35,7 @@ class RpcCluster : public Cluster {
   absl::StatusOr<uint64_t> Progress(uint32_t stage, uint64_t step) override;
   absl::Status CommitStep(v1::CommitStepRequest request) override;
   absl::Status CommitCheckpoint(v1::CommitCheckpointRequest request) override;
-  absl::Status Publish(uint32_t stage, uint64_t version,
-                       const Parameters& weights,
+  absl::Status Publish(const WeightsId& id, const Parameters& weights,
                        const Hash128& checksum) override;
   void Report(bool fatal, const std::string& message) override;
   uint64_t epoch() const override ABSL_LOCKS_EXCLUDED(mutex_);
@@ -55,7 +54,7 @@ class RpcCluster : public Cluster {
   RpcCluster(rpc::Member* member, std::unique_ptr<rpc::Client> bulk,
              uint32_t rank);
   rpc::MemberIdentity Session() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // ABORTED if this process joined anew since the session began.
+  // ABORTED if this process joined again since the session began.
   absl::Status CheckSession() const;
   // Fills in the identity and calls.
   template <class Request, class Response>
@@ -64,8 +63,8 @@ class RpcCluster : public Cluster {
   // What an answer means for the session: after FAILED_PRECONDITION (another
   // epoch, or the job stands elsewhere) and NOT_FOUND it is over.
   absl::Status Judge(const rpc::MemberIdentity& session, absl::Status status);
-  absl::Status StreamWeights(rpc::Stream& stream, uint32_t stage,
-                             uint64_t version, const Parameters& weights,
+  absl::Status StreamWeights(rpc::Stream& stream, const WeightsId& id,
+                             const Parameters& weights,
                              const Hash128& checksum);
   absl::Duration Patience() const;
 

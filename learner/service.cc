@@ -11,6 +11,7 @@
 #include "cluster/servers.h"
 #include "comm/gloo.h"
 #include "comm/nccl.h"
+#include "device/device.h"
 #include "grpcpp/impl/service_type.h"
 #include "job/identity.h"
 #include "job/threads.h"
@@ -50,12 +51,13 @@ struct Service::State {
   std::unique_ptr<grpc::Service> sink;
   rpc::Servers servers;
   ModelSetup setup;
+  ops::Device device = ops::Device::kCpu;
   std::unique_ptr<ThreadPool> pool;
 
   Mutex mutex;
   bool stopped ABSL_GUARDED_BY(mutex) = false;
   absl::Status why_stopped ABSL_GUARDED_BY(mutex);
-  // Set once, in this order; read by Stop.
+  // Each is set once, in this order; Stop reads them.
   std::unique_ptr<rpc::Member> member;
   std::unique_ptr<RpcCluster> cluster;
   std::unique_ptr<Learner> learner;
@@ -83,10 +85,12 @@ void Service::State::Stop(absl::Status why) {
 absl::StatusOr<v1::Certificate> Service::State::Certify(
     const v1::RegisterResponse& joined) {
   AHA_ASSIGN_OR_RETURN(setup, SetUpModel(joined.job().model()));
+  AHA_ASSIGN_OR_RETURN(device, ops::ParseDevice(options.device));
   const int threads = ComputeThreads(options.threads, joined.job());
   pool = std::make_unique<ThreadPool>(threads);
-  AHA_ASSIGN_OR_RETURN(const KernelCertificate kernels,
-                       aha::Certify(setup.config, setup.dtype, threads));
+  AHA_ASSIGN_OR_RETURN(
+      const KernelCertificate kernels,
+      aha::Certify(setup.config, setup.dtype, device, threads));
   AHA_LOG(kInfo) << "certificate " << kernels.digest << " ("
                  << kernels.numeric_class << "), " << threads << " threads";
   v1::Certificate certificate;
@@ -128,7 +132,7 @@ absl::StatusOr<std::unique_ptr<comm::Communicator>> Service::State::Connect(
   const std::shared_ptr<const v1::RegisterResponse> joined =
       member->registration();
   const comm::GlooOptions gloo = {
-      .group = {.rank = static_cast<int>(options.rank),
+      .ranks = {.rank = static_cast<int>(options.rank),
                 .size = next.learner_addresses_size(),
                 .timeout =
                     absl::Seconds(joined->job().cluster().wait_seconds())},
@@ -139,7 +143,7 @@ absl::StatusOr<std::unique_ptr<comm::Communicator>> Service::State::Connect(
   if (options.collectives == Collectives::kGloo) {
     return comm::ConnectGloo(gloo);
   }
-  return comm::ConnectNccl({.gloo = gloo, .device = options.device});
+  return comm::ConnectNccl({.gloo = gloo, .device = options.gpu});
 }
 
 rpc::MemberEvents Service::State::Events() {
@@ -159,14 +163,14 @@ rpc::MemberEvents Service::State::Events() {
           .directive =
               [this](v1::Directive directive) {
                 if (directive == v1::DIRECTIVE_RUN) return;
-                AHA_LOG(kInfo) << "directive of the coordinator: "
-                               << v1::Directive_Name(directive);
+                AHA_LOG(kInfo)
+                    << "the coordinator says " << v1::Directive_Name(directive);
                 Stop(absl::OkStatus());
               },
           .lost_leases = nullptr,
           .rejoined =
               [this](const v1::RegisterResponse& joined) {
-                AHA_LOG(kInfo) << "joined anew, epoch " << joined.epoch();
+                AHA_LOG(kInfo) << "joined again, epoch " << joined.epoch();
                 learner->Interrupt();
               },
           .failed = [this](const absl::Status& status) { Stop(status); }};
@@ -186,7 +190,7 @@ absl::Status Service::State::Train() {
                      .clock = MonotonicClock(),
                      .sleep = absl::SleepFor},
       LearnerParts{.setup = &setup,
-                   .pool = pool.get(),
+                   .context = ops::ContextOf(device, pool.get()),
                    .cluster = cluster.get(),
                    .buffer = &buffer,
                    .connect =
@@ -217,7 +221,7 @@ void Service::Stop() { state_->Stop(absl::OkStatus()); }
 absl::Status Service::Run() {
   State& state = *state_;
   if (state.options.collectives == Collectives::kNccl) {
-    // An error shows before other ranks wait for this one.
+    // Before the other ranks wait for this one.
     AHA_RETURN_IF_ERROR(comm::LoadNccl({}).status());
   }
   AHA_ASSIGN_OR_RETURN(state.servers,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/file_io.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -14,9 +15,9 @@ namespace {
 
 using Go = v1::BeginStepResponse;
 
-// What rank 0 broadcasts instead of a Go if the ranks are to ask the
-// coordinator for a stage anew.
-constexpr char kAskAnew = 'A';
+// What rank 0 broadcasts instead of the coordinator's answer:
+constexpr char kAskAgain = 'A';      // Ask the coordinator for a stage again.
+constexpr char kSaveAndLeave = 'S';  // Save a checkpoint, then do the same.
 // Before rank 0 comes to the next step it may publish, commit, write a
 // checkpoint, report it and ask, each with retries for cluster.wait_seconds.
 // If it is lost, OnLivingLearners ends the wait.
@@ -62,9 +63,10 @@ absl::Status StepLoop::Run(uint32_t stage, uint64_t first_step) {
     GroupRules rules = RulesOf(*parts_.plan, stage, parts_.setup->config);
     rules.epoch = parts_.cluster->epoch();
     rules.rank = parts_.ranks->rank();
-    rules.world_size = parts_.ranks->size();
+    rules.world_size = static_cast<uint32_t>(parts_.ranks->size());
     parts_.buffer->Open(rules, first_step);
   }
+  ShowMemory(opened);
   if (parts_.gauges->version) parts_.gauges->version(first_step);
   if (is_rank_zero()) AHA_RETURN_IF_ERROR(PublishStart(opened, first_step));
   return RunSteps(opened, first_step);
@@ -78,46 +80,74 @@ absl::Status StepLoop::CheckRanksAgree(uint64_t first_step) {
   return CompareChecksums(hasher.Finish(), first_step, parts_.ranks->comm());
 }
 
+void StepLoop::ShowMemory(const Stage& stage) const {
+  const StateMemory memory = parts_.state->model().Memory();
+  const Sharding& sharding = parts_.state->model().sharding();
+  const auto megabytes = [](int64_t bytes) {
+    return absl::StrFormat("%.1f MB", static_cast<double>(bytes) * 1e-6);
+  };
+  AHA_LOG(kInfo) << "stage " << stage.index << ": rank " << sharding.rank
+                 << " of " << sharding.ranks << " holds "
+                 << megabytes(memory.optimizer) << " of the optimizer's state ("
+                 << megabytes(memory.optimizer_all) << " on all ranks), "
+                 << megabytes(memory.gradient) << " of gradient sums and "
+                 << megabytes(memory.weights) << " of weights";
+  if (parts_.gauges->memory) parts_.gauges->memory(memory);
+}
+
 absl::Status StepLoop::PublishStart(const Stage& stage, uint64_t first_step) {
   ModelState& model = parts_.state->model();
   // With lag 1, step n is sampled with version n - 1.
   if (const Parameters* previous = model.previous_weights();
       previous != nullptr && first_step > 0 && stage.plan.lag > 0) {
     AHA_RETURN_IF_ERROR(parts_.cluster->Publish(
-        stage.index, first_step - 1, *previous, WeightsChecksum(*previous)));
+        {stage.index, first_step - 1}, *previous, WeightsChecksum(*previous)));
   }
-  return parts_.cluster->Publish(stage.index, first_step, model.weights(),
+  return parts_.cluster->Publish({stage.index, first_step}, model.weights(),
                                  parts_.state->position().weights_checksum);
+}
+
+char StepLoop::AskForStep(uint32_t stage, uint64_t step, absl::Status* error) {
+  if (parts_.ranks->stopping()) return kSaveAndLeave;
+  const absl::StatusOr<Go::Go> answer = parts_.cluster->BeginStep(stage, step);
+  if (answer.ok()) return static_cast<char>(*answer);
+  if (parts_.ranks->stopping()) return kSaveAndLeave;
+  *error = answer.status();
+  return kAskAgain;
+}
+
+absl::StatusOr<std::string> StepLoop::HearOfStep(uint32_t stage,
+                                                 uint64_t step) {
+  const absl::Duration timeout = is_rank_zero()
+                                     ? absl::ZeroDuration()
+                                     : kWaitsOfRankZero * parts_.plan->wait;
+  const RankSet::Scope waiting(parts_.ranks, RankSet::Activity::kNextStepWait);
+  absl::Status error;
+  std::string word;
+  if (is_rank_zero()) word = AskForStep(stage, step, &error);
+  AHA_ASSIGN_OR_RETURN(
+      word, parts_.ranks->comm().Broadcast("begin step", 0, word, timeout));
+  AHA_RETURN_IF_ERROR(error);
+  return word;
 }
 
 absl::StatusOr<v1::BeginStepResponse::Go> StepLoop::AgreeOnStep(uint32_t stage,
                                                                 uint64_t step) {
-  RankSet& ranks = *parts_.ranks;
-  const RankSet::NextStepWait wait(&ranks);
-  const absl::Duration timeout = is_rank_zero()
-                                     ? absl::ZeroDuration()
-                                     : kWaitsOfRankZero * parts_.plan->wait;
-  // A rank 0 that stops goes once more through the loop, so that the others
-  // learn that they are to ask anew.
-  while (!ranks.stopping() || is_rank_zero()) {
-    absl::StatusOr<Go::Go> answer = WaitEndedFromOutside();
-    if (is_rank_zero() && !ranks.stopping()) {
-      answer = parts_.cluster->BeginStep(stage, step);
-    }
-    const std::string word(1,
-                           answer.ok() ? static_cast<char>(*answer) : kAskAnew);
-    AHA_ASSIGN_OR_RETURN(
-        const std::string received,
-        ranks.comm().Broadcast("begin step", 0, word, timeout));
-    if (is_rank_zero() && !answer.ok()) return answer;
-    if (received.size() != 1 || received[0] == kAskAnew) {
+  while (true) {
+    AHA_ASSIGN_OR_RETURN(const std::string word, HearOfStep(stage, step));
+    if (word.size() != 1 || word[0] == kAskAgain) return WaitEndedFromOutside();
+    if (word[0] == kSaveAndLeave) {
+      AHA_RETURN_IF_ERROR(parts_.state->SaveCheckpoint());
       return WaitEndedFromOutside();
     }
-    if (received[0] != static_cast<char>(Go::WAIT)) {
-      return static_cast<Go::Go>(received[0]);
+    // Rank 0 continues without this rank.
+    if (parts_.ranks->stopping() && !is_rank_zero()) {
+      return WaitEndedFromOutside();
+    }
+    if (word[0] != static_cast<char>(Go::WAIT)) {
+      return static_cast<Go::Go>(word[0]);
     }
   }
-  return WaitEndedFromOutside();
 }
 
 absl::Status StepLoop::RunSteps(const Stage& stage, uint64_t first_step) {
@@ -129,16 +159,10 @@ absl::Status StepLoop::RunSteps(const Stage& stage, uint64_t first_step) {
         parts_.waits->During("begin_step",
                              absl::StrCat("permission for step ", step),
                              [&] { return AgreeOnStep(stage.index, step); }));
-    if (go == Go::STOP_AFTER_CHECKPOINT) {
-      if (is_rank_zero()) parts_.state->SaveCheckpoint(parts_.ranks->size());
-      return absl::OkStatus();
-    }
+    if (go == Go::STOP_AFTER_CHECKPOINT) return parts_.state->SaveCheckpoint();
     AHA_RETURN_IF_ERROR(DoStep(stage, step));
     const bool due = (step + 1) % every == 0 || step + 1 == stage.plan.steps;
-    if (due && is_rank_zero()) {
-      parts_.state->SaveCheckpoint(parts_.ranks->size());
-    }
-    if (parts_.ranks->stopping()) return WaitEndedFromOutside();
+    if (due) AHA_RETURN_IF_ERROR(parts_.state->SaveCheckpoint());
   }
   return absl::OkStatus();
 }
@@ -204,7 +228,7 @@ absl::Status StepLoop::Commit(const Stage& stage, uint64_t step,
   const absl::Time begin = parts_.clock();
   if (stage.consumes_groups()) {
     WriteRollouts(stage, step, result.rollouts);
-    AHA_RETURN_IF_ERROR(parts_.cluster->Publish(stage.index, step + 1,
+    AHA_RETURN_IF_ERROR(parts_.cluster->Publish({stage.index, step + 1},
                                                 parts_.state->model().weights(),
                                                 result.weights_checksum));
   }

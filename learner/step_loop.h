@@ -9,7 +9,10 @@
 //      to the next version.
 //   4. Rank 0 writes the rollouts and publishes the weights, if the stage
 //      samples with them, and commits the step to the coordinator.
-//   5. If a checkpoint is due, rank 0 writes it.
+//   5. If a checkpoint is due, the ranks write it.
+//
+// If rank 0 stops, it broadcasts in place of the answer of 1 that the ranks
+// save a checkpoint and leave.
 //
 // Owned by one thread.
 #pragma once
@@ -54,7 +57,7 @@ class StepLoop {
 
   // Trains stage `stage` from `first_step` on.  OK: all its steps are done, or
   // the coordinator asked for a checkpoint and an end.  ABORTED: what was in
-  // progress is void, and the coordinator is to be asked for a stage anew;
+  // progress is void, and the coordinator is to be asked for a stage again;
   // also once this rank stops.  Other errors are failures.
   // REQUIRES: this rank is in its rank set, and the state is at `first_step`.
   absl::Status Run(uint32_t stage, uint64_t first_step);
@@ -73,10 +76,15 @@ class StepLoop {
 
   bool is_rank_zero() const { return parts_.ranks->rank() == 0; }
   absl::Status CheckRanksAgree(uint64_t first_step);
+  void ShowMemory(const Stage& stage) const;
   absl::Status PublishStart(const Stage& stage, uint64_t first_step);
   absl::Status RunSteps(const Stage& stage, uint64_t first_step);
   absl::StatusOr<v1::BeginStepResponse::Go> AgreeOnStep(uint32_t stage,
                                                         uint64_t step);
+  // The character that rank 0 broadcasts about a step, on every rank.
+  absl::StatusOr<std::string> HearOfStep(uint32_t stage, uint64_t step);
+  // The same before it is broadcast; *error is what ends the stage on rank 0.
+  char AskForStep(uint32_t stage, uint64_t step, absl::Status* error);
   absl::Status DoStep(const Stage& stage, uint64_t step);
   absl::StatusOr<std::vector<const v1::ScoredGroup*>> AwaitGroups(
       const Stage& stage, uint64_t step);

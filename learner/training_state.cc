@@ -1,5 +1,6 @@
 #include "learner/training_state.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -23,9 +24,23 @@ bool IsComplete(const JobPlan& plan, const Manifest& manifest) {
 
 }  // namespace
 
+Sharding TrainingState::ShardingFor(const v1::NextStageResponse& next) const {
+  // A stage that does not train has no rank set; its state is that of the next
+  // stage that does.
+  const int ranks = next.learner_addresses_size() > 0
+                        ? next.learner_addresses_size()
+                        : std::max(job_.cluster().learners(), 1);
+  return {.rank = static_cast<int>(parts_.ranks->rank()), .ranks = ranks};
+}
+
 bool TrainingState::Fits(const v1::NextStageResponse& next,
                          const Hash128& chain) const {
   if (!position_ || position_->chain != chain) return false;
+  // Without training, only the weights are needed, and each rank has them all.
+  if (parts_.plan->stages[next.stage()].trains() &&
+      model_->sharding() != ShardingFor(next)) {
+    return false;
+  }
   return position_->stage == next.stage()
              ? position_->next_step == next.first_step()
              : position_->stage < next.stage() && next.first_step() == 0;
@@ -52,8 +67,9 @@ absl::Status TrainingState::Load(const v1::NextStageResponse& next,
   const std::string path =
       AbsolutePath(parts_.run_directory, next.checkpoint());
   AHA_LOG(kInfo) << "loading " << path;
-  AHA_ASSIGN_OR_RETURN(LoadedCheckpoint loaded,
-                       LoadCheckpoint(path, job_, *parts_.setup));
+  AHA_ASSIGN_OR_RETURN(
+      LoadedCheckpoint loaded,
+      LoadCheckpoint(path, job_, *parts_.setup, ShardingFor(next)));
   const Manifest& manifest = loaded.manifest;
   AHA_RETURN_IF_ERROR(CheckLeadsTo(manifest, next, chain, path));
   AHA_RETURN_IF_ERROR(model_->Restore(std::move(loaded.state)));
@@ -71,12 +87,12 @@ absl::Status TrainingState::Start(const v1::NextStageResponse& next,
                                   const Hash128& chain) {
   if (next.first_step() != 0 || chain != Hash128{}) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "stage ", next.stage(), " goes on from step ", next.first_step(),
+        "stage ", next.stage(), " continues from step ", next.first_step(),
         " but the coordinator names no checkpoint"));
   }
   AHA_ASSIGN_OR_RETURN(Parameters weights,
                        StartingWeights(job_, *parts_.setup));
-  AHA_RETURN_IF_ERROR(model_->Reset(std::move(weights)));
+  AHA_RETURN_IF_ERROR(model_->Reset(std::move(weights), ShardingFor(next)));
   position_.emplace();
   // A checkpoint of these steps may be the one that the coordinator refuses.
   saved_.reset();
@@ -92,7 +108,7 @@ absl::Status TrainingState::Bring(const v1::NextStageResponse& next) {
   if (!model_) {
     AHA_ASSIGN_OR_RETURN(
         model_, ModelState::Create(parts_.setup->config, parts_.setup->dtype,
-                                   parts_.pool));
+                                   parts_.context));
   }
   if (!Fits(next, chain)) {
     position_.reset();
@@ -113,33 +129,57 @@ Position TrainingState::BeginStep() {
   return before;
 }
 
-bool TrainingState::Write(uint32_t world_size) {
+absl::Status TrainingState::Write(comm::Communicator& comm) {
+  const RankSet::Scope writing(parts_.ranks,
+                               RankSet::Activity::kCheckpointWrite);
   const absl::Time start = parts_.clock();
   const absl::StatusOr<std::string> directory =
-      WriteCheckpoint(parts_.run_directory, {.job = job_,
-                                             .setup = *parts_.setup,
-                                             .state = *model_,
-                                             .position = *position_,
-                                             .world_size = world_size});
+      WriteCheckpoint(parts_.run_directory,
+                      {.job = job_,
+                       .setup = *parts_.setup,
+                       .state = *model_,
+                       .position = *position_},
+                      comm);
+  AHA_RETURN_IF_ERROR(comm.status());
   if (parts_.checkpoint_gauge) parts_.checkpoint_gauge(directory.ok());
   if (!directory.ok()) {
-    const std::string text =
-        absl::StrCat("no checkpoint at step ", position_->next_step, ": ",
-                     directory.status().message(),
-                     "; training goes on, the checkpoint before stays");
-    AHA_LOG(kError) << text;
-    parts_.cluster->Report(false, text);
-    return false;
+    ReportNoCheckpoint(directory.status());
+    return absl::OkStatus();
   }
-  AHA_LOG(kInfo) << "wrote " << *directory << " in "
-                 << absl::FormatDuration(parts_.clock() - start);
   saved_ = position_;
-  return true;
+  if (comm.rank() == 0) {
+    AHA_LOG(kInfo) << "wrote " << *directory << " in "
+                   << absl::FormatDuration(parts_.clock() - start);
+  }
+  return absl::OkStatus();
 }
 
-void TrainingState::SaveCheckpoint(uint32_t world_size) {
+void TrainingState::ReportNoCheckpoint(const absl::Status& why) {
+  const std::string text = absl::StrCat(
+      "no checkpoint at step ", position_->next_step, ": ", why.message(),
+      "; training goes on, the checkpoint before stays");
+  AHA_LOG(kError) << text;
+  if (parts_.ranks->rank() == 0) parts_.cluster->Report(false, text);
+}
+
+absl::Status TrainingState::SaveCheckpoint() {
+  const std::unique_ptr<comm::Communicator> single = comm::NewSingle();
+  comm::Communicator& comm =
+      parts_.ranks->size() > 1 ? parts_.ranks->comm() : *single;
+  // Rank 0 decides: only it knows whether the latest checkpoint is complete.
   // An equal chain is an equal state, if perhaps named by the stage before.
-  if (has_unsaved_steps() && !Write(world_size)) return;
+  AHA_ASSIGN_OR_RETURN(
+      const std::string is_saved,
+      comm.Broadcast("is saved", 0, has_unsaved_steps() ? "no" : "yes"));
+  if (is_saved == "no") {
+    AHA_RETURN_IF_ERROR(Write(comm));
+    if (has_unsaved_steps()) return absl::OkStatus();  // It was reported.
+  }
+  if (parts_.ranks->rank() == 0) CommitCheckpoint();
+  return absl::OkStatus();
+}
+
+void TrainingState::CommitCheckpoint() {
   v1::CommitCheckpointRequest request;
   request.set_stage(saved_->stage);
   request.set_next_step(saved_->next_step);

@@ -1,10 +1,12 @@
 // The weights and the optimizer of the job, together with the position in the
-// job that they are at, and the checkpoints that keep both.
+// job that they are at, and the checkpoints that keep both.  Every rank holds
+// all weights and its shard of the optimizer's state (model_state.h).
 //
 // The state stays in memory from stage to stage.  What a position means is
 // agreed with the coordinator by the chain, the checksum over all steps so far:
-// if the coordinator names another chain than that of the state in memory, the
-// state is loaded from the checkpoint that the coordinator names.
+// if the coordinator names another chain than that of the state in memory, or
+// another number of ranks, the state is loaded from the checkpoint that the
+// coordinator names.
 //
 //   Bring --> position() --BeginStep--> in a step --FinishStep--> position()
 //
@@ -20,12 +22,13 @@
 #include "absl/status/statusor.h"
 #include "aha/v1/coordinator.pb.h"
 #include "base/clock.h"
-#include "base/thread_pool.h"
+#include "device/context.h"
 #include "job/model_setup.h"
 #include "job/plan.h"
 #include "learner/checkpoint.h"
 #include "learner/cluster.h"
 #include "learner/model_state.h"
+#include "learner/rank_set.h"
 
 namespace aha::learner {
 
@@ -33,8 +36,9 @@ namespace aha::learner {
 struct TrainingStateParts {
   const JobPlan* plan;
   const ModelSetup* setup;
-  ThreadPool* pool;
+  ops::Context context;  // Where the rank computes.
   Cluster* cluster;
+  RankSet* ranks;
   std::string run_directory;
   Clock clock;
   std::function<void(bool ok)> checkpoint_gauge;  // May be empty.
@@ -65,11 +69,12 @@ class TrainingState {
   bool has_unsaved_steps() const {
     return position_ && !(saved_ && saved_->chain == position_->chain);
   }
-  // Writes a checkpoint, unless the latest one is of this state, tells the
-  // coordinator of it, and then removes old ones.  For rank 0 only, between two
-  // steps.  A failure (a full disk) is logged and reported; it costs this
-  // checkpoint and nothing else.
-  void SaveCheckpoint(uint32_t world_size);
+  // Writes a checkpoint, unless the latest one is of this state; rank 0 then
+  // commits it to the coordinator and removes old ones.  All ranks of the set
+  // call it, between two steps.  If the checkpoint cannot be written (a full
+  // disk), that is logged and reported, and costs nothing else; errors are
+  // those of the rank set.
+  absl::Status SaveCheckpoint();
 
  private:
   // Whether the state in memory is that from which `next` goes on.
@@ -80,8 +85,11 @@ class TrainingState {
                             const Hash128& chain,
                             const std::string& path) const;
   absl::Status Start(const v1::NextStageResponse& next, const Hash128& chain);
-  // Whether the checkpoint was written; its directory is in saved_ then.
-  bool Write(uint32_t world_size);
+  // The shard of the state that this rank holds in the stage of `next`.
+  Sharding ShardingFor(const v1::NextStageResponse& next) const;
+  absl::Status Write(comm::Communicator& comm);
+  void ReportNoCheckpoint(const absl::Status& why);
+  void CommitCheckpoint();
 
   const TrainingStateParts parts_;
   const v1::Job& job_;

@@ -1,11 +1,36 @@
 #include "learner/trajectory.h"
 
 #include <cstring>
+#include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "rl/checksum.h"
 #include "run/rollouts.h"
 
 namespace aha::learner {
+namespace {
+
+// How each component judged the completion, if the reward service said so.
+std::vector<std::pair<std::string, run::RolloutVerdict>> VerdictsOf(
+    const v1::ScoredTrajectory& scored) {
+  std::vector<std::pair<std::string, run::RolloutVerdict>> verdicts;
+  for (const v1::RewardPart& part : scored.parts()) {
+    absl::string_view outcome = v1::RewardOutcome_Name(part.outcome());
+    if (part.outcome() == v1::REWARD_OUTCOME_UNSPECIFIED ||
+        !absl::ConsumePrefix(&outcome, "REWARD_OUTCOME_")) {
+      continue;
+    }
+    verdicts.emplace_back(
+        part.name(),
+        run::RolloutVerdict{.outcome = absl::AsciiStrToLower(outcome),
+                            .evidence = part.evidence()});
+  }
+  return verdicts;
+}
+
+}  // namespace
 
 std::vector<float> LogProbsOf(const v1::Trajectory& trajectory) {
   const std::string& bytes = trajectory.logprobs();
@@ -68,6 +93,7 @@ std::string RolloutLine(const v1::GroupContext& context,
   for (const v1::RewardPart& part : scored.parts()) {
     rollout.rewards.emplace_back(part.name(), part.value());
   }
+  rollout.verdicts = VerdictsOf(scored);
   rollout.advantage = advantage;
   return run::RolloutLine(rollout) + "\n";
 }

@@ -1,16 +1,17 @@
-// A sum of gradients that does not depend on the order of its terms.
+// A sum of gradients that does not depend on the order of its terms: what
+// backpropagation adds to, and what the ranks sum before an update.
 //
 // Every term is rounded to a multiple of 2^-36 and added as a 64-bit integer.
 // Integer addition is associative, so the sum is the same bits for any number
-// of learner ranks, any assignment of groups to ranks and any all-reduce
-// algorithm, NCCL's included.  Resolution 1.5e-11 of a sum over a whole step,
+// of learner ranks, any assignment of groups to ranks and any algorithm of the
+// collectives, NCCL's included.  Resolution 1.5e-11 of a sum over a whole step,
 // far below fp32's own for what AdamW can feel.
 //
 // One bound, 2^21, holds for a term, for a rank's sum and, by Check, for the
-// sum over the ranks; what reaches it or is not finite is an error that names
-// the tensor.  2^21 * 2^36 * 64 ranks (cluster.learners' most) = 2^63, so that
-// the all-reduce cannot wrap, and a step whose sum is too large fails whatever
-// the number of ranks.
+// sum over the ranks; a value that reaches it or is not finite is an error that
+// names the tensor.  2^21 * 2^36 * 64 ranks (the most that cluster.learners
+// allows) = 2^63, so that the sum over the ranks cannot wrap, and a step whose
+// sum is too large fails whatever the number of ranks.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +21,16 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "base/thread_pool.h"
+#include "device/context.h"
 #include "model/parameters.h"
+#include "ops/fixed_point.h"
 
 namespace aha {
 
 class GradientSum {
  public:
-  static constexpr double kScale = 0x1p36;
-  static constexpr double kBound = 0x1p21;
+  static constexpr double kScale = ops::kFixedPointScale;
+  static constexpr double kBound = ops::kFixedPointBound;
 
   explicit GradientSum(std::shared_ptr<const ParameterLayout> layout);
 
@@ -36,12 +38,18 @@ class GradientSum {
   // sums[info.offset + i] += round(gradient[i] * kScale).
   // `gradient` is [info.count].  Thread-compatible.
   absl::Status Add(const TensorInfo& info, const float* gradient,
-                   ThreadPool& pool);
+                   const ops::Context& context);
 
-  // After the all-reduce: OUT_OF_RANGE if a sum reaches kBound.
+  // OUT_OF_RANGE, naming the tensor, if a sum over the ranks reaches kBound.
   absl::Status Check() const;
+  // The same for elements [begin, end), which is all that a rank holds of the
+  // sum over the ranks after a reduce-scatter: the first tensor with such a sum
+  // as an index into layout().tensors(), or -1.
+  int64_t FirstTooLarge(int64_t begin, int64_t end) const;
+  // The error of that tensor.
+  absl::Status TooLarge(int64_t tensor) const;
 
-  // For the all-reduce: elementwise int64 sum over the ranks.
+  // To be summed over the ranks, element by element.
   absl::Span<int64_t> sums() { return absl::MakeSpan(sums_); }
   absl::Span<const int64_t> sums() const { return sums_; }
   const ParameterLayout& layout() const { return *layout_; }

@@ -11,7 +11,8 @@ namespace {
 
 constexpr int64_t kBlock = 1 << 14;
 
-// beta^t by squaring: no libm, so the same bits everywhere.
+// Computes beta^t by squaring. It needs no libm, so the bits are the same
+// everywhere.
 double Power(double beta, int64_t t) {
   double power = 1;
   for (double factor = beta; t > 0; t >>= 1, factor *= factor) {
@@ -41,27 +42,34 @@ void AdamW(const CpuContext& context, const AdamWArgs& a) {
     float* master =
         a.master == nullptr ? ThreadScratch(0, kBlock) : a.master + at;
     if (a.master == nullptr) {
-      Simd().join(a.rounded + at, a.low + at, a.v + at, master, n);
+      Simd().join_master(a.rounded + at, a.low + at, a.v + at, master, n);
     }
     Simd().adamw(factors, a.sums + at, master, a.m + at, a.v + at, weights, n,
                  a.dtype);
     if (a.master == nullptr) {
-      Simd().split(master, static_cast<Bf16*>(weights), a.low + at, a.v + at,
-                   n);
+      Simd().split_master(master, static_cast<Bf16*>(weights), a.low + at,
+                          a.v + at, n);
     }
+  });
+}
+
+void BlockSumsOfSquares(const CpuContext& context, const int64_t* sums,
+                        int64_t count, double* squares) {
+  const int64_t blocks = (count + kSquaresBlock - 1) / kSquaresBlock;
+  context.pool->For(blocks, [&](int64_t i) {
+    const int64_t at = i * kSquaresBlock;
+    squares[i] =
+        Simd().sum_of_squares(sums + at, std::min(kSquaresBlock, count - at));
   });
 }
 
 double SumOfSquares(const CpuContext& context, const int64_t* sums,
                     int64_t count) {
-  const int64_t blocks = (count + kBlock - 1) / kBlock;
-  std::vector<double> partial(static_cast<size_t>(blocks));
-  context.pool->For(blocks, [&](int64_t i) {
-    const int64_t at = i * kBlock;
-    partial[i] = Simd().sum_of_squares(sums + at, std::min(kBlock, count - at));
-  });
+  const int64_t blocks = (count + kSquaresBlock - 1) / kSquaresBlock;
+  std::vector<double> squares(static_cast<size_t>(blocks));
+  BlockSumsOfSquares(context, sums, count, squares.data());
   double total = 0;
-  for (const double part : partial) total += part;
+  for (const double square : squares) total += square;
   return total;
 }
 

@@ -1,6 +1,5 @@
 #include "reward_service/consumer_forwarder.h"
 
-#include <algorithm>
 #include <map>
 #include <optional>
 #include <thread>
@@ -25,7 +24,7 @@ struct Item {
   std::function<void(absl::Status)> done;
   absl::Time came;
   absl::Time deadline;
-  absl::Duration back_off;
+  int attempts = 0;  // That the consumer did not take.
 };
 
 bool IsFinal(const absl::Status& status) {
@@ -48,7 +47,9 @@ struct ConsumerForwarder::Impl {
     Mutex mutex;
     CondVar changed;
     bool stopping ABSL_GUARDED_BY(mutex) = false;
-    std::multimap<absl::Time, Item> items ABSL_GUARDED_BY(mutex);  // By turn.
+    // By the time at which each may be tried next.
+    std::multimap<absl::Time, Item> items ABSL_GUARDED_BY(mutex);
+    uint64_t jitter_key = 0;
     std::unique_ptr<rpc::Client> client;
     std::thread thread;
   };
@@ -56,27 +57,27 @@ struct ConsumerForwarder::Impl {
   explicit Impl(Options o) : options(std::move(o)) {}
 
   enum class Turn { kItem, kIdle, kStop };
-  // Waits for the next item whose turn has come.
+  // Waits until an item may be tried, the lane is idle, or it stops.
   Turn Next(Lane& lane, Item* item);
-  // Ends the lane unless an item came meanwhile.
+  // Moves the lane to `retired` unless an item came meanwhile.
   bool Retire(Lane& lane);
   absl::Status Attempt(Lane& lane, const Item& item);
   void Serve(Lane& lane);
   void Handle(Lane& lane, Item item);
-  void StepBack(Lane& lane, Item item, absl::Time now,
+  void StepBack(Lane& lane, Item item, absl::Time turn,
                 const absl::Status& status);
-  // Null if there are too many.
+  // The lane of the address, made if it is new; null if there are too many.
   Lane* Find(const std::string& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
   const Options options;
   const Clock clock = MonotonicClock();
   rpc::Cancellation cancel;
-  Mutex mutex;  // Before a lane's.
+  Mutex mutex;  // Is locked before a lane's.
   bool stopped ABSL_GUARDED_BY(mutex) = false;
   absl::Duration patience ABSL_GUARDED_BY(mutex) = absl::Seconds(300);
   absl::flat_hash_map<std::string, std::unique_ptr<Lane>> lanes
       ABSL_GUARDED_BY(mutex);
-  // Their threads have ended, or are about to.
+  // The threads of these lanes have ended, or are about to.
   std::vector<std::unique_ptr<Lane>> retired ABSL_GUARDED_BY(mutex);
 };
 
@@ -111,7 +112,8 @@ bool ConsumerForwarder::Impl::Retire(Lane& lane) {
 }
 
 absl::Status ConsumerForwarder::Impl::Attempt(Lane& lane, const Item& item) {
-  // gRPC would answer RESOURCE_EXHAUSTED, as a consumer that is full does.
+  // gRPC would answer RESOURCE_EXHAUSTED, which a full consumer answers too, so
+  // it would be tried again in vain.
   if (const size_t bytes = item.message->ByteSizeLong();
       bytes > rpc::kMaxMessageBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -154,29 +156,29 @@ void ConsumerForwarder::Impl::Handle(Lane& lane, Item item) {
   if (!item.wanted()) return item.done(absl::CancelledError("given up"));
   const absl::Status status = Attempt(lane, item);
   const absl::Time now = clock();
+  const absl::Time turn =
+      now + options.backoff.Wait(item.attempts, lane.jitter_key);
   if (IsFinal(status)) {
     if (options.waited) options.waited(now - item.came);
     item.done(status);
   } else if (cancel.cancelled()) {
     item.done(absl::CancelledError("shutting down"));
-  } else if (now + item.back_off > item.deadline) {
+  } else if (turn > item.deadline) {
     item.done(absl::UnavailableError(absl::StrCat(
-        "consumer ", lane.address, " did not take the group for ",
+        "consumer ", lane.address, " has not taken the group for ",
         absl::FormatDuration(absl::Trunc(now - item.came, absl::Seconds(1))),
         "; last answer: ", status.ToString())));
   } else {
-    StepBack(lane, std::move(item), now, status);
+    StepBack(lane, std::move(item), turn, status);
   }
 }
 
-void ConsumerForwarder::Impl::StepBack(Lane& lane, Item item, absl::Time now,
+void ConsumerForwarder::Impl::StepBack(Lane& lane, Item item, absl::Time turn,
                                        const absl::Status& status) {
-  if (item.back_off == options.first_back_off) {
+  if (item.attempts++ == 0) {
     AHA_LOG(kInfo) << "consumer " << lane.address
                    << " does not take a group yet: " << status.ToString();
   }
-  const absl::Time turn = now + item.back_off;
-  item.back_off = std::min(item.back_off * 2, options.longest_back_off);
   MutexLock lock(lane.mutex);
   lane.items.emplace(turn, std::move(item));
 }
@@ -190,6 +192,7 @@ ConsumerForwarder::Impl::Lane* ConsumerForwarder::Impl::Find(
   std::unique_ptr<Lane>& lane = lanes[address];
   lane = std::make_unique<Lane>();
   lane->address = address;
+  lane->jitter_key = JitterKey(address);
   lane->thread = std::thread([this, l = lane.get()] { Serve(*l); });
   return lane.get();
 }
@@ -214,15 +217,14 @@ void ConsumerForwarder::Deliver(
     std::function<bool()> wanted, std::function<void(absl::Status)> done) {
   const std::string address = message->group().context().consumer();
   const absl::Time now = impl_->clock();
-  // Their threads hold no lock but may be waiting for ours.
+  // They are joined below, without the lock, for which their threads may wait.
   std::vector<std::unique_ptr<Impl::Lane>> retired;
-  Item item{std::move(message), std::move(wanted),
-            std::move(done),    now,
-            /*deadline=*/now,   impl_->options.first_back_off};
+  Item item{std::move(message), std::move(wanted), std::move(done), now,
+            /*deadline=*/now};
   std::optional<Item> refused;
   {
     MutexLock lock(impl_->mutex);
-    // Who stops has no use for the answer any more.
+    // After Stop there is no use for the answer any more.
     if (impl_->stopped) return;
     retired.swap(impl_->retired);
     item.deadline = now + impl_->patience;

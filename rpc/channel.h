@@ -13,10 +13,9 @@ class Channel;
 
 namespace aha::rpc {
 
-// Each channel has a connection of its own: channels of two kinds, or two
-// channels of one kind, never share one.  Dead peers are noticed within 30 s
-// (keepalive), proxies of the environment are not used.  FAILED_PRECONDITION:
-// the address needs TLS.
+// Makes a channel with a connection of its own: no two channels share one, even
+// of one kind.  Dead peers are detected within 30 s (keepalive), and proxies of
+// the environment are not used.  FAILED_PRECONDITION: the address needs TLS.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> NewChannel(
     const ClientOptions& options);
 

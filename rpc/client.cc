@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
@@ -57,15 +57,6 @@ bool MayRetry(const absl::Status& status) {
          status.code() == absl::StatusCode::kDeadlineExceeded;
 }
 
-// From 50 ms, doubled up to 2 s, times 0.5 to 1.5: peers that failed together
-// do not come back together.
-absl::Duration Pause(int attempt) {
-  static thread_local std::minstd_rand random{std::random_device{}()};
-  const double seconds = std::min(2.0, 0.05 * (1 << std::min(attempt, 6)));
-  return absl::Seconds(
-      seconds * std::uniform_real_distribution<double>(0.5, 1.5)(random));
-}
-
 grpc::ChannelArguments Arguments(const ClientOptions& options) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
@@ -79,10 +70,10 @@ grpc::ChannelArguments Arguments(const ClientOptions& options) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  // gRPC's own pause after a failed connection grows to 2 minutes.
+  // By default gRPC's pause after a failed connection grows to 2 minutes.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
-  // No pause, whatever its name: how long connecting may take, TLS included.
+  // In spite of its name this is how long connecting may take, TLS included.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5'000);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   if (const std::string& name = options.security.tls_server_name;
@@ -105,6 +96,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> NewChannel(
 
 struct Client::State {
   std::string address;
+  uint64_t jitter_key = 0;
   std::shared_ptr<grpc::Channel> channel;
 
   absl::Status Attempt(const MethodDescriptor* method, const Message& request,
@@ -116,6 +108,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::New(
     const ClientOptions& options) {
   auto state = std::make_unique<State>();
   state->address = options.address;
+  state->jitter_key = JitterKey(options.address);
   AHA_ASSIGN_OR_RETURN(state->channel, NewChannel(options));
   return std::unique_ptr<Client>(new Client(std::move(state)));
 }
@@ -167,7 +160,7 @@ absl::Status Client::Call(absl::string_view name, const Message& request,
     if (status.ok()) return status;
     const bool cancelled =
         options.cancel != nullptr && options.cancel->cancelled();
-    const absl::Duration pause = Pause(attempt);
+    const absl::Duration pause = kCallBackoff.Wait(attempt, state_->jitter_key);
     const absl::Duration waited = clock() - start;
     if (cancelled || !MayRetry(status) || waited + pause >= options.total) {
       return absl::Status(

@@ -1,5 +1,5 @@
-// Calls to a peer, for code that may wait: unary calls with deadlines and
-// retries, and blocking streams.  No gRPC header is needed to use them.
+// Calls to a peer, for code that may block: unary calls with deadlines and
+// retries, and blocking streams.  Callers need no gRPC header.
 //
 //   AHA_ASSIGN_OR_RETURN(auto client, rpc::Client::New(
 //       {.address = flags.coordinator, .security = flags.security}));
@@ -7,10 +7,11 @@
 //                                    &response, {.cancel = &stopping}));
 //
 // Methods are named as in the .proto files; a name or a message type that does
-// not fit is INTERNAL at once.  Errors name method, peer and the time waited,
-// and keep the peer's code.  Never call from a gRPC callback: it blocks.
+// not match is INTERNAL at once.  Errors name the method, the peer and the time
+// waited, and keep the peer's code.  Never call it from a gRPC callback,
+// because it blocks.
 //
-// Control calls and bulk transfers take different clients (ChannelKind): each
+// Control calls and bulk transfers use different clients (ChannelKind): each
 // client has a connection of its own, so a heartbeat never queues behind
 // weights.
 #pragma once
@@ -40,40 +41,42 @@ struct ClientOptions {
 };
 
 struct CallOptions {
-  // One attempt's limit.  For long polls: the server's wait and some seconds.
+  // The limit of one attempt.  For long polls, the server's wait and some
+  // seconds.
   absl::Duration attempt = absl::Seconds(20);
   // UNAVAILABLE (also where a server shuts down before it has answered) and an
   // attempt's own DEADLINE_EXCEEDED are retried, with jittered pauses from 50
-  // ms to 2 s, until this is over; an attempt that has begun keeps its own
-  // limit.  Zero: one attempt, no retry.
+  // ms to 2 s (kCallBackoff), until this is over; an attempt that has begun
+  // keeps its own limit.  Zero: one attempt, no retry.
   absl::Duration total = absl::Seconds(60);
   Cancellation* cancel = nullptr;  // May be null; must outlive the call.
 };
 
 struct StreamOptions {
-  // Limit of the whole stream; infinite only for streams that are watched by
-  // other means (heartbeats) and can be cancelled.
+  // The limit of the whole stream; infinite only for streams that can be
+  // cancelled and whose peer is watched by other means (heartbeats).
   absl::Duration deadline = absl::Minutes(5);
   Cancellation* cancel = nullptr;  // Must outlive the stream.
 };
 
-// One stream.  One thread may write and another read.  Destroying it cancels
-// it if it has not ended.
+// One stream.  One thread may write while another reads.  The destructor
+// cancels a stream that has not ended.
 class Stream {
  public:
   ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  // Blocks until the transport takes the message (flow control).  Error: the
-  // stream is broken; Finish() says why.
+  // Blocks until the transport accepts the message (flow control).  An error
+  // means that the stream is broken; Finish() returns the reason.
   absl::Status Write(const google::protobuf::Message& message);
   // No more writes.
   absl::Status WritesDone();
-  // True: a message.  False: the peer sent all and the status is OK.
+  // True: *message was read.  False: the peer has sent everything, and its
+  // status is OK.
   absl::StatusOr<bool> Read(google::protobuf::Message* message);
-  // The peer's final status.  Call after WritesDone and when Read gave false,
-  // or after an error; what was not read is thrown away.
+  // Returns the peer's final status.  Call it after WritesDone and after Read
+  // returned false, or after an error; unread messages are discarded.
   absl::Status Finish();
   void Cancel();
 

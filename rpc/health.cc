@@ -1,24 +1,20 @@
 #include "rpc/health.h"
 
-#include <google/protobuf/wrappers.pb.h>
-
 #include <chrono>
-#include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/generic/async_generic_service.h"
-#include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
-#include "grpcpp/impl/codegen/proto_utils.h"
 #include "rpc/status.h"
 
 namespace aha::rpc {
 
 struct HealthServer::State {
-  // Answers UNIMPLEMENTED.  Without any service of the callback kind a builder
-  // asks for completion queues.
+  // Answers UNIMPLEMENTED.  A builder without a service of the callback kind
+  // would require completion queues.
   grpc::CallbackGenericService nothing;
   std::unique_ptr<grpc::Server> server;
   int port = 0;
@@ -65,33 +61,24 @@ void HealthServer::SetReady(bool ready) {
 absl::StatusOr<bool> IsServing(const std::string& address,
                                const std::string& service,
                                absl::Duration timeout) {
-  // grpc.health.v1's request is one string and its answer one enum, both field
-  // 1: the well-known wrappers have the same bytes.
-  constexpr int kServing = 1;
-  using Request = google::protobuf::StringValue;
-  using Response = google::protobuf::Int32Value;
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  grpc::TemplatedGenericStub<Request, Response> stub(grpc::CreateCustomChannel(
+  const auto stub = grpc::health::v1::Health::NewStub(grpc::CreateCustomChannel(
       address, grpc::InsecureChannelCredentials(), arguments));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() +
                        absl::ToChronoMilliseconds(timeout));
-  Request request;
-  request.set_value(service);
-  Response response;
-  std::promise<grpc::Status> done;
-  stub.UnaryCall(
-      &context, "/grpc.health.v1.Health/Check", {}, &request, &response,
-      [&done](grpc::Status status) { done.set_value(std::move(status)); });
-  const grpc::Status status = done.get_future().get();
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(service);
+  grpc::health::v1::HealthCheckResponse response;
+  const grpc::Status status = stub->Check(&context, request, &response);
   if (!status.ok()) {
     const absl::Status answer = FromGrpc(status, /*cancelled=*/false);
     return absl::Status(answer.code(),
                         absl::StrCat("health of ", service, " at ", address,
                                      ": ", answer.message()));
   }
-  return response.value() == kServing;
+  return response.status() == grpc::health::v1::HealthCheckResponse::SERVING;
 }
 
 }  // namespace aha::rpc

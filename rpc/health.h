@@ -1,8 +1,8 @@
-// Health on an address of its own, for probes.
+// A health service on an address of its own, for probes.
 //
-// Kubernetes' gRPC probes speak no TLS, so the health service that every
-// rpc::Server has cannot be asked where mutual TLS is on, and an actor serves
-// nothing at all.  This one is always plain text and holds no data: the health
+// Kubernetes' gRPC probes use no TLS, so they cannot query the health service
+// of an rpc::Server with mutual TLS, and an actor has no rpc::Server at all.
+// This one is always plain text and holds no data: it serves the health
 // service's names "", "liveness" and "readiness", and nothing else.
 //
 // Thread-safe.
@@ -19,7 +19,7 @@ namespace aha::rpc {
 
 class HealthServer {
  public:
-  // Alive and not ready.  ALREADY_EXISTS: the port is in use.
+  // Starts alive and not ready.  ALREADY_EXISTS: the port is in use.
   static absl::StatusOr<std::unique_ptr<HealthServer>> Start(
       const std::string& listen);
   ~HealthServer();
@@ -35,8 +35,9 @@ class HealthServer {
   std::unique_ptr<State> state_;
 };
 
-// True: `service` ("liveness", "readiness") at `address` is SERVING. NOT_FOUND:
-// no such service; UNAVAILABLE, DEADLINE_EXCEEDED: nobody answers.
+// Whether `service` ("liveness", "readiness") at `address` is SERVING.
+// NOT_FOUND: there is no such service.  UNAVAILABLE, DEADLINE_EXCEEDED: the
+// address does not answer.
 absl::StatusOr<bool> IsServing(const std::string& address,
                                const std::string& service,
                                absl::Duration timeout);

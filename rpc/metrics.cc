@@ -46,7 +46,7 @@ double CpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-// Connects and closes; failures do not matter.
+// Connects and closes, ignoring failures.
 void Connect(const HostPort& to) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -64,7 +64,8 @@ void Connect(const HostPort& to) {
   freeaddrinfo(found);
 }
 
-// Read at each scrape, with the names that every Prometheus client uses.
+// The process's own series, read at each scrape, with the names that every
+// Prometheus client uses.
 class ProcessSeries : public prometheus::Collectable {
  public:
   std::vector<prometheus::MetricFamily> Collect() const override {
@@ -92,7 +93,7 @@ class ProcessSeries : public prometheus::Collectable {
 }  // namespace
 
 struct Metrics::State {
-  // Shared with the endpoint, which keeps weak references.
+  // Shared because the endpoint keeps weak references.
   std::shared_ptr<prometheus::Registry> registry =
       std::make_shared<prometheus::Registry>(
           prometheus::Registry::InsertBehavior::Merge);
@@ -165,8 +166,8 @@ std::string Metrics::Text() const {
 
 struct MetricsServer::State {
   std::unique_ptr<prometheus::Exposer> exposer;
-  std::string bound;    // On this machine.
-  std::string address;  // For others.
+  std::string bound;    // As this machine reaches it.
+  std::string address;  // As other machines reach it.
 };
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
@@ -175,8 +176,8 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
   AHA_ASSIGN_OR_RETURN(const HostPort host_port, ParseAddress(listen));
   auto state = std::make_unique<State>();
   try {
-    // Connections that say nothing hold a thread each until the time is up:
-    // they must not keep a scraper waiting.
+    // A silent connection holds a thread until it times out, so there are
+    // threads enough and a short timeout to keep scrapes from waiting.
     state->exposer =
         std::make_unique<prometheus::Exposer>(std::vector<std::string>{
             "listening_ports", std::string(listen), "num_threads", "8",
@@ -201,8 +202,8 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
 MetricsServer::MetricsServer(std::unique_ptr<State> state)
     : state_(std::move(state)) {}
 
-// The HTTP library looks for the end only when its poll(2) of the listening
-// socket returns, every 2 s: connections make it return.
+// The HTTP library checks for its end only when its poll(2) of the listening
+// socket returns, every 2 s; connections make it return at once.
 MetricsServer::~MetricsServer() {
   std::atomic<bool> stopped = false;
   std::thread waker([&] {

@@ -1,15 +1,16 @@
-// Prometheus: a registry of series and the HTTP endpoint that serves them.
+// A process's Prometheus metrics: a registry of series and the HTTP endpoint
+// that serves them.
 //
 //   rpc::Metrics metrics("aha-actor");
 //   rpc::Counter steps = metrics.AddCounter("aha_steps_total", "Steps done.");
 //   AHA_ASSIGN_OR_RETURN(auto server,
 //                        rpc::MetricsServer::Start("127.0.0.1:0", metrics));
 //
-// A series exists, at 0, as soon as it is added; add all at start.  Asking for
-// the same name and labels again gives the same series.  Names begin with
-// aha_; counters end in _total; times are in seconds.  Counter, Gauge and
-// Histogram are handles that are copied freely and live as long as Metrics.
-// Thread-safe.
+// A series exists, at 0, as soon as it is added; add all when the process
+// starts.  Adding the same name and labels again returns the same series. Names
+// begin with aha_; counters end in _total; times are in seconds.  Counter,
+// Gauge and Histogram are handles that may be copied and are valid as long as
+// Metrics. Thread-safe.
 #pragma once
 
 #include <map>
@@ -86,7 +87,7 @@ class Metrics {
                          const std::vector<double>& buckets,
                          const Labels& labels = {});
 
-  // What the endpoint answers.
+  // The text that the endpoint serves.
   std::string Text() const;
 
  private:
@@ -95,7 +96,7 @@ class Metrics {
   std::unique_ptr<State> state_;
 };
 
-// Serves GET /metrics.  Plain HTTP on any address: it holds no secret, and
+// Serves GET /metrics, as plain HTTP on any address: metrics are no secret, and
 // Prometheus and probes present no certificate.
 class MetricsServer {
  public:
@@ -107,7 +108,7 @@ class MetricsServer {
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;
 
-  // What others dial (DialAddress).
+  // The address that other processes dial (DialAddress).
   const std::string& address() const;
 
  private:

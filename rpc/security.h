@@ -1,8 +1,9 @@
-// Who may be talked to without encryption: only processes on this machine.
+// Transport security: which addresses need TLS, and the credentials for it.
 //
-// A loopback address (127.0.0.0/8, ::1, localhost, unix:) needs nothing.  Any
-// other needs mutual TLS (certificate, key and the authority both sides are
-// signed by) or the user's word: --insecure.
+// Only processes on this machine are spoken to without encryption: a loopback
+// address (127.0.0.0/8, ::1, localhost, unix:) needs no TLS.  Any other address
+// needs mutual TLS (a certificate, its key, and the authority that signed both
+// sides' certificates), or the user's explicit --insecure.
 #pragma once
 
 #include <memory>
@@ -24,18 +25,18 @@ struct Security {
   std::string tls_key = {};
   std::string tls_ca = {};
   // The name that the certificates of dialled processes carry; the dialled
-  // host if empty.  For addresses that nobody knows beforehand (pods).
+  // host if empty.  For addresses that are not known beforehand (pods).
   std::string tls_server_name = {};
-  bool insecure = false;  // The user wants plain text on any address.
+  bool insecure = false;  // The user allows plain text on any address.
 
   bool tls() const { return !tls_cert.empty(); }
   // INVALID_ARGUMENT: some of the three files are missing, TLS and --insecure
-  // are both asked for, or there is a server name without TLS.
+  // are both given, or there is a server name without TLS.
   absl::Status Validate() const;
 };
 
-// "host:port" or "[v6]:port"; INVALID_ARGUMENT names what is wrong.  Host may
-// be empty only if `address` begins with "unix:".
+// Parses "host:port" or "[v6]:port"; INVALID_ARGUMENT says what is wrong.  The
+// host is empty only if `address` begins with "unix:".
 struct HostPort {
   std::string host;
   int port = 0;
@@ -44,7 +45,8 @@ absl::StatusOr<HostPort> ParseAddress(absl::string_view address);
 
 bool IsLoopback(absl::string_view address);
 
-// FAILED_PRECONDITION naming the flags, if `address` needs TLS and has none.
+// FAILED_PRECONDITION, naming the flags, if `address` needs TLS and `security`
+// has none.
 absl::Status CheckAllowed(absl::string_view address, const Security& security);
 
 // Both check CheckAllowed and read the files each time.

@@ -15,8 +15,8 @@
 namespace aha::rpc {
 namespace {
 
-// What the server promises and the channels (channel.cc) rely on: a ping every
-// 20 s is allowed, also without calls.
+// The clients' channels (client.cc) rely on this: a ping every 20 s is allowed,
+// also without calls.
 void SetKeepalive(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
@@ -66,9 +66,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
-  // By default two processes may listen on one port and share its callers.
+  // By default gRPC lets two processes listen on one port and share its calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // Only reflection is served the synchronous way.
+  // Only reflection uses synchronous handlers.
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
   SetKeepalive(builder);

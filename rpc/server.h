@@ -1,6 +1,6 @@
-// A gRPC server with everything each of ours has: the health service (names
+// A gRPC server as every process of Aha runs it: with the health service (names
 // "", "liveness" and "readiness"), reflection, keepalive, a message limit, and
-// a stop that ends.
+// a shutdown with a deadline.
 //
 //   AHA_ASSIGN_OR_RETURN(auto server,
 //                        rpc::Server::Start({.listen = flags.listen,
@@ -29,21 +29,23 @@ class Service;
 
 namespace aha::rpc {
 
-// Of one message, both ways and on both sides.
+// The size limit of a message, in both directions, for servers and clients.
 constexpr int kMaxMessageBytes = 64 << 20;
 
 struct ServerOptions {
-  std::string listen = "127.0.0.1:0";  // Port 0: one is chosen.
+  std::string listen = "127.0.0.1:0";  // Port 0: the system chooses one.
   Security security = {};
-  // The host that others dial; empty: the listen host, or this machine's name
-  // if that is a wildcard.
+  // The host that other processes dial.  Empty stands for the listen host, or
+  // for this machine's name if that is a wildcard.
   std::string advertise_host = {};
-  // Told what SetReady is told; may be null; must outlive the server.
+  // SetReady sets this one's readiness too.  May be null; must outlive the
+  // server.
   HealthServer* health = nullptr;
 };
 
-// What others dial to reach `listen` at the bound port: `advertise_host` if it
-// is not empty; this machine's name, if `listen` is a wildcard.
+// The address that other processes dial to reach `listen` at the bound port:
+// its host is `advertise_host` if that is not empty, else this machine's name
+// if `listen` is a wildcard.
 std::string DialAddress(const std::string& listen,
                         const std::string& advertise_host, int port);
 
@@ -59,15 +61,15 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   int port() const;
-  // What others dial: see ServerOptions.advertise_host; and the bound port.
+  // The address that other processes dial (DialAddress).
   const std::string& address() const;
 
   void SetReady(bool ready);
   void SetAlive(bool alive);
 
-  // Not ready, no new calls; calls get `grace` to end and are cancelled then.
-  // Returns when all have ended.  Services that park calls must end them first
-  // (or on cancellation).  Idempotent.
+  // Becomes not ready and accepts no new calls; running calls get `grace` to
+  // end and are cancelled then.  Returns when all have ended.  Services that
+  // hold calls open must end them before, or on cancellation.  Idempotent.
   void Shutdown(absl::Duration grace);
 
  private:

@@ -1,5 +1,5 @@
-// Statuses on their way through gRPC.  absl and gRPC share the canonical
-// codes, so both conversions are casts.
+// Converts statuses between Abseil and gRPC.  Both use the canonical codes, so
+// both conversions are casts.
 #pragma once
 
 #include <string>
@@ -15,9 +15,9 @@ inline grpc::Status ToGrpc(const absl::Status& status) {
           std::string(status.message())};
 }
 
-// What became of a call.  Where nobody here cancelled it (`cancelled`), its
-// server did, which shuts down: the next one may answer, so that is
-// UNAVAILABLE.
+// The outcome of a call.  A CANCELLED that this side did not cause
+// (`cancelled`) comes from a server that shuts down.  The next server may
+// answer, so it becomes UNAVAILABLE, which is retried.
 inline absl::Status FromGrpc(const grpc::Status& status, bool cancelled) {
   if (status.error_code() == grpc::StatusCode::CANCELLED && !cancelled) {
     return absl::UnavailableError(

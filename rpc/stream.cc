@@ -107,7 +107,7 @@ absl::StatusOr<bool> Stream::Reactor::Read(Message* message) {
 }
 
 absl::Status Stream::Reactor::Finish() {
-  // Messages nobody reads would keep the stream open for ever.
+  // Unread messages would keep the stream open for ever.
   std::unique_ptr<Message> rest;
   {
     MutexLock lock(mutex_);
@@ -133,8 +133,8 @@ absl::Status Stream::Reactor::Finish() {
   return Explain();
 }
 
-// A failed write says nothing of its cause; the status does.  The read side
-// may still be in use, so the hold stays; gRPC ends the call by itself.
+// A failed write does not say why; the final status does.  The read side may
+// still be in use, so the hold stays; gRPC ends the call by itself.
 absl::Status Stream::Reactor::WaitForEnd() {
   if (status_.has_value() && !status_->ok()) return Explain();
   return absl::UnavailableError(
@@ -159,7 +159,7 @@ void Stream::Reactor::Release() {
     MutexLock lock(mutex_);
     if (released_) return;
     released_ = true;
-    // No start after the hold is gone.
+    // No operation may start after the hold is released.
     half_closed_ = true;
     read_failed_ = true;
     write_failed_ = true;

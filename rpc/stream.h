@@ -1,5 +1,5 @@
-// A stream's reactor: gRPC's callbacks on one side, blocking calls on the
-// other.  Internal to rpc/; see Stream in client.h.
+// The reactor behind Stream (client.h), which turns gRPC's callbacks into
+// blocking calls.  Internal to rpc/.
 #pragma once
 
 #include <atomic>
@@ -30,7 +30,7 @@ class Stream::Reactor
   Reactor(const google::protobuf::MethodDescriptor* method, std::string address,
           std::shared_ptr<grpc::Channel> channel, const std::string& path,
           const StreamOptions& options);
-  ~Reactor() override;  // Cancels and waits for the end.
+  ~Reactor() override;  // Cancels the stream and waits for its end.
 
   absl::Status Write(const Message& message);
   absl::Status WritesDone();
@@ -47,10 +47,10 @@ class Stream::Reactor
   void OnWritesDoneDone(bool ok) override;
   void OnDone(const grpc::Status& status) override;
 
-  // What the peer's status says, with method, peer and time.
+  // The peer's status, with method, peer and time in its message.
   absl::Status Explain() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status WaitForEnd() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Gives back the hold that kept the reactor alive between our calls.
+  // Releases the hold that keeps the reactor alive between calls.
   void Release() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const google::protobuf::MethodDescriptor* const method_;
@@ -58,7 +58,7 @@ class Stream::Reactor
   const std::string path_;
   const Clock clock_ = MonotonicClock();
   const absl::Time start_ = clock_();
-  std::atomic<bool> cancelled_{false};  // By us.
+  std::atomic<bool> cancelled_{false};  // By this side.
   grpc::ClientContext context_;
   grpc::TemplatedGenericStub<Message, Message> stub_;
 
@@ -71,7 +71,8 @@ class Stream::Reactor
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool released_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<grpc::Status> status_ ABSL_GUARDED_BY(mutex_);
-  // Last, so that it is gone before what its callback touches.
+  // The last member, so that it is destroyed before those that its callback
+  // uses.
   std::optional<Cancellation::Registration> registration_;
 };
 

@@ -15,7 +15,7 @@
 //
 // A member is a text, a number, a bool, a JobState, a list of numbers or
 // structs, an optional of these (absent or null: nothing), or a map from text
-// to numbers.  A number that is not finite is written as null.
+// to numbers or structs.  A number that is not finite is written as null.
 //
 // Internal to run/.
 #pragma once
@@ -56,8 +56,9 @@ class LineFields {
   void operator()(absl::string_view key, const std::optional<T>& value) {
     if (value.has_value()) (*this)(key, *value);
   }
-  // Written only if there is something to say.
-  void NotEmpty(absl::string_view key, const std::string& value) {
+  // Writes a text or a list only if it is not empty.
+  template <class T>
+  void NotEmpty(absl::string_view key, const T& value) {
     if (!value.empty()) (*this)(key, value);
   }
   template <class Members>
@@ -144,7 +145,8 @@ class ReadFields {
     known_.emplace_back(key);
     Take(MemberOrNull(object_, key), &value);
   }
-  void NotEmpty(absl::string_view key, std::string& value) {
+  template <class T>
+  void NotEmpty(absl::string_view key, T& value) {
     (*this)(key, value);
   }
   template <class Members>
@@ -208,8 +210,8 @@ class ReadFields {
                    std::vector<std::pair<std::string, T>>* values) {
     if (!json.is_object()) return;
     for (const auto& [name, value] : json.items()) {
-      if (value.is_number())
-        values->emplace_back(name, value.template get<T>());
+      if (Number<T> ? !value.is_number() : !value.is_object()) continue;
+      Take(value, &values->emplace_back(name, T()).second);
     }
   }
   template <class T>

@@ -1,6 +1,7 @@
 #include "run/layout.h"
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 
@@ -28,6 +29,10 @@ std::optional<NamedStep> ParseStepName(absl::string_view name) {
   if (!stage.empty() && !absl::ConsumeSuffix(&stage, "-")) return std::nullopt;
   step.stage = std::string(stage);
   return step;
+}
+
+std::string DatasetFile(absl::string_view stage) {
+  return absl::StrCat(kDatasetsFolder, "/", stage, kLinesSuffix);
 }
 
 }  // namespace aha::run

@@ -28,7 +28,8 @@ inline constexpr char kReportFile[] = "report.html";
 
 // <step name>.jsonl, a line a trajectory (rollouts.h).
 inline constexpr char kRolloutsFolder[] = "rollouts";
-// <stage>.jsonl: what a stage of type `sample` writes.
+// <stage>.jsonl, a line a completion: what a stage of type `sample` writes
+// (DatasetFile below).
 inline constexpr char kDatasetsFolder[] = "datasets";
 // <step name>/, with kManifestFile written last (manifest.h).
 inline constexpr char kCheckpointsFolder[] = "checkpoints";
@@ -56,5 +57,9 @@ struct NamedStep {
 std::string StepName(const NamedStep& step);
 // Nothing if `name` is no such name.
 std::optional<NamedStep> ParseStepName(absl::string_view name);
+
+// Where the stage of that name writes its data set, relative to the run
+// directory: "datasets/<stage>.jsonl".
+std::string DatasetFile(absl::string_view stage);
 
 }  // namespace aha::run

@@ -19,6 +19,12 @@
 namespace aha::run {
 
 template <class Fields, class Self>
+void DescribeFields(Fields& fields, Self& verdict, RolloutVerdict*) {
+  fields("outcome", verdict.outcome);
+  fields("evidence", verdict.evidence);
+}
+
+template <class Fields, class Self>
 void DescribeFields(Fields& fields, Self& rollout, Rollout*) {
   fields("step", rollout.step);
   fields("slot", rollout.slot);
@@ -33,6 +39,7 @@ void DescribeFields(Fields& fields, Self& rollout, Rollout*) {
   fields("finish_reason", rollout.finish_reason);
   fields("reward", rollout.reward);
   fields("rewards", rollout.rewards);
+  fields.NotEmpty("verdicts", rollout.verdicts);
   fields("advantage", rollout.advantage);
 }
 

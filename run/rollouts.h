@@ -16,6 +16,12 @@
 
 namespace aha::run {
 
+// How one component judged a completion.
+struct RolloutVerdict {
+  std::string outcome;   // "score", "unparsable", ... (docs/rewards.md).
+  std::string evidence;  // What the verifier read, for people.
+};
+
 struct Rollout {
   uint64_t step = 0;
   uint64_t slot = 0;    // The group's position in the step.
@@ -30,7 +36,9 @@ struct Rollout {
   std::string finish_reason;  // "stop" or "length".
   double reward = 0;
   std::vector<std::pair<std::string, double>> rewards;  // By component.
-  std::optional<float> advantage;                       // None in eval stages.
+  // By component; empty if the reward service sent none.
+  std::vector<std::pair<std::string, RolloutVerdict>> verdicts;
+  std::optional<float> advantage;  // None in eval stages.
 };
 
 // Without the newline.  Numbers read back as the same bits.

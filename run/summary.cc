@@ -110,6 +110,12 @@ JobView Summary::View() const {
     shown.steps_done = stage.steps_done;
     shown.steps_total = stage.steps_total;
     shown.done = stage.done;
+    if (stage.dataset.has_value()) {
+      shown.metrics = {
+          {"prompts", static_cast<double>(stage.dataset->prompts)},
+          {"completions", static_cast<double>(stage.dataset->completions)},
+          {"reward", stage.dataset->mean_reward}};
+    }
   }
   view.current_stage = stages.empty() ? 0 : stages.size() - 1;
   return view;

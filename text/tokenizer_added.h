@@ -1,5 +1,5 @@
-// Finds added tokens in a text: the leftmost first, and at each place the
-// longest.
+// Finds added tokens in a text. The leftmost match wins, and of several at one
+// place the longest.
 //
 // Hugging Face's tokenizers look for them in two passes, and so does the
 // caller:
@@ -24,7 +24,7 @@
 
 namespace aha {
 
-// A part of a text: an added token, or (id -1) text between two.
+// A part of a text: an added token, or with id -1 the text between two of them.
 struct Segment {
   size_t begin;
   size_t end;
@@ -39,8 +39,8 @@ class AddedTokens {
       const std::function<absl::StatusOr<std::string>(absl::string_view)>&
           normalize);
 
-  // The parts cover `text` but for white space that tokens swallow; no part is
-  // empty.
+  // The parts cover `text` except for white space that tokens absorb. No part
+  // is empty.
   std::vector<Segment> SplitRaw(absl::string_view text) const {
     return Split(raw_, text);
   }

@@ -51,6 +51,7 @@ struct RunFlags {
   std::optional<int> learners;
   std::optional<int> reward_replicas;
   std::optional<int> threads;
+  std::string device = "cpu";
   std::string dir;
   std::vector<std::string> set;
   bool resume = false;
@@ -253,6 +254,7 @@ int Run(const RunFlags& flags, Output output) {
   }
   SessionOptions session =
       MakeSession(request->job, request->run, *start == Start::kResume);
+  session.supervisor.device = flags.device;
   session.quiet = flags.quiet;
   session.output = output;
   if (flags.detach) return RunDetached(std::move(session));
@@ -278,6 +280,11 @@ void AddRunCommand(CLI::App& app, Context& context) {
          "Reward service replicas");
   number("--threads", flags->threads, 0,
          "Compute threads of each process; 0: chosen from the cores");
+  run->add_option("--device", flags->device,
+                  "Device of the actors and the learners; reference is slow "
+                  "and defines the results of the others [cpu]")
+      ->type_name("cpu|reference")
+      ->check(CLI::IsMember({"cpu", "reference"}));
   run->add_option("--dir", flags->dir, "Run directory [runs/<job name>]")
       ->type_name("DIR");
   AddSetOption(*run, flags->set);

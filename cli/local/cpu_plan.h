@@ -1,6 +1,7 @@
 // Decides with how many threads each process of a local cluster computes, and
 // on which cores.
 //
+// Rule (docs/design.md, section 9):
 //   lag 0   Sampling and training alternate: while one side computes, the other
 //           waits in an RPC.  So each side gets every core, and the processes
 //           of a side divide them, with at least one thread each.  No process

@@ -108,6 +108,7 @@ std::vector<std::string> Supervisor::Arguments(const Process& process) const {
     if (process.role != ProcessRole::kActor) add({"--listen", "127.0.0.1:0"});
     if (process.role != ProcessRole::kReward) {
       add({"--threads", absl::StrCat(Cpus(process).threads)});
+      if (options_.device != "cpu") add({"--device", options_.device});
     }
     if (process.role == ProcessRole::kLearner) {
       add({"--rank", absl::StrCat(process.index)});
@@ -124,7 +125,7 @@ absl::Status Supervisor::Spawn(Process* process) {
   const CpuShare share = Cpus(*process);
   child.cpus = share.cpus;
   // A team of OpenMP threads that spins while it waits makes the process that
-  // shares its cores 5 to 100 times slower (docs/design.md).
+  // shares its cores 5 to 100 times slower (docs/design.md, section 9).
   child.environment = {
       "OMP_WAIT_POLICY=passive",
       absl::StrCat("OMP_NUM_THREADS=", share.threads),

@@ -42,7 +42,8 @@ struct SupervisorOptions {
   std::string run_dir;
   std::string job_path;
   int reward_replicas = 1;
-  CpuRequest cpus;  // With the numbers of actors and learners.
+  std::string device = "cpu";  // --device of the actors and the learners.
+  CpuRequest cpus;             // With the numbers of actors and learners.
   bool resume = false;
   bool with_metrics = true;  // Each process serves Prometheus.
   RestartOptions restart;

@@ -8,9 +8,10 @@
 namespace aha::coordinator {
 namespace {
 
-// `parts`: the reward components of the job.
+// `rewards` is the number of rewards of the job: a job that only samples may
+// have none.
 absl::Status CheckTrajectory(const v1::ScoredTrajectory& scored, uint32_t slot,
-                             int sample, int parts) {
+                             int sample, int rewards) {
   const v1::Trajectory& trajectory = scored.trajectory();
   const std::string where = absl::StrCat("slot ", slot, " sample ", sample);
   if (trajectory.sample() != static_cast<uint32_t>(sample)) {
@@ -18,10 +19,10 @@ absl::Status CheckTrajectory(const v1::ScoredTrajectory& scored, uint32_t slot,
         absl::StrCat("trajectories: slot ", slot, " has sample ",
                      trajectory.sample(), " in place of ", sample));
   }
-  if (scored.parts_size() != parts) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "parts: ", where, " must have ", parts,
-        ", one for each reward component, got ", scored.parts_size()));
+  if (scored.parts_size() != rewards) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("parts: ", where, " must have one for each reward (",
+                     rewards, "), has ", scored.parts_size()));
   }
   if (trajectory.logprobs().size() !=
       sizeof(float) * static_cast<size_t>(trajectory.token_ids_size())) {

@@ -22,7 +22,7 @@ absl::Status GrpoRun::CheckCommit(const CommitRecord& commit) const {
 
 void GrpoRun::Commit(const CommitRecord& commit) {
   ledger()->Train(commit.step);
-  const VersionId version{.stage = stage(), .version = commit.step + 1};
+  const WeightsId version{.stage = stage(), .version = commit.step + 1};
   // CheckCommit has found it in the store.
   WarnIfError(parts().weights->Commit(version));
   MakeVisible(version.version);

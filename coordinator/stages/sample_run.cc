@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "coordinator/stage_results.h"
+#include "run/layout.h"
 
 namespace aha::coordinator {
 namespace {
@@ -17,8 +18,9 @@ constexpr uint64_t kMostHeldBytes = 64 << 20;
 
 SampleRun::SampleRun(const StageParts& parts)
     : CollectRun(parts),
-      dataset_(absl::StrCat(parts.run_directory, "/", DatasetFile(plan())),
-               stage()),
+      dataset_(
+          absl::StrCat(parts.run_directory, "/", run::DatasetFile(plan().name)),
+          stage()),
       last_save_(parts.clock()) {
   const auto& records = history().datasets();
   if (const auto known = records.find(stage()); known != records.end()) {
@@ -78,8 +80,8 @@ absl::Status SampleRun::RecordEnd() {
   parts().recorder->Event(
       "dataset",
       absl::StrCat(
-          DatasetFile(plan()), ": ", result.completions, " completions of ",
-          result.prompts, " prompts",
+          run::DatasetFile(plan().name), ": ", result.completions,
+          " completions of ", result.prompts, " prompts",
           reward.has_value() ? absl::StrCat(", mean reward ", *reward) : "",
           ", checksum ", result.checksum.Hex()));
   return absl::OkStatus();

@@ -37,7 +37,7 @@ absl::Status StageRun::AdmitVersion(uint64_t version) const {
 
 absl::Status StageRun::VersionArrived(uint64_t version) {
   if (version > first_step_) return absl::OkStatus();
-  const VersionId id{.stage = stage_, .version = version};
+  const WeightsId id{.stage = stage_, .version = version};
   const auto info = parts_.weights->Find(id);
   if (!info.has_value()) return absl::OkStatus();
   AHA_ASSIGN_OR_RETURN(const auto known,

@@ -82,9 +82,9 @@ void FillDerived(v1::Job* job) {
   }
   v1::Prompts* prompts = job->mutable_prompts();
   if (prompts->has_generated() && prompts->generated().kinds().empty()) {
-    for (const ProblemKind kind : DefaultProblemKinds()) {
+    for (const ExerciseKind kind : DefaultExerciseKinds()) {
       prompts->mutable_generated()->add_kinds(
-          std::string(ProblemKindName(kind)));
+          std::string(ExerciseKindName(kind)));
     }
   }
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "job/stages/checks.h"
 #include "job/stages/stage_kind.h"
+#include "rewards/verifier.h"
 
 namespace aha {
 namespace {
@@ -124,6 +125,21 @@ std::string KindsThatRequireRewards() {
   return absl::StrJoin(names, " and ");
 }
 
+// `path` is that of the component.
+void CheckTolerance(const std::string& path, const v1::RewardComponent& reward,
+                    ConfigErrors* errors) {
+  const auto spec = rewards::FindVerifier(reward.type());
+  if (!spec.ok() || (*spec)->takes_tolerance) return;
+  for (const auto& [key, value] :
+       {std::pair("tolerance", reward.tolerance()),
+        std::pair("relative_tolerance", reward.relative_tolerance())}) {
+    if (value == 0) continue;
+    errors->Add(ChildPath(path, key),
+                absl::StrCat("must be absent for a reward of type ",
+                             reward.type(), ", got ", NumberText(value)));
+  }
+}
+
 void CheckRewards(const v1::Job& job, ConfigErrors* errors) {
   if (job.rewards().empty() && AnyStage(job, RequiresRewards)) {
     errors->Add("rewards",
@@ -136,6 +152,7 @@ void CheckRewards(const v1::Job& job, ConfigErrors* errors) {
     const std::string path = ChildPath(ItemPath("rewards", i), "name");
     CheckName(path, job.rewards(i).name(), errors);
     CheckUnique(path, job.rewards(i).name(), &names, errors);
+    CheckTolerance(ItemPath("rewards", i), job.rewards(i), errors);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "job/algorithm.h"
 #include "job/stages/checks.h"
 #include "job/stages/kinds.h"
 
@@ -21,6 +22,7 @@ class Grpo : public StageKind {
   RewardsNeed rewards() const override { return RewardsNeed::kRequired; }
 
   void FillDefaults(const v1::Job&, v1::Stage* stage) const override {
+    FillFromPreset(stage->mutable_grpo());
     stage->mutable_grpo()->mutable_optimizer();
   }
 

@@ -272,13 +272,12 @@ absl::StatusOr<StepResult> GrpoWork::Step(
       ExchangeRewards(settings_.slots, settings_.advantage.ddof, groups, comm));
   state_.sums().Clear();
   AHA_ASSIGN_OR_RETURN(const Trained mine, TrainGroups(groups, rewards));
-  AHA_RETURN_IF_ERROR(comm.AllReduceSum("gradients", state_.sums().sums()));
-  AHA_RETURN_IF_ERROR(state_.sums().Check());
   AHA_ASSIGN_OR_RETURN(const std::vector<GroupFacts> facts,
                        ExchangeFacts(settings_.slots, mine.facts, comm));
   AHA_ASSIGN_OR_RETURN(
       const UpdateResult update,
-      state_.Update(step, StepDenominator(settings_.loss, TotalOf(facts))));
+      state_.Update(step, StepDenominator(settings_.loss, TotalOf(facts)),
+                    comm));
 
   StepResult result;
   std::vector<Hash128> digests;

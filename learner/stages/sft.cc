@@ -110,11 +110,10 @@ absl::StatusOr<StepResult> SftWork::Step(
        u += static_cast<uint32_t>(comm.size())) {
     AHA_ASSIGN_OR_RETURN(mine.emplace_back(), Train(step, u));
   }
-  AHA_RETURN_IF_ERROR(comm.AllReduceSum("gradients", state_.sums().sums()));
-  AHA_RETURN_IF_ERROR(state_.sums().Check());
   AHA_ASSIGN_OR_RETURN(const MicroBatchFacts total, Total(mine, comm));
   const double targets = static_cast<double>(total.targets);
-  AHA_ASSIGN_OR_RETURN(const UpdateResult update, state_.Update(step, targets));
+  AHA_ASSIGN_OR_RETURN(const UpdateResult update,
+                       state_.Update(step, targets, comm));
   StepResult result;
   result.weights_checksum = WeightsChecksum(state_.weights());
   result.chain = NextChain(chain, stage_, step, {}, result.weights_checksum);

@@ -1,4 +1,5 @@
-// Both bodies of comm/ through the same sentences: ranks are threads here.
+// Runs the same tests on the local and the Gloo communicator, with ranks as
+// threads.
 #include "comm/communicator.h"
 
 #include <algorithm>
@@ -20,6 +21,7 @@
 namespace aha::comm {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using Ranks = std::vector<std::unique_ptr<Communicator>>;
 
@@ -51,7 +53,7 @@ Ranks Gloo(int size, absl::Duration timeout) {
   const std::string directory = FreshDirectory();
   OnThreads(size, [&](int rank) {
     auto connected =
-        ConnectGloo({.group = {.rank = rank, .size = size, .timeout = timeout},
+        ConnectGloo({.ranks = {.rank = rank, .size = size, .timeout = timeout},
                      .rendezvous_directory = directory});
     ASSERT_TRUE(connected.ok()) << connected.status();
     ranks[static_cast<size_t>(rank)] = *std::move(connected);
@@ -61,7 +63,7 @@ Ranks Gloo(int size, absl::Duration timeout) {
 }
 
 Ranks Local(int size, absl::Duration timeout) {
-  auto ranks = NewLocalGroup(size, timeout);
+  auto ranks = NewLocalRanks(size, timeout);
   EXPECT_TRUE(ranks.ok()) << ranks.status();
   return *std::move(ranks);
 }
@@ -82,7 +84,7 @@ class CommunicatorTest : public testing::TestWithParam<std::tuple<Body, int>> {
   }
 };
 
-// What needs somebody to wait for.
+// Tests of waits for other ranks.
 class PeersTest : public CommunicatorTest {};
 
 std::vector<int64_t> Numbers(int rank, size_t count) {
@@ -119,6 +121,99 @@ TEST_P(CommunicatorTest, SumsAreExactAlsoWhereTheyWrap) {
           0);
     });
   }
+}
+
+// Shards of very different sizes: rank 0 has none, the last has the most.
+std::vector<Shard> UnevenShards(size_t count, int ranks) {
+  std::vector<Shard> shards;
+  size_t begin = 0;
+  for (int rank = 0; rank < ranks; ++rank) {
+    const size_t end =
+        rank + 1 == ranks
+            ? count
+            : begin + std::min(count - begin, static_cast<size_t>(rank) * 3);
+    shards.push_back({begin, end});
+    begin = end;
+  }
+  return shards;
+}
+
+// Even and uneven partitions of several sizes: none, fewer elements than ranks,
+// and more than one piece of a transfer.
+std::vector<std::vector<Shard>> Partitions(int ranks) {
+  std::vector<std::vector<Shard>> partitions;
+  for (const size_t count :
+       {size_t{0}, size_t{2}, size_t{1000}, (size_t{5} << 18) + 5}) {
+    partitions.push_back(EvenShards(count, ranks, count > 1000 ? 16384 : 1));
+    partitions.push_back(UnevenShards(count, ranks));
+  }
+  return partitions;
+}
+
+TEST_P(CommunicatorTest, AReduceScatterGivesEachRankTheExactSumsOfItsShard) {
+  Ranks ranks = Make();
+  for (const std::vector<Shard>& shards : Partitions(size())) {
+    const size_t count = shards.back().end;
+    std::vector<int64_t> expected(count, 0);
+    for (int rank = 0; rank < size(); ++rank) {
+      const std::vector<int64_t> part = Numbers(rank, count);
+      for (size_t i = 0; i < count; ++i) {
+        expected[i] = static_cast<int64_t>(static_cast<uint64_t>(expected[i]) +
+                                           static_cast<uint64_t>(part[i]));
+      }
+    }
+    OnThreads(size(), [&](int rank) {
+      const Shard mine = shards[static_cast<size_t>(rank)];
+      std::vector<int64_t> values = Numbers(rank, count);
+      const absl::Status status =
+          ranks[static_cast<size_t>(rank)]->ReduceScatterSum(
+              "numbers", absl::MakeSpan(values), shards);
+      ASSERT_TRUE(status.ok()) << status;
+      EXPECT_EQ(absl::MakeSpan(values).subspan(mine.begin, mine.size()),
+                absl::MakeSpan(expected).subspan(mine.begin, mine.size()))
+          << ToString(shards);
+    });
+  }
+}
+
+template <class T>
+void ExpectAllGather(Ranks& ranks, const std::vector<Shard>& shards) {
+  const auto element = [](size_t i) { return static_cast<T>(i % 251 + 1); };
+  OnThreads(static_cast<int>(ranks.size()), [&](int rank) {
+    const Shard mine = shards[static_cast<size_t>(rank)];
+    std::vector<T> values(shards.back().end);
+    for (size_t i = mine.begin; i < mine.end; ++i) values[i] = element(i);
+    const absl::Status status = ranks[static_cast<size_t>(rank)]->AllGather(
+        "elements", absl::MakeSpan(values), shards);
+    ASSERT_TRUE(status.ok()) << status;
+    size_t wrong = 0;
+    for (size_t i = 0; i < values.size(); ++i) wrong += values[i] != element(i);
+    EXPECT_EQ(wrong, 0u) << ToString(shards);
+  });
+}
+
+TEST_P(CommunicatorTest, AnAllGatherGivesEveryRankTheElementsOfEachShard) {
+  Ranks ranks = Make();
+  for (const std::vector<Shard>& shards : Partitions(size())) {
+    ExpectAllGather<double>(ranks, shards);
+    ExpectAllGather<uint16_t>(ranks, shards);
+  }
+}
+
+TEST_P(CommunicatorTest, ShardsThatAreNoPartitionAreRefusedBeforeTheCall) {
+  Ranks ranks = Make();
+  std::vector<int64_t> values(10);
+  std::vector<Shard> overlapping = EvenShards(10, size());
+  overlapping.back().end = 11;
+  for (const std::vector<Shard>& shards :
+       {EvenShards(9, size()), EvenShards(10, size() + 1), overlapping}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(
+        ranks[0]->ReduceScatterSum("n", absl::MakeSpan(values), shards)));
+    EXPECT_TRUE(absl::IsInvalidArgument(
+        ranks[0]->AllGather("n", absl::MakeSpan(values), shards)));
+  }
+  EXPECT_EQ(ranks[0]->sequence(), 0u);
+  EXPECT_TRUE(ranks[0]->status().ok());
 }
 
 TEST_P(CommunicatorTest, EveryRankSeesWhatEachRankGave) {
@@ -224,6 +319,90 @@ TEST_P(PeersTest, AMissingRankIsNamedWithTheCallAndTheTime) {
   });
 }
 
+// The calls with shards, of ten elements.
+absl::Status ScatterOnes(Communicator& comm, const std::vector<Shard>& shards) {
+  std::vector<int64_t> values(10, 1);
+  return comm.ReduceScatterSum("gradients", absl::MakeSpan(values), shards);
+}
+absl::Status GatherOnes(Communicator& comm, const std::vector<Shard>& shards) {
+  std::vector<float> values(10, 1);
+  return comm.AllGather("weights", absl::MakeSpan(values), shards);
+}
+
+TEST_P(PeersTest, ARankMissingFromACallWithShardsIsNamedWithTheCall) {
+  for (const auto& [call, name] :
+       {std::pair(&ScatterOnes, "reduce-scatter #2 \"gradients\""),
+        std::pair(&GatherOnes, "all-gather #2 \"weights\"")}) {
+    Ranks ranks = Make(kImpatient);
+    OnThreads(size(), [&](int rank) {
+      Communicator& comm = *ranks[static_cast<size_t>(rank)];
+      ASSERT_TRUE(comm.Barrier("begin").ok());
+      if (rank == size() - 1) return;
+      const absl::Status status = call(comm, EvenShards(10, size()));
+      EXPECT_THAT(std::string(status.message()),
+                  AllOf(HasSubstr(name), HasSubstr("rank")));
+      EXPECT_EQ(comm.Barrier("later"), status);
+      if (size() == 2) {
+        EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+        EXPECT_THAT(std::string(status.message()),
+                    HasSubstr("rank 1 did not come within 2s"));
+      }
+    });
+  }
+}
+
+TEST_P(PeersTest, ADeadRankEndsACallWithShardsLongBeforeTheDeadline) {
+  for (const auto call : {&ScatterOnes, &GatherOnes}) {
+    Ranks ranks = Make(absl::Minutes(10));
+    OnThreads(size(), [&](int rank) {
+      std::unique_ptr<Communicator>& comm = ranks[static_cast<size_t>(rank)];
+      if (rank > 0) {
+        const absl::Status status = call(*comm, EvenShards(10, size()));
+        EXPECT_FALSE(status.ok());
+        if (size() == 2) {
+          EXPECT_THAT(std::string(status.message()), HasSubstr("rank 0"));
+        }
+      }
+      comm.reset();
+    });
+  }
+}
+
+TEST_P(PeersTest, RanksWithDifferentShardsAreToldSoBeforeDataMoves) {
+  for (const auto call : {&ScatterOnes, &GatherOnes}) {
+    Ranks ranks = Make(absl::Minutes(1));
+    OnThreads(size(), [&](int rank) {
+      std::unique_ptr<Communicator>& comm = ranks[static_cast<size_t>(rank)];
+      const absl::Status status = call(
+          *comm, rank == 0 ? UnevenShards(10, size()) : EvenShards(10, size()));
+      EXPECT_FALSE(status.ok());
+      if (size() == 2) {
+        EXPECT_TRUE(absl::IsInternal(status)) << status;
+        EXPECT_THAT(std::string(status.message()), HasSubstr("ranks disagree"));
+      }
+      comm.reset();
+    });
+  }
+}
+
+TEST_P(PeersTest, ElementsOfDifferentSizesAreNotMixed) {
+  Ranks ranks = Make(absl::Minutes(1));
+  OnThreads(size(), [&](int rank) {
+    std::unique_ptr<Communicator>& comm = ranks[static_cast<size_t>(rank)];
+    const std::vector<Shard> shards = EvenShards(10, size());
+    std::vector<float> narrow(10);
+    std::vector<double> wide(10);
+    const absl::Status status =
+        rank == 0 ? comm->AllGather("w", absl::MakeSpan(narrow), shards)
+                  : comm->AllGather("w", absl::MakeSpan(wide), shards);
+    EXPECT_FALSE(status.ok());
+    if (size() == 2) {
+      EXPECT_THAT(std::string(status.message()), HasSubstr("ranks disagree"));
+    }
+    comm.reset();
+  });
+}
+
 TEST_P(PeersTest, ADeadRankEndsTheWaitLongBeforeTheDeadline) {
   Ranks ranks = Make(absl::Minutes(10));
   OnThreads(size(), [&](int rank) {
@@ -284,7 +463,7 @@ INSTANTIATE_TEST_SUITE_P(Bodies, PeersTest,
 
 TEST(GlooTest, ARankThatNeverStartsIsNamedByTheRendezvous) {
   const std::string directory = FreshDirectory();
-  const auto connected = ConnectGloo({.group = {.rank = 0, .size = 2},
+  const auto connected = ConnectGloo({.ranks = {.rank = 0, .size = 2},
                                       .rendezvous_directory = directory,
                                       .rendezvous = kImpatient});
   ASSERT_FALSE(connected.ok());
@@ -300,9 +479,30 @@ TEST(CommunicatorOptionsTest, NamesTheFieldTheRuleAndTheValue) {
       std::string(
           CommunicatorOptions{.rank = 2, .size = 2}.Validate().message()),
       HasSubstr("rank must be from 0 to 1, is 2"));
-  EXPECT_FALSE(NewLocalGroup(0, kPatient).ok());
+  EXPECT_FALSE(NewLocalRanks(0, kPatient).ok());
   EXPECT_FALSE(
       CommunicatorOptions{.timeout = absl::ZeroDuration()}.Validate().ok());
+}
+
+TEST(ShardTest, EvenShardsDifferByOneUnitAtMost) {
+  EXPECT_EQ(EvenShards(10, 3), (std::vector<Shard>{{0, 4}, {4, 7}, {7, 10}}));
+  EXPECT_EQ(EvenShards(10, 3, 4),
+            (std::vector<Shard>{{0, 4}, {4, 8}, {8, 10}}));
+  EXPECT_EQ(EvenShards(10, 3, 8),
+            (std::vector<Shard>{{0, 8}, {8, 10}, {10, 10}}));
+  EXPECT_EQ(EvenShards(0, 2), (std::vector<Shard>{{0, 0}, {0, 0}}));
+}
+
+TEST(ShardTest, AnErrorSaysWhereThePartitionBreaks) {
+  EXPECT_TRUE(CheckShards(EvenShards(10, 3, 4), 3, 10).ok());
+  EXPECT_EQ(CheckShards(std::vector<Shard>{{0, 4}, {5, 10}}, 2, 10),
+            absl::InvalidArgumentError("shards must follow one another from 0 "
+                                       "to 10, found [5, 10) at 4"));
+  EXPECT_EQ(CheckShards(std::vector<Shard>{{0, 4}, {4, 9}}, 2, 10),
+            absl::InvalidArgumentError(
+                "shards must follow one another from 0 to 10, end at 9"));
+  EXPECT_EQ(CheckShards(std::vector<Shard>{{0, 10}}, 2, 10),
+            absl::InvalidArgumentError("shards must be one a rank (2), are 1"));
 }
 
 TEST(DirectoryStoreTest, AnUnwritableDirectoryIsAnErrorThatNamesIt) {

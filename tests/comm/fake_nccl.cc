@@ -1,6 +1,6 @@
-// libnccl and libcudart in one file, with ranks as threads of a process and
-// host memory for a device.  Work on a stream is done when the stream is asked.
-// What goes wrong is said through FakeNccl... (found with dlsym).
+// A fake libnccl and libcudart in one file, with ranks as threads of a process
+// and host memory for a device.  Work on a stream is done when the stream is
+// queried.  Tests make it fail through FakeNccl... (found with dlsym).
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -20,21 +20,23 @@ namespace {
 
 constexpr int kInProgress = 7, kRemoteError = 6, kNotReady = 600;
 
-struct Sum {
-  std::vector<int64_t> total;
+// One collective call of a group: what the ranks gave so far.
+struct Round {
+  std::vector<int64_t> total;  // Sums.
+  std::string gathered;        // All-gathers, by rank.
   int given = 0;
 };
 
 struct Group {
   int ranks = 0;
   int inits = 0;
-  std::map<uint64_t, Sum> sums;  // By number.
+  std::map<uint64_t, Round> rounds;  // By number.
 };
 
 struct Comm {
   std::shared_ptr<Group> group;
   int rank = 0;
-  uint64_t sums = 0;
+  uint64_t rounds = 0;
   int error = 0;
 };
 
@@ -47,8 +49,8 @@ std::map<std::string, std::shared_ptr<Group>> groups;
 std::atomic<int> live = 0;  // Communicators, streams and buffers.
 int ids = 0;
 int version = 22700;
-// "init hangs", "sum hangs", "sum fails", "no device"; "abort hangs": a sum and
-// its end.
+// "init hangs", "call hangs", "call fails", "no device"; "abort hangs": a call
+// and its abort.
 std::string fault;
 int faulty_rank = -1;
 std::condition_variable fault_changed;
@@ -122,35 +124,86 @@ int ncclCommAbort(void* raw) {
   return 0;
 }
 
+}  // extern "C"
+
+namespace {
+
+// Queues a collective call: `give` adds this rank's part to the round, and once
+// all ranks gave, `take` copies the result.
+template <class Give, class Take>
+int Queue(void* raw, void* stream, Give give, Take take) {
+  const std::lock_guard lock(mutex);
+  Comm& comm = *static_cast<Comm*>(raw);
+  if (Faulty(comm, "call fails")) comm.error = kRemoteError;
+  const bool hangs = Faulty(comm, "call hangs") ||
+                     Faulty(comm, "abort hangs") || comm.error != 0;
+  const uint64_t number = ++comm.rounds;
+  static_cast<Stream*>(stream)->work.push_back(
+      [=, group = comm.group, given = false]() mutable {
+        Round& round = group->rounds[number];
+        if (hangs) return false;
+        if (!given) {
+          give(round);
+          ++round.given;
+          given = true;
+        }
+        if (round.given < group->ranks) return false;
+        take(round);
+        return true;
+      });
+  return 0;
+}
+
+void AddTo(Round& round, const void* from, size_t count) {
+  const auto* values = static_cast<const int64_t*>(from);
+  round.total.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    round.total[i] =
+        static_cast<int64_t>(static_cast<uint64_t>(round.total[i]) +
+                             static_cast<uint64_t>(values[i]));
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
 // NCCL's signature.  NOLINTNEXTLINE(readability-function-size)
 int ncclAllReduce(const void* from, void* to, size_t count, int, int, void* raw,
                   void* stream) {
-  const std::lock_guard lock(mutex);
-  Comm& comm = *static_cast<Comm*>(raw);
-  if (Faulty(comm, "sum fails")) comm.error = kRemoteError;
-  const bool hangs = Faulty(comm, "sum hangs") || Faulty(comm, "abort hangs") ||
-                     comm.error != 0;
-  const uint64_t number = ++comm.sums;
-  static_cast<Stream*>(stream)->work.push_back([=, group = comm.group,
-                                                given = false]() mutable {
-    Sum& sum = group->sums[number];
-    if (hangs) return false;
-    if (!given) {
-      const auto* values = static_cast<const int64_t*>(from);
-      sum.total.resize(count);
-      for (size_t i = 0; i < count; ++i) {
-        sum.total[i] =
-            static_cast<int64_t>(static_cast<uint64_t>(sum.total[i]) +
-                                 static_cast<uint64_t>(values[i]));
-      }
-      ++sum.given;
-      given = true;
-    }
-    if (sum.given < group->ranks) return false;
-    std::copy(sum.total.begin(), sum.total.end(), static_cast<int64_t*>(to));
-    return true;
-  });
-  return 0;
+  return Queue(
+      raw, stream, [=](Round& round) { AddTo(round, from, count); },
+      [=](const Round& round) {
+        std::memcpy(to, round.total.data(), count * sizeof(int64_t));
+      });
+}
+
+// NCCL's signature.  NOLINTNEXTLINE(readability-function-size)
+int ncclReduceScatter(const void* from, void* to, size_t count, int, int,
+                      void* raw, void* stream) {
+  const Comm& comm = *static_cast<Comm*>(raw);
+  const size_t all = count * static_cast<size_t>(comm.group->ranks);
+  const size_t begin = count * static_cast<size_t>(comm.rank);
+  return Queue(
+      raw, stream, [=](Round& round) { AddTo(round, from, all); },
+      [=](const Round& round) {
+        std::memcpy(to, round.total.data() + begin, count * sizeof(int64_t));
+      });
+}
+
+// NCCL's signature.  NOLINTNEXTLINE(readability-function-size)
+int ncclAllGather(const void* from, void* to, size_t count, int, void* raw,
+                  void* stream) {
+  const Comm& comm = *static_cast<Comm*>(raw);
+  const size_t all = count * static_cast<size_t>(comm.group->ranks);
+  const size_t begin = count * static_cast<size_t>(comm.rank);
+  return Queue(
+      raw, stream,
+      [=](Round& round) {
+        round.gathered.resize(all);
+        std::memcpy(round.gathered.data() + begin, from, count);
+      },
+      [=](const Round& round) { std::memcpy(to, round.gathered.data(), all); });
 }
 
 const char* cudaGetErrorString(int error) {

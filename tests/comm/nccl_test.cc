@@ -35,7 +35,7 @@ class NcclTest : public ::testing::Test {
   ~NcclTest() override {
     EXPECT_EQ(Live(), 0);
     std::filesystem::remove_all(directory_);
-    std::filesystem::remove_all(directory_ + "-inquest");
+    std::filesystem::remove_all(directory_ + "-diagnosis");
   }
 
   template <class Function>
@@ -49,11 +49,11 @@ class NcclTest : public ::testing::Test {
   int Live() const { return Call<int()>("FakeNcclLive")(); }
 
   NcclOptions Options(int rank, absl::Duration timeout) const {
-    return {.gloo = {.group = {.rank = rank, .size = 3, .timeout = timeout},
+    return {.gloo = {.ranks = {.rank = rank, .size = 3, .timeout = timeout},
                      .rendezvous_directory = directory_},
             .libraries = {.nccl = {AHA_FAKE_NCCL}, .cuda = {AHA_FAKE_NCCL}},
             .device = rank,
-            .inquest = absl::Seconds(5)};
+            .diagnosis = absl::Seconds(5)};
   }
 
   // Every rank connects and then runs `body`; what each of them came to.
@@ -102,8 +102,72 @@ TEST_F(NcclTest, SumsAreExactAndOtherCallsWorkBetweenThem) {
   for (const absl::Status& end : ends) EXPECT_TRUE(end.ok()) << end;
 }
 
+TEST_F(NcclTest, ShardsOfAnySizesAreSummedAndGathered) {
+  const auto ends = Run(absl::Seconds(60), [](int rank, Communicator& comm) {
+    // The sizes need more of the device from call to call, and less again.
+    const std::vector<std::vector<Shard>> partitions = {
+        EvenShards(9, 3),
+        EvenShards(1000, 3),
+        {{0, 0}, {0, 700}, {700, 701}},
+        EvenShards(1, 3),
+        EvenShards(0, 3)};
+    for (const std::vector<Shard>& shards : partitions) {
+      const Shard mine = shards[static_cast<size_t>(rank)];
+      std::vector<int64_t> values(shards.back().end);
+      for (size_t i = 0; i < values.size(); ++i) {
+        values[i] = static_cast<int64_t>(i << (20 * rank));
+      }
+      const absl::Status summed =
+          comm.ReduceScatterSum("gradients", absl::MakeSpan(values), shards);
+      EXPECT_TRUE(summed.ok()) << summed;
+      std::vector<float> weights(values.size(), -1);
+      for (size_t i = mine.begin; i < mine.end; ++i) {
+        const int64_t n = static_cast<int64_t>(i);
+        EXPECT_EQ(values[i], n + (n << 20) + (n << 40));
+        weights[i] = static_cast<float>(i);
+      }
+      const absl::Status gathered =
+          comm.AllGather("weights", absl::MakeSpan(weights), shards);
+      EXPECT_TRUE(gathered.ok()) << gathered;
+      for (size_t i = 0; i < weights.size(); ++i) {
+        EXPECT_EQ(weights[i], static_cast<float>(i));
+      }
+    }
+    return comm.Barrier("end");
+  });
+  for (const absl::Status& end : ends) EXPECT_TRUE(end.ok()) << end;
+}
+
+TEST_F(NcclTest, DifferentShardsAreAnErrorBeforeNcclIsCalled) {
+  const auto ends = Run(absl::Seconds(60), [](int rank, Communicator& comm) {
+    std::vector<int64_t> values(9, 1);
+    return comm.ReduceScatterSum("gradients", absl::MakeSpan(values),
+                                 EvenShards(9, 3, rank == 1 ? 4 : 1));
+  });
+  for (const absl::Status& end : ends) {
+    EXPECT_TRUE(absl::IsInternal(end)) << end;
+    EXPECT_THAT(std::string(end.message()),
+                AllOf(HasSubstr("ranks disagree: reduce-scatter #1"),
+                      HasSubstr("[0, 3, 6, 9]"), HasSubstr("[0, 4, 8, 9]")));
+  }
+}
+
+TEST_F(NcclTest, AHangingAllGatherIsBrokenOffAtTheDeadlineOnEveryRank) {
+  Fault("call hangs", 1);
+  const auto ends = Run(absl::Seconds(3), [](int, Communicator& comm) {
+    std::vector<char> bytes(9);
+    return comm.AllGather("weights", absl::MakeSpan(bytes), EvenShards(9, 3));
+  });
+  for (const absl::Status& end : ends) {
+    EXPECT_TRUE(absl::IsDeadlineExceeded(end)) << end;
+    EXPECT_THAT(std::string(end.message()),
+                AllOf(HasSubstr("all-gather #1 \"weights\""),
+                      HasSubstr("every rank answers")));
+  }
+}
+
 TEST_F(NcclTest, AHangingSumIsBrokenOffAtTheDeadlineOnEveryRank) {
-  Fault("sum hangs", 1);
+  Fault("call hangs", 1);
   const auto ends = Run(absl::Seconds(3), SumOnes);
   for (const absl::Status& end : ends) {
     EXPECT_TRUE(absl::IsDeadlineExceeded(end)) << end;
@@ -117,7 +181,7 @@ TEST_F(NcclTest, AnAbortThatHangsIsSaidAndNotWaitedFor) {
   Fault("abort hangs", 1);
   const auto ends = Run(
       absl::Seconds(3), SumOnes,
-      [](int, NcclOptions& options) { options.inquest = absl::Seconds(4); });
+      [](int, NcclOptions& options) { options.diagnosis = absl::Seconds(4); });
   const std::string lost = "NCCL was not gone within 1.5s; its memory is lost";
   EXPECT_THAT(std::string(ends[1].message()), HasSubstr(lost));
   for (const absl::Status& end : ends) {
@@ -134,7 +198,7 @@ TEST_F(NcclTest, AnAbortThatHangsIsSaidAndNotWaitedFor) {
 }
 
 TEST_F(NcclTest, ARankThatIsLostInTheSumIsNamed) {
-  Fault("sum fails", 1);
+  Fault("call fails", 1);
   const auto ends = Run(
       absl::Seconds(3),
       [](int rank, Communicator& comm) {
@@ -147,20 +211,20 @@ TEST_F(NcclTest, ARankThatIsLostInTheSumIsNamed) {
       },
       [](int rank, NcclOptions& options) {
         // It is gone before the others give up.
-        if (rank == 1) options.inquest = absl::Seconds(1);
+        if (rank == 1) options.diagnosis = absl::Seconds(1);
       });
   EXPECT_THAT(std::string(ends[0].message()), HasSubstr("rank 1"));
   EXPECT_THAT(std::string(ends[2].message()), HasSubstr("rank 1"));
 }
 
 TEST_F(NcclTest, ARankThatGivesUpLaterNamesTheOneThatWasLostFirst) {
-  Fault("sum fails", 1);
+  Fault("call fails", 1);
   const auto ends =
       Run(absl::Seconds(3), SumOnes, [](int rank, NcclOptions& options) {
-        options.inquest = absl::Seconds(rank == 1 ? 1 : 30);
+        options.diagnosis = absl::Seconds(rank == 1 ? 1 : 30);
         // Rank 0 knows of rank 1's end a second before.
         if (rank == 2) {
-          options.gloo.group.timeout = absl::Seconds(4);
+          options.gloo.ranks.timeout = absl::Seconds(4);
         }
       });
   EXPECT_THAT(std::string(ends[0].message()), HasSubstr("rank 1 was lost"));
@@ -200,7 +264,7 @@ TEST_F(NcclTest, ARankWithoutAGpuIsNamedByAll) {
 }
 
 TEST_F(NcclTest, AbortEndsAHangingSumSoon) {
-  Fault("sum hangs", 0);
+  Fault("call hangs", 0);
   const auto ends = Run(absl::Seconds(60), [](int rank, Communicator& comm) {
     std::thread aborter(
         [&comm] { comm.Abort(absl::CancelledError("the process stops")); });

@@ -90,7 +90,7 @@ class Caller {
   v1::RegisterResponse joined_;
 };
 
-absl::Status Publish(Caller& learner, VersionId id) {
+absl::Status Publish(Caller& learner, WeightsId id) {
   const std::string bytes = WeightsOf(id);
   auto stream = learner.client().Open("aha.v1.Weights.Publish");
   if (!stream.ok()) return stream.status();
@@ -112,7 +112,7 @@ absl::Status Publish(Caller& learner, VersionId id) {
   return (*stream)->Finish();
 }
 
-std::string Fetch(Caller& actor, VersionId id) {
+std::string Fetch(Caller& actor, WeightsId id) {
   auto stream = actor.client().Open("aha.v1.Weights.Fetch");
   v1::FetchRequest request;
   request.mutable_id()->set_stage(id.stage);
@@ -164,7 +164,7 @@ absl::Status Learn(const std::string& address) {
 
 absl::Status ActOn(const v1::Lease& lease, Caller& actor) {
   const v1::GroupContext& group = lease.group();
-  const VersionId policy{group.policy().stage(), group.policy().version()};
+  const WeightsId policy{group.policy().stage(), group.policy().version()};
   // The scripted learner waits for no groups: a grpo version may be gone.
   const std::string weights = Fetch(actor, policy);
   EXPECT_TRUE(weights == WeightsOf(policy) ||

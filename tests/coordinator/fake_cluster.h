@@ -15,6 +15,7 @@
 #include "coordinator/controller.h"
 #include "gtest/gtest.h"
 #include "run/manifest.h"
+#include "run/writer.h"
 #include "tests/temp_dir.h"
 
 namespace aha::coordinator {
@@ -23,7 +24,7 @@ inline Hash128 HashOf(const std::string& text) {
   return HashBytes(text.data(), text.size());
 }
 
-inline std::string WeightsOf(VersionId id, const std::string& salt = "") {
+inline std::string WeightsOf(WeightsId id, const std::string& salt = "") {
   return absl::StrCat("weights ", id.stage, " ", id.version, salt);
 }
 
@@ -157,7 +158,7 @@ class FakeCluster {
     return v1::BeginStepResponse::Go_Name(response.go());
   }
 
-  absl::Status Publish(VersionId id, const std::string& salt = "") {
+  absl::Status Publish(WeightsId id, const std::string& salt = "") {
     const std::string bytes = WeightsOf(id, salt);
     absl::Status status = controller_->AdmitVersion(id, learners_[0], epoch_);
     if (!status.ok()) return status;

@@ -56,7 +56,7 @@ class StageTest : public ::testing::Test {
   absl::Status Publish(uint64_t version, const std::string& salt = "") {
     absl::Status admitted = run_->AdmitVersion(version);
     if (!admitted.ok()) return admitted;
-    const VersionId id{.stage = 0, .version = version};
+    const WeightsId id{.stage = 0, .version = version};
     const std::string bytes = WeightsOf(id, salt);
     auto incoming =
         weights_->Begin(id, {.bytes = bytes.size(), .checksum = HashOf(bytes)});

@@ -10,7 +10,7 @@
 namespace aha::coordinator {
 namespace {
 
-constexpr VersionId kId{.stage = 1, .version = 4};
+constexpr WeightsId kId{.stage = 1, .version = 4};
 
 std::string Bytes(size_t size, char salt = 0) {
   std::string bytes(size, '\0');
@@ -32,7 +32,7 @@ class WeightsStoreTest : public ::testing::Test {
                              const std::string& data) {
     return incoming.Append(offset, data, Hash64(data.data(), data.size()));
   }
-  absl::Status Publish(VersionId id, const std::string& bytes,
+  absl::Status Publish(WeightsId id, const std::string& bytes,
                        size_t piece = 1000) {
     auto incoming = store_->Begin(id, Info(bytes));
     if (!incoming.ok()) return incoming.status();
@@ -42,7 +42,7 @@ class WeightsStoreTest : public ::testing::Test {
     }
     return store_->Finish(*std::move(incoming));
   }
-  std::string ReadAll(VersionId id) {
+  std::string ReadAll(WeightsId id) {
     auto reader = store_->Read(id);
     if (!reader.ok()) return "";
     std::string all, piece;

@@ -1,4 +1,4 @@
-// The coordinator's database with any of its bytes changed on disk.
+// Fuzzes the coordinator's database, any of whose bytes may change on disk.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -27,7 +27,7 @@ void ReadAll(StateStore& store) {
   (void)store.HasResults();
 }
 
-// A database with something in every table.
+// Returns a database with content in every table.
 std::string Valid() {
   const TempDir directory;
   const std::string path = directory.path() + "/coordinator.db";
@@ -47,7 +47,7 @@ std::string Valid() {
 }  // namespace
 }  // namespace aha::coordinator
 
-// The input says which bytes become what: (offset: 2 bytes, value: 1 byte) ...
+// The input lists the bytes that change: (offset: 2 bytes, value: 1 byte) ...
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   namespace coordinator = aha::coordinator;
   static const std::string& valid = *new std::string(coordinator::Valid());

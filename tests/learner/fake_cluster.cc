@@ -38,10 +38,9 @@ class FakeCluster::RankView : public Cluster {
   absl::Status CommitCheckpoint(v1::CommitCheckpointRequest request) override {
     return cluster_.CommitCheckpoint(request);
   }
-  absl::Status Publish(uint32_t stage, uint64_t version,
-                       const Parameters& weights,
+  absl::Status Publish(const WeightsId& id, const Parameters& weights,
                        const Hash128& checksum) override {
-    return cluster_.Publish({stage, version}, weights, checksum);
+    return cluster_.Publish({id.stage, id.version}, weights, checksum);
   }
   void Report(bool fatal, const std::string& message) override {
     MutexLock lock(cluster_.mutex_);
@@ -58,6 +57,12 @@ class FakeCluster::RankView : public Cluster {
 
 FakeCluster::FakeCluster(v1::Job job, const ModelSetup* setup, int ranks)
     : job_(std::move(job)), plan_(MakePlan(job_)), setup_(*setup) {
+  MakeRanks(ranks);
+}
+
+void FakeCluster::MakeRanks(int ranks) {
+  buffers_.clear();
+  views_.clear();
   for (int rank = 0; rank < ranks; ++rank) {
     buffers_.push_back(std::make_unique<GroupBuffer>(MonotonicClock()));
     views_.push_back(std::make_unique<RankView>(this, rank));
@@ -189,8 +194,8 @@ absl::Status FakeCluster::Publish(StepKey version, const Parameters& weights,
   auto sampler = std::make_unique<Sampler>();
   sampler->checksum = checksum;
   EXPECT_EQ(checksum, WeightsChecksum(weights));
-  sampler->policy =
-      *Policy::Create(setup_.config, setup_.dtype, &sampler->pool);
+  sampler->policy = *Policy::Create(setup_.config, setup_.dtype,
+                                    ops::CpuContext{&sampler->pool});
   EXPECT_TRUE(sampler->policy->Load(weights).ok());
   sampler->backprop = *Backprop::Create(sampler->policy.get());
   MutexLock lock(mutex_);
@@ -201,7 +206,8 @@ absl::Status FakeCluster::Publish(StepKey version, const Parameters& weights,
   return absl::OkStatus();
 }
 
-void FakeCluster::Continue() {
+void FakeCluster::Continue(int ranks) {
+  if (ranks > 0) MakeRanks(ranks);
   MutexLock lock(mutex_);
   stopped_ = false;
   stop_at.reset();

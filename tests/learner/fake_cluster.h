@@ -47,7 +47,9 @@ class FakeCluster {
   // "fatal: ..." or "note: ...".
   std::vector<std::string> reports() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool finished() const ABSL_LOCKS_EXCLUDED(mutex_);
-  void Continue();  // After a stop: as a coordinator that starts again.
+  // After a stop: continues as a coordinator that starts again, with another
+  // number of ranks unless that is 0.
+  void Continue(int ranks = 0);
 
  private:
   class RankView;
@@ -60,6 +62,7 @@ class FakeCluster {
   absl::Status CommitCheckpoint(const v1::CommitCheckpointRequest& request);
   absl::Status Publish(StepKey version, const Parameters& weights,
                        const Hash128& checksum);
+  void MakeRanks(int ranks);
   void GoBack() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool DeliverGroups(uint64_t step) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

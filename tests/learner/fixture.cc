@@ -76,12 +76,14 @@ ModelSetup MakeSetup(const v1::Job& job) {
 
 std::unique_ptr<ModelState> FreshState(const v1::Job& job,
                                        const ModelSetup& setup,
-                                       ThreadPool* pool) {
-  auto state = ModelState::Create(setup.config, setup.dtype, pool);
+                                       ThreadPool* pool,
+                                       const Sharding& sharding) {
+  auto state =
+      ModelState::Create(setup.config, setup.dtype, ops::CpuContext{pool});
   EXPECT_TRUE(state.ok()) << state.status();
   absl::StatusOr<Parameters> weights = StartingWeights(job, setup);
   EXPECT_TRUE(weights.ok()) << weights.status();
-  const absl::Status reset = (*state)->Reset(*std::move(weights));
+  const absl::Status reset = (*state)->Reset(*std::move(weights), sharding);
   EXPECT_TRUE(reset.ok()) << reset;
   return *std::move(state);
 }
@@ -150,7 +152,7 @@ std::vector<const v1::ScoredGroup*> Pointers(
 }
 
 void OnRanks(int ranks, const std::function<void(comm::Communicator&)>& body) {
-  auto group = comm::NewLocalGroup(ranks, absl::Seconds(60));
+  auto group = comm::NewLocalRanks(ranks, absl::Seconds(60));
   ASSERT_TRUE(group.ok()) << group.status();
   std::vector<std::thread> threads;
   for (std::unique_ptr<comm::Communicator>& comm : *group) {
@@ -159,24 +161,28 @@ void OnRanks(int ranks, const std::function<void(comm::Communicator&)>& body) {
   for (std::thread& thread : threads) thread.join();
 }
 
-bool SameBytes(const Parameters& a, const Parameters& b) {
-  return a.bytes() == b.bytes() &&
-         std::memcmp(a.data(), b.data(), static_cast<size_t>(a.bytes())) == 0;
+void WholeState::AddShard(const ModelState& state) {
+  const comm::Shard& shard = state.shard();
+  const int64_t begin = static_cast<int64_t>(shard.begin);
+  const auto mine = [&](std::vector<float>& all) {
+    return absl::MakeSpan(all).subspan(shard.begin, shard.size());
+  };
+  state.CopyMaster(begin, mine(master));
+  state.CopyM(begin, mine(m));
+  state.CopyV(begin, mine(v));
+  if (state.sharding().rank != 0) return;
+  weights.assign(static_cast<const char*>(state.weights().data()),
+                 static_cast<size_t>(state.weights().bytes()));
 }
 
-bool SameState(const ModelState& a, const ModelState& b) {
-  if (!SameBytes(a.weights(), b.weights())) return false;
-  const size_t count = static_cast<size_t>(a.weights().layout().count());
-  std::vector<float> x(count), y(count);
-  for (const auto copy :
-       {&ModelState::CopyMaster, &ModelState::CopyM, &ModelState::CopyV}) {
-    (a.*copy)(0, absl::MakeSpan(x));
-    (b.*copy)(0, absl::MakeSpan(y));
-    if (std::memcmp(x.data(), y.data(), count * sizeof(float)) != 0) {
-      return false;
-    }
-  }
-  return true;
+bool SameBytes(const WholeState& a, const WholeState& b) {
+  const auto same = [](const std::vector<float>& x,
+                       const std::vector<float>& y) {
+    return x.size() == y.size() && !x.empty() &&
+           std::memcmp(x.data(), y.data(), x.size() * sizeof(float)) == 0;
+  };
+  return !a.weights.empty() && a.weights == b.weights &&
+         same(a.master, b.master) && same(a.m, b.m) && same(a.v, b.v);
 }
 
 }  // namespace aha::learner

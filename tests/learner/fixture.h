@@ -25,7 +25,8 @@ constexpr uint32_t kGrpoStage = 2;
 ModelSetup MakeSetup(const v1::Job& job);
 std::unique_ptr<ModelState> FreshState(const v1::Job& job,
                                        const ModelSetup& setup,
-                                       ThreadPool* pool);
+                                       ThreadPool* pool,
+                                       const Sharding& sharding = {});
 
 // The group of a slot, as the policy in `sampler` gives it: tokens and rewards
 // are random, log-probabilities the policy's.
@@ -37,10 +38,21 @@ std::vector<v1::ScoredGroup> MakeGroups(const v1::Job& job, Backprop& sampler,
 std::vector<const v1::ScoredGroup*> Pointers(
     const std::vector<v1::ScoredGroup>& groups);
 
-// Runs `body` for each rank of a local group, each on its thread.
+// Runs `body` for each of `ranks` local ranks, each on its thread.
 void OnRanks(int ranks, const std::function<void(comm::Communicator&)>& body);
 
-bool SameBytes(const Parameters& a, const Parameters& b);
-bool SameState(const ModelState& a, const ModelState& b);
+// The state of all ranks put together, to compare runs on different numbers of
+// ranks.  Ranks add their shards at the same time.
+struct WholeState {
+  explicit WholeState(int64_t count)
+      : master(static_cast<size_t>(count)), m(master), v(master) {}
+
+  void AddShard(const ModelState& state);
+
+  std::string weights;  // Of rank 0.
+  std::vector<float> master, m, v;
+};
+
+bool SameBytes(const WholeState& a, const WholeState& b);
 
 }  // namespace aha::learner

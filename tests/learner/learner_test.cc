@@ -28,11 +28,11 @@ using ::testing::IsEmpty;
 using ::testing::StartsWith;
 using StepKey = FakeCluster::StepKey;
 
-// Runs the loops of all ranks until they end; their statuses.
+// Runs the loops of all ranks until they end; returns their statuses.
 std::vector<absl::Status> RunLoops(const v1::Job& job, const ModelSetup& setup,
                                    const std::string& run, int ranks,
                                    FakeCluster& cluster) {
-  auto group = comm::NewLocalGroup(ranks, absl::Seconds(60));
+  auto group = comm::NewLocalRanks(ranks, absl::Seconds(60));
   EXPECT_TRUE(group.ok());
   std::vector<absl::Status> statuses(static_cast<size_t>(ranks));
   std::vector<std::thread> threads;
@@ -46,7 +46,7 @@ std::vector<absl::Status> RunLoops(const v1::Job& job, const ModelSetup& setup,
            .clock = MonotonicClock(),
            .sleep = absl::SleepFor},
           {.setup = &setup,
-           .pool = &pool,
+           .context = ops::CpuContext{&pool},
            .cluster = &cluster.ForRank(rank),
            .buffer = &cluster.buffer(rank),
            .connect = [&, rank](const v1::NextStageResponse&)
@@ -116,6 +116,20 @@ TEST_P(LearnerTest, TwoRanksGiveTheChecksumOfOne) {
   FakeCluster cluster(job_, &setup_, 2);
   EXPECT_THAT(Run(cluster, 2), ElementsAre(absl::OkStatus(), absl::OkStatus()));
   EXPECT_EQ(cluster.chain(), Undisturbed());
+}
+
+TEST_P(LearnerTest, ContinuedOnAnotherNumberOfRanksItGivesTheSameChecksum) {
+  FakeCluster cluster(job_, &setup_, 2);
+  cluster.stop_at = StepKey(0, 3);
+  Run(cluster, 2);
+  cluster.Continue(3);
+  cluster.stop_at = StepKey(2, 1);
+  Run(cluster, 3);
+  cluster.Continue(1);
+  EXPECT_THAT(Run(cluster, 1), ElementsAre(absl::OkStatus()));
+  EXPECT_TRUE(cluster.finished());
+  EXPECT_EQ(cluster.chain(), Undisturbed());
+  EXPECT_THAT(cluster.reports(), IsEmpty());
 }
 
 TEST_P(LearnerTest, StoppedAndContinuedItGivesTheSameChecksum) {
@@ -244,7 +258,7 @@ TEST_P(LearnerTest, StopEndsALearnerThatWaits) {
                    .clock = MonotonicClock(),
                    .sleep = absl::SleepFor},
                   {.setup = &setup_,
-                   .pool = &pool,
+                   .context = ops::CpuContext{&pool},
                    .cluster = &cluster.ForRank(0),
                    .buffer = &cluster.buffer(0),
                    .connect = [](const v1::NextStageResponse&)
@@ -258,12 +272,57 @@ TEST_P(LearnerTest, StopEndsALearnerThatWaits) {
               Contains("checkpoints/pretrain-step-000004"));
 }
 
+TEST(LearnerStopTest, RanksThatAreStoppedTogetherSaveWhatIsNew) {
+  const v1::Job job = TinyJob();
+  const ModelSetup setup = MakeSetup(job);
+  const TempDir run;
+  FakeCluster cluster(job, &setup, 2);
+  auto ranks = comm::NewLocalRanks(2, absl::Minutes(1));
+  ASSERT_TRUE(ranks.ok());
+  std::vector<std::unique_ptr<ThreadPool>> pools;
+  std::vector<std::unique_ptr<Learner>> learners;
+  for (int rank = 0; rank < 2; ++rank) {
+    LearnerGauges gauges;
+    if (rank == 0) {
+      gauges.step_done = [&](const StepResult&) {
+        for (const auto& learner : learners) learner->Stop();
+      };
+    }
+    pools.push_back(std::make_unique<ThreadPool>(1));
+    learners.push_back(std::make_unique<Learner>(
+        LearnerOptions{.rank = static_cast<uint32_t>(rank),
+                       .job = job,
+                       .run_directory = run.path(),
+                       .clock = MonotonicClock(),
+                       .sleep = absl::SleepFor},
+        LearnerParts{
+            .setup = &setup,
+            .context = ops::CpuContext{pools.back().get()},
+            .cluster = &cluster.ForRank(rank),
+            .buffer = &cluster.buffer(rank),
+            .connect = [&, rank](const v1::NextStageResponse&)
+                -> absl::StatusOr<std::unique_ptr<comm::Communicator>> {
+              return std::move((*ranks)[static_cast<size_t>(rank)]);
+            },
+            .gauges = gauges}));
+  }
+  std::thread other([&] { EXPECT_TRUE(learners[1]->Run().ok()); });
+  EXPECT_TRUE(learners[0]->Run().ok());
+  other.join();
+  EXPECT_THAT(cluster.commits(), ElementsAre(StepKey(0, 0)));
+  EXPECT_THAT(cluster.checkpoints(),
+              ElementsAre("checkpoints/pretrain-step-000001"));
+  EXPECT_TRUE(LoadCheckpoint(run.path() + "/checkpoints/pretrain-step-000001",
+                             job, setup, {.rank = 2, .ranks = 3})
+                  .ok());
+}
+
 TEST(LearnerStopTest, ARankThatHangsDoesNotKeepAnotherFromStopping) {
   const v1::Job job = TinyJob();
   const ModelSetup setup = MakeSetup(job);
   const TempDir run;
   FakeCluster cluster(job, &setup, 2);
-  auto group = comm::NewLocalGroup(2, absl::Minutes(10));
+  auto group = comm::NewLocalRanks(2, absl::Minutes(10));
   ASSERT_TRUE(group.ok());
   const comm::Communicator& comm = *(*group)[0];
   ThreadPool pool(1);
@@ -274,7 +333,7 @@ TEST(LearnerStopTest, ARankThatHangsDoesNotKeepAnotherFromStopping) {
                    .sleep = absl::SleepFor,
                    .stop_patience = absl::Milliseconds(10)},
                   {.setup = &setup,
-                   .pool = &pool,
+                   .context = ops::CpuContext{&pool},
                    .cluster = &cluster.ForRank(0),
                    .buffer = &cluster.buffer(0),
                    .connect = [&](const v1::NextStageResponse&)

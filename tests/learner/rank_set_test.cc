@@ -35,7 +35,7 @@ class RankSetTest : public testing::Test {
   absl::StatusOr<std::unique_ptr<comm::Communicator>> Connect() {
     ++connected_;
     if (!refusal_.ok()) return refusal_;
-    auto ranks = comm::NewLocalGroup(2, absl::Minutes(10));
+    auto ranks = comm::NewLocalRanks(2, absl::Minutes(10));
     if (!ranks.ok()) return ranks.status();
     others_.push_back(std::move((*ranks)[1]));
     return std::move((*ranks)[0]);
@@ -65,7 +65,8 @@ class RankSetTest : public testing::Test {
 };
 
 TEST_F(RankSetTest, ARankOutsideOfASetIsAlone) {
-  EXPECT_EQ(set_.size(), 1u);
+  EXPECT_EQ(set_.size(), 1);
+  EXPECT_FALSE(set_.joined());
   EXPECT_FALSE(set_.broken());
 }
 
@@ -73,7 +74,7 @@ TEST_F(RankSetTest, ARankStaysInAWholeSetThatIsOfferedAgain) {
   ASSERT_TRUE(Join().ok());
   ASSERT_TRUE(Join().ok());
   EXPECT_EQ(connected_, 1);
-  EXPECT_EQ(set_.size(), 2u);
+  EXPECT_EQ(set_.size(), 2);
 }
 
 TEST_F(RankSetTest, AnotherEpochIsAnotherSet) {
@@ -101,7 +102,7 @@ TEST_F(RankSetTest, ASetWhoseRanksDoNotComeIsVoid) {
        {absl::UnavailableError("a"), absl::DeadlineExceededError("b")}) {
     refusal_ = error;
     EXPECT_TRUE(absl::IsAborted(Join())) << error;
-    EXPECT_EQ(set_.size(), 1u);
+    EXPECT_EQ(set_.size(), 1);
   }
 }
 
@@ -118,7 +119,7 @@ TEST_F(RankSetTest, ABrokenSetIsNotJoinedAgainButTheNextOneIs) {
   const absl::Status again = Join(1);
   EXPECT_TRUE(absl::IsUnavailable(again));
   EXPECT_THAT(std::string(again.message()),
-              HasSubstr("epoch 1 broke and was offered again"));
+              HasSubstr("rank set 1 broke and was offered again"));
   EXPECT_TRUE(Join(2).ok());
 }
 
@@ -126,7 +127,7 @@ TEST_F(RankSetTest, InterruptEndsTheWaitForTheNextStep) {
   ASSERT_TRUE(Join().ok());
   absl::Status result;
   {
-    const RankSet::NextStepWait wait(&set_);
+    const RankSet::Scope wait(&set_, RankSet::Activity::kNextStepWait);
     std::thread waiting = WaitForTheOther(&result);
     AwaitTheWait();
     set_.Interrupt();
@@ -137,13 +138,13 @@ TEST_F(RankSetTest, InterruptEndsTheWaitForTheNextStep) {
 
 TEST_F(RankSetTest, InterruptDoesNotDisturbAStep) {
   ASSERT_TRUE(Join().ok());
-  { const RankSet::NextStepWait over(&set_); }
+  { const RankSet::Scope over(&set_, RankSet::Activity::kNextStepWait); }
   set_.Interrupt();
   EXPECT_FALSE(set_.broken());
 }
 
 TEST_F(RankSetTest, InterruptOutsideOfASetDoesNothing) {
-  const RankSet::NextStepWait wait(&set_);
+  const RankSet::Scope wait(&set_, RankSet::Activity::kNextStepWait);
   set_.Interrupt();
   EXPECT_FALSE(set_.broken());
 }
@@ -188,6 +189,23 @@ TEST_F(RankSetTest, AfterStopAWaitEndsWithThePatience) {
   set_.OnLivingLearners(Living({0, 1}));
   EXPECT_FALSE(set_.broken()) << "it has just been stopped";
   now_ += kPatience;
+  set_.OnLivingLearners(Living({0, 1}));
+  waiting.join();
+  EXPECT_TRUE(absl::IsAborted(result)) << result;
+}
+
+TEST_F(RankSetTest, TheWaitForACheckpointHasNoPatience) {
+  ASSERT_TRUE(Join().ok());
+  absl::Status result;
+  std::thread waiting = WaitForTheOther(&result);
+  while (set_.comm().waiting() < kPatience) std::this_thread::yield();
+  set_.Stop();
+  now_ += kPatience;
+  {
+    const RankSet::Scope writing(&set_, RankSet::Activity::kCheckpointWrite);
+    set_.OnLivingLearners(Living({0, 1}));
+    EXPECT_FALSE(set_.broken());
+  }
   set_.OnLivingLearners(Living({0, 1}));
   waiting.join();
   EXPECT_TRUE(absl::IsAborted(result)) << result;

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
+#include "job/ids.h"
 #include "learner/cluster.h"
 
 namespace aha::learner {
@@ -24,7 +25,7 @@ class RecordingCluster : public Cluster {
 
   std::vector<v1::CommitStepRequest> commits;
   std::vector<v1::CommitCheckpointRequest> checkpoints;
-  std::vector<std::pair<uint32_t, uint64_t>> published;  // Stage, version.
+  std::vector<WeightsId> published;
   std::vector<std::string> reports;  // "fatal: ..." or "note: ...".
   std::vector<std::string> awaited;  // Every text of SetWaitingFor.
 
@@ -45,9 +46,9 @@ class RecordingCluster : public Cluster {
     checkpoints.push_back(std::move(request));
     return commit_checkpoint_answer;
   }
-  absl::Status Publish(uint32_t stage, uint64_t version, const Parameters&,
+  absl::Status Publish(const WeightsId& id, const Parameters&,
                        const Hash128&) override {
-    published.emplace_back(stage, version);
+    published.push_back(id);
     return absl::OkStatus();
   }
   void Report(bool fatal, const std::string& message) override {

@@ -13,7 +13,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using ::testing::Pair;
 using Go = v1::BeginStepResponse;
 
 class StepLoopTest : public testing::Test {
@@ -55,8 +54,9 @@ class StepLoopTest : public testing::Test {
                  }};
   TrainingState state_{{.plan = &plan_,
                         .setup = &setup_,
-                        .pool = &pool_,
+                        .context = ops::CpuContext{&pool_},
                         .cluster = &cluster_,
+                        .ranks = &ranks_,
                         .run_directory = run_.path(),
                         .clock = MonotonicClock(),
                         .checkpoint_gauge = nullptr}};
@@ -83,7 +83,7 @@ TEST_F(StepLoopTest, EveryStepIsCommittedOnceAndInOrder) {
 
 TEST_F(StepLoopTest, AStageThatSamplesNothingPublishesOnlyItsFirstVersion) {
   ASSERT_TRUE(Run().ok());
-  EXPECT_THAT(cluster_.published, ElementsAre(Pair(kSftStage, 0)));
+  EXPECT_THAT(cluster_.published, ElementsAre(WeightsId{kSftStage, 0}));
 }
 
 TEST_F(StepLoopTest, CheckpointsAreWrittenWhenDueAndAtTheEnd) {
@@ -125,13 +125,22 @@ TEST_F(StepLoopTest, ACommitThatIsLostEndsTheLoopWithoutACheckpoint) {
   EXPECT_THAT(CheckpointedSteps(), IsEmpty());
 }
 
-TEST_F(StepLoopTest, ARankThatStopsFinishesTheStepInProgress) {
+TEST_F(StepLoopTest, ARankThatStopsFinishesTheStepAndSavesIt) {
   cluster_.go = [&](uint64_t step) {
-    if (step == 1) ranks_.Stop();
+    if (step == 2) ranks_.Stop();
     return Go::GO;
   };
   EXPECT_TRUE(absl::IsAborted(Run()));
-  EXPECT_THAT(CommittedSteps(), ElementsAre(0, 1));
+  EXPECT_THAT(CommittedSteps(), ElementsAre(0, 1, 2));
+  EXPECT_THAT(CheckpointedSteps(), ElementsAre(2, 3));
+}
+
+TEST_F(StepLoopTest, TheMemoryOfTheStateIsShownWhenTheStageBegins) {
+  std::vector<StateMemory> shown;
+  gauges_.memory = [&](const StateMemory& memory) { shown.push_back(memory); };
+  ASSERT_TRUE(Run().ok());
+  ASSERT_EQ(shown.size(), 1u);
+  EXPECT_GT(shown[0].weights, 0);
 }
 
 TEST_F(StepLoopTest, TheMetricsOfAStepSayHowLongItsPartsTook) {

@@ -12,9 +12,8 @@ namespace {
 using ::testing::HasSubstr;
 
 struct Outcome {
-  std::unique_ptr<ThreadPool> pool;
-  std::unique_ptr<ModelState> state;  // Of rank 0.
-  std::vector<StepResult> steps;      // Likewise.
+  std::optional<WholeState> state;
+  std::vector<StepResult> steps;  // Of rank 0.
 };
 
 // What a test may do to a group before it is trained on.
@@ -25,10 +24,12 @@ using Tamper = std::function<void(uint64_t step, v1::ScoredGroup&)>;
 Outcome RunStage(const v1::Job& job, uint32_t index, int ranks, uint64_t steps,
                  const Tamper& tamper = nullptr) {
   Outcome outcome;
+  outcome.state.emplace(ParameterLayout(MakeSetup(job).config).count());
   OnRanks(ranks, [&](comm::Communicator& comm) {
-    auto pool = std::make_unique<ThreadPool>(1);
+    ThreadPool pool(1);
     const ModelSetup setup = MakeSetup(job);
-    std::unique_ptr<ModelState> state = FreshState(job, setup, pool.get());
+    std::unique_ptr<ModelState> state =
+        FreshState(job, setup, &pool, {comm.rank(), comm.size()});
     const JobPlan plan = MakePlan(job);
     auto work = OpenStageWork({.plan = plan, .stage = index, .setup = setup}, 0,
                               state.get());
@@ -49,24 +50,25 @@ Outcome RunStage(const v1::Job& job, uint32_t index, int ranks, uint64_t steps,
       chain = result->chain;
       if (comm.rank() == 0) outcome.steps.push_back(*result);
     }
-    if (comm.rank() != 0) return;
-    outcome.pool = std::move(pool);
-    outcome.state = std::move(state);
+    outcome.state->AddShard(*state);
   });
   return outcome;
 }
 
-class RanksTest : public testing::TestWithParam<std::tuple<uint32_t, int>> {};
+// Stage, lag, dtype.
+class RanksTest
+    : public testing::TestWithParam<std::tuple<uint32_t, int, const char*>> {};
 
 TEST_P(RanksTest, TwoAndThreeRanksMakeTheBitsOfOne) {
   v1::Job job = TinyJob();
-  const auto [index, lag] = GetParam();
+  const auto [index, lag, dtype] = GetParam();
+  job.mutable_model()->set_dtype(dtype);
   job.mutable_stages(kGrpoStage)->mutable_grpo()->set_lag(lag);
   const Outcome one = RunStage(job, index, 1, 3);
   for (const int ranks : {2, 3}) {
     const Outcome many = RunStage(job, index, ranks, 3);
     ASSERT_EQ(many.steps.size(), 3u);
-    EXPECT_TRUE(SameState(*one.state, *many.state)) << ranks << " ranks";
+    EXPECT_TRUE(SameBytes(*one.state, *many.state)) << ranks << " ranks";
     for (size_t i = 0; i < 3; ++i) {
       EXPECT_EQ(one.steps[i].chain, many.steps[i].chain);
       EXPECT_EQ(one.steps[i].metrics, many.steps[i].metrics);
@@ -77,15 +79,17 @@ TEST_P(RanksTest, TwoAndThreeRanksMakeTheBitsOfOne) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stages, RanksTest,
-                         testing::Values(std::tuple(kSftStage, 0),
-                                         std::tuple(kGrpoStage, 0),
-                                         std::tuple(kGrpoStage, 1)));
+                         testing::Values(std::tuple(kSftStage, 0, "fp32"),
+                                         std::tuple(kSftStage, 0, "bf16"),
+                                         std::tuple(kGrpoStage, 0, "fp32"),
+                                         std::tuple(kGrpoStage, 1, "fp32"),
+                                         std::tuple(kGrpoStage, 1, "bf16")));
 
 TEST(StepTest, MoreRanksThanGroupsIsStillTheSame) {
   const v1::Job job = TinyJob();
   const Outcome one = RunStage(job, kGrpoStage, 1, 1);
   const Outcome six = RunStage(job, kGrpoStage, 6, 1);
-  EXPECT_TRUE(SameState(*one.state, *six.state));
+  EXPECT_TRUE(SameBytes(*one.state, *six.state));
 }
 
 TEST(StepTest, AnotherRewardIsAnotherResult) {
@@ -96,7 +100,7 @@ TEST(StepTest, AnotherRewardIsAnotherResult) {
         auto& first = *group.mutable_trajectories(0);
         first.set_reward(first.reward() + 1);
       });
-  EXPECT_FALSE(SameState(*honest.state, *other.state));
+  EXPECT_FALSE(SameBytes(*honest.state, *other.state));
   EXPECT_NE(honest.steps[0].chain, other.steps[0].chain);
 }
 

@@ -35,7 +35,7 @@ class TrainingStateTest : public testing::Test {
     return std::make_unique<TrainingState>(TrainingStateParts{
         .plan = &plan_,
         .setup = &setup_,
-        .pool = &pool_,
+        .context = ops::CpuContext{&pool_},
         .cluster = &cluster_,
         .run_directory = run_.path(),
         .clock = MonotonicClock(),
@@ -69,6 +69,7 @@ class TrainingStateTest : public testing::Test {
   const ModelSetup setup_ = MakeSetup(plan_.job);
   ThreadPool pool_{1};
   RecordingCluster cluster_;
+  RankSet ranks_{0, absl::Seconds(1), MonotonicClock(), nullptr};
   std::vector<bool> written_;
   std::unique_ptr<TrainingState> state_ = NewState();
 };
@@ -87,7 +88,7 @@ TEST_F(TrainingStateTest, StepsThatNoCheckpointKeepsCannotBeResumed) {
   const absl::Status status = state_->Bring(StageFrom(0, 2));
   EXPECT_TRUE(absl::IsFailedPrecondition(status));
   EXPECT_EQ(status.message(),
-            "stage 0 goes on from step 2 but the coordinator names no "
+            "stage 0 continues from step 2 but the coordinator names no "
             "checkpoint");
 }
 
@@ -104,6 +105,26 @@ TEST_F(TrainingStateTest, AStateThatFitsStaysAsItIs) {
   EXPECT_EQ(state_->position().chain, position.chain);
 }
 
+TEST_F(TrainingStateTest, AnotherNumberOfRanksNeedsAnotherShard) {
+  ASSERT_TRUE(state_->Bring(StageFrom(0, 0)).ok());
+  EXPECT_EQ(state_->model().sharding(), (Sharding{.rank = 0, .ranks = 1}));
+  v1::NextStageResponse two = StageFrom(0, 0);
+  two.add_learner_addresses("host:0");
+  two.add_learner_addresses("host:1");
+  ASSERT_TRUE(state_->Bring(two).ok());
+  EXPECT_EQ(state_->model().sharding(), (Sharding{.rank = 0, .ranks = 2}));
+}
+
+TEST_F(TrainingStateTest, AStageThatDoesNotTrainTakesAnyShard) {
+  v1::NextStageResponse two = StageFrom(0, 0);
+  two.add_learner_addresses("host:0");
+  two.add_learner_addresses("host:1");
+  ASSERT_TRUE(state_->Bring(two).ok());
+  const Position position = Trained(*state_, 4);
+  ASSERT_TRUE(state_->Bring(StageFrom(kEvalStage, 0, position.chain)).ok());
+  EXPECT_EQ(state_->model().sharding().ranks, 2);
+}
+
 TEST_F(TrainingStateTest, AfterAStepThatFailedTheStateIsSetAgain) {
   ASSERT_TRUE(state_->Bring(StageFrom(0, 0)).ok());
   state_->BeginStep();
@@ -117,7 +138,7 @@ TEST_F(TrainingStateTest, ACheckpointIsWrittenAndTheCoordinatorLearnsOfIt) {
   BeginStage(*state_);
   const Position position = Trained(*state_, 2);
   EXPECT_TRUE(state_->has_unsaved_steps());
-  state_->SaveCheckpoint(/*world_size=*/1);
+  ASSERT_TRUE(state_->SaveCheckpoint().ok());
   EXPECT_FALSE(state_->has_unsaved_steps());
   EXPECT_THAT(written_, ElementsAre(true));
   ASSERT_EQ(cluster_.checkpoints.size(), 1u);
@@ -132,8 +153,8 @@ TEST_F(TrainingStateTest, TheSameStateIsNotWrittenTwiceButCommittedAgain) {
   ASSERT_TRUE(state_->Bring(StageFrom(0, 0)).ok());
   BeginStage(*state_);
   Trained(*state_, 2);
-  state_->SaveCheckpoint(1);
-  state_->SaveCheckpoint(1);
+  ASSERT_TRUE(state_->SaveCheckpoint().ok());
+  ASSERT_TRUE(state_->SaveCheckpoint().ok());
   EXPECT_THAT(written_, ElementsAre(true));
   EXPECT_EQ(cluster_.checkpoints.size(), 2u);
 }
@@ -144,7 +165,7 @@ TEST_F(TrainingStateTest, ACheckpointThatCannotBeWrittenIsReported) {
   Trained(*state_, 2);
   // A file where the directory of checkpoints would be.
   ASSERT_TRUE(ReplaceFile(run_.path() + "/checkpoints", "").ok());
-  state_->SaveCheckpoint(1);
+  ASSERT_TRUE(state_->SaveCheckpoint().ok());
   EXPECT_THAT(written_, ElementsAre(false));
   EXPECT_TRUE(state_->has_unsaved_steps());
   EXPECT_THAT(cluster_.checkpoints, IsEmpty());
@@ -156,7 +177,7 @@ TEST_F(TrainingStateTest, ACheckpointIsResumedFromWhereItLeads) {
   ASSERT_TRUE(state_->Bring(StageFrom(0, 0)).ok());
   BeginStage(*state_);
   const Position position = Trained(*state_, 2);
-  state_->SaveCheckpoint(1);
+  ASSERT_TRUE(state_->SaveCheckpoint().ok());
   const auto resumed = NewState();
   const std::string directory = cluster_.checkpoints[0].directory();
   ASSERT_TRUE(resumed->Bring(StageFrom(0, 2, position.chain, directory)).ok());
@@ -170,7 +191,7 @@ TEST_F(TrainingStateTest, ACheckpointThatLeadsElsewhereIsRefused) {
   ASSERT_TRUE(state_->Bring(StageFrom(0, 0)).ok());
   BeginStage(*state_);
   const Position position = Trained(*state_, 2);
-  state_->SaveCheckpoint(1);
+  ASSERT_TRUE(state_->SaveCheckpoint().ok());
   const std::string directory = cluster_.checkpoints[0].directory();
   const Hash128 other_history = HashBytes("x", 1);
   for (const v1::NextStageResponse& next :
@@ -192,7 +213,7 @@ TEST_F(TrainingStateTest, ACheckpointOfAStageThatDoesNotTrainLeadsBeyondIt) {
   position.next_step = 0;
   position.stage_done = false;
   state_->FinishStep(position);
-  state_->SaveCheckpoint(1);
+  ASSERT_TRUE(state_->SaveCheckpoint().ok());
   const std::string directory = cluster_.checkpoints[0].directory();
   const auto resumed = NewState();
   ASSERT_TRUE(

@@ -206,5 +206,17 @@ TEST(FieldsTest, AnEndpointComesBackAndNeedsAnAddress) {
             "endpoint.json: address is missing");
 }
 
+TEST(FieldsTest, TheVerdictsOfARolloutComeBackAndAreLeftOutIfThereAreNone) {
+  Rollout rollout;
+  EXPECT_FALSE(ToJson(rollout).contains("verdicts"));
+  rollout.verdicts = {{"accuracy", {.outcome = "score", .evidence = "read 7"}},
+                      {"format", {.outcome = "unparsable", .evidence = ""}}};
+  const Rollout read = ParseRollout(ToJson(rollout));
+  ASSERT_EQ(read.verdicts.size(), 2u);
+  EXPECT_EQ(read.verdicts[0].first, "accuracy");
+  EXPECT_EQ(read.verdicts[0].second.evidence, "read 7");
+  EXPECT_EQ(read.verdicts[1].second.outcome, "unparsable");
+}
+
 }  // namespace
 }  // namespace aha::run
