@@ -332,7 +332,7 @@ absl::Status GqaSpec::CertifyAttention(Certifier* certifier) const {
       "attention", row_bytes, Certifier::Which::kLast,
       [&](const ops::Context& device, int64_t m, void* out) {
         const ops::SequenceRows chunk = rows_at(kRows - m, 0, m);
-        attend(cpu, m, {&chunk, 1}, out);
+        attend(device, m, {&chunk, 1}, out);
       }));
   // kRows rows are the chunk again, so both ways are held to the same bits.
   return certifier->Check(
@@ -343,7 +343,7 @@ absl::Status GqaSpec::CertifyAttention(Certifier* certifier) const {
           single.push_back(rows_at(kRows - m + i, i, 1));
         }
         if (m == kRows) single = {all};
-        attend(cpu, m, single, out);
+        attend(device, m, single, out);
       });
 }
 
