@@ -1,5 +1,5 @@
-// aha-actor: the model, the membership and the metrics of one actor, put
-// together.
+// The aha-actor process: composes the model, the membership and the metrics of
+// one actor.
 #pragma once
 
 #include "absl/status/status.h"
@@ -13,7 +13,7 @@ struct AppOptions {
   int threads = 0;  // 0: the job's cluster.threads, or by the cores.
 };
 
-// Works until `stop`, the coordinator's word, or an error.
+// Runs until `stop`, until the coordinator ends it, or until an error.
 absl::Status Run(const AppOptions& options, rpc::Cancellation& stop);
 
 }  // namespace aha::actor

@@ -1,5 +1,6 @@
-// gRPC face of the weights store: one stream in, one stream out, a piece at a
-// time.  Internal to services.cc.
+// Serves the weights store over gRPC: Publish takes a version from rank 0 of
+// the learners, Fetch sends a committed one.  Both hold one chunk at a time.
+// Internal to services.cc.
 #pragma once
 
 #include "aha/v1/weights.grpc.pb.h"

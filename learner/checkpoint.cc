@@ -350,8 +350,9 @@ constexpr char kIsComplete[] = "complete";
 
 // Step 1 on rank 0: kIsComplete, or the partial directory to write to, relative
 // to the run directory.  Errors are left to step 2, which meets them again.
-std::string MakePlan(const std::string& run_directory,
-                     const std::string& relative, const Manifest& manifest) {
+std::string AnnounceWrite(const std::string& run_directory,
+                          const std::string& relative,
+                          const Manifest& manifest) {
   const std::string path = absl::StrCat(run_directory, "/", relative);
   const absl::StatusOr<Manifest> found = ReadManifest(path);
   if (found.ok() && SamePosition(*found, manifest) &&
@@ -465,7 +466,7 @@ absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
   const std::string path = absl::StrCat(run_directory, "/", relative);
   Manifest manifest = NewManifest(of, comm.size());
   std::string plan;
-  if (comm.rank() == 0) plan = MakePlan(run_directory, relative, manifest);
+  if (comm.rank() == 0) plan = AnnounceWrite(run_directory, relative, manifest);
   AHA_ASSIGN_OR_RETURN(plan, comm.Broadcast("checkpoint", 0, plan));
   if (plan == kIsComplete) return relative;
   const std::string partial = absl::StrCat(run_directory, "/", plan);

@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr aha::actor::PolicyId kPolicy = {.stage = 0, .version = 1};
+constexpr aha::WeightsId kPolicy = {.stage = 0, .version = 1};
 constexpr uint64_t kMostBytes = 1 << 16;
 
 void TakeLease(aha::v1::Lease lease) {
@@ -21,12 +21,15 @@ void TakeLease(aha::v1::Lease lease) {
   (void)aha::actor::ToEngineGroup(lease, 1, 2);
 }
 
-// `repair`: with a hash that agrees, which mutation does not find.
+// `repair`: with an encoding that is read and a hash that agrees, which
+// mutation seldom finds.
 void TakeChunk(aha::actor::WeightAssembler& assembler,
                aha::v1::WeightsChunk chunk, bool repair) {
   // Terabytes are announced in other tests; here they would only be slow.
   if (chunk.total_bytes() > kMostBytes) return;
   if (repair) {
+    chunk.set_encoding(aha::v1::WEIGHTS_ENCODING_FULL);
+    chunk.clear_base();
     chunk.set_data_hash(aha::Hash64(chunk.data().data(), chunk.data().size()));
   }
   (void)assembler.Add(chunk);
