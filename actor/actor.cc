@@ -1,24 +1,40 @@
 #include "actor/actor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
+#include <deque>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "actor/actor_impl.h"
+#include "actor/lease_book.h"
+#include "actor/rate_meter.h"
+#include "actor/reward_links.h"
+#include "actor/rollout_engine.h"
+#include "actor/rollout_metrics.h"
 #include "actor/trajectory.h"
+#include "actor/weight_store.h"
+#include "actor/weights_fetcher.h"
+#include "aha/v1/coordinator.pb.h"
+#include "base/backoff.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "job/plan.h"
 
 namespace aha::actor {
 namespace {
 
-// Sampling is exact: what was refused as malformed will be again.  More than
-// once only for what a network or a restart might have garbled.
+// A group that is refused as malformed is sampled again, with the same result;
+// it is tried more than once only because a network or a restart might have
+// garbled it.
 constexpr int kMaxRefusals = 3;
 
 int64_t LargestGroup(const v1::Job& job) {
@@ -29,7 +45,84 @@ int64_t LargestGroup(const v1::Job& job) {
   return largest;
 }
 
+constexpr uint32_t kPollMs = 10'000;
+// When more than this many bytes await acknowledgement, the actor stops
+// requesting leases.
+constexpr uint64_t kMaxUnacknowledgedBytes = 64 << 20;
+
+// Whether the coordinator rejects this member, which then joins again.
+bool IsStale(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsNotFound(status);
+}
+
 }  // namespace
+
+struct Actor::Impl {
+  explicit Impl(const ActorParts& p);
+
+  EngineEvents MakeEngineEvents();
+  WeightsFetcherEvents MakeFetcherEvents();
+  RewardLinkEvents MakeLinkEvents();
+  rpc::MemberEvents MakeMemberEvents();
+
+  absl::Status Run(rpc::Cancellation& stop);
+  void Shutdown();
+
+  // The lease thread requests leases while there is room for more samples.
+  void LeaseLoop();
+  int64_t Room() const;
+  bool WaitForRoom();
+  absl::Status LeaseOnce();
+  absl::Status Accept(v1::Lease lease);
+
+  // The completion thread completes the leases of acknowledged groups.
+  void CompleteLoop();
+  void Complete(uint64_t lease, const GroupId& group);
+
+  void OnSample(const Sample& sample);
+  void OnAck(const std::string& replica, const v1::GroupAck& ack);
+  void Refused(uint64_t lease, const GroupId& group, const absl::Status& why);
+  void NotTaken(uint64_t lease, const GroupId& group,
+                const std::string& replica, const absl::Status& why);
+  void OnDirective(v1::Directive directive);
+  void OnRejoined();
+  std::vector<std::string> Replicas() const;
+  std::string WaitingFor() const;
+  void Fail(const absl::Status& status);
+  void Forget(uint64_t lease);
+  void EndIfDrained();
+  void Signal();
+
+  const ActorParts parts;
+  rpc::Member& member;
+  const int64_t max_rows;
+  const int64_t largest_group;
+  const absl::Duration patience;
+  const Clock clock = MonotonicClock();
+  RolloutMetrics metrics;
+  RateMeter rate{clock};
+  std::atomic<uint64_t> sampled_tokens{0};
+  WeightStore store;
+  LeaseBook book{clock};
+  RolloutEngine engine;
+  rpc::Cancellation ended;  // Ends the waits of all threads.
+  std::unique_ptr<rpc::Client> bulk;
+
+  Mutex mutex;
+  CondVar changed;
+  bool draining ABSL_GUARDED_BY(mutex) = false;
+  absl::Status failure ABSL_GUARDED_BY(mutex);
+  std::deque<std::pair<uint64_t, GroupId>> completions ABSL_GUARDED_BY(mutex);
+  // How often each group of the latest steps was refused as malformed.
+  std::map<GroupId, int> refusals ABSL_GUARDED_BY(mutex);
+  // Cancelled when draining begins.
+  rpc::Cancellation lease_calls;
+
+  std::unique_ptr<RewardLinks> links;
+  std::unique_ptr<WeightsFetcher> fetcher;
+  std::thread lease_thread;
+  std::thread complete_thread;
+};
 
 Actor::Impl::Impl(const ActorParts& p)
     : parts(p),
@@ -51,8 +144,8 @@ EngineEvents Actor::Impl::MakeEngineEvents() {
                                          why.message())));
           },
       .swapped =
-          [this](const PolicyId& id, absl::Duration took) {
-            AHA_LOG(kInfo) << "sampling with weights of " << id.ToString()
+          [this](const WeightsId& id, absl::Duration took) {
+            AHA_LOG(kInfo) << "sampling with weights " << id.ToString()
                            << " (loaded in " << absl::FormatDuration(took)
                            << ")";
             metrics.Swapped(id);
@@ -146,7 +239,8 @@ void Actor::Impl::EndIfDrained() {
   ended.Cancel();
 }
 
-// The job cannot go on; ended from the first such report on.
+// Ends the actor because the job cannot continue.  Only the first failure is
+// reported.
 void Actor::Impl::Fail(const absl::Status& status) {
   {
     MutexLock lock(mutex);
@@ -154,10 +248,10 @@ void Actor::Impl::Fail(const absl::Status& status) {
     failure = status;
   }
   AHA_LOG(kError) << status.ToString();
-  const absl::Status told =
+  const absl::Status reported =
       member.Report(/*fatal=*/true, std::string(status.message()));
-  if (!told.ok()) {
-    AHA_LOG(kError) << "could not report it: " << told.ToString();
+  if (!reported.ok()) {
+    AHA_LOG(kError) << "could not report it: " << reported.ToString();
   }
   ended.Cancel();
 }
@@ -184,7 +278,7 @@ void Actor::Impl::OnAck(const std::string& replica, const v1::GroupAck& ack) {
       return;
     }
     case absl::StatusCode::kFailedPrecondition:
-      // Not completed: the lease ends by not being renewed.
+      // The lease is not completed; it ends because it is not renewed.
       AHA_LOG(kWarning) << "group of " << group.ToString()
                         << " is not wanted: " << status.ToString();
       return Forget(*lease);
@@ -199,7 +293,8 @@ void Actor::Impl::OnAck(const std::string& replica, const v1::GroupAck& ack) {
   }
 }
 
-// Something that passes by itself, but not for ever.
+// Handles an answer that may change by itself: the group is sent again, for
+// `patience` at most.
 void Actor::Impl::NotTaken(uint64_t lease, const GroupId& group,
                            const std::string& replica,
                            const absl::Status& why) {
@@ -213,13 +308,13 @@ void Actor::Impl::NotTaken(uint64_t lease, const GroupId& group,
         " and not taken (cluster.wait_seconds); reward replica ", replica,
         " says: ", why.ToString())));
   }
-  // Powers of two: loud, but not for each try.
+  // Logged at powers of two only.
   if (std::has_single_bit(static_cast<unsigned>(before.count + 1))) {
     AHA_LOG(kWarning) << "group of " << group.ToString()
                       << " is sent again: " << why.ToString();
   }
   book.ResendLater(group, replica, replica,
-                   absl::Milliseconds(100) * (1 << std::min(before.count, 5)));
+                   kResendBackoff.Wait(before.count, JitterKey(replica)));
 }
 
 void Actor::Impl::Refused(uint64_t lease, const GroupId& group,
@@ -228,7 +323,8 @@ void Actor::Impl::Refused(uint64_t lease, const GroupId& group,
   int times = 0;
   {
     MutexLock lock(mutex);
-    // Steps that are over are not refused again; with lag there are two.
+    // Groups of finished steps are not refused again; with lag two steps are
+    // under way.
     const GroupId oldest{group.stage, group.step - (group.step > 0), 0};
     refusals.erase(refusals.begin(), refusals.lower_bound(oldest));
     times = ++refusals[group];
@@ -239,13 +335,13 @@ void Actor::Impl::Refused(uint64_t lease, const GroupId& group,
   if (times >= kMaxRefusals) return Fail(absl::InvalidArgumentError(text));
   AHA_LOG(kError) << text;
   if (!member.Report(/*fatal=*/false, text).ok()) {
-    AHA_LOG(kError) << "and the coordinator could not be told";
+    AHA_LOG(kError) << "the coordinator could not be informed of it";
   }
 }
 
 void Actor::Impl::OnDirective(v1::Directive directive) {
   if (directive == v1::DIRECTIVE_STOP) {
-    AHA_LOG(kInfo) << "told to stop";
+    AHA_LOG(kInfo) << "the coordinator ends this actor";
     ended.Cancel();
   } else if (directive == v1::DIRECTIVE_DRAIN) {
     {
@@ -269,6 +365,122 @@ void Actor::Impl::OnRejoined() {
   completions.clear();
   refusals.clear();
   changed.NotifyAll();
+}
+
+// The number of samples that may be leased now.
+int64_t Actor::Impl::Room() const {
+  if (book.unacknowledged_bytes() > kMaxUnacknowledgedBytes) return 0;
+  return 2 * max_rows - engine.load();
+}
+
+// Returns false when no more leases are wanted.
+bool Actor::Impl::WaitForRoom() {
+  MutexLock lock(mutex);
+  while (!draining && !ended.cancelled() && Room() <= 0) {
+    changed.WaitFor(mutex, absl::Seconds(1));
+  }
+  return !draining && !ended.cancelled();
+}
+
+absl::Status Actor::Impl::LeaseOnce() {
+  const rpc::MemberIdentity self = member.identity();
+  // A quarter at a time, so that actors that ask at once share a step evenly.
+  const int64_t samples = std::min(Room(), std::max<int64_t>(max_rows / 4, 1));
+  v1::LeaseGroupsRequest request;
+  request.set_member_id(self.member_id);
+  request.set_epoch(self.epoch);
+  request.set_max_groups(
+      static_cast<uint32_t>(std::max<int64_t>(samples / largest_group, 1)));
+  request.set_wait_ms(kPollMs);
+  v1::LeaseGroupsResponse response;
+  const absl::Duration limit = absl::Milliseconds(kPollMs) + absl::Seconds(5);
+  const absl::Status status = member.coordinator().Call(
+      "aha.v1.Coordinator.LeaseGroups", request, &response,
+      {.attempt = limit,
+       .total = absl::ZeroDuration(),
+       .cancel = &lease_calls});
+  if (IsStale(status)) member.Rejoin(self);
+  AHA_RETURN_IF_ERROR(status);
+  if (response.directive() != v1::DIRECTIVE_RUN) {
+    OnDirective(response.directive());
+  }
+  // Whether the member joined again meanwhile, which voids the leases.
+  const auto stale = [&] {
+    const rpc::MemberIdentity now = member.identity();
+    return now.member_id != self.member_id || now.epoch != self.epoch;
+  };
+  for (v1::Lease& lease : *response.mutable_leases()) {
+    if (stale()) break;
+    const uint64_t id = lease.lease_id();
+    if (absl::Status bad = Accept(std::move(lease)); !bad.ok()) Fail(bad);
+    // OnRejoined may have cleared the book just before this lease was added.
+    if (stale()) Forget(id);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Actor::Impl::Accept(v1::Lease lease) {
+  AHA_RETURN_IF_ERROR(ValidateLease(lease));
+  v1::GroupContext& group = *lease.mutable_group();
+  AHA_ASSIGN_OR_RETURN(const std::vector<int32_t> prompt,
+                       parts.codec->Encode(group.prompt_id(), group.prompt()));
+  group.mutable_prompt_token_ids()->Assign(prompt.begin(), prompt.end());
+  const LeaseBook::Added added =
+      book.Add(lease.lease_id(), group, lease.reward_address());
+  if (added.replaced.has_value()) engine.Cancel(*added.replaced);
+  links->Ensure(lease.reward_address());
+  engine.Submit(ToEngineGroup(lease, added.ticket, member.job().seed()));
+  return absl::OkStatus();
+}
+
+void Actor::Impl::LeaseLoop() {
+  const uint64_t jitter_key = JitterKey("leases");
+  int failures = 0;  // In a row.
+  while (WaitForRoom()) {
+    const absl::Status status = LeaseOnce();
+    if (status.ok()) {
+      failures = 0;
+      continue;
+    }
+    if (!absl::IsCancelled(status)) {
+      AHA_LOG(kWarning) << "cannot lease groups: " << status.ToString();
+    }
+    ended.SleepFor(kCallBackoff.Wait(failures++, jitter_key));
+  }
+}
+
+void Actor::Impl::CompleteLoop() {
+  for (;;) {
+    std::pair<uint64_t, GroupId> next;
+    {
+      MutexLock lock(mutex);
+      while (completions.empty() && !ended.cancelled()) changed.Wait(mutex);
+      if (ended.cancelled()) return;
+      next = completions.front();
+      completions.pop_front();
+    }
+    Complete(next.first, next.second);
+    EndIfDrained();
+  }
+}
+
+void Actor::Impl::Complete(uint64_t lease, const GroupId& group) {
+  const rpc::MemberIdentity self = member.identity();
+  v1::CompleteLeaseRequest request;
+  request.set_member_id(self.member_id);
+  request.set_epoch(self.epoch);
+  request.set_lease_id(lease);
+  *request.mutable_key() = group.ToProto();
+  v1::CompleteLeaseResponse response;
+  const absl::Status status = member.coordinator().Call(
+      "aha.v1.Coordinator.CompleteLease", request, &response,
+      {.attempt = absl::Seconds(5), .total = patience, .cancel = &ended});
+  if (IsStale(status)) member.Rejoin(self);
+  if (!status.ok() && !ended.cancelled()) {
+    AHA_LOG(kWarning) << "could not complete the lease of " << group.ToString()
+                      << ": " << status.ToString();
+  }
+  book.Drop(lease);
 }
 
 absl::Status Actor::Impl::Run(rpc::Cancellation& stop) {

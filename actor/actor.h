@@ -1,15 +1,18 @@
-// An actor at work: leases groups, samples them, streams the trajectories to
-// the reward service and completes the leases.
+// Runs an actor: leases groups, samples them, streams the trajectories to the
+// reward service and completes the leases.
 //
 //   coordinator --lease--> book, engine --samples--> book --> reward replicas
 //        ^                                                        |
 //        +------------------- CompleteLease <------- ack ---------+
 //
-// Invariants: a lease is renewed until its consumer has the group, and given
-// back (by Leave, or by not renewing it) otherwise.  After a change of the
-// coordinator's epoch nothing of the old one is sent or sampled on.  A group
-// that is refused as malformed three times, or not taken for
-// cluster.wait_seconds, fails the job with the refuser's reason.
+// Invariants:
+//  * A lease is renewed until the consumer has its group.  Otherwise it is
+//  given
+//    back, by leaving the cluster or by not renewing it.
+//  * After a change of the coordinator's epoch the actor neither sends nor
+//    samples anything of the old one.
+//  * A group that is refused as malformed three times, or not accepted for
+//    cluster.wait_seconds, fails the job with the reason that was given.
 //
 // Run is called once; the destructor ends all threads.
 #pragma once
@@ -28,7 +31,8 @@
 namespace aha::actor {
 
 struct ActorParts {
-  Sampler* sampler = nullptr;  // None is owned.
+  // None of the pointers is owned.
+  Sampler* sampler = nullptr;
   const PromptCodec* codec = nullptr;
   rpc::Member* member = nullptr;  // Has joined.
   rpc::Metrics* metrics = nullptr;
@@ -40,8 +44,8 @@ class Actor {
   explicit Actor(const ActorParts& parts);
   ~Actor();
 
-  // Until `stop`, or the coordinator says so, or draining is over: OK.  Else
-  // what made going on impossible; it was reported to the coordinator.
+  // Returns OK after `stop`, when the coordinator ends the actor, or when it
+  // has drained; otherwise the failure, which was reported to the coordinator.
   absl::Status Run(rpc::Cancellation& stop);
 
  private:

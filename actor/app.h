@@ -1,5 +1,5 @@
-// aha-actor: the model, the membership and the metrics of one actor, put
-// together.
+// The aha-actor process: composes the model, the membership and the metrics of
+// one actor.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ struct AppOptions {
   std::string device = "cpu";  // A name that ops::ParseDevice knows.
 };
 
-// Works until `stop`, the coordinator's word, or an error.
+// Runs until `stop`, until the coordinator ends it, or until an error.
 absl::Status Run(const AppOptions& options, rpc::Cancellation& stop);
 
 }  // namespace aha::actor

@@ -20,7 +20,8 @@ absl::StatusOr<std::unique_ptr<PolicySampler>> PolicySampler::New(
 }
 
 absl::Status PolicySampler::Load(WeightBuffer& weights) {
-  // Our own files need no second copy, nor the buffer beside the policy.
+  // Files in this layout and dtype are read in place, without a second copy,
+  // and their buffer is freed as the policy packs it.
   if (const auto parameters = BorrowSafetensors(
           {weights.data(), weights.size()}, layout_, policy_->dtype())) {
     return policy_->Load(*parameters, [&](const void* data, int64_t bytes) {

@@ -1,4 +1,4 @@
-// The sampler that samples: a Policy and its Generator.
+// The Sampler of the actor process: a Policy and its Generator.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,4 @@
-// Prompts to token ids and sampled ids to text, as the job says.
+// Converts prompts to token ids and sampled ids to text, as the job says.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@ namespace aha::actor {
 class PromptCodec {
  public:
   virtual ~PromptCodec() = default;
-  // INVALID_ARGUMENT names prompt_id: longer than max_prompt_length, or not
-  // to be spelt.
+  // INVALID_ARGUMENT, naming prompt_id: the prompt is longer than
+  // max_prompt_length, or has text that the tokenizer cannot encode.
   virtual absl::StatusOr<std::vector<int32_t>> Encode(
       const std::string& prompt_id, const std::string& prompt) const = 0;
-  // Special tokens are spelt out, but not an end token at the end.
+  // Special tokens become their names, except for an end token at the end.
   virtual std::string Decode(absl::Span<const int32_t> completion) const = 0;
 };
 

@@ -1,4 +1,5 @@
-// Tokens per second of busy time, over about the last ten busy seconds.
+// Measures tokens per second of busy time, over about the last ten busy
+// seconds.
 #pragma once
 
 #include "absl/time/time.h"
@@ -23,7 +24,7 @@ class RateMeter {
     }
   }
 
-  // 0 if nothing was made lately.
+  // 0 if no tokens were added during the last ten seconds.
   double PerSecond() const ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
     if (busy_ <= absl::ZeroDuration() || clock_() - last_ > kWindow) return 0;

@@ -7,6 +7,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "base/backoff.h"
 #include "base/cancellation.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,14 +18,12 @@
 namespace aha::actor {
 namespace {
 
-constexpr absl::Duration kFirstBackOff = absl::Milliseconds(50);
-constexpr absl::Duration kLongestBackOff = absl::Milliseconds(500);
-// A link without work looks this often whether its replica still lives.
+// A link without work checks this often whether its replica still lives.
 constexpr absl::Duration kIdle = absl::Minutes(1);
-// A wait for credit is told of, and its replica looked after, this often.
+// A wait for credit is logged, and its replica checked, this often.
 constexpr absl::Duration kCreditNews = absl::Seconds(30);
 
-// What one open stream may still send.
+// The bytes that one open stream may still send.
 class Credit {
  public:
   void Add(uint64_t bytes) {
@@ -42,7 +41,7 @@ class Credit {
     changed_.NotifyAll();
   }
   enum class State { kReady, kBroken, kNone };
-  // Until something may be sent, `limit` at most.
+  // Waits until something may be sent, for `limit` at most.
   State Wait(absl::Duration limit) {
     const absl::Time end = clock_() + limit;
     MutexLock lock(mutex_);
@@ -81,7 +80,7 @@ struct RewardLinks::Impl {
   void Ensure(const std::string& address) ABSL_LOCKS_EXCLUDED(mutex);
   bool Retire(const std::string& address) ABSL_LOCKS_EXCLUDED(mutex);
   bool Lives(const std::string& address) const;
-  // Says who holds a sender back; an error once the replica is no member.
+  // Logs which replica holds the sender back; an error once it is no member.
   absl::Status AwaitCredit(const std::string& address, Credit& credit);
 
   LeaseBook* const book;
@@ -110,7 +109,8 @@ bool RewardLinks::Impl::Lives(const std::string& address) const {
   return absl::c_linear_search(events.living(), address);
 }
 
-// The thread of a dead replica's link may end, unless work came meanwhile.
+// Whether the thread of this link may end: its replica is dead, and no work
+// arrived for it meanwhile.
 bool RewardLinks::Impl::Retire(const std::string& address) {
   if (Lives(address)) return false;
   MutexLock lock(mutex);
@@ -124,7 +124,8 @@ void RewardLinks::Impl::Serve(const std::string& address) {
       rpc::Client::New({.address = address,
                         .kind = rpc::ChannelKind::kBulk,
                         .security = security});
-  absl::Duration back_off = kFirstBackOff;
+  const uint64_t jitter_key = JitterKey(address);
+  int failures = 0;  // In a row.
   for (;;) {
     const uint64_t wakes = book->wakes();
     if (stop.cancelled()) return;
@@ -136,16 +137,15 @@ void RewardLinks::Impl::Serve(const std::string& address) {
     const absl::Status status =
         client.ok() ? Send(**client, address, &answered) : client.status();
     if (stop.cancelled()) return;
-    if (answered) back_off = kFirstBackOff;
-    if (back_off == kFirstBackOff) {
+    if (answered) failures = 0;
+    if (failures == 0) {
       AHA_LOG(kWarning) << "stream to reward replica " << address
                         << " ended: " << status.ToString()
                         << "; unacknowledged groups are sent again";
     }
     book->Resend(address, events.living());
     for (const std::string& other : book->ReplicasWithWork()) Ensure(other);
-    stop.SleepFor(back_off);
-    back_off = std::min(back_off * 2, kLongestBackOff);
+    stop.SleepFor(kReconnectBackoff.Wait(failures++, jitter_key));
   }
 }
 
@@ -164,7 +164,7 @@ absl::Status RewardLinks::Impl::AwaitCredit(const std::string& address,
     const std::string text = absl::StrCat(
         "reward replica ", address, " gave no credit for ",
         absl::FormatDuration(absl::Trunc(waited, absl::Seconds(1))),
-        ": its consumers take nothing");
+        ": its consumers accept no groups");
     if (!Lives(address)) return absl::UnavailableError(text);
     AHA_LOG(kWarning) << text;
   }

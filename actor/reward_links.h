@@ -1,8 +1,9 @@
-// The streams to the reward replicas: one an address, opened when the lease
-// book has something for it, kept open, and opened again (here or at another
-// living replica) when it breaks.
+// Sends the lease book's messages to the reward replicas, on one stream an
+// address.  A stream is opened when the book has a message for the address and
+// stays open; when it breaks, its groups are sent again, on the same address or
+// another living one.
 //
-// Thread-safe.  Two threads a stream that is open, one otherwise.
+// Thread-safe.  Uses two threads for an open stream, one for another link.
 #pragma once
 
 #include <functional>
@@ -19,7 +20,7 @@
 namespace aha::actor {
 
 struct RewardLinkEvents {
-  // Addresses of the replicas that are alive.
+  // Returns the addresses of the living replicas.
   std::function<std::vector<std::string>()> living = {};
   // An answer about a group, on the stream to `replica`.
   std::function<void(const std::string& replica, const v1::GroupAck& ack)> ack =
@@ -33,7 +34,7 @@ class RewardLinks {
   RewardLinks(LeaseBook* book, rpc::Security security, RewardLinkEvents events);
   ~RewardLinks();  // Stop.
 
-  // Sees to it that somebody sends what the book has for `replica`.
+  // Makes sure that a thread sends the book's messages for `replica`.
   void Ensure(const std::string& replica);
   void Stop();
 

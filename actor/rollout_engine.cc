@@ -11,7 +11,7 @@
 namespace aha::actor {
 namespace {
 
-// So that the metrics of a long wait move while it lasts.
+// A longer wait is reported in parts, so that its metrics move while it lasts.
 constexpr absl::Duration kWaitSlice = absl::Seconds(5);
 
 }  // namespace
@@ -147,25 +147,25 @@ absl::StatusOr<RolloutEngine::Did> RolloutEngine::Turn() {
   return Did::kWorked;
 }
 
-absl::Status RolloutEngine::Swap(const PolicyId& id) {
+absl::Status RolloutEngine::Swap(const WeightsId& id) {
   const absl::Time began = clock_();
   std::optional<WeightBuffer> weights = store_->Take(id);
   if (!weights.has_value()) return absl::OkStatus();  // No longer wanted.
   if (const absl::Status status = sampler_->Load(*weights); !status.ok()) {
     return absl::Status(status.code(),
-                        absl::StrCat("loading weights of ", id.ToString(), ": ",
+                        absl::StrCat("loading weights ", id.ToString(), ": ",
                                      status.message()));
   }
   {
     MutexLock lock(mutex_);
-    // A Reset that came meanwhile is carried out by the next turn.
+    // The next turn carries out a Reset that was called meanwhile.
     loaded_ = id;
   }
   if (events_.swapped) events_.swapped(id, clock_() - began);
   return absl::OkStatus();
 }
 
-// Weights that are on their way take the place of those that are done with.
+// Frees the loaded weights for those that are being fetched.
 void RolloutEngine::Unload() {
   {
     MutexLock lock(mutex_);
@@ -180,7 +180,7 @@ absl::Status RolloutEngine::Step() {
   AHA_ASSIGN_OR_RETURN(std::vector<Sample> samples, sampler_->Step());
   CountSampler();
   if (events_.stepped) {
-    // Every sequence that was alive made one token.
+    // Every live sequence made one token.
     events_.stepped(
         sampler_->live_samples() + static_cast<int64_t>(samples.size()),
         clock_() - began);
@@ -210,7 +210,7 @@ void RolloutEngine::WaitForWork() {
       waiting_for_ =
           waiting_.empty()
               ? "groups of the coordinator"
-              : absl::StrCat("weights of ",
+              : absl::StrCat("weights ",
                              waiting_.begin()->second.policy.ToString());
       changed_.WaitFor(mutex_, kWaitSlice);
     }

@@ -47,7 +47,7 @@ void RolloutMetrics::Stepped(int64_t tokens) {
   passes_.Increment();
 }
 
-void RolloutMetrics::Swapped(const PolicyId& id) {
+void RolloutMetrics::Swapped(const WeightsId& id) {
   stage_.Set(id.stage);
   version_.Set(static_cast<double>(id.version));
 }

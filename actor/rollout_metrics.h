@@ -1,11 +1,11 @@
-// The actor's series.
+// The Prometheus series of an actor.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
 #include "absl/time/time.h"
-#include "actor/policy_id.h"
+#include "job/ids.h"
 #include "model/generator.h"
 #include "rpc/metrics.h"
 
@@ -18,7 +18,7 @@ class RolloutMetrics {
 
   void Sampled(const Sample& sample);
   void Stepped(int64_t tokens);
-  void Swapped(const PolicyId& id);
+  void Swapped(const WeightsId& id);
   // `what`: "lease", "weights" or "reward_credit".
   void Waited(const std::string& what, absl::Duration took);
   void ReceivedBytes(uint64_t bytes);

@@ -1,5 +1,5 @@
-// What the rollout engine drives: one policy that samples groups.  The real
-// body is actor/policy_sampler.h; tests give a fake.
+// The interface through which the rollout engine samples groups with one
+// policy. actor/policy_sampler.h implements it; tests use a fake.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace aha::actor {
 
-// Thread-compatible: the engine's thread alone uses it.  The contracts are
-// Generator's.
+// Thread-compatible: only the engine's thread uses it.  The contracts are those
+// of Generator.
 class Sampler {
  public:
   virtual ~Sampler() = default;

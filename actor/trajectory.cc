@@ -49,7 +49,7 @@ EngineGroup ToEngineGroup(const v1::Lease& lease, uint64_t ticket,
   const v1::GroupContext& group = lease.group();
   EngineGroup result;
   result.id = GroupId::Of(group.key());
-  result.policy = PolicyId::Of(group.policy());
+  result.policy = WeightsId::Of(group.policy());
   result.request.id = ticket;
   result.request.key = {.seed = seed,
                         .stage = result.id.stage,

@@ -1,4 +1,5 @@
-// Between the wire's messages and the engine's values.  Pure functions.
+// Converts between the wire's messages and the engine's values.  Pure
+// functions.
 #pragma once
 
 #include "absl/status/status.h"

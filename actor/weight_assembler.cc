@@ -5,11 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "job/weights_encoding.h"
 
 namespace aha::actor {
 
 absl::Status WeightAssembler::Check(const v1::WeightsChunk& chunk) const {
-  const PolicyId id = PolicyId::Of(chunk.id());
+  const WeightsId id = WeightsId::Of(chunk.id());
   if (id != id_) {
     return absl::InvalidArgumentError(absl::StrCat(
         "weights chunk: id must be ", id_.ToString(), ", got ", id.ToString()));
@@ -19,6 +20,7 @@ absl::Status WeightAssembler::Check(const v1::WeightsChunk& chunk) const {
         absl::StrCat("weights chunk of ", id_.ToString(), ": epoch must be ",
                      epoch_, ", got ", chunk.epoch()));
   }
+  AHA_RETURN_IF_ERROR(CheckEncoding(chunk, sender_));
   if (chunk.total_bytes() == 0 || chunk.total_bytes() > kMaxBytes ||
       (buffer_.has_value() && chunk.total_bytes() != total_)) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -63,7 +65,7 @@ absl::Status WeightAssembler::Add(const v1::WeightsChunk& chunk) {
   buffer_.reset();
   offset_ = 0;
   return absl::DataLossError(
-      absl::StrCat("weights of ", id_.ToString(), ": checksum must be ",
+      absl::StrCat("weights ", id_.ToString(), ": checksum must be ",
                    checksum_.Hex(), ", is ", found.Hex()));
 }
 

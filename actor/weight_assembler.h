@@ -1,10 +1,11 @@
-// Puts a version together from verified chunks.
+// Puts a version of the weights together from the chunks of a transfer, each of
+// which it verifies.
 //
 //   (empty) --Add--> partial --Add ...--> whole --Take--> (empty)
 //
-// Invariants: what is held up to offset() was verified chunk by chunk; a buffer
-// is given out only if the hash of the whole agrees.  After a broken transfer
-// the next chunk continues at offset().
+// Invariants: every byte before offset() was verified with its chunk; Take
+// returns a buffer only if the hash of the whole version agrees.  After a
+// broken transfer the next chunk continues at offset().
 //
 // Thread-compatible.
 #pragma once
@@ -14,10 +15,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "actor/policy_id.h"
 #include "actor/weight_buffer.h"
 #include "aha/v1/weights.pb.h"
 #include "base/hash.h"
+#include "job/ids.h"
 
 namespace aha::actor {
 
@@ -26,11 +27,16 @@ class WeightAssembler {
   static constexpr uint64_t kMaxBytes = uint64_t{1} << 40;
   static constexpr uint64_t kMaxChunk = 1 << 20;
 
-  WeightAssembler(PolicyId id, uint64_t epoch) : id_(id), epoch_(epoch) {}
+  // `sender` is named in errors: "the coordinator at 10.0.0.1:7000".
+  WeightAssembler(WeightsId id, uint64_t epoch,
+                  std::string sender = "the coordinator")
+      : id_(id), epoch_(epoch), sender_(std::move(sender)) {}
 
-  // INVALID_ARGUMENT: malformed, or not the chunk that comes next.
-  // FAILED_PRECONDITION: of another epoch.  DATA_LOSS: a hash does not agree;
-  // a wrong chunk leaves what was there before, a wrong whole starts again.
+  // INVALID_ARGUMENT: the chunk is malformed, or is not the one that comes
+  // next.  FAILED_PRECONDITION: it is of another epoch.  UNIMPLEMENTED: its
+  // encoding is not FULL; sending it again cannot help.  DATA_LOSS: a hash does
+  // not agree.  After a wrong chunk the assembler holds what it held before;
+  // after a wrong whole it is empty.
   absl::Status Add(const v1::WeightsChunk& chunk);
 
   uint64_t offset() const { return offset_; }
@@ -41,8 +47,9 @@ class WeightAssembler {
  private:
   absl::Status Check(const v1::WeightsChunk& chunk) const;
 
-  const PolicyId id_;
+  const WeightsId id_;
   const uint64_t epoch_;
+  const std::string sender_;
   std::optional<WeightBuffer> buffer_;
   uint64_t total_ = 0;
   Hash128 checksum_;

@@ -50,7 +50,7 @@ void WeightBuffer::Discard(const void* data, uint64_t bytes) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(data);
   const uintptr_t begin = (at + page - 1) / page * page;
   const uintptr_t end = (at + bytes) / page * page;
-  // If it fails the memory only stays.
+  // If it fails, the memory merely stays allocated.
   if (begin < end) {
     (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_REMOVE);
   }

@@ -1,6 +1,6 @@
-// The bytes of one version of the weights, in anonymous memory that also has a
-// file name, so that what reads safetensors files reads it without a copy on
-// any disk.
+// Holds the bytes of one version of the weights in anonymous memory that also
+// has a file name, so that the reader of safetensors files can read it without
+// a copy on a disk.
 //
 // Move-only owner.  Thread-compatible.
 #pragma once
@@ -23,8 +23,9 @@ class WeightBuffer {
   char* data() { return data_; }
   const char* data() const { return data_; }
   uint64_t size() const { return size_; }
-  std::string path() const;  // Opens while the buffer lives.
-  // Returns the memory of this part to the system; it reads as zeros then.
+  std::string path() const;  // Valid while the buffer lives.
+  // Returns the memory of this part to the system; it reads as zeros from then
+  // on.
   void Discard(const void* data, uint64_t bytes);
 
  private:

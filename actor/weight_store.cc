@@ -7,7 +7,7 @@
 
 namespace aha::actor {
 
-void WeightStore::Want(std::vector<PolicyId> ids) {
+void WeightStore::Want(std::vector<WeightsId> ids) {
   MutexLock lock(mutex_);
   if (ids == wanted_) return;
   wanted_ = std::move(ids);
@@ -18,7 +18,7 @@ void WeightStore::Want(std::vector<PolicyId> ids) {
   changed_.NotifyAll();
 }
 
-std::optional<WeightBuffer> WeightStore::Take(const PolicyId& id) {
+std::optional<WeightBuffer> WeightStore::Take(const WeightsId& id) {
   MutexLock lock(mutex_);
   const auto it = here_.find(id);
   if (it == here_.end()) return std::nullopt;
@@ -28,21 +28,21 @@ std::optional<WeightBuffer> WeightStore::Take(const PolicyId& id) {
   return buffer;
 }
 
-bool WeightStore::Has(const PolicyId& id) const {
+bool WeightStore::Has(const WeightsId& id) const {
   MutexLock lock(mutex_);
   return here_.contains(id);
 }
 
-std::optional<PolicyId> WeightStore::FirstMissing() const {
-  for (const PolicyId& id : wanted_) {
+std::optional<WeightsId> WeightStore::FirstMissing() const {
+  for (const WeightsId& id : wanted_) {
     if (!here_.contains(id)) return id;
   }
   return std::nullopt;
 }
 
-std::optional<PolicyId> WeightStore::WaitForWanted(absl::Duration timeout) {
+std::optional<WeightsId> WeightStore::WaitForWanted(absl::Duration timeout) {
   MutexLock lock(mutex_);
-  std::optional<PolicyId> id = FirstMissing();
+  std::optional<WeightsId> id = FirstMissing();
   while (!id.has_value() && !woken_) {
     const bool notified = changed_.WaitFor(mutex_, timeout);
     id = FirstMissing();
@@ -52,12 +52,12 @@ std::optional<PolicyId> WeightStore::WaitForWanted(absl::Duration timeout) {
   return id;
 }
 
-bool WeightStore::Wanted(const PolicyId& id) const {
+bool WeightStore::Wanted(const WeightsId& id) const {
   MutexLock lock(mutex_);
   return absl::c_linear_search(wanted_, id);
 }
 
-void WeightStore::Put(const PolicyId& id, WeightBuffer buffer) {
+void WeightStore::Put(const WeightsId& id, WeightBuffer buffer) {
   MutexLock lock(mutex_);
   if (!absl::c_linear_search(wanted_, id)) return;
   here_.insert_or_assign(id, std::move(buffer));

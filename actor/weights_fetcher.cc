@@ -1,12 +1,12 @@
 #include "actor/weights_fetcher.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "aha/v1/weights.pb.h"
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -34,7 +34,7 @@ void WeightsFetcher::Stop() {
 
 void WeightsFetcher::Run() {
   while (!stop_.cancelled()) {
-    const std::optional<PolicyId> id = store_->WaitForWanted(absl::Minutes(1));
+    const std::optional<WeightsId> id = store_->WaitForWanted(absl::Minutes(1));
     if (!id.has_value()) continue;
     const absl::Status status = Fetch(*id);
     if (status.ok() || absl::IsCancelled(status) || stop_.cancelled()) continue;
@@ -44,15 +44,17 @@ void WeightsFetcher::Run() {
   }
 }
 
-absl::Status WeightsFetcher::Fetch(const PolicyId& id) {
+absl::Status WeightsFetcher::Fetch(const WeightsId& id) {
   absl::Time began = clock_();  // Of the wait for the next byte.
   std::optional<WeightAssembler> assembler;
   uint64_t epoch = 0;
-  absl::Duration back_off = absl::Milliseconds(50);
+  const uint64_t jitter_key = JitterKey(client_->address());
+  int failures = 0;  // Since the last byte.
   for (;;) {
     if (!assembler.has_value() || epoch_() != epoch) {
       epoch = epoch_();
-      assembler.emplace(id, epoch);
+      assembler.emplace(
+          id, epoch, absl::StrCat("the coordinator at ", client_->address()));
     }
     const uint64_t before = assembler->offset();
     const absl::Status status = Continue(id, *assembler);
@@ -64,26 +66,27 @@ absl::Status WeightsFetcher::Fetch(const PolicyId& id) {
     if (!store_->Wanted(id) || stop_.cancelled()) {
       return absl::CancelledError("no longer wanted");
     }
+    if (absl::IsUnimplemented(status)) return status;
     if (absl::IsDataLoss(status)) events_.mismatched();
-    AHA_LOG(kWarning) << "weights of " << id.ToString() << " at byte "
+    AHA_LOG(kWarning) << "weights " << id.ToString() << " at byte "
                       << assembler->offset() << ": " << status.ToString();
     if (assembler->offset() > before) {
-      back_off = absl::Milliseconds(50);
+      failures = 0;
       began = clock_();
     }
-    if (clock_() - began + back_off > patience_) {
+    const absl::Duration wait = kCallBackoff.Wait(failures++, jitter_key);
+    if (clock_() - began + wait > patience_) {
       return absl::DeadlineExceededError(absl::StrCat(
-          "weights of ", id.ToString(),
-          " did not come from the coordinator at ", client_->address(), " for ",
+          "weights ", id.ToString(), " did not come from the coordinator at ",
+          client_->address(), " for ",
           absl::FormatDuration(absl::Trunc(clock_() - began, absl::Seconds(1))),
           "; last answer: ", status.ToString()));
     }
-    stop_.SleepFor(back_off);
-    back_off = std::min(back_off * 2, absl::Duration(absl::Seconds(2)));
+    stop_.SleepFor(wait);
   }
 }
 
-absl::Status WeightsFetcher::Continue(const PolicyId& id,
+absl::Status WeightsFetcher::Continue(const WeightsId& id,
                                       WeightAssembler& assembler) {
   AHA_ASSIGN_OR_RETURN(
       const std::unique_ptr<rpc::Stream> stream,

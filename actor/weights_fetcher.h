@@ -1,5 +1,5 @@
-// Brings the versions that the store wants from the coordinator: one stream
-// each, continued where a broken one ended.
+// Fetches the versions that the store wants from the coordinator, on one stream
+// each.  After a broken stream the next one continues where it ended.
 //
 // Thread-safe; owns one thread.
 #pragma once
@@ -10,11 +10,11 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "actor/policy_id.h"
 #include "actor/weight_assembler.h"
 #include "actor/weight_store.h"
 #include "base/cancellation.h"
 #include "base/clock.h"
+#include "job/ids.h"
 #include "rpc/client.h"
 
 namespace aha::actor {
@@ -23,13 +23,13 @@ struct WeightsFetcherEvents {
   std::function<void()> arrived = {};
   std::function<void(uint64_t bytes)> received = {};
   std::function<void()> mismatched = {};  // A hash did not agree.
-  // A wanted version did not come for `patience`.
+  // A wanted version did not come for `patience`, or cannot be read.
   std::function<void(const absl::Status& why)> failed = {};
 };
 
 class WeightsFetcher {
  public:
-  // Neither is owned.  `epoch` says the coordinator's at any time.
+  // Neither is owned.  `epoch` returns the coordinator's current epoch.
   WeightsFetcher(rpc::Client* client, WeightStore* store,
                  std::function<uint64_t()> epoch, absl::Duration patience,
                  WeightsFetcherEvents events);
@@ -39,8 +39,8 @@ class WeightsFetcher {
 
  private:
   void Run();
-  absl::Status Fetch(const PolicyId& id);
-  absl::Status Continue(const PolicyId& id, WeightAssembler& assembler);
+  absl::Status Fetch(const WeightsId& id);
+  absl::Status Continue(const WeightsId& id, WeightAssembler& assembler);
 
   rpc::Client* const client_;
   WeightStore* const store_;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "job/weights_encoding.h"
 #include "rpc/status.h"
 
 namespace aha::coordinator {
@@ -37,6 +38,8 @@ class WeightsService::Publisher
   void OnDone() override { delete this; }
 
   absl::Status Take() {
+    AHA_RETURN_IF_ERROR(
+        CheckEncoding(chunk_, absl::StrCat("member ", chunk_.member_id())));
     if (incoming_ == nullptr) AHA_RETURN_IF_ERROR(Begin());
     const VersionInfo& info = incoming_->info();
     if (WeightsId::Of(chunk_.id()) != incoming_->id() ||
@@ -44,9 +47,9 @@ class WeightsService::Publisher
         chunk_.total_bytes() != info.bytes ||
         chunk_.checksum() != info.checksum.ToBytes()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("the piece at ", chunk_.offset(),
-                       " names another version than the "
-                       "first"));
+          absl::StrCat("id, epoch, member_id, total_bytes, checksum: must be "
+                       "those of the first chunk, the chunk at offset ",
+                       chunk_.offset(), " has others"));
     }
     controller_.series().weights_received.Increment(
         static_cast<double>(chunk_.data().size()));
@@ -75,11 +78,10 @@ class WeightsService::Publisher
 
   absl::Status End() {
     if (incoming_ == nullptr) {
-      return absl::InvalidArgumentError(
-          "the stream ended before the first piece");
+      return absl::InvalidArgumentError("the stream ended without a chunk");
     }
     const WeightsId id = incoming_->id();
-    // Another process may be rank 0 by now.
+    // Another member may have become rank 0 during the transfer.
     AHA_RETURN_IF_ERROR(controller_.AdmitVersion(id, member_id_, epoch_));
     AHA_RETURN_IF_ERROR(store_.Finish(std::move(incoming_)));
     return controller_.VersionArrived(id);
@@ -113,6 +115,7 @@ class WeightsService::Fetcher
       return;
     }
     *chunk_.mutable_id() = request.id();
+    chunk_.set_encoding(v1::WEIGHTS_ENCODING_FULL);
     chunk_.set_epoch(controller.epoch());
     chunk_.set_total_bytes(reader_->info().bytes);
     chunk_.set_checksum(reader_->info().checksum.ToBytes());

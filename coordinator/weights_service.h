@@ -1,5 +1,6 @@
-// The Weights service: rank 0 publishes versions to the WeightsStore, and
-// actors fetch them, each by a stream of pieces.  Internal to services.cc.
+// Serves the weights store over gRPC: Publish takes a version from rank 0 of
+// the learners, Fetch sends a committed one.  Both hold one chunk at a time.
+// Internal to services.cc.
 #pragma once
 
 #include "aha/v1/weights.grpc.pb.h"

@@ -12,13 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
 #include "base/status.h"
+#include "job/weights_encoding.h"
 
 namespace aha::coordinator {
 namespace {
-
-std::string Name(WeightsId id) {
-  return absl::StrCat("weights ", id.ToString());
-}
 
 absl::Status WriteAll(int fd, absl::string_view data, uint64_t offset,
                       const std::string& path) {
@@ -35,9 +32,16 @@ absl::Status WriteAll(int fd, absl::string_view data, uint64_t offset,
 
 }  // namespace
 
-IncomingVersion::IncomingVersion(WeightsId id, VersionInfo info,
+std::string WeightsKey::ToString() const {
+  return absl::StrCat("weights ", id.ToString(),
+                      encoding == v1::WEIGHTS_ENCODING_FULL
+                          ? ""
+                          : absl::StrCat(" as ", NameOf(encoding)));
+}
+
+IncomingVersion::IncomingVersion(WeightsKey key, VersionInfo info,
                                  std::string path, int fd)
-    : id_(id), info_(info), path_(std::move(path)), fd_(fd) {}
+    : key_(key), info_(info), path_(std::move(path)), fd_(fd) {}
 
 IncomingVersion::~IncomingVersion() {
   if (fd_ < 0) return;
@@ -48,20 +52,21 @@ IncomingVersion::~IncomingVersion() {
 absl::Status IncomingVersion::Append(uint64_t offset, absl::string_view data,
                                      uint64_t data_hash) {
   if (offset != next_) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(Name(id_), ": offset: must be ", next_, ", got ", offset));
+    return absl::InvalidArgumentError(absl::StrCat(
+        key_.ToString(), ": offset: must be ", next_, ", got ", offset));
   }
   if (data.size() > kMaxPieceBytes) {
     return absl::InvalidArgumentError(
-        absl::StrCat(Name(id_), ": data: must have at most ", kMaxPieceBytes,
-                     " bytes, got ", data.size()));
+        absl::StrCat(key_.ToString(), ": data: must have at most ",
+                     kMaxPieceBytes, " bytes, got ", data.size()));
   }
   if (data.size() > info_.bytes - next_) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        Name(id_), ": data: ends beyond total_bytes (", info_.bytes, ")"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(key_.ToString(), ": data: ends beyond total_bytes (",
+                     info_.bytes, ")"));
   }
   if (Hash64(data.data(), data.size()) != data_hash) {
-    return absl::DataLossError(absl::StrCat(Name(id_), ": the piece at offset ",
+    return absl::DataLossError(absl::StrCat(key_.ToString(), ": the piece at ",
                                             offset, " arrived damaged"));
   }
   AHA_RETURN_IF_ERROR(WriteAll(fd_, data, offset, path_));
@@ -112,89 +117,90 @@ absl::StatusOr<std::unique_ptr<WeightsStore>> WeightsStore::Open(
   return std::unique_ptr<WeightsStore>(new WeightsStore(directory));
 }
 
-std::string WeightsStore::Path(WeightsId id) const {
-  return absl::StrCat(directory_, "/", id.stage, "-", id.version,
-                      ".safetensors");
+std::string WeightsStore::Path(WeightsKey key) const {
+  return absl::StrCat(directory_, "/", key.id.stage, "-", key.id.version, "-",
+                      NameOf(key.encoding));
 }
 
 absl::StatusOr<std::unique_ptr<IncomingVersion>> WeightsStore::Begin(
-    WeightsId id, VersionInfo info) {
+    WeightsKey key, VersionInfo info) {
   uint64_t number = 0;
   {
     MutexLock lock(mutex_);
     number = next_temporary_++;
   }
-  std::string path = absl::StrCat(Path(id), ".", number, ".tmp");
+  std::string path = absl::StrCat(Path(key), ".", number, ".tmp");
   const int fd =
       open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd < 0) return FileError("cannot create", path, errno);
   return std::unique_ptr<IncomingVersion>(
-      new IncomingVersion(id, info, std::move(path), fd));
+      new IncomingVersion(key, info, std::move(path), fd));
 }
 
 absl::Status WeightsStore::Finish(std::unique_ptr<IncomingVersion> incoming) {
-  const WeightsId id = incoming->id_;
+  const WeightsKey key = incoming->key_;
   const VersionInfo& info = incoming->info_;
   if (incoming->next_ != info.bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(Name(id), ": ended after ",
-                                                   incoming->next_, " of ",
-                                                   info.bytes, " bytes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(key.ToString(), ": ended after ", incoming->next_, " of ",
+                     info.bytes, " bytes"));
   }
   if (incoming->hasher_.Finish() != info.checksum) {
     return absl::DataLossError(absl::StrCat(
-        Name(id), ": the bytes do not have the checksum that was announced"));
+        key.ToString(),
+        ": the bytes do not have the checksum that was announced"));
   }
   MutexLock lock(mutex_);
-  const auto it = versions_.find(id);
-  if (it != versions_.end()) {
-    if (it->second.info == info) return absl::OkStatus();
+  const auto it = held_.find(key);
+  if (it != held_.end()) {
+    if (it->second == info) return absl::OkStatus();
     return absl::DataLossError(absl::StrCat(
-        Name(id), " was published before with checksum ",
-        it->second.info.checksum.Hex(), ", now with ", info.checksum.Hex()));
+        key.ToString(), " was published before with checksum ",
+        it->second.checksum.Hex(), ", now with ", info.checksum.Hex()));
   }
-  if (rename(incoming->path_.c_str(), Path(id).c_str()) != 0) {
+  if (rename(incoming->path_.c_str(), Path(key).c_str()) != 0) {
     return FileError("cannot rename", incoming->path_, errno);
   }
   close(incoming->fd_);
   incoming->fd_ = -1;
-  versions_[id] = {.info = info};
+  held_.emplace(key, info);
   return absl::OkStatus();
 }
 
-std::optional<VersionInfo> WeightsStore::Find(WeightsId id) const {
+std::optional<VersionInfo> WeightsStore::Find(WeightsKey key) const {
   MutexLock lock(mutex_);
-  const auto it = versions_.find(id);
-  if (it == versions_.end()) return std::nullopt;
-  return it->second.info;
+  const auto it = held_.find(key);
+  if (it == held_.end()) return std::nullopt;
+  return it->second;
 }
 
 absl::Status WeightsStore::Commit(WeightsId id) {
   MutexLock lock(mutex_);
-  const auto it = versions_.find(id);
-  if (it == versions_.end()) {
-    return absl::NotFoundError(absl::StrCat(Name(id), " was not published"));
+  const WeightsKey whole = id;
+  if (!held_.contains(whole)) {
+    return absl::NotFoundError(
+        absl::StrCat(whole.ToString(), " was not published"));
   }
-  it->second.visible = true;
+  visible_.insert(id);
   return absl::OkStatus();
 }
 
 bool WeightsStore::IsVisible(WeightsId id) const {
   MutexLock lock(mutex_);
-  const auto it = versions_.find(id);
-  return it != versions_.end() && it->second.visible;
+  return visible_.contains(id);
 }
 
 absl::StatusOr<std::unique_ptr<VersionReader>> WeightsStore::Read(
-    WeightsId id) const {
+    WeightsKey key) const {
   MutexLock lock(mutex_);
-  const auto it = versions_.find(id);
-  if (it == versions_.end() || !it->second.visible) {
-    return absl::NotFoundError(absl::StrCat(Name(id), " is not held"));
+  const auto it = held_.find(key);
+  if (it == held_.end() || !visible_.contains(key.id)) {
+    return absl::NotFoundError(absl::StrCat(key.ToString(), " is not held"));
   }
-  const int fd = open(Path(id).c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return FileError("cannot open", Path(id), errno);
+  const int fd = open(Path(key).c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return FileError("cannot open", Path(key), errno);
   return std::unique_ptr<VersionReader>(
-      new VersionReader(it->second.info, Path(id), fd));
+      new VersionReader(it->second, Path(key), fd));
 }
 
 void WeightsStore::DropBelow(WeightsId oldest) {
@@ -207,8 +213,9 @@ void WeightsStore::DropAll() {
 
 void WeightsStore::DropIf(const std::function<bool(WeightsId)>& unwanted) {
   MutexLock lock(mutex_);
-  std::erase_if(versions_, [&](const auto& entry) {
-    if (!unwanted(entry.first)) return false;
+  std::erase_if(visible_, unwanted);
+  std::erase_if(held_, [&](const auto& entry) {
+    if (!unwanted(entry.first.id)) return false;
     unlink(Path(entry.first).c_str());
     return true;
   });

@@ -1,13 +1,17 @@
-// The policy versions that are being served, as hashed bytes in files.
+// Holds versions of the weights for the actors, as hashed bytes in files.
 //
-//   Begin --> Append (in order, each piece hashed) --> Finish: staged
-//   staged --Commit--> visible --> Read ... --Drop--> gone
+//   1. Begin opens a transfer; Append takes its pieces in order and verifies
+//      the hash of each.
+//   2. Finish verifies the checksum of the whole: the version is staged.
+//   3. Commit makes the version visible: Read serves it.
+//   4. DropBelow removes versions that are no longer sampled with.
 //
-// A version is visible whole or not at all.  Finish verifies the checksum of
-// all bytes and renames the file.  Publishing the same bytes again is harmless;
-// other bytes under the same id are DATA_LOSS.  Only one piece at a time is in
-// memory.  Files are not synced: after a crash the learner publishes again, so
-// Open deletes what an earlier process left.
+// A version can be held in several encodings (a WeightsKey names one of them).
+// Each is staged whole or not at all; all of them become visible together.
+// Publishing the same bytes again is harmless; other bytes under the same key
+// are DATA_LOSS.  At most one piece of a transfer is in memory.  Nothing is
+// synced: after a crash the learner publishes again, so Open deletes what an
+// earlier process left.
 //
 // Thread-safe.
 #pragma once
@@ -17,12 +21,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "aha/v1/weights.pb.h"
 #include "base/hash.h"
 #include "base/mutex.h"
 #include "job/ids.h"
@@ -31,33 +37,50 @@ namespace aha::coordinator {
 
 constexpr size_t kMaxPieceBytes = 1 << 20;
 
+// One encoding of a version.  An id alone stands for the version itself.
+struct WeightsKey {
+  // Implicit, so that code that knows no encodings passes an id.
+  WeightsKey(WeightsId of,  // NOLINT(google-explicit-constructor)
+             v1::WeightsEncoding as = v1::WEIGHTS_ENCODING_FULL)
+      : id(of), encoding(as) {}
+
+  // "weights 1.30", "weights 1.30 as DELTA".
+  std::string ToString() const;
+  friend auto operator<=>(const WeightsKey&, const WeightsKey&) = default;
+
+  WeightsId id;
+  v1::WeightsEncoding encoding;
+};
+
 struct VersionInfo {
   uint64_t bytes = 0;
   Hash128 checksum;
   friend bool operator==(const VersionInfo&, const VersionInfo&) = default;
 };
 
-// A version that is being received.  If it is dropped before Finish, its file
-// is removed.  Owned by one thread at a time.
+// A transfer under way.  Destroying it before Finish removes its file.
+// Thread-compatible.
 class IncomingVersion {
  public:
   ~IncomingVersion();
   IncomingVersion(const IncomingVersion&) = delete;
   IncomingVersion& operator=(const IncomingVersion&) = delete;
 
-  const WeightsId& id() const { return id_; }
+  const WeightsId& id() const { return key_.id; }
+  const WeightsKey& key() const { return key_; }
   const VersionInfo& info() const { return info_; }
 
-  // INVALID_ARGUMENT: not the next offset, too large a piece, or beyond the
-  // end.  DATA_LOSS: the hash differs.  RESOURCE_EXHAUSTED: the disk is full.
+  // INVALID_ARGUMENT: the piece does not begin at the next offset, is larger
+  // than kMaxPieceBytes, or ends beyond the version.  DATA_LOSS: the hash
+  // differs.  RESOURCE_EXHAUSTED: the disk is full.
   absl::Status Append(uint64_t offset, absl::string_view data,
                       uint64_t data_hash);
 
  private:
   friend class WeightsStore;
-  IncomingVersion(WeightsId id, VersionInfo info, std::string path, int fd);
+  IncomingVersion(WeightsKey key, VersionInfo info, std::string path, int fd);
 
-  const WeightsId id_;
+  const WeightsKey key_;
   const VersionInfo info_;
   const std::string path_;
   int fd_;
@@ -65,7 +88,8 @@ class IncomingVersion {
   Hasher hasher_;
 };
 
-// A version that is being read.  It stays readable after the store dropped it.
+// Reads one version; it stays readable after the store dropped it.
+// Thread-safe.
 class VersionReader {
  public:
   ~VersionReader();
@@ -73,7 +97,7 @@ class VersionReader {
   VersionReader& operator=(const VersionReader&) = delete;
 
   const VersionInfo& info() const { return info_; }
-  // At most kMaxPieceBytes from `offset` into *data; empty at the end.
+  // Reads at most kMaxPieceBytes from `offset` into *data; none at the end.
   absl::Status Read(uint64_t offset, std::string* data) const;
 
  private:
@@ -92,37 +116,34 @@ class WeightsStore {
   static absl::StatusOr<std::unique_ptr<WeightsStore>> Open(
       const std::string& directory);
 
-  absl::StatusOr<std::unique_ptr<IncomingVersion>> Begin(WeightsId id,
+  absl::StatusOr<std::unique_ptr<IncomingVersion>> Begin(WeightsKey key,
                                                          VersionInfo info);
   absl::Status Finish(std::unique_ptr<IncomingVersion> incoming);
 
-  // A version that is staged or visible; nothing if it is not whole.
-  std::optional<VersionInfo> Find(WeightsId id) const;
-  // NOT_FOUND: it is not staged.  Idempotent.
+  // Of a staged or visible version; nullopt if it is not held whole.
+  std::optional<VersionInfo> Find(WeightsKey key) const;
+  // Makes every encoding of `id` visible, those that are staged later too.
+  // NOT_FOUND: the version itself (FULL) is not staged.  Idempotent.
   absl::Status Commit(WeightsId id);
   bool IsVisible(WeightsId id) const;
-  // NOT_FOUND: not visible (any more).
-  absl::StatusOr<std::unique_ptr<VersionReader>> Read(WeightsId id) const;
+  // NOT_FOUND: not visible, or no longer held.
+  absl::StatusOr<std::unique_ptr<VersionReader>> Read(WeightsKey key) const;
 
-  // Drops every version below `oldest`, those of earlier stages too.
+  // Forgets every version below `oldest`, those of earlier stages too.
   void DropBelow(WeightsId oldest);
   void DropAll();
 
  private:
-  struct Version {
-    VersionInfo info;
-    bool visible = false;
-  };
-
   explicit WeightsStore(std::string directory)
       : directory_(std::move(directory)) {}
-  std::string Path(WeightsId id) const;
+  std::string Path(WeightsKey key) const;
   void DropIf(const std::function<bool(WeightsId)>& unwanted);
 
   const std::string directory_;
   mutable Mutex mutex_;
   uint64_t next_temporary_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<WeightsId, Version> versions_ ABSL_GUARDED_BY(mutex_);
+  std::map<WeightsKey, VersionInfo> held_ ABSL_GUARDED_BY(mutex_);
+  std::set<WeightsId> visible_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace aha::coordinator

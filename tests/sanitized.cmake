@@ -4,7 +4,7 @@
 # everything that they can.
 aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
   SRCS base/*.cc data/jsonl.cc data/sources.cc job/*.cc job/file/*.cc run/*.cc
-       comm/communicator.cc comm/local.cc
+       comm/communicator.cc comm/local.cc comm/shard.cc
        model/config.cc model/config_json.cc model/families/*.cc
        model/formats/gguf*.cc
        model/formats/safetensors_*.cc text/*.cc
@@ -40,7 +40,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
 
 aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 2
   SRCS base/*.cc comm/communicator.cc comm/directory_store.cc comm/gloo.cc
-       comm/local.cc comm/nccl.cc comm/nccl_api.cc
+       comm/local.cc comm/nccl.cc comm/nccl_api.cc comm/shard.cc
        actor/lease_book.cc actor/rollout_engine.cc actor/weight_store.cc
        actor/weight_buffer.cc
        reward_service/assembler.cc reward_service/pipeline.cc

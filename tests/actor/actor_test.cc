@@ -198,6 +198,18 @@ TEST_F(ActorTest, ACorruptedChunkIsFetchedAgainAndCounted) {
               HasSubstr("aha_weights_digest_mismatches_total 1"));
 }
 
+TEST_F(ActorTest, WeightsInAnEncodingThatCannotBeReadEndTheActorAtOnce) {
+  coordinator_.Change(
+      [](World& world) { world.encoding = v1::WEIGHTS_ENCODING_DELTA; });
+  StartActor();
+  Lease(MakeLease(1, 0));
+  const absl::Status end = AwaitEnd();
+  EXPECT_TRUE(absl::IsUnimplemented(end)) << end;
+  EXPECT_THAT(std::string(end.message()),
+              AllOf(HasSubstr("encoding must be FULL"),
+                    HasSubstr(coordinator_.address())));
+}
+
 TEST_F(ActorTest, WhenAReplicaDiesItsGroupsGoToALiveOne) {
   sink_.Hold(true);
   StartActor();

@@ -13,11 +13,11 @@
 #include <utility>
 #include <vector>
 
-#include "actor/policy_id.h"
 #include "aha/v1/coordinator.grpc.pb.h"
 #include "aha/v1/weights.grpc.pb.h"
 #include "base/mutex.h"
 #include "grpcpp/grpcpp.h"
+#include "job/ids.h"
 #include "rpc/server.h"
 #include "tests/actor/weights.h"
 
@@ -36,9 +36,10 @@ class FakeCoordinator {
     std::vector<v1::Peer> peers;
     std::vector<uint64_t> lose;
     std::deque<v1::Lease> leases;
-    std::map<PolicyId, std::string> weights;
+    std::map<WeightsId, std::string> weights;
     int break_fetches = 0;   // This many end after their first chunk.
     int corrupt_chunks = 0;  // This many have a flipped bit.
+    v1::WeightsEncoding encoding = v1::WEIGHTS_ENCODING_FULL;
 
     std::vector<v1::RegisterRequest> registered;
     std::vector<v1::HeartbeatRequest> heartbeats;
@@ -196,7 +197,7 @@ class FakeCoordinator {
                      grpc::ServerWriter<v1::WeightsChunk>* writer) {
     constexpr uint64_t kChunk = 1000;
     MutexLock lock(mutex_);
-    const PolicyId id = PolicyId::Of(request.id());
+    const WeightsId id = WeightsId::Of(request.id());
     world_.fetch_offsets.push_back(request.offset());
     changed_.NotifyAll();
     const auto it = world_.weights.find(id);
@@ -205,6 +206,7 @@ class FakeCoordinator {
     }
     for (uint64_t at = request.offset(); at < it->second.size(); at += kChunk) {
       v1::WeightsChunk chunk = Chunk(id, world_.epoch, it->second, at, kChunk);
+      chunk.set_encoding(world_.encoding);
       if (world_.corrupt_chunks > 0) {
         --world_.corrupt_chunks;
         (*chunk.mutable_data())[3] ^= 4;

@@ -22,7 +22,7 @@ WeightBuffer Buffer(const std::string& text) {
 
 class RolloutEngineTest : public ::testing::Test {
  protected:
-  static PolicyId Version(uint64_t version) { return {0, version}; }
+  static WeightsId Version(uint64_t version) { return {0, version}; }
 
   void Submit(uint64_t id, uint64_t step, uint32_t slot, uint64_t version,
               int samples = 2) {
@@ -64,7 +64,7 @@ class RolloutEngineTest : public ::testing::Test {
              refusals_.push_back(group.id.ToString() +
                                  std::string(why.message()));
            },
-       .swapped = [this](const PolicyId& id,
+       .swapped = [this](const WeightsId& id,
                          absl::Duration) { swaps_.push_back(id.version); }}};
 };
 

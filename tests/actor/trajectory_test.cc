@@ -28,7 +28,7 @@ TEST(TrajectoryTest, ALeaseBecomesAnEngineGroupWithTheKeyOfItsSlot) {
   ASSERT_TRUE(ValidateLease(GoodLease()).ok());
   const EngineGroup group = ToEngineGroup(GoodLease(), 77, 9);
   EXPECT_EQ(group.id, (GroupId{0, 3, 5}));
-  EXPECT_EQ(group.policy, (PolicyId{0, 2}));
+  EXPECT_EQ(group.policy, (WeightsId{0, 2}));
   EXPECT_EQ(group.request.id, 77u);
   EXPECT_EQ(group.request.key.seed, 9u);
   EXPECT_EQ(group.request.key.step, 3u);

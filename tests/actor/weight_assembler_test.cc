@@ -13,7 +13,7 @@ namespace {
 
 class WeightAssemblerTest : public ::testing::Test {
  protected:
-  const PolicyId id_{.stage = 1, .version = 4};
+  const WeightsId id_{.stage = 1, .version = 4};
   const std::string bytes_ = RandomBytes(10'000);
   WeightAssembler assembler_{id_, 7};
 
@@ -82,6 +82,26 @@ TEST_F(WeightAssemblerTest, GapsOverlapsAndOtherVersionsAreRefused) {
   (*checksum.mutable_checksum())[0] ^= 1;
   EXPECT_TRUE(absl::IsInvalidArgument(assembler_.Add(checksum)));
   EXPECT_EQ(assembler_.offset(), 4000u);
+}
+
+TEST_F(WeightAssemblerTest, AnEncodingThatCannotBeReadIsRefusedWithItsSender) {
+  WeightAssembler assembler(id_, 7, "the coordinator at host:1");
+  v1::WeightsChunk delta = At(0, 4000);
+  delta.set_encoding(v1::WEIGHTS_ENCODING_DELTA);
+  *delta.mutable_base() = WeightsId{.stage = 1, .version = 3}.ToProto();
+  EXPECT_EQ(assembler.Add(delta),
+            absl::UnimplementedError(
+                "weights 1.4 from the coordinator at host:1: encoding must be "
+                "FULL and without a base, is DELTA from base 1.3"));
+  delta.set_encoding(v1::WEIGHTS_ENCODING_FULL);
+  EXPECT_TRUE(absl::IsInvalidArgument(assembler.Add(delta)));
+  delta.clear_base();
+  delta.set_encoding(v1::WEIGHTS_ENCODING_UNSPECIFIED);
+  EXPECT_TRUE(absl::IsUnimplemented(assembler.Add(delta)));
+  delta.set_encoding(static_cast<v1::WeightsEncoding>(17));
+  EXPECT_THAT(std::string(assembler.Add(delta).message()),
+              testing::EndsWith("is 17"));
+  EXPECT_EQ(assembler.offset(), 0u);
 }
 
 TEST_F(WeightAssemblerTest, HostileSizesAreRefusedBeforeMemoryIsTaken) {

@@ -22,9 +22,9 @@ TEST(WeightStoreTest, KeepsOnlyWhatIsWanted) {
 TEST(WeightStoreTest, TheMostUrgentMissingVersionIsFetchedFirst) {
   WeightStore store;
   store.Want({{0, 2}, {0, 1}});
-  EXPECT_EQ(store.WaitForWanted(absl::ZeroDuration()), (PolicyId{0, 2}));
+  EXPECT_EQ(store.WaitForWanted(absl::ZeroDuration()), (WeightsId{0, 2}));
   store.Put({0, 2}, Buffer());
-  EXPECT_EQ(store.WaitForWanted(absl::ZeroDuration()), (PolicyId{0, 1}));
+  EXPECT_EQ(store.WaitForWanted(absl::ZeroDuration()), (WeightsId{0, 1}));
 }
 
 TEST(WeightStoreTest, WhatWasTakenIsNotWantedAnyMore) {

@@ -3,10 +3,10 @@
 
 #include <string>
 
-#include "actor/policy_id.h"
 #include "aha/v1/weights.pb.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "job/ids.h"
 
 namespace aha::actor {
 
@@ -19,11 +19,12 @@ inline std::string RandomBytes(size_t size, uint64_t seed = 1) {
 
 // Returns the chunk bytes[offset, offset + size), shortened at the end of the
 // bytes.
-inline v1::WeightsChunk Chunk(const PolicyId& id, uint64_t epoch,
+inline v1::WeightsChunk Chunk(const WeightsId& id, uint64_t epoch,
                               const std::string& bytes, uint64_t offset,
                               uint64_t size) {
   v1::WeightsChunk chunk;
   *chunk.mutable_id() = id.ToProto();
+  chunk.set_encoding(v1::WEIGHTS_ENCODING_FULL);
   chunk.set_epoch(epoch);
   chunk.set_total_bytes(bytes.size());
   chunk.set_checksum(HashBytes(bytes.data(), bytes.size()).ToBytes());

@@ -90,13 +90,14 @@ class Caller {
   v1::RegisterResponse joined_;
 };
 
-absl::Status Publish(Caller& learner, WeightsId id) {
+absl::Status Publish(Caller& learner, WeightsId id,
+                     v1::WeightsEncoding encoding = v1::WEIGHTS_ENCODING_FULL) {
   const std::string bytes = WeightsOf(id);
   auto stream = learner.client().Open("aha.v1.Weights.Publish");
   if (!stream.ok()) return stream.status();
   v1::WeightsChunk chunk;
-  chunk.mutable_id()->set_stage(id.stage);
-  chunk.mutable_id()->set_version(id.version);
+  *chunk.mutable_id() = id.ToProto();
+  chunk.set_encoding(encoding);
   chunk.set_epoch(learner.epoch());
   chunk.set_member_id(learner.id());
   chunk.set_total_bytes(bytes.size());
@@ -115,8 +116,7 @@ absl::Status Publish(Caller& learner, WeightsId id) {
 std::string Fetch(Caller& actor, WeightsId id) {
   auto stream = actor.client().Open("aha.v1.Weights.Fetch");
   v1::FetchRequest request;
-  request.mutable_id()->set_stage(id.stage);
-  request.mutable_id()->set_version(id.version);
+  *request.mutable_id() = id.ToProto();
   (void)(*stream)->Write(request);
   (void)(*stream)->WritesDone();
   std::string bytes;
@@ -243,6 +243,17 @@ TEST(AppTest, AWholeJobRunsOverGrpc) {
   EXPECT_THAT(*ReadWholeFile(dir.path() + "/events.jsonl"),
               AllOf(HasSubstr("\"event\":\"left\""),
                     Not(HasSubstr("\"event\":\"lost\""))));
+}
+
+TEST(AppTest, WeightsInAnEncodingThatCannotBeReadAreRefusedNamingTheSender) {
+  TempDir dir;
+  auto app = App::Start(Options(dir.path()));
+  ASSERT_TRUE(app.ok()) << app.status();
+  Caller learner((*app)->address(), v1::ROLE_LEARNER);
+  EXPECT_EQ(Publish(learner, {0, 0}, v1::WEIGHTS_ENCODING_DELTA),
+            absl::UnimplementedError(absl::StrCat(
+                "weights 0.0 from member ", learner.id(),
+                ": encoding must be FULL and without a base, is DELTA")));
 }
 
 // The death of a process closes its connections; here a client's end does.

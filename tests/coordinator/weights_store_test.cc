@@ -32,9 +32,9 @@ class WeightsStoreTest : public ::testing::Test {
                              const std::string& data) {
     return incoming.Append(offset, data, Hash64(data.data(), data.size()));
   }
-  absl::Status Publish(WeightsId id, const std::string& bytes,
+  absl::Status Publish(WeightsKey key, const std::string& bytes,
                        size_t piece = 1000) {
-    auto incoming = store_->Begin(id, Info(bytes));
+    auto incoming = store_->Begin(key, Info(bytes));
     if (!incoming.ok()) return incoming.status();
     for (size_t at = 0; at < bytes.size(); at += piece) {
       absl::Status status = Append(**incoming, at, bytes.substr(at, piece));
@@ -42,8 +42,8 @@ class WeightsStoreTest : public ::testing::Test {
     }
     return store_->Finish(*std::move(incoming));
   }
-  std::string ReadAll(WeightsId id) {
-    auto reader = store_->Read(id);
+  std::string ReadAll(WeightsKey key) {
+    auto reader = store_->Read(key);
     if (!reader.ok()) return "";
     std::string all, piece;
     while ((*reader)->Read(all.size(), &piece).ok() && !piece.empty()) {
@@ -111,16 +111,44 @@ TEST_F(WeightsStoreTest, PublishingAgainIsHarmlessWithTheSameBitsOnly) {
 TEST_F(WeightsStoreTest, DroppedVersionsAreGoneButAReaderKeepsItsOwn) {
   const std::string bytes = Bytes(5000);
   for (uint64_t v = 3; v <= 5; ++v) {
-    ASSERT_TRUE(Publish({.stage = 1, .version = v}, bytes).ok());
+    ASSERT_TRUE(Publish(WeightsId{.stage = 1, .version = v}, bytes).ok());
     ASSERT_TRUE(store_->Commit({.stage = 1, .version = v}).ok());
   }
-  auto reader = store_->Read({.stage = 1, .version = 3});
+  auto reader = store_->Read(WeightsId{.stage = 1, .version = 3});
   store_->DropBelow(kId);
   EXPECT_EQ(Files(), 2u);
   EXPECT_FALSE(store_->IsVisible({.stage = 1, .version = 3}));
   std::string piece;
   ASSERT_TRUE((*reader)->Read(0, &piece).ok());
   EXPECT_EQ(piece, bytes);
+}
+
+TEST_F(WeightsStoreTest, EncodingsOfAVersionAreHeldSideBySide) {
+  const WeightsKey delta(kId, v1::WEIGHTS_ENCODING_DELTA);
+  ASSERT_TRUE(Publish(kId, Bytes(5000)).ok());
+  ASSERT_TRUE(Publish(delta, Bytes(70, 1)).ok());
+  EXPECT_TRUE(absl::IsNotFound(store_->Read(delta).status()));
+  ASSERT_TRUE(store_->Commit(kId).ok());
+  EXPECT_EQ(ReadAll(kId), Bytes(5000));
+  EXPECT_EQ(ReadAll(delta), Bytes(70, 1));
+  EXPECT_EQ(store_->Find(delta), Info(Bytes(70, 1)));
+  store_->DropAll();
+  EXPECT_EQ(Files(), 0u);
+}
+
+TEST_F(WeightsStoreTest, ADeltaAloneIsNoVersionToCommit) {
+  ASSERT_TRUE(Publish({kId, v1::WEIGHTS_ENCODING_DELTA}, Bytes(70)).ok());
+  const absl::Status committed = store_->Commit(kId);
+  EXPECT_TRUE(absl::IsNotFound(committed)) << committed;
+  EXPECT_FALSE(store_->IsVisible(kId));
+}
+
+TEST_F(WeightsStoreTest, AnEncodingThatComesAfterTheCommitIsVisibleAtOnce) {
+  ASSERT_TRUE(Publish(kId, Bytes(5000)).ok());
+  ASSERT_TRUE(store_->Commit(kId).ok());
+  const WeightsKey delta(kId, v1::WEIGHTS_ENCODING_DELTA);
+  ASSERT_TRUE(Publish(delta, Bytes(70)).ok());
+  EXPECT_EQ(ReadAll(delta), Bytes(70));
 }
 
 TEST_F(WeightsStoreTest, AnAbandonedTransferLeavesNoFile) {

@@ -13,7 +13,7 @@
 
 namespace {
 
-constexpr aha::actor::PolicyId kPolicy = {.stage = 0, .version = 1};
+constexpr aha::WeightsId kPolicy = {.stage = 0, .version = 1};
 constexpr uint64_t kMostBytes = 1 << 16;
 
 void TakeLease(aha::v1::Lease lease) {
@@ -22,13 +22,15 @@ void TakeLease(aha::v1::Lease lease) {
   (void)aha::actor::ToEngineGroup(lease, 1, 2);
 }
 
-// With `repair` the chunk gets a hash that matches, which mutation would not
-// find.
+// With `repair` the chunk gets an encoding that is read and a hash that
+// matches, which mutation would seldom find.
 void TakeChunk(aha::actor::WeightAssembler& assembler,
                aha::v1::WeightsChunk chunk, bool repair) {
   // Other tests announce terabytes; here they would only be slow.
   if (chunk.total_bytes() > kMostBytes) return;
   if (repair) {
+    chunk.set_encoding(aha::v1::WEIGHTS_ENCODING_FULL);
+    chunk.clear_base();
     chunk.set_data_hash(aha::Hash64(chunk.data().data(), chunk.data().size()));
   }
   (void)assembler.Add(chunk);
