@@ -108,7 +108,7 @@ absl::Status Run(const AppOptions& options, rpc::Cancellation& stop) {
   }
   if (flags.health != nullptr) flags.health->SetReady(false);
   member->Leave();
-  // After a request to stop, an interrupted call is no failure.
+  // After a request to stop, an interrupted call is not a failure.
   return stop.cancelled() && absl::IsCancelled(status) ? absl::OkStatus()
                                                        : status;
 }

@@ -80,7 +80,7 @@ struct RewardLinks::Impl {
   void Ensure(const std::string& address) ABSL_LOCKS_EXCLUDED(mutex);
   bool Retire(const std::string& address) ABSL_LOCKS_EXCLUDED(mutex);
   bool Lives(const std::string& address) const;
-  // Logs which replica holds the sender back; an error once it is no member.
+  // Logs which replica holds the sender back; an error once it is not a member.
   absl::Status AwaitCredit(const std::string& address, Credit& credit);
 
   LeaseBook* const book;

@@ -38,7 +38,7 @@ class FileSystem {
   // An empty file; what was there is lost.
   virtual absl::StatusOr<std::unique_ptr<File>> Create(
       const std::string& path) = 0;
-  // The file is made if it is not there.  Each Write goes to the end that the
+  // The file is made if it does not exist.  Each Write goes to the end that the
   // file has at that moment, so several processes can append lines.
   virtual absl::StatusOr<std::unique_ptr<File>> OpenToAppend(
       const std::string& path) = 0;

@@ -48,7 +48,7 @@ std::optional<int> ParseServiceFlags(CLI::App& app, int argc, char** argv,
 // 0: clean stop.  78: refused, do not restart (INVALID_ARGUMENT,
 // FAILED_PRECONDITION, ALREADY_EXISTS, UNAUTHENTICATED, PERMISSION_DENIED,
 // UNIMPLEMENTED: flags, configuration, certificate, version, port in use, the
-// peer is no coordinator).  1: anything else, restart.
+// peer is not a coordinator).  1: anything else, restart.
 constexpr int kExitRefused = 78;
 int ExitCode(const absl::Status& status);
 

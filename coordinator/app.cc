@@ -56,7 +56,7 @@ absl::Status ClaimInputs(const v1::Job& job, bool begun, StateStore& store) {
   return absl::OkStatus();
 }
 
-// A damaged database is refused for good: a restart cannot mend it.
+// A damaged database is refused permanently: a restart cannot repair it.
 absl::Status Damaged(const std::string& directory, absl::Status status) {
   if (!absl::IsDataLoss(status)) return status;
   return absl::FailedPreconditionError(absl::StrCat(

@@ -342,7 +342,7 @@ absl::StatusOr<bool> Controller::TryLease(const v1::LeaseGroupsRequest& request,
                        members_.Touch(request.member_id(), request.epoch()));
   if (member->role != v1::ROLE_ACTOR || !member->certified()) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "LeaseGroups: ", member->name, " is no actor with a certificate"));
+        "LeaseGroups: ", member->name, " is not an actor with a certificate"));
   }
   if (request.max_groups() < 1 || request.max_groups() > kMostGroupsALease) {
     return absl::InvalidArgumentError(absl::StrCat("max_groups: must be 1 to ",
@@ -421,7 +421,7 @@ absl::StatusOr<const MemberInfo*> Controller::TouchLearner(uint64_t id,
                        members_.Touch(id, epoch));
   if (member->role == v1::ROLE_LEARNER && member->certified()) return member;
   return absl::FailedPreconditionError(
-      absl::StrCat(member->name, " is no learner with a certificate"));
+      absl::StrCat(member->name, " is not a learner with a certificate"));
 }
 
 absl::Status Controller::TouchRankZero(uint64_t id, uint64_t epoch) {

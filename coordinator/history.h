@@ -6,7 +6,7 @@
 // promise (one job, one checksum) is broken and the job fails with DATA_LOSS.
 //
 // Results of stages that do not train (evaluations, data sets) are recorded
-// here too.  They are no part of the chain: the chain says what made the
+// here too.  They are not part of the chain: the chain says what made the
 // weights, and these stages leave the weights as they are.
 //
 // Durable through StateStore.  Thread-compatible: callers lock.
@@ -45,7 +45,7 @@ CheckpointChoice ChooseCheckpoint(
     const std::string& run_directory,
     const std::vector<CheckpointRecord>& checkpoints);
 
-// Whether the manifest in `directory`, which must be there, is the one that a
+// Whether the manifest in `directory`, which must exist, is the one that a
 // learner commits with `record`.  DATA_LOSS: it is of another step.
 absl::Status CheckManifest(const std::string& directory,
                            const CheckpointRecord& record);

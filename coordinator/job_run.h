@@ -146,7 +146,7 @@ class JobRun {
   // --- Time
   // Saves what the stage has.  To be called a few times a second.
   void SaveStage();
-  // What the job cannot go on without.
+  // What the job cannot continue without.
   std::vector<Wait> Missing(const Membership& members) const;
   // Fails the job if it has waited too long.  To be called a few times a
   // second, also when it has ended.

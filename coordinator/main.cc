@@ -43,8 +43,8 @@ absl::Status Run(AppOptions options, std::string job_path,
     job_path = absl::StrCat(options.run_directory, "/", run::kJobFile);
   absl::StatusOr<v1::Job> job = LoadJob(job_path);
   if (!job.ok()) {
-    // INVALID_ARGUMENT, also if the file is not there: to start again does not
-    // help.
+    // INVALID_ARGUMENT, also if the file does not exist: to start again does
+    // not help.
     return absl::InvalidArgumentError(job.status().message());
   }
   options.job = *std::move(job);
@@ -81,7 +81,7 @@ int Main(int argc, char** argv) {
   CLI::Option_group* one = app.add_option_group("one of");
   CLI::Option* run_directory =
       one->add_option("--run-dir", options.run_directory,
-                      "Directory of the run; made if it is not there")
+                      "Directory of the run; made if it does not exist")
           ->envname("AHA_RUN_DIR");
   one->add_option("--runs", options.runs,
                   "Stand without a job, and take those of `ahactl submit` one "

@@ -175,7 +175,7 @@ absl::StatusOr<MemberInfo*> Membership::Touch(uint64_t id, uint64_t epoch) {
   if (epoch != options_.epoch) {
     return absl::FailedPreconditionError(
         absl::StrCat("epoch: is ", options_.epoch, ", the request has ", epoch,
-                     "; register anew"));
+                     "; register again"));
   }
   const auto it = members_.find(id);
   if (it == members_.end()) {
@@ -224,7 +224,7 @@ absl::Status Membership::Drain(const std::string& name) {
     if (member.name != name) continue;
     if (member.role != v1::ROLE_ACTOR) {
       return absl::InvalidArgumentError(
-          absl::StrCat(name, " is no actor; only actors can be drained"));
+          absl::StrCat(name, " is not an actor; only actors can be drained"));
     }
     member.draining = true;
     return absl::OkStatus();

@@ -26,7 +26,7 @@ absl::StatusOr<std::shared_ptr<const PromptSource>> Open(const JobPlan& plan,
       OpenPrompts(plan.job, split);
   if (source.ok())
     return std::shared_ptr<const PromptSource>(*std::move(source));
-  // INVALID_ARGUMENT, also if the file is not there: to start again does not
+  // INVALID_ARGUMENT, also if the file does not exist: to start again does not
   // help.
   return absl::InvalidArgumentError(
       absl::StrCat(plan.job.prompts().has_file() ? "prompts.file: " : "",

@@ -77,7 +77,7 @@ class RankSet {
   // Whether the rank was assigned `stage` in the present epoch.
   bool IsAssigned(uint32_t rank, uint32_t stage) const;
 
-  // The job has entered a stage: the ranks ask for it anew.
+  // The job has entered a stage: the ranks ask for it again.
   void EnterStage() { ranks_waiting_.clear(); }
   // Another set of the same ranks: what was assigned before is void.
   void Renew();

@@ -2,7 +2,7 @@
 // summary.json, the time spent in each stage, and the Prometheus series.
 //
 // Nothing that it writes is read to continue a job, so a write that fails is
-// logged and the job goes on.  What continues a job is in StateStore.
+// logged and the job continues.  What continues a job is in StateStore.
 //
 // Usage, in the order of a job:
 //

@@ -1,6 +1,6 @@
 // What a job waits for, since when, and when it has waited too long.
 //
-// A job that cannot go on is not stuck silently: what is missing is named in
+// A job that cannot continue is not stuck silently: what is missing is named in
 // its status and counted by aha_wait_seconds_total, and what stays missing for
 // cluster.wait_seconds fails the job with a line that says what it was.
 //
@@ -12,7 +12,7 @@
 //      process collects are on their way, or they are not.  CheckMovement finds
 //      that nothing has moved for too long.
 //   4. Skip takes the place of both while the job may rest (a pause, its end),
-//      and Restart begins all waits anew (another state, another stage).
+//      and Restart begins all waits again (another state, another stage).
 //
 // Usage:
 //
@@ -36,7 +36,7 @@
 
 namespace aha::coordinator {
 
-// One thing that the job cannot go on without.
+// One thing that the job cannot continue without.
 struct Wait {
   std::string what;  // As in Series::waits: "learners", "actors", ...
   std::string text;  // For people: "an actor (12 groups to sample)".
@@ -49,7 +49,7 @@ struct WaitFacts {
   bool rolling_back = false;
   // The ranks that are not there, as text; "" if all are.
   std::string missing_learners = {};
-  // The stage goes on without learners: its weights are published.
+  // The stage continues without learners: its weights are published.
   bool learners_done = false;
   bool samples = false;  // The stage has groups for actors.
   uint64_t groups_to_sample = 0;

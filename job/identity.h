@@ -28,7 +28,7 @@ using InputFiles = std::map<std::string, std::string>;
 absl::StatusOr<InputFiles> MeasurePrompts(const v1::Job& job);
 absl::StatusOr<InputFiles> MeasureDocuments(const v1::Job& job);
 enum class WithWeights { kNo, kYes };
-// Weights that are not there are left out, since a job that goes on from a
+// Weights that are not there are left out, since a job that continues from a
 // checkpoint does not need them.
 absl::StatusOr<InputFiles> MeasureModel(const v1::Model& model,
                                         WithWeights weights);

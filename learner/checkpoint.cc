@@ -568,7 +568,7 @@ absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep,
       });
   for (size_t i = static_cast<size_t>(std::max(keep, 1)); i < complete.size();
        ++i) {
-    // The manifest goes first: a half-removed directory is no checkpoint.
+    // The manifest goes first: a half-removed directory is not a checkpoint.
     ::unlink(absl::StrCat(complete[i].path, "/", kManifestFile).c_str());
     AHA_RETURN_IF_ERROR(RemoveAll(complete[i].path));
   }

@@ -16,7 +16,7 @@
 // Writing is a protocol of all ranks:
 //
 //   1. Rank 0 makes checkpoints/.partial-<name> and tells the others its path,
-//      or that a complete checkpoint of this position is there already.
+//      or that a complete checkpoint of this position exists already.
 //   2. Every rank writes its shard of the optimizer's state into it, and syncs.
 //   3. Rank 0 gathers the sizes and checksums of the shards.
 //   4. Rank 0 writes the rest, the manifest last, and renames the directory.

@@ -71,7 +71,7 @@ class GroupBuffer {
 
   // Waits for all of this rank's groups of the current step; they stay here
   // until Advance.  `progress` is asked every few seconds: while its number
-  // changes or groups come, the wait goes on; its error ends it.
+  // changes or groups come, the wait continues; its error ends it.
   // DEADLINE_EXCEEDED: nothing moved for `timeout`; names the slots that did
   // not come, and the times.  ABORTED: closed meanwhile.
   absl::StatusOr<std::vector<const v1::ScoredGroup*>> Await(

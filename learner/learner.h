@@ -49,7 +49,7 @@ struct LearnerOptions {
   Clock clock;
   // Waits that long before the coordinator is asked again.
   std::function<void(absl::Duration)> sleep;
-  // How long a wait for another rank goes on after Stop.
+  // How long a wait for another rank continues after Stop.
   absl::Duration stop_patience = absl::Seconds(5);
 };
 
@@ -78,7 +78,7 @@ class Learner {
   // takes all ranks: if only one of several is stopped, the steps since the
   // latest checkpoint may have to be trained again.
   void Stop();
-  // This process joined the cluster anew: whatever it waits for is void.
+  // This process joined the cluster again: whatever it waits for is void.
   void Interrupt();
   // `living` has the addresses of the learners that the coordinator takes for
   // living, by rank; to be called with every heartbeat.  If a rank of the rank

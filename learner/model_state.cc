@@ -117,7 +117,7 @@ absl::Status ModelState::Reset(Parameters weights, const Sharding& sharding) {
 absl::Status ModelState::Restore(SavedState saved) {
   if (!saved.weights || saved.weights->dtype() != dtype_) {
     return absl::InvalidArgumentError(
-        absl::StrCat("weights must be there and of type ", NameOf(dtype_)));
+        absl::StrCat("weights must exist and be of type ", NameOf(dtype_)));
   }
   const int64_t count = static_cast<int64_t>(saved.shard().size());
   AHA_RETURN_IF_ERROR(CheckLength("m", saved.m.size(), count));

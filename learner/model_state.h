@@ -18,7 +18,7 @@
 // ranks.
 //
 // The master weights are fp32 and stay so over the stages of a job; the moments
-// begin anew in every stage, so the number of updates equals the stage's step.
+// begin again in every stage, so the number of updates equals the stage's step.
 //
 // Memory in bytes, for P parameters and N ranks (Memory says it for a state):
 // 8P/N moments; 8P gradient sum; 4P weights if they are fp32, 2P + 2P/N if they
@@ -123,7 +123,7 @@ class ModelState {
   // Makes version step + 1 out of version `step`: gradient = sums /
   // denominator, clipped; then AdamW.  A denominator of 0 means that nothing
   // was counted: the gradient is 0.  Collective: every rank of sharding() calls
-  // it and gets the same result.  After an error the state is no version any
+  // it and gets the same result.  After an error the state is not a version any
   // more.  OUT_OF_RANGE: a gradient sum is too large.  FAILED_PRECONDITION: a
   // weight would not be finite.
   absl::StatusOr<UpdateResult> Update(uint64_t step, double denominator,

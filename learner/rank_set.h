@@ -2,16 +2,16 @@
 // what ends the waits of its ranks for each other.
 //
 // A rank set is what the coordinator puts together from the learners that are
-// there: each is told the addresses of all and the epoch of the set, and
+// there: each receives the addresses of all and the epoch of the set, and
 // connects (Join).  It lasts until a collective call fails, a rank is lost or
 // the coordinator puts another set together; then every rank leaves it and asks
-// the coordinator anew.
+// the coordinator again.
 //
 // A rank that waits for another rank cannot tell a slow rank from a lost one.
 // Three events end such a wait from outside; the collective call that waits
 // then returns ABORTED:
 //
-//   1. Interrupt: this process joined the cluster anew.  It ends only the wait
+//   1. Interrupt: this process joined the cluster again.  It ends only the wait
 //      for the next step (kNextStepWait).  In the middle of a step the other
 //      ranks take part, and the step comes to its end.
 //   2. OnLivingLearners: twice in a row a rank of the set was not among the
@@ -50,7 +50,7 @@ using Connect =
 
 class RankSet {
  public:
-  // `stop_patience` is how long a wait for another rank goes on after Stop.
+  // `stop_patience` is how long a wait for another rank continues after Stop.
   RankSet(uint32_t rank, absl::Duration stop_patience, Clock clock,
           Connect connect);
 

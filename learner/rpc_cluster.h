@@ -74,7 +74,7 @@ class RpcCluster : public Cluster {
   const absl::Duration wait_;  // cluster.wait_seconds
   rpc::Cancellation stopping_;
   rpc::Cancellation giving_up_;  // Some seconds later.
-  rpc::Cancellation over_;       // Nobody calls any more.
+  rpc::Cancellation over_;       // No calls are made any more.
   mutable Mutex mutex_;
   rpc::MemberIdentity session_ ABSL_GUARDED_BY(mutex_);
   std::string waiting_for_ ABSL_GUARDED_BY(mutex_);

@@ -258,9 +258,9 @@ void StepLoop::WriteRollouts(const Stage& stage, uint64_t step,
       directory, "/", StepName(parts_.plan->job, stage.index, step), ".jsonl");
   const absl::Status status = ReplaceFile(path, lines);
   if (status.ok()) return;
-  AHA_LOG(kWarning) << status << "; training goes on";
+  AHA_LOG(kWarning) << status << "; training continues";
   parts_.cluster->Report(false, absl::StrCat(status.message(),
-                                             "; training goes on without the "
+                                             "; training continues without the "
                                              "rollouts of this step"));
 }
 

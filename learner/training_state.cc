@@ -157,7 +157,7 @@ absl::Status TrainingState::Write(comm::Communicator& comm) {
 void TrainingState::ReportNoCheckpoint(const absl::Status& why) {
   const std::string text = absl::StrCat(
       "no checkpoint at step ", position_->next_step, ": ", why.message(),
-      "; training goes on, the checkpoint before stays");
+      "; training continues, the checkpoint before stays");
   AHA_LOG(kError) << text;
   if (parts_.ranks->rank() == 0) parts_.cluster->Report(false, text);
 }

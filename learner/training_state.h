@@ -51,7 +51,7 @@ class TrainingState {
 
   // Brings the state to the beginning of the steps that `next` names: it stays
   // as it is, or is loaded from the checkpoint that `next` names, or begins
-  // anew with the weights that the job starts from.  FAILED_PRECONDITION if
+  // again with the weights that the job starts from.  FAILED_PRECONDITION if
   // the checkpoint leads elsewhere, or if there is none and steps were done.
   absl::Status Bring(const v1::NextStageResponse& next);
 
@@ -60,7 +60,7 @@ class TrainingState {
   // REQUIRES: no step is in progress.
   const Position& position() const { return *position_; }
 
-  // Between these two, the state is no version of the weights.  If the step
+  // Between these two, the state is not a version of the weights.  If the step
   // fails, Bring sets the state again.  BeginStep returns the position so far.
   Position BeginStep();
   void FinishStep(const Position& position) { position_ = position; }
@@ -77,7 +77,7 @@ class TrainingState {
   absl::Status SaveCheckpoint();
 
  private:
-  // Whether the state in memory is that from which `next` goes on.
+  // Whether the state in memory is that from which `next` continues.
   bool Fits(const v1::NextStageResponse& next, const Hash128& chain) const;
   absl::Status Load(const v1::NextStageResponse& next, const Hash128& chain);
   absl::Status CheckLeadsTo(const Manifest& manifest,
@@ -94,7 +94,7 @@ class TrainingState {
   const TrainingStateParts parts_;
   const v1::Job& job_;
   std::unique_ptr<ModelState> model_;  // Null before the first Bring.
-  std::optional<Position> position_;   // Absent: the state is no version.
+  std::optional<Position> position_;   // Absent: the state is not a version.
   std::optional<Position> saved_;      // Of the latest checkpoint.
 };
 

@@ -96,8 +96,8 @@ class Metrics {
   std::unique_ptr<State> state_;
 };
 
-// Serves GET /metrics, as plain HTTP on any address: metrics are no secret, and
-// Prometheus and probes present no certificate.
+// Serves GET /metrics, as plain HTTP on any address: metrics are not secret,
+// and Prometheus and probes present no certificate.
 class MetricsServer {
  public:
   // `metrics` must outlive it.  ALREADY_EXISTS: the port is in use.

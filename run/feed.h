@@ -12,7 +12,7 @@
 //   AHA_ASSIGN_OR_RETURN(const run::JobView job, feed.Job());
 //   for (const run::StepMetrics& step : feed.Metrics()) ...
 //
-// What is not there yet is empty; only Job() fails.  Owned by one thread.
+// What does not exist yet is empty; only Job() fails.  Owned by one thread.
 #pragma once
 
 #include <functional>

@@ -55,7 +55,7 @@ struct NamedStep {
   uint64_t step = 0;
 };
 std::string StepName(const NamedStep& step);
-// Nothing if `name` is no such name.
+// Nothing if `name` is not such a name.
 std::optional<NamedStep> ParseStepName(absl::string_view name);
 
 // Where the stage of that name writes its data set, relative to the run

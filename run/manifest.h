@@ -11,7 +11,7 @@
 // the directory, numbers are in range, unknown keys are errors.
 //
 // Shared by the learner, which writes, and the coordinator, which decides from
-// which checkpoint a job goes on.  Pure functions; thread-safe.
+// which checkpoint a job continues.  Pure functions; thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // summary.json: how an attempt of a job ended.
 //
 // The coordinator writes it when the job reaches an end state and removes it
-// when the job goes on; `ahactl run` adds the memory of the whole cluster.
+// when the job continues; `ahactl run` adds the memory of the whole cluster.
 #pragma once
 
 #include <cstdint>

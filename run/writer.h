@@ -26,7 +26,7 @@ using TakeLine = std::function<absl::Status(const std::string& line)>;
 
 class RunWriter {
  public:
-  // Makes the directory if it is not there and holds its lock until
+  // Makes the directory if it does not exist and holds its lock until
   // destruction.  FAILED_PRECONDITION: another coordinator holds it, or the
   // directory cannot be used.  UNAVAILABLE: a later attempt may succeed.
   // `flag` is the name of the option that gave `path`, for errors.

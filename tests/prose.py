@@ -16,7 +16,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # To be 10 when every branch of the rewriting is merged.
-LIMIT = 300
+LIMIT = 10
 
 # A comparison ("is no longer", "is no larger than") is plain English, and so is
 # "whose", which English has for things, too.

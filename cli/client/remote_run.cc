@@ -102,7 +102,7 @@ absl::Status RemoteRun::State::Sync() {
     const bool is_new = known == have.end();
     if (!is_new && (IsLarge(name) || known->second == bytes)) continue;
     if (!is_new && known->second > bytes)
-      known->second = 0;  // It was written anew.
+      known->second = 0;  // It was written again.
     std::error_code ignored;
     fs::create_directories(fs::path(Local(name)).parent_path(), ignored);
     if (IsLarge(name)) {

@@ -1,5 +1,5 @@
 // The Unix socket in a run directory at which `ahactl run` takes requests: one
-// line in, one line out.  Only the user who owns the run can connect (mode
+// line in, one line out.  Only the user that owns the run can connect (mode
 // 0600, and the peer's uid is compared).
 //
 //   request   "actor add" | "actor remove actor-1" | "stop"

@@ -197,7 +197,7 @@ void Session::FollowJob() {
   }
   if (!progress_->Look(clock_()).ok()) return;
   job_ = progress_->job();
-  // After a rollback, steps that are done again are no progress.
+  // After a rollback, steps that are done again are not progress.
   if (job_->StepsDone() > steps_seen_) {
     steps_seen_ = job_->StepsDone();
     supervisor_.OnProgress();

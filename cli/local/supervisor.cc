@@ -257,7 +257,7 @@ void Supervisor::RestartDue() {
     ++restarts_;
     on_event_("restarted", process->name,
               absl::StrCat("it had ended (", process->ended,
-                           ") while the job goes on; pid ", process->pid));
+                           ") while the job continues; pid ", process->pid));
   }
 }
 

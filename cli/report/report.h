@@ -36,7 +36,7 @@ struct PrintReportOptions {
 };
 
 // Prints the report of a run that is over, and the line "checksum <hex>" if
-// stdout is no terminal.  Unless `output` is kTable, prints its summary
+// stdout is not a terminal.  Unless `output` is kTable, prints its summary
 // instead.
 void PrintReport(run::JobFeed& feed, const PrintReportOptions& options);
 

@@ -55,9 +55,10 @@ absl::Status CollectRun::Check(const v1::ScoredGroup& group) const {
   const v1::GroupKey& key = group.context().key();
   if (key.stage() != stage() || key.step() != 0 ||
       key.slot() >= plan().groups) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "key: stage ", key.stage(), " step ", key.step(), " slot ", key.slot(),
-        " is no group of ", Name(), ", which has ", plan().groups, " prompts"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("key: stage ", key.stage(), " step ", key.step(), " slot ",
+                     key.slot(), " is not a group of ", Name(), ", which has ",
+                     plan().groups, " prompts"));
   }
   if (group.trajectories_size() != static_cast<int>(plan().num_generations)) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -2,7 +2,8 @@
 // order of slot and sample, whatever the order in which the groups come.
 //
 //   1. Resume compares the file with what was recorded of it (DatasetRecord)
-//      and cuts it there.  A file that is not there, or differs, begins anew.
+//      and cuts it there.  A file that does not exist, or differs, begins
+//      again.
 //   2. Add takes the group of a slot, once.  It is held as text until the
 //      groups of all lower slots are in the file.
 //   3. Save appends what can be appended and syncs the file.  Only then may the

@@ -1,6 +1,6 @@
 // The run of a stage of kind eval: it sums up the scored groups of held-out
 // prompts.  Its result is recorded when the last group has come; a stage that
-// is interrupted before that is evaluated anew.
+// is interrupted before that is evaluated again.
 #pragma once
 
 #include "coordinator/stages/collect_run.h"

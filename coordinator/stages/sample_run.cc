@@ -33,13 +33,13 @@ void SampleRun::ResumeFrom(const DatasetRecord& record) {
     parts().recorder->Warning(
         absl::StrCat("coordinator.db: table datasets, stage ", stage(),
                      ": has ", record.prompts, " prompts of ", plan().groups,
-                     "; the data set is sampled anew"));
+                     "; the data set is sampled again"));
     return;
   }
   const absl::Status resumed = dataset_.Resume(record);
   if (!resumed.ok()) {
     parts().recorder->Warning(absl::StrCat(
-        resumed.message(), "; the data set of ", Name(), " is sampled anew"));
+        resumed.message(), "; the data set of ", Name(), " is sampled again"));
     return;
   }
   SkipSlots(dataset_.slots());

@@ -6,11 +6,11 @@
 // often the job was interrupted.  Groups that were recorded before a crash, and
 // are in the file still, are not sampled again.
 //
-// The data set is no part of the job's checksum, as the result of an eval stage
-// is none: the chain says what made the weights, step by step, and it is what
-// learners write into checkpoints and what a position is recognised by; a data
-// set changes no weights, and the learners never see it.  It has a checksum of
-// its own, of the bytes of the file, in summary.json.
+// The data set is not part of the job's checksum, as the result of an eval
+// stage is not either: the chain says what made the weights, step by step, and
+// it is what learners write into checkpoints and what a position is recognised
+// by; a data set changes no weights, and the learners never see it.  It has a
+// checksum of its own, of the bytes of the file, in summary.json.
 #pragma once
 
 #include "coordinator/stages/collect_run.h"

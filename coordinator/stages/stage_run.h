@@ -72,7 +72,7 @@ class StageRun {
   absl::Status VersionArrived(uint64_t version);
   // Whether the weights that the stage begins with are visible.
   bool started() const { return started_; }
-  // Whether the stage cannot go on without this rank of the learners.
+  // Whether the stage cannot continue without this rank of the learners.
   bool NeedsRank(uint32_t rank) const {
     return plan_.trains() || (!started_ && rank == 0);
   }

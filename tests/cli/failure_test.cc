@@ -16,13 +16,13 @@ TEST(FailureTest, NamesTheProcessItsEndItsLogAndTheCommandThatContinues) {
   ClusterFailure failure;
   failure.process = "learner-0";
   failure.how = "signal 9 (Killed)";
-  failure.reason = "the job cannot go on without the learner";
+  failure.reason = "the job cannot continue without the learner";
   failure.log_path = "runs/x/logs/learner-0.log";
   failure.log_tail = {"last \x1b words"};
   EXPECT_EQ(
       absl::StrJoin(RenderFailure(failure, "ahactl run --resume --dir runs/x"),
                     "\n"),
-      "learner-0: signal 9 (Killed); the job cannot go on without the "
+      "learner-0: signal 9 (Killed); the job cannot continue without the "
       "learner\n  | last \\x1b words\n  log: runs/x/logs/learner-0.log\n"
       "  continue with: ahactl run --resume --dir runs/x");
 }

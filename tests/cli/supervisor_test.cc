@@ -155,7 +155,7 @@ TEST_F(SupervisorTest, ALearnerComesBackHoweverItEnded) {
   }
   EXPECT_THAT(events_,
               Contains(HasSubstr("learner-0 restarted: it had ended (signal 15 "
-                                 "(Terminated)) while the job goes on")));
+                                 "(Terminated)) while the job continues")));
   EXPECT_FALSE(supervisor_->failure().has_value());
 }
 

@@ -232,7 +232,8 @@ TEST_F(NcclTest, ARankThatGivesUpLaterNamesTheOneThatWasLostFirst) {
 }
 
 TEST_F(NcclTest, ARankThatDoesNotComeIsNamedBeforeNcclIsAsked) {
-  std::latch both(2);  // Who ends first is not to be taken for the culprit.
+  std::latch both(
+      2);  // The rank that ends first is not to be taken for the culprit.
   const auto ends = Run(absl::Seconds(3), [&](int rank, Communicator& comm) {
     if (rank == 2) return absl::OkStatus();
     absl::Status status = SumOnes(rank, comm);

@@ -288,7 +288,7 @@ TEST_F(ControllerTest,
     if (death == 5) break;
     ASSERT_EQ(NextStage(), "0/1@" + CheckpointName(0, 1));
     ASSERT_TRUE(Publish({0, 1}).ok());
-    ASSERT_TRUE(Step(0, 1).ok()) << "what is done again is no progress";
+    ASSERT_TRUE(Step(0, 1).ok()) << "what is done again is not progress";
   }
   EXPECT_EQ(State(), v1::JOB_STATE_FAILED);
   EXPECT_THAT(Problem(),

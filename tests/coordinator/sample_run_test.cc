@@ -228,7 +228,7 @@ TEST_F(SampleRunTest, AFlippedByteIsNoticedAndTheDataSetIsSampledAnew) {
   EXPECT_EQ(Bytes(), Expected());
   std::ifstream events(dir_.path() + "/events.jsonl");
   EXPECT_THAT(std::string(std::istreambuf_iterator<char>(events), {}),
-              HasSubstr("is sampled anew"));
+              HasSubstr("is sampled again"));
 }
 
 TEST_F(SampleRunTest, AFileThatIsGoneOrCutShortIsSampledAnew) {

@@ -174,7 +174,7 @@ TEST_F(EvalRunTest, OnlyTheWeightsThatItBeginsWithMayBePublished) {
   EXPECT_FALSE(run_->NeedsRank(1));
   EXPECT_FALSE(run_->AdmitVersion(1).ok());
   ASSERT_TRUE(Publish(0).ok());
-  EXPECT_FALSE(run_->NeedsRank(0)) << "it goes on without learners";
+  EXPECT_FALSE(run_->NeedsRank(0)) << "it continues without learners";
 }
 
 TEST_F(EvalRunTest, ItHasNoStepsToCommit) {
@@ -217,7 +217,7 @@ TEST_F(EvalRunTest, MalformedGroupsNameTheField) {
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
     return std::string(status.message());
   };
-  EXPECT_THAT(error(Group(2)), HasSubstr("slot 2 is no group of stage 0"));
+  EXPECT_THAT(error(Group(2)), HasSubstr("slot 2 is not a group of stage 0"));
   v1::ScoredGroup group = Group(0);
   group.mutable_trajectories()->RemoveLast();
   EXPECT_THAT(error(group), HasSubstr("must have 2, got 1"));

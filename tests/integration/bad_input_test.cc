@@ -378,7 +378,7 @@ TEST_F(BadInputTest, AFullDiskLosesACheckpointNotTheJob) {
   ASSERT_EQ(prlimit(learner, RLIMIT_FSIZE, &limit, nullptr), 0);
   EXPECT_EQ(cluster.Wait(kLimit), 0) << cluster.Output();
   EXPECT_THAT(ReadFileOrEmpty(Path("run/logs/learner-0.log")),
-              HasSubstr("training goes on, the checkpoint before stays"));
+              HasSubstr("training continues, the checkpoint before stays"));
   EXPECT_EQ(cluster.StepsDone(), 12);
   int64_t kept = 0;
   for (const auto& entry : fs::directory_iterator(Path("run/checkpoints"))) {

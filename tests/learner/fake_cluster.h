@@ -1,6 +1,6 @@
 // A coordinator and its actors in one object, for tests of the learner's loop:
 // it keeps the job's position, samples groups with the weights that were
-// published, and can be told to stop, go back or withhold groups.
+// published, and can be ordered to stop, go back or withhold groups.
 //
 // Thread-safe: several ranks' loops call it.
 #pragma once

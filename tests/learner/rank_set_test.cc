@@ -1,4 +1,5 @@
-// A rank set on its own: who may join it, and what ends the waits in it.
+// A rank set on its own: which ranks may join it, and what ends the waits in
+// it.
 #include "learner/rank_set.h"
 
 #include <thread>

@@ -1,4 +1,4 @@
-// A Cluster that records what it is told and answers as the test says, for
+// A Cluster that records what it receives and answers as the test says, for
 // tests of one class of the learner.
 //
 // Thread-compatible, except SetWaitingFor and Report.

@@ -112,7 +112,7 @@ TEST_F(StepLoopTest, StopAfterCheckpointEndsTheLoopBehindACheckpoint) {
 
 TEST_F(StepLoopTest, WhatTheCoordinatorRefusesEndsTheLoop) {
   cluster_.go = [](uint64_t) -> absl::StatusOr<Go::Go> {
-    return absl::AbortedError("joined anew");
+    return absl::AbortedError("joined again");
   };
   EXPECT_TRUE(absl::IsAborted(Run()));
   EXPECT_THAT(CommittedSteps(), IsEmpty());

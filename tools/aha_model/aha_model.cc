@@ -310,7 +310,7 @@ int Run(int argc, char** argv) {
   if (argc > 1 && argv[1][0] != '-' &&
       std::none_of(commands.begin(), commands.end(), is_first_argument)) {
     std::fprintf(stderr,
-                 "aha-model: %s is no subcommand (see aha-model --help)\n",
+                 "aha-model: %s is not a subcommand (see aha-model --help)\n",
                  OneLine(argv[1]).c_str());
     return kExitUsage;
   }
