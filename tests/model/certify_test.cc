@@ -32,11 +32,11 @@ TEST(CertifyTest, GivesEqualDigestsForAnyThreads) {
 TEST(CertifyTest, DistinguishesModels) {
   ModelConfig other = TinyConfig();
   other.intermediate_size = 48;
-  EXPECT_NE(Certify(TinyConfig(), DType::kF32, 1)->digest,
+  EXPECT_NE(Certify(TinyConfig(), DType::kF32, ops::Device::kCpu, 1)->digest,
             Certify(other, DType::kF32, ops::Device::kCpu, 1)->digest);
   other.hidden_size = 0;
   EXPECT_FALSE(Certify(other, DType::kF32, ops::Device::kCpu, 1).ok());
-  EXPECT_FALSE(Certify(TinyConfig(), DType::kF32, 0).ok());
+  EXPECT_FALSE(Certify(TinyConfig(), DType::kF32, ops::Device::kCpu, 0).ok());
 }
 
 TEST(CertifyTest, EveryFamilyHasADigestOfItsOwnForAnyThreads) {
