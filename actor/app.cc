@@ -12,6 +12,7 @@
 #include "base/thread_pool.h"
 #include "cluster/member.h"
 #include "cluster/servers.h"
+#include "device/device.h"
 #include "job/identity.h"
 #include "job/model_setup.h"
 #include "job/threads.h"
@@ -19,12 +20,19 @@
 namespace aha::actor {
 namespace {
 
+// What the process computes with.
+struct Compute {
+  ops::Device device;
+  int threads;
+};
+
 // FAILED_PRECONDITION (exit code 78) names the kernel that is not invariant.
 absl::StatusOr<v1::Certificate> MakeCertificate(const v1::Job& job,
                                                 const ModelSetup& setup,
-                                                int threads) {
-  AHA_ASSIGN_OR_RETURN(const KernelCertificate kernels,
-                       Certify(setup.config, setup.dtype, threads));
+                                                const Compute& compute) {
+  AHA_ASSIGN_OR_RETURN(
+      const KernelCertificate kernels,
+      Certify(setup.config, setup.dtype, compute.device, compute.threads));
   v1::Certificate certificate;
   certificate.set_digest(kernels.digest);
   certificate.set_numeric_class(kernels.numeric_class);
@@ -35,19 +43,30 @@ absl::StatusOr<v1::Certificate> MakeCertificate(const v1::Job& job,
   return certificate;
 }
 
+absl::StatusOr<Compute> ComputeFor(const AppOptions& options,
+                                   const v1::Job& job) {
+  AHA_ASSIGN_OR_RETURN(const ops::Device device,
+                       ops::ParseDevice(options.device));
+  return Compute{.device = device,
+                 .threads = ComputeThreads(options.threads, job)};
+}
+
 absl::Status RunJoined(rpc::Member& member, const AppOptions& options,
                        ModelSetup setup, rpc::Metrics& metrics,
                        rpc::Cancellation& stop) {
   const v1::Job& job = member.job();
-  ThreadPool pool(ComputeThreads(options.threads, job));
+  AHA_ASSIGN_OR_RETURN(const Compute compute, ComputeFor(options, job));
+  ThreadPool pool(compute.threads);
   AHA_ASSIGN_OR_RETURN(
       const std::unique_ptr<PolicySampler> sampler,
-      PolicySampler::New(setup.config, setup.dtype, &pool,
+      PolicySampler::New(setup.config, setup.dtype,
+                         ops::ContextOf(compute.device, &pool),
                          {.max_rows = job.cluster().max_rows()}));
   const std::unique_ptr<PromptCodec> codec = NewPromptCodec(
       setup.tokenizer.get(), job.prompts(), setup.config.eos_token_ids);
   AHA_LOG(kInfo) << "sampling up to " << job.cluster().max_rows()
-                 << " sequences at once with " << pool.threads() << " threads";
+                 << " sequences at once on the device " << compute.device
+                 << " with " << pool.threads() << " threads";
   Actor actor({.sampler = sampler.get(),
                .codec = codec.get(),
                .member = &member,
@@ -79,8 +98,9 @@ absl::Status Run(const AppOptions& options, rpc::Cancellation& stop) {
       [&](const v1::RegisterResponse& response)
           -> absl::StatusOr<v1::Certificate> {
         AHA_ASSIGN_OR_RETURN(setup, SetUpModel(response.job().model()));
-        return MakeCertificate(response.job(), setup,
-                               ComputeThreads(options.threads, response.job()));
+        AHA_ASSIGN_OR_RETURN(const Compute compute,
+                             ComputeFor(options, response.job()));
+        return MakeCertificate(response.job(), setup, compute);
       });
   if (status.ok()) {
     if (flags.health != nullptr) flags.health->SetReady(true);

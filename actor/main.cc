@@ -22,6 +22,11 @@ int main(int argc, char** argv) {
                  "Compute threads; 0: the job's cluster.threads, or all cores")
       ->envname("AHA_THREADS")
       ->check(CLI::Range(0, 1024));
+  app.add_option("--device", options.device,
+                 "Device to compute on: cpu, or reference (slow; it defines "
+                 "the results that other devices are tested against)")
+      ->envname("AHA_DEVICE")
+      ->check(CLI::IsMember({"cpu", "reference"}));
   if (const auto code =
           aha::rpc::ParseServiceFlags(app, argc, argv, options.flags)) {
     return *code;

@@ -8,11 +8,11 @@
 namespace aha::actor {
 
 absl::StatusOr<std::unique_ptr<PolicySampler>> PolicySampler::New(
-    const ModelConfig& config, DType dtype, ThreadPool* pool,
+    const ModelConfig& config, DType dtype, const ops::Context& context,
     const GeneratorOptions& options) {
   AHA_ASSIGN_OR_RETURN(
       std::unique_ptr<Policy> policy,
-      Policy::Create(config, dtype, pool, PolicyUse::kSampling));
+      Policy::Create(config, dtype, context, PolicyUse::kSampling));
   AHA_ASSIGN_OR_RETURN(std::unique_ptr<Generator> generator,
                        Generator::Create(policy.get(), options));
   return std::unique_ptr<PolicySampler>(

@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "actor/sampler.h"
-#include "base/thread_pool.h"
+#include "device/context.h"
 #include "model/config.h"
 #include "model/generator.h"
 #include "model/parameters.h"
@@ -15,9 +15,9 @@ namespace aha::actor {
 
 class PolicySampler final : public Sampler {
  public:
-  // `pool` is not owned.
+  // What `context` refers to must outlive the sampler.
   static absl::StatusOr<std::unique_ptr<PolicySampler>> New(
-      const ModelConfig& config, DType dtype, ThreadPool* pool,
+      const ModelConfig& config, DType dtype, const ops::Context& context,
       const GeneratorOptions& options);
 
   absl::Status Load(WeightBuffer& weights) override;

@@ -1,8 +1,12 @@
-// "Stop waiting": one switch that ends every wait that knows it.
+// A switch that ends every wait that is registered with it. Pass one to code
+// that may block, so that another thread can stop it:
 //
-// Thread-safe.  Cancel() runs the registered callbacks once, in no order, on
-// the caller's thread; a callback registered later runs at once.  Callbacks
-// must not block.
+//   const Cancellation::Registration stop(&stopped, [&] { call.Cancel(); });
+//   call.Wait();  // Returns early after stopped.Cancel().
+//
+// Cancel() runs the registered callbacks once, in no particular order, on the
+// caller's thread. A callback that is registered later runs at once. Callbacks
+// must not block. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +27,11 @@ class Cancellation {
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
   bool cancelled() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Sleeps; true if cancelled before `duration` was over.
+  // Sleeps for `duration`; returns true if it was cancelled before the end.
   bool SleepFor(absl::Duration duration) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Calls `on_cancel` at cancellation, until the registration is destroyed;
-  // its destructor waits for a callback that runs.
+  // Calls `on_cancel` at cancellation, until the registration is destroyed. The
+  // destructor waits for a callback that is running.
   class Registration {
    public:
     Registration(Cancellation* cancellation, std::function<void()> on_cancel);
@@ -36,7 +40,7 @@ class Cancellation {
     Registration& operator=(const Registration&) = delete;
 
    private:
-    Cancellation* const cancellation_;  // May be null: then nothing happens.
+    Cancellation* const cancellation_;  // May be null; then it is never called.
     uint64_t id_ = 0;
   };
 

@@ -1,4 +1,5 @@
-// Time as a constructor argument: domain classes never ask the system.
+// A clock that is passed to constructors, so that domain classes never read the
+// system's time themselves and tests can advance it.
 #pragma once
 
 #include <functional>
@@ -8,11 +9,13 @@
 
 namespace aha {
 
-// Returns now.  Deadlines are computed on it and only compared with it, so a
-// clock that jumps (NTP) must not be given: see MonotonicClock.
+// Returns the current time. Deadlines are computed from it and compared only
+// with it. It must never jump, so the wall clock, which NTP adjusts, is not a
+// Clock; see MonotonicClock.
 using Clock = std::function<absl::Time()>;
 
-// Seconds since an arbitrary origin that never jump; not a date.
+// A clock that never jumps. It counts from an arbitrary origin, so its times
+// are not dates.
 Clock MonotonicClock();
 
 }  // namespace aha

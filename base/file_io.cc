@@ -1,3 +1,6 @@
+// Implements base/file_io.h with POSIX calls. A file survives a power cut once
+// its data and the directory that holds its name are synced; WriteFileDurably
+// does both.
 #include "base/file_io.h"
 
 #include <fcntl.h>
@@ -60,6 +63,7 @@ absl::Status FileWriter::Write(const void* data, size_t size) {
       if (errno == EINTR) continue;
       return FileError("cannot write", path_, errno);
     }
+    // A write may be short, for example when the disk becomes full.
     from += written;
     size -= static_cast<size_t>(written);
   }
@@ -79,7 +83,7 @@ absl::Status FileWriter::Close() {
 }
 
 absl::StatusOr<FileReader> FileReader::Open(const std::string& path) {
-  // Without O_NONBLOCK a pipe would keep us until somebody writes to it.
+  // O_NONBLOCK keeps open() from waiting for the writer of a pipe.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return FileError("cannot open", path, errno);
   struct stat info;
@@ -116,6 +120,8 @@ absl::Status FileReader::ReadAt(uint64_t offset, void* data,
       if (errno == EINTR) continue;
       return FileError("cannot read", path_, errno);
     }
+    // The range reaches beyond the end: the file may have become shorter since
+    // Open.
     if (got == 0) {
       return absl::DataLossError(
           absl::StrCat(path_, " ends ", size, " bytes too early"));
@@ -136,6 +142,7 @@ absl::StatusOr<std::string> FileReader::ReadToEnd(uint64_t limit) {
     if (got < 0) return FileError("cannot read", path_, errno);
     if (got == 0) return text;
     text.append(buffer, static_cast<size_t>(got));
+    // This is checked inside the loop because size() may be 0 or out of date.
     if (text.size() > limit) {
       return absl::InvalidArgumentError(
           absl::StrCat(path_, " must have at most ", limit, " bytes, has ",
@@ -154,6 +161,8 @@ absl::Status SyncPath(const std::string& path) {
 }
 
 absl::Status SyncAll(const std::vector<std::string>& paths) {
+  // Concurrent fsyncs let the file system commit its journal once for all
+  // files.
   std::vector<absl::Status> statuses(paths.size());
   std::vector<std::thread> threads;
   for (size_t i = 0; i < paths.size(); ++i) {
@@ -179,6 +188,7 @@ absl::Status WriteAndRename(const std::string& path,
     }
     return sync == Sync::kYes ? file.Finish() : file.Close();
   }();
+  // Removing the temporary file leaves the old content and nothing else.
   if (!written.ok()) {
     ::unlink(temporary.c_str());
     return written;
@@ -205,6 +215,7 @@ absl::Status WriteFileDurably(const std::string& path,
 absl::Status WriteFileDurably(const std::string& path,
                               absl::Span<const absl::string_view> pieces) {
   AHA_RETURN_IF_ERROR(WriteAndRename(path, pieces, Sync::kYes));
+  // The new name is durable only after a sync of the directory that holds it.
   const std::string directory =
       std::filesystem::path(path).parent_path().string();
   return SyncPath(directory.empty() ? "." : directory);
@@ -215,6 +226,7 @@ absl::Status AppendLine(const std::string& path, absl::string_view line) {
       ::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return FileError("cannot open", path, errno);
   FileWriter file(fd, path);
+  // An incomplete last line has no newline; the new line then starts with one.
   char last = '\n';
   const off_t end = ::lseek(fd, 0, SEEK_END);
   if (end > 0 && ::pread(fd, &last, 1, end - 1) != 1) last = '\n';

@@ -1,6 +1,5 @@
-// Files that survive a power cut, and are hashed while they pass.
-//
-// Errors name the path and the system's reason; ENOSPC is RESOURCE_EXHAUSTED.
+// Functions and classes that read files and write them durably. Errors name the
+// path and the system's reason; a full disk is RESOURCE_EXHAUSTED.
 #pragma once
 
 #include <cstddef>
@@ -16,11 +15,11 @@
 
 namespace aha {
 
-// "what path: reason", with the code that fits `error` (an errno).
+// Returns "what path: reason" with the status code that fits `error`, an errno.
 absl::Status FileError(absl::string_view what, const std::string& path,
                        int error);
 
-// Writes a new file front to back.  Thread-compatible.
+// Writes a new file from front to back. Thread-compatible.
 class FileWriter {
  public:
   static absl::StatusOr<FileWriter> Create(const std::string& path);
@@ -29,9 +28,9 @@ class FileWriter {
   FileWriter& operator=(FileWriter&&) = delete;
 
   absl::Status Write(const void* data, size_t size);
-  // Syncs and closes.  Without it the file's content is not durable.
+  // Syncs and closes the file. Without it the file's content is not durable.
   absl::Status Finish();
-  // Closes only; for SyncAll later.
+  // Closes the file without a sync; the caller syncs it later, with SyncAll.
   absl::Status Close();
 
  private:
@@ -42,24 +41,25 @@ class FileWriter {
   std::string path_;
 };
 
-// Reads a regular file, front to back or at any place.  Thread-compatible.
+// Reads a regular file, from front to back or at any offset. Thread-compatible.
 class FileReader {
  public:
-  // INVALID_ARGUMENT: it is not a regular file.  Waits for nobody, not even
-  // for the writer of a pipe.
+  // Returns INVALID_ARGUMENT if it is not a regular file. It never blocks, not
+  // even on a pipe without a writer.
   static absl::StatusOr<FileReader> Open(const std::string& path);
   ~FileReader();
   FileReader(FileReader&& other) noexcept;
   FileReader& operator=(FileReader&&) = delete;
 
   const std::string& path() const { return path_; }
-  uint64_t size() const { return size_; }  // When it was opened.
-  // Fills `data` wholly; DATA_LOSS at the end of the file.
+  uint64_t size() const { return size_; }  // Size at the time of Open.
+  // Fills `data` completely; DATA_LOSS if the file ends before.
   absl::Status Read(void* data, size_t size);
-  // The same from byte `offset` on; Read goes on where it was.
+  // Does the same from byte `offset` on, without moving Read's position.
   absl::Status ReadAt(uint64_t offset, void* data, size_t size) const;
-  // What is left; more than `limit` bytes are INVALID_ARGUMENT.  Right for
-  // files that grow and for those of /proc, whose size() is 0.
+  // Returns the rest of the file; INVALID_ARGUMENT if that is more than `limit`
+  // bytes. It also works for files that grow and for those in /proc, whose
+  // size() is 0.
   absl::StatusOr<std::string> ReadToEnd(uint64_t limit);
 
  private:
@@ -68,31 +68,32 @@ class FileReader {
   int fd_;
   std::string path_;
   uint64_t size_;
-  uint64_t next_ = 0;  // Where Read goes on.
+  uint64_t next_ = 0;  // Position of the next Read.
 };
 
-// Temporary file and rename: readers see the old or the new content whole.
+// Writes a temporary file and renames it: readers see either the whole old
+// content or the whole new content. Not durable.
 absl::Status ReplaceFile(const std::string& path, absl::string_view content);
-// Temporary file, fsync, rename, fsync of the directory.
+// Writes a temporary file, syncs it, renames it and syncs the directory.
 absl::Status WriteFileDurably(const std::string& path,
                               absl::string_view content);
-// The same of pieces that stand in several places, one after the other.
+// Does the same with the concatenation of `pieces`.
 absl::Status WriteFileDurably(const std::string& path,
                               absl::Span<const absl::string_view> pieces);
-// One line at the end of a file that several processes may append to: one
-// write.  If the last line is torn (its disk was full), the new one begins on
-// a line of its own.  Not synced.
+// Appends one line with a single write, so several processes may append to the
+// same file. If the file's last line is incomplete (because the disk was full),
+// the new line still starts on a line of its own. Not synced.
 absl::Status AppendLine(const std::string& path, absl::string_view line);
-// At most `limit` bytes; more are INVALID_ARGUMENT, as is what is no regular
-// file.
+// Returns the content of a regular file; INVALID_ARGUMENT if it has more than
+// `limit` bytes or is not a regular file.
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
                                           uint64_t limit = uint64_t{1} << 30);
-// The same, but empty if there is no such file.
+// Does the same, but returns "" if there is no such file.
 absl::StatusOr<std::string> ReadFileIfThere(const std::string& path,
                                             uint64_t limit);
-// fsync of a file or directory that somebody else wrote.
+// Syncs a file or directory that is already written.
 absl::Status SyncPath(const std::string& path);
-// Of several at once, so that the file system may commit them together.
+// Syncs several at once, so that the file system can commit them together.
 absl::Status SyncAll(const std::vector<std::string>& paths);
 
 }  // namespace aha

@@ -1,3 +1,4 @@
+// Implements base/hash.h with libxxhash's streaming and one-shot functions.
 #include "base/hash.h"
 
 #include <xxhash.h>

@@ -1,7 +1,8 @@
 // The project's checksum: XXH3-128 (https://xxhash.com), canonical big-endian.
+// Weights, checkpoints, files and the results of jobs are compared with it.
 //
-// It finds accidents, not attackers: weights, checkpoints and results are
-// compared by it, and who may send them is decided by TLS.
+// It detects accidental changes of weights, checkpoints and results. It does
+// not protect against an attacker; TLS decides which process may send them.
 #pragma once
 
 #include <array>
@@ -19,7 +20,7 @@ struct Hash128 {
   std::array<uint8_t, 16> bytes{};
 
   std::string Hex() const;  // 32 lower-case digits.
-  // 16 raw bytes, as they travel in messages.
+  // 16 raw bytes, as messages carry them.
   std::string ToBytes() const;
   static absl::StatusOr<Hash128> FromBytes(absl::string_view bytes);
   static absl::StatusOr<Hash128> FromHex(absl::string_view hex);
@@ -30,9 +31,9 @@ struct Hash128 {
 Hash128 HashBytes(const void* data, size_t size);
 uint64_t Hash64(const void* data, size_t size);
 
-// Hashes what it is fed, in order.  Integers are fed little-endian, strings
-// with their length, so that two sequences of fields cannot collide by
-// concatenation.  Not thread-safe.
+// Hashes a sequence of fields. Integers are hashed little-endian and strings
+// with their length in front, so that two different sequences cannot collide by
+// concatenation. Not thread-safe.
 class Hasher {
  public:
   Hasher();

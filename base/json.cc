@@ -8,9 +8,10 @@
 namespace aha {
 namespace {
 
-constexpr size_t kMaxReason = 200;  // A reason quotes the text it stumbled on.
+// A reason quotes the text around the error.
+constexpr size_t kMaxReason = 200;
 
-// What the library must not be given.
+// Refuses what the library would misread, and nesting that is too deep for it.
 absl::Status CheckPlain(absl::string_view text) {
   int depth = 0;
   bool in_string = false;
@@ -41,9 +42,10 @@ absl::Status CheckPlain(absl::string_view text) {
 
 template <class Json>
 absl::StatusOr<Json> ParseJson(absl::string_view text) {
-  // Before parsing: even to free a deep tree costs more than to refuse it.
+  // This comes before parsing because even freeing a deep tree costs more than
+  // refusing it.
   AHA_RETURN_IF_ERROR(CheckPlain(text));
-  // The only place that sees the library's exceptions.
+  // This is the only place that handles the library's exceptions.
   try {
     return Json::parse(text.begin(), text.end());
   } catch (const typename Json::exception& error) {

@@ -1,4 +1,5 @@
-// JSON that somebody else wrote.
+// Parsing of JSON that comes from outside. Use it instead of nlohmann's parser,
+// which throws and has no limit on nesting.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -7,11 +8,13 @@
 
 namespace aha {
 
-// The library's copies and dumps recurse: much deeper ones end the stack.
+// The library copies and dumps values recursively, so much deeper values
+// overflow the stack.
 inline constexpr int kMaxJsonDepth = 64;
 
-// One JSON value.  INVALID_ARGUMENT says where `text` is none, or that it is
-// nested more than kMaxJsonDepth deep.  Json: nlohmann::json or ordered_json.
+// Parses one JSON value. INVALID_ARGUMENT says where `text` is not JSON, or
+// that it is nested more than kMaxJsonDepth deep. Json is nlohmann::json or
+// nlohmann::ordered_json.
 template <class Json>
 absl::StatusOr<Json> ParseJson(absl::string_view text);
 

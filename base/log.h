@@ -1,9 +1,9 @@
-// Log lines for people: "12:03:04.567 I aha-actor[actor-0] text" on stderr.
+// Log lines for humans: "12:03:04.567 I aha-actor[actor-0] text" on stderr.
 //
 //   AHA_LOG(kInfo) << "registered as " << name;
 //
-// One line is one write(2), so lines of several threads or processes do not
-// mix.  Thread-safe.
+// Each line is a single write(2), so lines of several threads or processes do
+// not mix. Thread-safe.
 #pragma once
 
 #include <sstream>
@@ -13,7 +13,8 @@ namespace aha {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
-// Who speaks ("aha-actor[actor-0]") and from which level on.  Call in main.
+// Set which process the lines name ("aha-actor[actor-0]") and the lowest level
+// that is written. Call them in main.
 void SetLogIdentity(std::string identity);
 void SetLogLevel(LogLevel level);
 bool LogEnabled(LogLevel level);

@@ -3,7 +3,7 @@
 namespace aha {
 namespace {
 
-// Constants of the paper, table 2.
+// Constants from table 2 of the paper.
 constexpr uint32_t kMultiplier0 = 0xD2511F53;
 constexpr uint32_t kMultiplier1 = 0xCD9E8D57;
 constexpr uint32_t kWeyl0 = 0x9E3779B9;
@@ -36,7 +36,8 @@ Philox4x32 Philox(const std::array<uint32_t, 4>& counter,
   return c;
 }
 
-// A key has that many coordinates; as a struct they would need names.
+// A key has this many coordinates; a struct for them would repeat their names
+// at every call.
 // NOLINTNEXTLINE(readability-function-size)
 RandomKey::RandomKey(uint64_t seed, RandomPurpose purpose, uint64_t a,
                      uint64_t b, uint64_t c, uint64_t d) {
@@ -53,7 +54,7 @@ Philox4x32 RandomKey::Block(uint64_t i) const {
 }
 
 float RandomKey::Uniform(uint64_t i) const {
-  // Half a step of 2^-23 keeps both ends out.
+  // Adding half a step of 2^-23 excludes 0 and 1.
   return (static_cast<float>(Bits(i) >> 9) + 0.5f) * 0x1p-23f;
 }
 

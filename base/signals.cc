@@ -1,3 +1,5 @@
+// Implements base/signals.h with a signalfd that one thread reads; an eventfd
+// ends that thread.
 #include "base/signals.h"
 
 #include <poll.h>
@@ -43,7 +45,7 @@ struct SignalWatcher::State {
                      << info.ssi_pid;
       if (!first) first = clock();
       if (again == SignalAgain::kEndsTheProcess && clock() - *first >= kAgain) {
-        AHA_LOG(kWarning) << "asked to stop again: ends at once";
+        AHA_LOG(kWarning) << "asked to stop again; ends at once";
         _exit(128 + number);
       }
       on_signal(number);
@@ -55,7 +57,8 @@ SignalWatcher::SignalWatcher(std::function<void(int)> on_signal,
                              SignalAgain again)
     : state_(std::make_unique<State>()) {
   signal(SIGPIPE, SIG_IGN);
-  // A file that reaches its limit is an error, as a full disk is.
+  // With SIGXFSZ ignored, a file that reaches its size limit is an error, like
+  // a full disk.
   signal(SIGXFSZ, SIG_IGN);
   sigset_t set;
   sigemptyset(&set);

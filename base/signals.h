@@ -1,7 +1,9 @@
-// SIGTERM and SIGINT as a call on an ordinary thread, with a line in the log.
+// Delivers SIGTERM and SIGINT as calls on an ordinary thread and logs them.
 //
-// Construct first thing in main, before any thread: the signals are blocked in
-// the whole process and read by one thread.  SIGPIPE is ignored.
+//   const SignalWatcher watcher([&](int) { server.Stop(); });
+//
+// Construct it first in main, before any other thread starts: it blocks the
+// signals in the whole process, and one thread reads them. SIGPIPE is ignored.
 #pragma once
 
 #include <functional>
@@ -9,19 +11,21 @@
 
 namespace aha::rpc {
 
-// What a signal does that comes a second or later after the first.  (Sooner it
-// may be the same request, to the process and to its group.)
+// What a signal does that arrives a second or more after the first. (An earlier
+// one may be the same request, sent both to the process and to its process
+// group.)
 enum class SignalAgain {
-  kIsACall,        // As the first.
-  kEndsTheProcess  // At once, with code 128 + its number.
+  kIsACall,  // It calls on_signal again.
+  // It ends the process at once with exit code 128 + its number.
+  kEndsTheProcess
 };
 
 class SignalWatcher {
  public:
-  // `on_signal(number)` runs at each signal, on the watcher's thread.
+  // `on_signal(number)` is called for each signal, on the watcher's thread.
   explicit SignalWatcher(std::function<void(int)> on_signal,
                          SignalAgain again = SignalAgain::kIsACall);
-  ~SignalWatcher();  // No call after it.
+  ~SignalWatcher();  // `on_signal` is not called afterwards.
   SignalWatcher(const SignalWatcher&) = delete;
   SignalWatcher& operator=(const SignalWatcher&) = delete;
 

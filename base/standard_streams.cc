@@ -8,7 +8,7 @@ namespace aha {
 void OpenStandardStreams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (::fcntl(fd, F_GETFD) >= 0) continue;
-    // The lowest number that is free, which is `fd`.
+    // open() returns the lowest free number, which is `fd`.
     [[maybe_unused]] const int opened = ::open("/dev/null", O_RDWR);
   }
 }

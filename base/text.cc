@@ -1,3 +1,5 @@
+// Implements base/text.h: a UTF-8 decoder after table 3-7 of the Unicode
+// standard, and name suggestions by edit distance.
 #include "base/text.h"
 
 #include <algorithm>
@@ -7,7 +9,7 @@ namespace aha {
 namespace {
 
 struct LeadByte {
-  size_t size;         // Of the whole character; 0: no character starts so.
+  size_t size;  // Size of the whole character; 0: no character starts with it.
   uint8_t first_low;   // Range of the second byte, which excludes overlong
   uint8_t first_high;  // forms, surrogates and codes above U+10FFFF.
 };
@@ -25,7 +27,8 @@ LeadByte Classify(uint8_t lead) {
   return {0, 0, 0};
 }
 
-// Edits (insert, delete, replace, swap of neighbours) from one to the other.
+// Returns the number of edits (insert, delete, replace, swap of neighbours)
+// that turn `a` into `b`.
 size_t EditDistance(absl::string_view a, absl::string_view b) {
   std::vector<size_t> before(b.size() + 1), last(b.size() + 1),
       row(b.size() + 1);
@@ -105,7 +108,7 @@ std::string NearestName(absl::string_view name,
                         const std::vector<std::string>& candidates) {
   constexpr size_t kLongestName = 64;
   if (name.size() > kLongestName) return "";
-  // A third of the letters wrong still looks like a slip.
+  // With a third of its letters wrong, a name still looks like a typing error.
   size_t best = std::max<size_t>(2, name.size() / 3) + 1;
   std::string nearest;
   for (const std::string& candidate : candidates) {

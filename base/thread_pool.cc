@@ -1,3 +1,6 @@
+// Implements base/thread_pool.h. A loop costs no system call while the workers
+// spin: the caller opens a gate (Team::gate), and each thread takes the next
+// index from an atomic counter.
 #include "base/thread_pool.h"
 
 #include <atomic>
@@ -12,7 +15,7 @@ namespace aha {
 namespace {
 
 // About 20 us at 4 GHz: longer than the gap between two loops of a decode step,
-// shorter than a scheduler tick by far.
+// much shorter than a scheduler tick.
 constexpr int kSpins = 2000;
 
 void Pause() {
@@ -23,23 +26,24 @@ void Pause() {
 
 }  // namespace
 
-// The gate of a loop: bit 0 says that it is open, the rest counts (in twos) the
-// workers inside.  The caller opens it, works, closes it, and waits only for
-// workers that are inside.  So a worker that sleeps, or that the scheduler
-// keeps off its core, delays nobody.
+// The workers and the loop that they share. `gate` admits workers to the loop:
+// bit 0 says that it is open, and the other bits count the workers inside. The
+// caller opens the gate, works, closes it and waits until no worker is inside.
+// It does not wait for workers outside, so a worker that sleeps, or that the
+// scheduler has not run yet, delays no loop.
 struct ThreadPool::Team {
   static constexpr uint64_t kOpen = 1;
   static constexpr uint64_t kWorker = 2;
 
   explicit Team(int size) {
-    // Whom the system denies another thread works with those it has: the
-    // results do not depend on their number.
+    // If the system refuses to start another thread, the pool works with those
+    // that it has: results do not depend on their number.
     try {
       for (int i = 1; i < size; ++i) threads.emplace_back([this] { Work(); });
     } catch (const std::system_error& error) {
-      AHA_LOG(kWarning) << "computes with " << threads.size() + 1
-                        << " threads of the " << size
-                        << " asked for: " << error.what();
+      AHA_LOG(kWarning) << "the system allows only " << threads.size() + 1
+                        << " of " << size
+                        << " requested threads: " << error.what();
     }
   }
 
@@ -89,7 +93,7 @@ struct ThreadPool::Team {
   }
 
   void LeaveGate() {
-    // The last one out of a closed gate wakes the caller.
+    // The last worker to leave a closed gate wakes the caller.
     if (gate.fetch_sub(kWorker) == kWorker) {
       MutexLock lock(mutex);
       done.NotifyAll();
@@ -112,7 +116,8 @@ struct ThreadPool::Team {
   std::atomic<uint64_t> generation{0};
   std::atomic<bool> stop{false};
   std::atomic<uint64_t> gate{0};
-  // The current loop: written while the gate is closed and empty, read inside.
+  // The current loop. It is written while the gate is closed and no worker is
+  // inside, and read inside.
   const std::function<void(int64_t)>* body = nullptr;
   int64_t count = 0;
   std::atomic<int64_t> next{0};

@@ -1,9 +1,9 @@
-// What `--version` prints.
+// The text that `--version` prints.
 #pragma once
 
 namespace aha {
 
-// "0.1.0 (0123456789ab)": version and commit of this build.
+// Version and commit of this build: "0.1.0 (0123456789ab)".
 const char* Version();
 
 }  // namespace aha

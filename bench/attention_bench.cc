@@ -1,4 +1,4 @@
-// Attention: a decode step, a training pass, its gradient.
+// Benchmarks attention: a decode step, a training pass and its gradient.
 #include <cstdint>
 #include <vector>
 
@@ -8,7 +8,7 @@
 namespace aha::ops {
 namespace {
 
-// A batch of equal sequences in a cache of blocks.
+// A batch of equally long sequences in a paged cache.
 struct Sequences {
   Sequences(int64_t count, int64_t length, int64_t heads, int64_t kv_heads,
             int64_t dim)
@@ -41,7 +41,7 @@ struct Sequences {
   std::vector<SequenceRows> whole, last;
 };
 
-// sequences, length, heads, kv_heads, dim
+// The columns are sequences, length, heads, kv_heads and dim.
 Sequences SequencesOf(const benchmark::State& state) {
   return Sequences(state.range(0), state.range(1), state.range(2),
                    state.range(3), state.range(4));
@@ -50,7 +50,7 @@ Sequences SequencesOf(const benchmark::State& state) {
 void AttentionDecode(benchmark::State& state) {
   Sequences s = SequencesOf(state);
   Meter meter(state);
-  for (auto _ : state) Attention(Context(), s.Args(s.last, nullptr));
+  for (auto _ : state) Attention(BenchContext(), s.Args(s.last, nullptr));
   meter.Flops(4.0 * state.range(0) * state.range(1) * state.range(2) *
               state.range(4));
   CountRows(state, state.range(0));
@@ -67,7 +67,7 @@ BENCHMARK(AttentionDecode)
 void AttentionTraining(benchmark::State& state) {
   Sequences s = SequencesOf(state);
   Meter meter(state);
-  for (auto _ : state) Attention(Context(), s.Args(s.whole, nullptr));
+  for (auto _ : state) Attention(BenchContext(), s.Args(s.whole, nullptr));
   meter.Flops(2.0 * state.range(0) * state.range(1) * state.range(1) *
               state.range(2) * state.range(4));
   CountRows(state, state.range(0) * state.range(1));
@@ -83,10 +83,10 @@ void AttentionBackward(benchmark::State& state) {
   const int64_t rows = state.range(0) * state.range(1);
   std::vector<float> lse(rows * s.heads), dqkv(s.qkv.size());
   const auto dout = Floats(rows * s.heads * state.range(4));
-  Attention(Context(), s.Args(s.whole, lse.data()));
+  Attention(BenchContext(), s.Args(s.whole, lse.data()));
   Meter meter(state);
   for (auto _ : state) {
-    AttentionGrad(Context(),
+    AttentionGrad(BenchContext(),
                   {s.qkv.data(), s.stride, s.cache, s.whole, s.heads, 0.1f,
                    s.out.data(), lse.data(), dout.data(), dqkv.data(),
                    dqkv.data() + s.heads * state.range(4),

@@ -1,4 +1,4 @@
-// Products and the output head.
+// Benchmarks matrix products and the output head.
 #include <cstdint>
 #include <vector>
 
@@ -9,15 +9,15 @@
 namespace aha::ops {
 namespace {
 
-// m, k, n
+// The columns are m, k and n.
 void MatmulForward(benchmark::State& state) {
   const int64_t m = state.range(0), k = state.range(1), n = state.range(2);
-  PackedMatrix b = *PackedMatrix::Create(k, n, DType::kBf16);
+  PackedMatrix b = *PackedMatrix::Create(BenchContext(), k, n, DType::kBf16);
   const auto x = Numbers(m * k), w = Numbers(k * n);
-  b.Pack(Context(), w.data(), PackedMatrix::Source::kTransposed);
+  b.Pack(BenchContext(), w.data(), PackedMatrix::Source::kTransposed);
   std::vector<float> y(m * n);
   Meter meter(state);
-  for (auto _ : state) Matmul(Context(), {x.data(), &b, y.data(), m});
+  for (auto _ : state) Matmul(BenchContext(), {x.data(), &b, y.data(), m});
   meter.Flops(2.0 * m * k * n);
 }
 void MatmulShapes(benchmark::internal::Benchmark* b) {
@@ -38,7 +38,7 @@ void MatmulWeightGradient(benchmark::State& state) {
   std::vector<float> dw(n * k);
   Meter meter(state);
   for (auto _ : state) {
-    MatmulGradWeight(Context(),
+    MatmulGradWeight(BenchContext(),
                      {dy.data(), x.data(), dw.data(), m, n, k, DType::kBf16});
   }
   meter.Flops(2.0 * m * k * n);
@@ -54,10 +54,10 @@ BENCHMARK(MatmulWeightGradient)
 
 void PackWeights(benchmark::State& state) {
   const int64_t k = state.range(0), n = state.range(1);
-  PackedMatrix b = *PackedMatrix::Create(k, n, DType::kBf16);
+  PackedMatrix b = *PackedMatrix::Create(BenchContext(), k, n, DType::kBf16);
   const auto w = Numbers(k * n);
   for (auto _ : state) {
-    b.Pack(Context(), w.data(),
+    b.Pack(BenchContext(), w.data(),
            state.range(2) != 0 ? PackedMatrix::Source::kTransposed
                                : PackedMatrix::Source::kPlain);
   }
@@ -70,7 +70,7 @@ BENCHMARK(PackWeights)
     ->Args({1536, 576, 1})
     ->UseRealTime();
 
-// rows, vocab, hidden
+// The columns are rows, vocab and hidden.
 struct HeadProblem {
   explicit HeadProblem(const benchmark::State& state)
       : rows(state.range(0)),
@@ -78,11 +78,11 @@ struct HeadProblem {
         hidden(state.range(2)),
         x(Numbers(rows * hidden)),
         w(Numbers(vocab * hidden)),
-        head(*PackedHead::Create(vocab, hidden, DType::kBf16)),
+        head(*PackedHead::Create(BenchContext(), vocab, hidden, DType::kBf16)),
         tokens(rows),
         logprobs(rows),
         lse(rows) {
-    head.Pack(Context(), w.data());
+    head.Pack(BenchContext(), w.data());
   }
   double Flops() const { return 2.0 * rows * vocab * hidden; }
   int64_t rows, vocab, hidden;
@@ -102,8 +102,8 @@ void Sampling(benchmark::State& state) {
   }
   Meter meter(state);
   for (auto _ : state) {
-    HeadSample(Context(), {p.x.data(), &p.head, p.rows, draws, p.tokens.data(),
-                           p.logprobs.data()});
+    HeadSample(BenchContext(), {p.x.data(), &p.head, p.rows, draws,
+                                p.tokens.data(), p.logprobs.data()});
   }
   meter.Flops(p.Flops());
   CountRows(state, p.rows);
@@ -120,8 +120,9 @@ void Scoring(benchmark::State& state) {
   std::vector<float> entropies(p.rows);
   Meter meter(state);
   for (auto _ : state) {
-    HeadScore(Context(), {p.x.data(), &p.head, p.rows, p.tokens.data(), 1,
-                          p.logprobs.data(), entropies.data(), p.lse.data()});
+    HeadScore(BenchContext(),
+              {p.x.data(), &p.head, p.rows, p.tokens.data(), 1,
+               p.logprobs.data(), entropies.data(), p.lse.data()});
   }
   meter.Flops(p.Flops());
   CountRows(state, p.rows);
@@ -133,13 +134,13 @@ BENCHMARK(Scoring)
 
 void ScoringBackward(benchmark::State& state) {
   HeadProblem p(state);
-  HeadScore(Context(), {p.x.data(), &p.head, p.rows, p.tokens.data(), 1,
-                        p.logprobs.data(), nullptr, p.lse.data()});
+  HeadScore(BenchContext(), {p.x.data(), &p.head, p.rows, p.tokens.data(), 1,
+                             p.logprobs.data(), nullptr, p.lse.data()});
   const auto dlogprob = Floats(p.rows);
   std::vector<float> dx(p.rows * p.hidden), dw(p.vocab * p.hidden);
   Meter meter(state);
   for (auto _ : state) {
-    HeadGrad(Context(),
+    HeadGrad(BenchContext(),
              {p.x.data(), &p.head, p.w.data(), p.rows, p.tokens.data(), 1,
               p.lse.data(), dlogprob.data(), dx.data(), dw.data()});
   }

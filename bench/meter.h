@@ -1,5 +1,5 @@
-// What the benchmarks of ops/ share: threads, random inputs, and counters per
-// second of the wall and per second of a core.
+// Helpers that the benchmarks of ops/ share: threads, random inputs, and
+// counters for each second of wall time and for each second of a core.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace aha::ops {
 
 inline constexpr int kThreads = 2;
 
-inline CpuContext Context() {
+inline CpuContext BenchContext() {
   static ThreadPool* pool = new ThreadPool(kThreads);
   return {pool};
 }
@@ -37,12 +37,12 @@ inline std::vector<float> Floats(int64_t count) {
   return out;
 }
 
-// Starts with the timed loop.
+// Measures the timed loop; construct it right before.
 class Meter {
  public:
   explicit Meter(benchmark::State& state)
       : state_(state), start_(std::clock()) {}
-  // Of one iteration.
+  // The work of one iteration.
   void Flops(double flops) { Report(flops, "GFLOP/s"); }
   void Items(double items) { Report(items, "Gitem/s"); }
 

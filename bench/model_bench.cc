@@ -1,9 +1,9 @@
-// Tokens per second of decoding and training, random weights.
+// Benchmarks decoding and training in tokens per second, with random weights:
 //
 //   tiny:    hidden 128, 4 layers, vocabulary 110; 512 rows
 //   smollm2: SmolLM2-135M's shape; 64 rows
 //
-// AHA_BENCH_THREADS sets the threads (2).
+// AHA_BENCH_THREADS sets the number of threads (2).
 
 #include <cstdlib>
 #include <memory>
@@ -22,10 +22,10 @@ namespace {
 
 struct Shape {
   ModelConfig config;
-  int32_t rows;        // Sequences at once.
-  int32_t prompt;      // Tokens.
-  int32_t completion;  // Tokens.
-  int32_t train_rows;  // Tokens of a micro-batch, about.
+  int32_t rows;        // Sequences that are live at the same time.
+  int32_t prompt;      // In tokens.
+  int32_t completion;  // In tokens.
+  int32_t train_rows;  // Approximate tokens of a micro-batch.
 };
 
 Shape Tiny() {
@@ -70,7 +70,8 @@ struct Machine {
   explicit Machine(const Shape& shape)
       : pool(Threads()),
         layout(std::make_shared<ParameterLayout>(shape.config)) {
-    // Uniform noise: quicker to make than normal, and as good here.
+    // The weights are uniform: quicker to make than normal ones, and as good
+    // here.
     const DType dtype = NativeDType();
     Parameters parameters(layout, dtype);
     uint32_t state = 1;
@@ -80,7 +81,7 @@ struct Machine {
           (static_cast<float>(state >> 8) * 0x1p-24f - 0.5f) * 0.07f;
       StoreElement(parameters.data(), i, value, dtype);
     }
-    policy = *Policy::Create(shape.config, dtype, &pool);
+    policy = *Policy::Create(shape.config, dtype, ops::CpuContext{&pool});
     if (!policy->Load(parameters).ok()) std::abort();
   }
   ThreadPool pool;
@@ -110,14 +111,15 @@ void Decode(benchmark::State& state, const Shape& shape) {
       request.id = ++id;
       request.prompt = Tokens(id, shape.prompt, shape.config.vocab_size);
       request.num_samples = 8;
-      // Of several lengths, so that groups end one by one.
+      // The completions have several lengths, so that groups end one after the
+      // other.
       request.sampling.max_new_tokens =
           shape.completion / 2 + static_cast<int32_t>(id % 8) * 8;
       if (!generator->Submit(std::move(request)).ok()) std::abort();
     }
     if (!generator->Step().ok()) std::abort();
   };
-  step();  // Compiles kernels.
+  step();  // The first step compiles kernels.
   int64_t tokens = 0;
   for (auto _ : state) {
     step();
@@ -126,7 +128,8 @@ void Decode(benchmark::State& state, const Shape& shape) {
   state.SetItemsProcessed(tokens);
 }
 
-// Of `samples` sequences each, neighbours begin with the same prompt.
+// Returns groups of `samples` sequences each, whose neighbours begin with the
+// same prompt.
 void Train(benchmark::State& state, const Shape& shape, uint64_t samples) {
   Machine machine(shape);
   auto backprop = *Backprop::Create(machine.policy.get());
@@ -153,7 +156,7 @@ void Train(benchmark::State& state, const Shape& shape, uint64_t samples) {
         &sum);
     if (!status.ok()) std::abort();
   };
-  accumulate();  // Compiles kernels, touches memory.
+  accumulate();  // The first call compiles kernels and touches memory.
   int64_t tokens = 0;
   for (auto _ : state) {
     accumulate();
@@ -181,7 +184,9 @@ BENCHMARK_CAPTURE(Train, smollm2_groups_of_8, SmolLm2(), 8)
 
 void CertifyModel(benchmark::State& state, const Shape& shape) {
   for (auto _ : state) {
-    if (!Certify(shape.config, NativeDType(), Threads()).ok()) std::abort();
+    if (!Certify(shape.config, NativeDType(), ops::Device::kCpu, Threads())
+             .ok())
+      std::abort();
   }
 }
 BENCHMARK_CAPTURE(CertifyModel, tiny, Tiny())

@@ -1,11 +1,13 @@
-// The kernels of ops/ at the shapes of two models, against this machine's peak.
+// Benchmarks the kernels of ops/ at the shapes of two models, against the peak
+// of this machine.
 //
 //   ops_bench                        the table
 //   ops_bench --benchmark_filter=X   some of it
 //
 // `peak` is a loop of independent fused multiply-adds in registers on every
-// thread; run it in the same breath as what is compared with it (the machine
-// has neighbours).  GFLOP/s counts useful work: no padding, no recomputation.
+// thread. Run it together with what is compared with it, because other jobs may
+// use the machine. GFLOP/s count useful work, without padding and
+// recomputation.
 #include <cstdint>
 
 #include "bench/meter.h"
@@ -16,8 +18,8 @@ namespace {
 
 constexpr int64_t kPeakSteps = 100000;
 
-// [[gnu::target]] and inline assembly: no intrinsic survives the optimizer as
-// reliably, and this file is compiled for every CPU.
+// [[gnu::target]] and inline assembly are used because the optimizer keeps no
+// intrinsic as reliably, and because this file is compiled for every CPU.
 [[gnu::target("avx512f,avx512bf16")]] void Bf16Peak() {
   for (int64_t i = 0; i < kPeakSteps; ++i) {
     asm volatile(
@@ -62,8 +64,8 @@ void Peak(benchmark::State& state) {
   const bool bf16 = CurrentIsa() == Isa::kAvx512Bf16;
   Meter meter(state);
   for (auto _ : state) {
-    Context().pool->For(kThreads,
-                        [&](int64_t) { bf16 ? Bf16Peak() : Fp32Peak(); });
+    BenchContext().pool->For(kThreads,
+                             [&](int64_t) { bf16 ? Bf16Peak() : Fp32Peak(); });
   }
   const double lanes = bf16 ? 32 : 8;
   meter.Flops(kThreads * kPeakSteps * 12.0 * lanes * 2);

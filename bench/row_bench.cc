@@ -1,4 +1,5 @@
-// Memory-bound kernels: rows, the optimizer, the norm of the gradient.
+// Benchmarks memory-bound kernels: rows, the optimizer and the norm of the
+// gradient.
 #include <cstdint>
 #include <vector>
 
@@ -17,10 +18,10 @@ void RowKernels(benchmark::State& state) {
   Meter meter(state);
   for (auto _ : state) {
     if (state.range(2) == 0) {
-      RmsNorm(Context(), {x.data(), gamma.data(), y.data(), nullptr, rows, cols,
-                          1e-5f, DType::kBf16});
+      RmsNorm(BenchContext(), {x.data(), gamma.data(), y.data(), nullptr, rows,
+                               cols, 1e-5f, DType::kBf16});
     } else {
-      SwiGlu(Context(), {x.data(), y.data(), rows, cols, DType::kBf16});
+      SwiGlu(BenchContext(), {x.data(), y.data(), rows, cols, DType::kBf16});
     }
   }
   state.SetLabel(state.range(2) == 0 ? "rms_norm" : "swiglu");
@@ -40,7 +41,7 @@ void Optimizer(benchmark::State& state) {
   std::vector<Bf16> weights(n);
   Meter meter(state);
   for (auto _ : state) {
-    AdamW(Context(),
+    AdamW(BenchContext(),
           {sums.data(), 1e-9, master.data(), m.data(), v.data(), weights.data(),
            n, DType::kBf16, 1e-4, 0.9, 0.95, 1e-8, 0.1, 7});
   }
@@ -54,7 +55,7 @@ void GradientNorm(benchmark::State& state) {
   Meter meter(state);
   for (auto _ : state) {
     benchmark::DoNotOptimize(
-        SumOfSquares(Context(), sums.data(), state.range(0)));
+        SumOfSquares(BenchContext(), sums.data(), state.range(0)));
   }
   meter.Items(static_cast<double>(state.range(0)));
 }

@@ -1,4 +1,4 @@
-// Exit codes of DESIGN.md section 10.
+// Exit codes of docs/design.md section 10.
 #pragma once
 
 #include "absl/status/status.h"

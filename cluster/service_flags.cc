@@ -169,8 +169,9 @@ void ForgetServiceEnvironment() {
       unsetenv(option->get_envname().c_str());
     }
   }
-  for (const char* of_one_service : {"AHA_JOB", "AHA_RUN_DIR", "AHA_RUNS",
-                                     "AHA_RESUME", "AHA_RANK", "AHA_THREADS"}) {
+  for (const char* of_one_service :
+       {"AHA_JOB", "AHA_RUN_DIR", "AHA_RUNS", "AHA_RESUME", "AHA_RANK",
+        "AHA_THREADS", "AHA_DEVICE"}) {
     unsetenv(of_one_service);
   }
 }

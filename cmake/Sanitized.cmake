@@ -1,22 +1,22 @@
-# A program of chosen sources and tests under a sanitizer, in the same build
-# tree, so that one `ctest` runs everything and CI needs no second build.
+# Builds chosen sources and tests as one program under a sanitizer, in the same
+# build tree, so that one `ctest` runs everything and CI needs no second build.
 #
 #   aha_sanitized_test(<name> SANITIZER asan|tsan SRCS ... [FUZZERS ...]
 #                      DEPS ... [SHARDS n])
 #
-# SRCS are paths from the root, patterns allowed: what is compiled under the
-# sanitizer.  DEPS are the ordinary libraries, for what is not: the linker takes
-# what SRCS define and not DEPS' own.  What happens inside DEPS, generated code
-# and the distribution's libraries goes unseen.
+# SRCS are paths from the root, with patterns allowed: they are compiled under
+# the sanitizer. DEPS are the ordinary libraries for everything else; where both
+# define a symbol, the linker takes that of SRCS. Errors inside DEPS, generated
+# code and the distribution's libraries are not detected.
 #
-# FUZZERS run once over their committed corpora, tests/fuzz/corpus/NAME: what
-# was found once stays found.
+# FUZZERS run once over their committed corpora, tests/fuzz/corpus/NAME, so that
+# an error that was found cannot return.
 #
-# Run by ctest as <name>.shardN, labelled with the sanitizer.
+# ctest runs the program as <name>.shardN, labelled with the sanitizer.
 
-# Left out of UBSan: what doubles the time to compile and ASan finds as well
-# (null, object-size, pointer-overflow), and what x86 allows.  `make asan` has
-# the last.
+# These checks are excluded from UBSan: those that double the time to compile
+# and whose errors ASan finds as well (null, object-size, pointer-overflow), and
+# those of accesses that x86 allows. `make asan` includes the latter.
 set(AHA_FLAGS_asan -fsanitize=address,undefined -fno-sanitize-recover=undefined
     -fno-sanitize=null,object-size,pointer-overflow,alignment,vptr)
 set(AHA_FLAGS_tsan -fsanitize=thread)
@@ -34,14 +34,15 @@ function(aha_sanitized_test name)
   endif()
   foreach(fuzzer ${ARG_FUZZERS})
     list(APPEND sources tests/fuzz/${fuzzer}.cc)
-    # All in one program: each under its own name.
+    # All fuzzers are in one program, each under its own name.
     set_source_files_properties(tests/fuzz/${fuzzer}.cc PROPERTIES
       COMPILE_DEFINITIONS LLVMFuzzerTestOneInput=${fuzzer})
     list(APPEND table "X(${fuzzer})")
   endforeach()
   foreach(source ${sources})
     get_filename_component(folder ${source} DIRECTORY)
-    if(NOT folder MATCHES "^(comm|job|job/file|model|model/formats|text|tests/fuzz)$")  # As everywhere.
+    # As in the ordinary build.
+    if(NOT folder MATCHES "^(comm|job|job/file|model|model/formats|text|tests/fuzz)$")
       string(MAKE_C_IDENTIFIER ${folder} folder)
       set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${folder})
     endif()
@@ -50,7 +51,7 @@ function(aha_sanitized_test name)
   list(JOIN table " " table)
   target_compile_definitions(${name} PRIVATE "AHA_FUZZERS=${table}"
     AHA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" AHA_BIN_DIR="${PROJECT_BINARY_DIR}/bin")
-  # -O0 compiles in half the time.
+  # -O0 halves the time to compile.
   target_compile_options(${name} PRIVATE ${AHA_WARNINGS}
     ${AHA_FLAGS_${ARG_SANITIZER}} -O0 -g1 -UNDEBUG -D_GLIBCXX_ASSERTIONS
     -fno-omit-frame-pointer)
@@ -63,7 +64,7 @@ function(aha_sanitized_test name)
   target_link_options(${name} PRIVATE ${AHA_FLAGS_${ARG_SANITIZER}}
                       -Wl,-z,muldefs)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
-  # clang-tidy sees each file once.
+  # clang-tidy checks each file only once.
   set_target_properties(${name} PROPERTIES EXPORT_COMPILE_COMMANDS OFF
     UNITY_BUILD_MODE GROUP
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)

@@ -1,20 +1,21 @@
-# The only ways a target enters this build:
+# The only ways to declare a target in this build:
 #
 #   aha_library(<name> SRCS ... DEPS ...)      one folder, one library
-#   aha_executable(<name> SRCS ... DEPS ...)   lands in bin/
-#   aha_test(<name> SRCS ... DEPS ...)         a GoogleTest binary, one ctest
-#                                              entry per TEST
+#   aha_executable(<name> SRCS ... DEPS ...)   a program in bin/
+#   aha_test(<name> SRCS ... DEPS ...)         a GoogleTest program with one ctest
+#                                              entry for each TEST
 #   aha_test_program(<name> SRCS ... DEPS ...) the same without the entries, for
 #                                              tests that share a set-up
-#   aha_test_library(<name> SRCS ... DEPS ...) what test programs share
-#   aha_bench(<name> SRCS ... DEPS ...)        built only by `make bench`
+#   aha_test_library(<name> SRCS ... DEPS ...) code that test programs share
+#   aha_bench(<name> SRCS ... DEPS ...)        a benchmark, built only by
+#                                              `make bench`
 #   aha_fuzzer(<name> DEPS ...)                <name>.cc with libFuzzer, built only
 #                                              by `make fuzz`
-#   aha_sanitized_test(...)                    Sanitized.cmake
+#   aha_sanitized_test(...)                    see Sanitized.cmake
 #   aha_proto_library(<name> PROTOS ... [GRPC])
 #
-# A library may name in DEPS only libraries of lower folders: the includes that
-# compile are the proof of the architecture (DESIGN.md section 7).
+# A library may name in DEPS only libraries of lower folders. That its includes
+# compile proves the architecture (docs/design.md section 7).
 
 function(aha_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
@@ -41,7 +42,7 @@ function(aha_test_settings name)
   target_compile_definitions(${name} PRIVATE
     AHA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" AHA_BIN_DIR="${PROJECT_BINARY_DIR}/bin"
     AHA_PATIENCE=${AHA_PATIENCE})
-  # Test code runs once: what optimizing it would take is saved.
+  # Test code runs once, so optimizing it would take longer than it saves.
   target_compile_options(${name} PRIVATE -O1)
 endfunction()
 
@@ -96,7 +97,7 @@ function(aha_fuzzer name)
   add_dependencies(fuzzers ${name})
 endfunction()
 
-# PROTOS are paths below proto/.  Includes read "aha/v1/job.pb.h".
+# PROTOS are paths below proto/. Sources include them as "aha/v1/job.pb.h".
 function(aha_proto_library name)
   cmake_parse_arguments(ARG "GRPC" "" "PROTOS;DEPS" ${ARGN})
   set(out ${PROJECT_BINARY_DIR}/gen)
@@ -120,11 +121,13 @@ function(aha_proto_library name)
   add_library(${name} STATIC ${sources})
   add_library(aha::${name} ALIAS ${name})
   if(NOT TARGET generated_sources)
-    add_custom_target(generated_sources)  # All that clang-tidy needs built.
+    # Everything that clang-tidy needs to be built.
+    add_custom_target(generated_sources)
   endif()
   add_custom_target(${name}_sources DEPENDS ${sources})
   add_dependencies(generated_sources ${name}_sources)
-  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)  # Not made for it.
+  # Generated code is not made for unity builds.
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   target_include_directories(${name} SYSTEM PUBLIC ${out})
   target_link_libraries(${name} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
   if(ARG_GRPC)

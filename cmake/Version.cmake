@@ -1,5 +1,5 @@
-# base/version.cc is generated, so that a new commit recompiles one file.
-# -DAHA_COMMIT=... where no .git is, as in a container's build context.
+# Generates base/version.cc, so that a new commit recompiles only one file. Pass
+# -DAHA_COMMIT=... if there is no .git, as in a container's build context.
 find_package(Git QUIET)
 if(NOT AHA_COMMIT)
   set(AHA_COMMIT "unknown")

@@ -9,12 +9,12 @@
 
 namespace aha::coordinator {
 
-// One WatchJob call.  Locks: the service's first, then its own.
+// One WatchJob call.  Lock order: that of the service before its own.
 class AdminService::Watch : public grpc::ServerWriteReactor<v1::JobStatus> {
  public:
   explicit Watch(AdminService& service) : service_(service) {}
 
-  // `last`: the stream ends with this status.
+  // `last`: the stream ends after this status.
   void Send(const v1::JobStatus& status, bool last) {
     MutexLock lock(mutex_);
     if (writing_ || finished_) return;
@@ -64,11 +64,11 @@ grpc::ServerUnaryReactor* AdminService::SubmitJob(
     v1::SubmitJobResponse* response) {
   return rpc::Finish(context, [&]() -> absl::Status {
     AHA_ASSIGN_OR_RETURN(const v1::Job job, ResolveJob(request->job()));
-    // A standing coordinator waits some seconds for its members to leave; the
-    // caller's retry finds it free.
+    // A standing coordinator waits some seconds for its members to leave.  The
+    // caller tries again and finds it free.
     if (controller_.Ended()) {
       return absl::UnavailableError(
-          absl::StrCat("its job ", controller_.job().name(), " just ended"));
+          absl::StrCat("the job ", controller_.job().name(), " just ended"));
     }
     const v1::Job& held = controller_.job();
     if (job.name() == held.name() &&
@@ -79,7 +79,7 @@ grpc::ServerUnaryReactor* AdminService::SubmitJob(
     return absl::FailedPreconditionError(absl::StrCat(
         "the coordinator has another job: ", held.name(), ", ",
         StateName(controller_.Status().state()),
-        "; wait for its end (`ahactl job wait`), end it (`ahactl job stop`) "
+        "; wait for its end (`ahactl job wait`), stop it (`ahactl job stop`) "
         "or submit to another cluster"));
   });
 }
@@ -120,7 +120,8 @@ void AdminService::Push() {
     MutexLock lock(mutex_);
     if (watches_.empty()) return;
   }
-  // In this order: an end after the status would never be sent.
+  // In this order: if the job ended between the two, the end would not be sent
+  // with the status, and not later either.
   const bool ended = controller_.Ended();
   const v1::JobStatus status = controller_.Status();
   MutexLock lock(mutex_);

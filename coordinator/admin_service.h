@@ -1,4 +1,5 @@
-// gRPC face of the controller for ahactl.  Internal to services.cc.
+// The Admin service: translates the calls of ahactl for the Controller.
+// Internal to services.cc.
 #pragma once
 
 #include <set>
@@ -16,8 +17,8 @@ class AdminService final : public ArchiveService {
   AdminService(Controller& controller, RunArchive archive)
       : ArchiveService(std::move(archive)), controller_(controller) {}
 
-  // Sends the status to every watch that is not still sending the last one.
-  // Called at most ten times a second.
+  // Sends the status to every watch, except one that is still sending the last
+  // status.  To be called at most ten times a second.
   void Push();
   // Ends every watch.
   void Stop();

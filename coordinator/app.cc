@@ -19,10 +19,10 @@
 #include "base/status.h"
 #include "cluster/servers.h"
 #include "coordinator/controller.h"
+#include "coordinator/prometheus_targets.h"
 #include "coordinator/prompts.h"
 #include "coordinator/services.h"
 #include "coordinator/state_store.h"
-#include "coordinator/targets.h"
 #include "job/file/job.h"
 #include "job/identity.h"
 #include "rpc/metrics.h"
@@ -31,14 +31,15 @@ namespace aha::coordinator {
 namespace {
 
 constexpr absl::Duration kLeaveTime = absl::Seconds(5);
-// For the running step and its checkpoint.  With kLeaveTime it is within the
-// 30 s between SIGTERM and SIGKILL that Kubernetes and Slurm allow by default.
+// Time for the running step and its checkpoint.  With kLeaveTime it is within
+// the 30 s between SIGTERM and SIGKILL that Kubernetes and Slurm allow by
+// default.
 constexpr absl::Duration kStopTime = absl::Seconds(20);
 constexpr char kDatabase[] = "coordinator.db";
 constexpr char kTargets[] = "targets.json";
 
 // The files that the job names and this process reads must be those that the
-// run began with; the members answer for theirs (Certificate).
+// run began with.  The certificates of the members say so of their files.
 absl::Status ClaimInputs(const v1::Job& job, bool begun, StateStore& store) {
   AHA_ASSIGN_OR_RETURN(const InputFiles files, MeasurePrompts(job));
   for (const auto& [key, content] : files) {
@@ -55,7 +56,7 @@ absl::Status ClaimInputs(const v1::Job& job, bool begun, StateStore& store) {
   return absl::OkStatus();
 }
 
-// A database that cannot be read will not heal by a restart.
+// A damaged database is refused for good: a restart cannot mend it.
 absl::Status Damaged(const std::string& directory, absl::Status status) {
   if (!absl::IsDataLoss(status)) return status;
   return absl::FailedPreconditionError(absl::StrCat(
@@ -63,8 +64,8 @@ absl::Status Damaged(const std::string& directory, absl::Status status) {
       "; put a copy of the file back, or choose another directory"));
 }
 
-// A run that has checkpoints and a database that knows of none: going on would
-// begin again, and write over them.
+// Refuses a run that has checkpoints and a database that knows of none: to
+// continue would be to begin again and to write over them.
 absl::Status CheckKept(const RunDirectory& directory) {
   const std::string checkpoints = directory.File("checkpoints");
   std::error_code error;
@@ -74,12 +75,11 @@ absl::Status CheckKept(const RunDirectory& directory) {
   }
   return absl::FailedPreconditionError(absl::StrCat(
       directory.File(kDatabase), " is new or was emptied, but ", checkpoints,
-      " holds checkpoints of an earlier run, which nothing can vouch for; put "
-      "a "
-      "copy of the database back, or choose another directory"));
+      " holds checkpoints of an earlier run, which cannot be verified without "
+      "it; put a copy of the database back, or choose another directory"));
 }
 
-// Makes the directory this job's, or refuses.  The new epoch.
+// Claims the directory for this job, or refuses it; returns the new epoch.
 absl::StatusOr<uint64_t> Claim(const AppOptions& options,
                                const RunDirectory& directory,
                                StateStore& store) {
@@ -97,13 +97,14 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
     return absl::FailedPreconditionError(absl::StrCat(
         "--run-dir: ", directory.path(), " holds another job (",
         name.value_or("?"), ", state ", state.value_or("?"),
-        "); what decides the result differs; choose another directory"));
+        "), and the two differ in what decides the result; choose another "
+        "directory"));
   }
   if (held.has_value() && begun && !options.resume) {
     return absl::FailedPreconditionError(absl::StrCat(
         "--run-dir: ", directory.path(),
         " holds a run of this job already (state ", state.value_or("?"),
-        "); go on with --resume or choose another directory"));
+        "); continue it with --resume, or choose another directory"));
   }
   uint64_t epoch = 0;
   if (last_epoch.has_value() && !absl::SimpleAtoi(*last_epoch, &epoch)) {
@@ -113,7 +114,7 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
   ++epoch;
   if (other) {
     AHA_LOG(kInfo) << "the job \"" << name.value_or("?")
-                   << "\" never did a step here; its directory is taken over";
+                   << "\" has no results here; its directory is taken over";
     AHA_RETURN_IF_ERROR(store.Clear());
   }
   AHA_RETURN_IF_ERROR(ClaimInputs(options.job, begun, store));
@@ -127,20 +128,21 @@ absl::StatusOr<bool> Succeeded(const std::string& run_directory) {
   const std::string path = absl::StrCat(run_directory, "/", kDatabase);
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return false;
-  // A kill between the two, or damage: the run goes on from its end and writes
-  // it.
+  // The process was killed before it wrote the summary, or the file is damaged:
+  // the run continues from its end and writes the summary.
   const absl::StatusOr<std::string> summary =
       ReadWholeFile(run_directory + "/summary.json");
   if (!summary.ok() || !ParseJson<nlohmann::json>(*summary).ok()) return false;
   AHA_ASSIGN_OR_RETURN(const auto store, StateStore::Open(path));
   AHA_ASSIGN_OR_RETURN(const auto state, store->Get("state"));
   AHA_ASSIGN_OR_RETURN(const auto problem, store->Get("problem"));
-  // With a problem its last steps are in no checkpoint.
+  // A job that succeeded with a failure text lacks a checkpoint of its last
+  // steps.
   return state == StateName(v1::JOB_STATE_SUCCEEDED) &&
          problem.value_or("").empty();
 }
 
-// The pid means something only there.
+// Of the host on which the pid of the endpoint file is valid.
 std::string HostName() {
   char name[HOST_NAME_MAX + 1] = {};
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
@@ -170,7 +172,7 @@ struct App::State {
   }
   absl::Status Open(const AppOptions& options);
   absl::Status Serve(const AppOptions& options);
-  // Where Prometheus finds the members of now.
+  // Writes where Prometheus finds the present members.
   void ShowTargets();
   std::string shown_targets;
 };
@@ -183,8 +185,9 @@ absl::Status App::State::Open(const AppOptions& options) {
   AHA_ASSIGN_OR_RETURN(store, StateStore::Open(directory->File(kDatabase)));
   ControllerOptions controlled;
   controlled.standing = !options.runs.empty();
-  controlled.lingers = linger;
-  AHA_ASSIGN_OR_RETURN(controlled.epoch, Claim(options, *directory, *store));
+  controlled.job.lingers = linger;
+  AHA_ASSIGN_OR_RETURN(controlled.job.epoch,
+                       Claim(options, *directory, *store));
   AHA_RETURN_IF_ERROR(
       directory->WriteWhole("job.yaml", JobToYaml(options.job)));
   AHA_ASSIGN_OR_RETURN(weights, WeightsStore::Open(directory->File("weights")));
@@ -237,7 +240,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
   AHA_RETURN_IF_ERROR(
       rpc::CheckAllowed(options.flags.listen, options.flags.security));
   auto state = std::make_unique<State>();
-  // A standing coordinator stays anyway, for the next job.
+  // A standing coordinator stays in any case, for the next job.
   state->linger = options.flags.linger && options.runs.empty();
   AHA_RETURN_IF_ERROR(Damaged(options.run_directory, state->Open(options)));
   // From here on ~App cleans up.
@@ -265,7 +268,7 @@ int App::port() const { return state_->servers.rpc->port(); }
 bool App::Ended() const { return state_->controller->Ended(); }
 
 void App::Stop(const std::string& why) {
-  // FAILED_PRECONDITION: it has ended already, all the better.
+  // FAILED_PRECONDITION means that the job has ended already, which is as good.
   state_->controller->Stop(why).IgnoreError();
   MutexLock lock(state_->mutex);
   state_->stop_by = std::min(state_->stop_by, MonotonicClock()() + kStopTime);
@@ -283,7 +286,7 @@ void App::Wait() {
   std::optional<absl::Time> ended;
   while (true) {
     if (!state_->controller->Ended()) {
-      ended.reset();  // Also a job that was resumed.
+      ended.reset();  // It may have been resumed.
     } else if (!ended.has_value()) {
       ended = clock();
     }
@@ -299,7 +302,8 @@ void App::Wait() {
     if (!ended.has_value() && clock() > state_->stop_by) {
       AHA_LOG(kError) << "no checkpoint came within "
                       << absl::FormatDuration(kStopTime)
-                      << " of the stop; the run can go on from the one before";
+                      << " of the stop; the run can continue from the "
+                         "checkpoint before";
       return;
     }
     state_->wake.WaitFor(state_->mutex, absl::Milliseconds(100));

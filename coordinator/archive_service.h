@@ -1,5 +1,6 @@
-// The part of the Admin service that reads files, with and without a job.
-// Internal to the coordinator's services.
+// The part of the Admin service that reads the files of runs.  It is the same
+// with a job (AdminService) and without one (IdleServer).  Internal to the
+// services of the coordinator.
 #pragma once
 
 #include "aha/v1/admin.grpc.pb.h"

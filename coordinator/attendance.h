@@ -1,5 +1,6 @@
-// The members' Attend streams: one each, open as long as its process lives.
-// Internal to services.cc.
+// The Attend streams of the members: each is open as long as the process of its
+// member lives, so that the coordinator learns at once when one dies.  Internal
+// to services.cc.
 //
 // Thread-safe.
 #pragma once
@@ -18,7 +19,7 @@ class Attendance {
 
   grpc::ServerWriteReactor<v1::AttendResponse>* Open(
       const v1::AttendRequest& request);
-  // Ends every stream; nobody is gone for that.
+  // Ends every stream.  No member counts as gone because of that.
   void Stop();
 
  private:

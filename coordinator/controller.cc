@@ -1,149 +1,84 @@
 #include "coordinator/controller.h"
 
-#include <filesystem>
-#include <system_error>
+#include <algorithm>
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "coordinator/controller_internal.h"
-#include "coordinator/log_status.h"
-#include "coordinator/metrics_file.h"
-#include "coordinator/summary.h"
+#include "coordinator/commit_request.h"
+#include "coordinator/job_status.h"
+#include "coordinator/run_certificate.h"
+#include "coordinator/sampling_spec.h"
+#include "rl/schedule.h"
 
 namespace aha::coordinator {
+namespace {
+
+constexpr uint32_t kMostGroupsALease = 4096;
+constexpr size_t kLongestWaitText = 1000;
+constexpr size_t kLongestReport = 4000;
+
+v1::Peer PeerOf(const MemberInfo& member) {
+  v1::Peer peer;
+  peer.set_role(member.role);
+  peer.set_name(member.name);
+  peer.set_address(member.address);
+  peer.set_rank(member.rank);
+  return peer;
+}
+
+}  // namespace
+
+class Controller::Change {
+ public:
+  explicit Change(Controller& controller) : controller_(controller) {}
+  ~Change() {
+    std::function<void()> listener;
+    {
+      MutexLock lock(controller_.mutex_);
+      listener = controller_.listener_;
+    }
+    if (listener) listener();
+  }
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+
+ private:
+  Controller& controller_;
+};
 
 absl::StatusOr<std::unique_ptr<Controller>> Controller::New(
     ControllerOptions options, Parts parts) {
-  AHA_ASSIGN_OR_RETURN(History history, History::Load(parts.plan, parts.store));
-  AHA_ASSIGN_OR_RETURN(const auto seconds, parts.store->StageSeconds());
+  JobParts job_parts{.plan = parts.plan,
+                     .directory = parts.directory,
+                     .store = parts.store,
+                     .weights = parts.weights,
+                     .clock = parts.clock,
+                     .wall_clock = parts.wall_clock,
+                     .series = parts.series};
+  AHA_ASSIGN_OR_RETURN(const auto certificate, LoadCertificate(*parts.store));
+  AHA_ASSIGN_OR_RETURN(std::unique_ptr<JobRun> job,
+                       JobRun::New(options.job, std::move(job_parts)));
   std::unique_ptr<Controller> controller(
-      new Controller(options, std::move(parts), std::move(history)));
-  {
-    MutexLock lock(controller->mutex_);
-    controller->stage_seconds_ = seconds;
-  }
-  AHA_RETURN_IF_ERROR(controller->Begin());
+      new Controller(options, std::move(parts), std::move(job)));
+  MutexLock lock(controller->mutex_);
+  if (certificate.has_value()) controller->members_.Require(*certificate);
   return controller;
 }
 
-Controller::Controller(ControllerOptions options, Parts parts, History history)
+Controller::Controller(ControllerOptions options, Parts parts,
+                       std::unique_ptr<JobRun> job)
     : options_(options),
       parts_(std::move(parts)),
-      members_({.epoch = options.epoch,
+      members_({.epoch = options.job.epoch,
                 .ttl = parts_.plan->lease,
                 .takeover = 3 * options.heartbeat,
                 .learners = parts_.plan->learners},
                parts_.clock),
-      history_(std::move(history)),
-      started_(parts_.clock()),
-      started_wall_(parts_.wall_clock()),
-      last_tick_(started_) {}
-
-absl::Status Controller::Begin() {
-  MutexLock lock(mutex_);
-  parts_.series.epoch.Set(static_cast<double>(options_.epoch));
-  AHA_RETURN_IF_ERROR(ReturnTo(
-      ChooseCheckpoint(parts_.directory->path(), history_.checkpoints())));
-  AHA_RETURN_IF_ERROR(LoadCertificate());
-  AHA_ASSIGN_OR_RETURN(const auto stopped, parts_.store->Get(kStopWanted));
-  if (options_.lingers && !stopped.value_or("").empty()) return StayStopped();
-  // A summary tells of an end, and there is none now.
-  parts_.directory->Remove("summary.json");
-  AHA_RETURN_IF_ERROR(parts_.store->Set(
-      {{"state", StateName(state_)}, {"problem", ""}, {kStopWanted, ""}}));
-  const Position& position = history_.position();
-  if (history_.checkpoint().has_value()) {
-    Note("resumed",
-         absl::StrCat("from ", history_.checkpoint()->directory, ", stage ",
-                      position.stage, " step ", position.step));
-  } else {
-    Note("started", absl::StrCat("epoch ", options_.epoch));
-  }
-  parts_.series.ShowState(state_);
-  for (const auto& [stage, eval] : history_.evals()) {
-    parts_.series.ShowEval(parts_.plan->stages[stage].name, eval.pass_at_1,
-                           eval.mean_completion_length);
-  }
-  EnterStage();
-  return absl::OkStatus();
-}
-
-absl::Status Controller::StayStopped() {
-  SetState(v1::JOB_STATE_STOPPED);
-  Note("stopped",
-       "by `ahactl job stop`, before this start; `ahactl job "
-       "resume` goes on");
-  // Else it is that of the process that stopped.
-  std::error_code ignored;
-  if (!std::filesystem::exists(parts_.directory->File("summary.json"),
-                               ignored)) {
-    WriteSummary();
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Controller::GoOn() {
-  AHA_RETURN_IF_ERROR(Stored(parts_.store->Set({{kStopWanted, ""}})));
-  parts_.directory->Remove("summary.json");
-  problem_.clear();
-  told_.clear();
-  SetState(v1::JOB_STATE_PENDING);
-  // The learners that had what no checkpoint holds have left, or will.
-  NewGroup();
-  if (history_.CheckpointFits()) {
-    EnterStage();
-  } else {
-    going_back_ = "resumed after a stop";
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Controller::ReturnTo(const CheckpointChoice& choice) {
-  for (const std::string& line : choice.refused) {
-    AHA_LOG(kError) << line << "; the one before is used";
-    Note("checkpoint_refused", line);
-  }
-  AHA_RETURN_IF_ERROR(history_.GoBack(choice.checkpoint));
-  // Steps after the position come again, and so will their lines.
-  WriteMetrics();
-  return absl::OkStatus();
-}
-
-void Controller::WriteMetrics() {
-  const absl::Status written =
-      MatchMetrics(parts_.directory->File("metrics.jsonl"), *parts_.store,
-                   history_.position().stage, history_.position().step);
-  metrics_lack_ = !written.ok();
-  WarnIfError(written);
-}
-
-void Controller::Recover() {
-  std::vector<CheckpointRecord> checkpoints;
-  {
-    MutexLock lock(mutex_);
-    if (!going_back_.has_value() || over()) return;
-    checkpoints = history_.checkpoints();
-  }
-  const CheckpointChoice choice =
-      ChooseCheckpoint(parts_.directory->path(), checkpoints);
-  const Change change(*this);
-  MutexLock lock(mutex_);
-  if (over()) return;
-  const Position before = history_.position();
-  if (const absl::Status returned = ReturnTo(choice); !returned.ok()) {
-    going_back_.reset();
-    return Fail(std::string(returned.message()));
-  }
-  memory_lost_ = false;
-  const Position& now = history_.position();
-  Note("rollback",
-       absl::StrCat(*going_back_, "; back from stage ", before.stage, " step ",
-                    before.step, " to stage ", now.stage, " step ", now.step));
-  going_back_.reset();
-  EnterStage();
-}
+      job_(std::move(job)) {}
 
 void Controller::SetAddress(const std::string& address) {
   MutexLock lock(mutex_);
@@ -155,14 +90,9 @@ void Controller::SetListener(std::function<void()> changed) {
   listener_ = std::move(changed);
 }
 
-bool Controller::over() const {
-  return state_ == v1::JOB_STATE_STOPPED || state_ == v1::JOB_STATE_SUCCEEDED ||
-         state_ == v1::JOB_STATE_FAILED;
-}
-
 bool Controller::Ended() {
   MutexLock lock(mutex_);
-  return over();
+  return job_->over();
 }
 
 bool Controller::HasMembers() {
@@ -170,137 +100,483 @@ bool Controller::HasMembers() {
   return !members_.All().empty();
 }
 
-const StagePlan& Controller::plan() const {
-  return parts_.plan->stages[history_.position().stage];
-}
-
-void Controller::Note(const std::string& event, const std::string& text) {
-  AHA_LOG(kInfo) << event << ": " << text;
-  parts_.directory->Event(event, text);
-}
-
-void Controller::EnterStage() {
-  const Position& position = history_.position();
-  if (position.stage >= parts_.plan->stages.size()) {
-    return End(v1::JOB_STATE_SUCCEEDED);
+void Controller::Tick() {
+  std::function<void()> listener;
+  {
+    MutexLock lock(mutex_);
+    const absl::Time now = parts_.clock();
+    const std::pair before(job_->state(), job_->position().stage);
+    const std::vector<MemberInfo> dead = members_.Expire();
+    for (const MemberInfo& member : dead) {
+      Lost(member,
+           absl::StrCat(member.gone ? "its connection broke, " : "",
+                        "not heard of for ",
+                        absl::FormatDuration(absl::Trunc(
+                            now - member.last_seen, absl::Milliseconds(1)))));
+    }
+    const uint64_t expired =
+        job_->ledger() == nullptr ? 0 : job_->ledger()->Expire();
+    parts_.series.leases_expired.Increment(static_cast<double>(expired));
+    job_->SaveStage();
+    job_->CheckWaits(members_);
+    UpdateGauges();
+    if (!dead.empty() || expired > 0 ||
+        before != std::pair(job_->state(), job_->position().stage)) {
+      listener = listener_;
+    }
   }
-  const StagePlan& stage = plan();
-  first_step_ = position.step;
-  start_visible_ = false;
-  begun_.reset();
-  asking_.clear();
-  if (stage.type != StageType::kSft) {
-    ledger_.emplace(LedgerOptions{.first_step = first_step_,
-                                  .steps = stage.steps,
-                                  .groups = stage.groups,
-                                  .lag = stage.lag,
-                                  .lease = parts_.plan->lease,
-                                  .first_lease_id = next_lease_id_},
-                    parts_.clock);
-  }
-  if (!stage.trains()) board_.emplace(position.stage, stage);
-  stage_since_ = parts_.clock();
-  stage_runs_ = state_ != v1::JOB_STATE_PENDING;
-  missing_since_.clear();
-  parts_.series.ShowStage(position.stage);
-  ShowProgress();
-  Note("stage",
-       absl::StrCat(position.stage, " (", stage.name, ", ",
-                    TypeName(stage.type), ") from step ", first_step_));
+  if (listener) listener();
 }
 
-void Controller::LeaveStage() {
-  const uint32_t stage = history_.position().stage;
-  if (stage_runs_) stage_seconds_[stage] = StageSeconds(stage);
-  stage_runs_ = false;
-  if (ledger_.has_value()) next_lease_id_ = ledger_->next_lease_id();
-  ledger_.reset();
-  board_.reset();
+void Controller::UpdateGauges() {
+  const Series& series = parts_.series;
+  const auto number = [](uint64_t n) { return static_cast<double>(n); };
+  series.actors.Set(number(members_.Count(v1::ROLE_ACTOR)));
+  series.rewards.Set(number(members_.Count(v1::ROLE_REWARD)));
+  series.learners.Set(number(members_.Count(v1::ROLE_LEARNER)));
+  const LedgerCounts counts =
+      job_->ledger() == nullptr ? LedgerCounts{} : job_->ledger()->Counts();
+  series.groups_pending.Set(number(counts.pending));
+  series.groups_in_flight.Set(number(counts.leased));
+  series.groups_delivered.Set(number(counts.delivered));
 }
 
-void Controller::Advance() {
-  LeaveStage();
-  history_.Advance();
-  EnterStage();
+void Controller::Recover() {
+  std::optional<std::vector<CheckpointRecord>> checkpoints;
+  {
+    MutexLock lock(mutex_);
+    checkpoints = job_->CheckpointsToVerify();
+  }
+  if (!checkpoints.has_value()) return;
+  const CheckpointChoice choice =
+      ChooseCheckpoint(parts_.directory->path(), *checkpoints);
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  job_->EndRollback(choice);
 }
 
-double Controller::StageSeconds(uint32_t stage) const {
-  const auto it = stage_seconds_.find(stage);
-  double seconds = it == stage_seconds_.end() ? 0 : it->second;
-  if (stage_runs_ && stage == history_.position().stage) {
-    seconds += absl::ToDoubleSeconds(parts_.clock() - stage_since_);
+// ---------------------------------------------------------------------------
+// Members
+
+void Controller::KeepCertificate() {
+  if (job_->state() != v1::JOB_STATE_RUNNING ||
+      !members_.required().digest().empty()) {
+    return;
   }
-  return seconds;
+  // A job runs only when all learners are there.
+  const v1::Certificate& certificate = members_.Learner(0)->certificate;
+  members_.Require(certificate);
+  const absl::Status stored = StoreCertificate(certificate, *parts_.store);
+  if (!stored.ok()) job_->Fail(std::string(stored.message()));
 }
 
-void Controller::SetState(State state) {
-  if (state == state_) return;
-  if (state == v1::JOB_STATE_RUNNING && !stage_runs_) {
-    stage_runs_ = true;
-    stage_since_ = parts_.clock();
+absl::StatusOr<v1::RegisterResponse> Controller::Register(
+    const v1::RegisterRequest& request) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  if (options_.standing && job_->over()) {
+    return absl::NotFoundError("the cluster waits for its next job");
   }
-  state_ = state;
-  parts_.series.ShowState(state);
-  missing_since_.clear();
-  Note("state", StateName(state));
-  const absl::Status stored =
-      parts_.store->Set({{"state", StateName(state)}, {"problem", problem_}});
-  WarnIfError(stored);
-  // All learners are there, whichever way the job came to run.
-  if (state == v1::JOB_STATE_RUNNING) StoreCertificate();
+  AHA_ASSIGN_OR_RETURN(const Membership::Joined joined,
+                       members_.Register(request));
+  for (const MemberInfo& member : joined.replaced) {
+    Lost(member, "replaced by a new process");
+  }
+  if (!joined.known) {
+    job_->recorder().Event(
+        "joined", absl::StrCat(RoleName(request.role()), " ", request.name(),
+                               " ", request.address()));
+  }
+  if (LearnersAreThere()) job_->LearnersArrived();
+  KeepCertificate();
+  v1::RegisterResponse response;
+  response.set_member_id(joined.id);
+  response.set_epoch(epoch());
+  response.set_heartbeat_interval_ms(
+      static_cast<uint32_t>(absl::ToInt64Milliseconds(options_.heartbeat)));
+  *response.mutable_job() = parts_.plan->job;
+  response.set_run_directory(parts_.directory->path());
+  return response;
 }
 
-void Controller::Fail(const std::string& problem) {
-  if (over()) return;
-  AHA_LOG(kError) << problem;
-  parts_.directory->Event("problem", problem);
-  parts_.series.problems.Increment();
-  problem_ = problem;
-  End(v1::JOB_STATE_FAILED);
+v1::Directive Controller::DirectiveFor(const MemberInfo& member) const {
+  if (job_->over()) return v1::DIRECTIVE_STOP;
+  return member.draining ? v1::DIRECTIVE_DRAIN : v1::DIRECTIVE_RUN;
 }
 
-void Controller::End(State state) {
-  const uint32_t stage = history_.position().stage;
-  LeaveStage();
-  if (stage < parts_.plan->stages.size()) {
-    const absl::Status stored =
-        parts_.store->PutStageSeconds(stage, StageSeconds(stage));
-    WarnIfError(stored);
+absl::StatusOr<v1::HeartbeatResponse> Controller::Heartbeat(
+    const v1::HeartbeatRequest& request) {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(MemberInfo* const member,
+                       members_.Touch(request.member_id(), request.epoch()));
+  member->waiting_for = request.waiting_for().substr(0, kLongestWaitText);
+  member->tokens_per_second = std::max(0.0, request.tokens_per_second());
+  if (std::exchange(member->progress, request.progress()) !=
+      request.progress()) {
+    job_->waits().AddProgress();
   }
-  if (metrics_lack_) WriteMetrics();
-  parts_.weights->DropAll();  // Nobody samples any more.
-  if (state != v1::JOB_STATE_FAILED && !history_.CheckpointFits()) {
-    problem_ = absl::StrCat(
-        "the last steps are in no checkpoint; the newest is ",
-        history_.checkpoint().has_value() ? history_.checkpoint()->directory
-                                          : "the job's start",
-        learner_report_.empty() ? "" : "; last report: ", learner_report_,
-        "; --resume does them again");
-    AHA_LOG(kError) << problem_;
-    parts_.directory->Event("problem", problem_);
-    parts_.series.problems.Increment();
+  v1::HeartbeatResponse response;
+  response.set_directive(DirectiveFor(*member));
+  const std::vector<uint64_t> held(request.lease_ids().begin(),
+                                   request.lease_ids().end());
+  const std::vector<uint64_t> lost =
+      job_->ledger() == nullptr ? held
+                                : job_->ledger()->Renew(member->id, held);
+  response.mutable_lost_lease_ids()->Assign(lost.begin(), lost.end());
+  for (const MemberInfo* other : members_.All()) {
+    if (other->role != v1::ROLE_ACTOR) *response.add_peers() = PeerOf(*other);
   }
-  SetState(state);
-  stage_runs_ = false;
-  WriteSummary();
+  return response;
 }
 
-void Controller::WriteSummary() {
-  SummaryInput input{.plan = parts_.plan,
-                     .state = StateName(state_),
-                     .problem = problem_,
-                     .position = history_.position(),
-                     .totals = history_.totals(),
-                     .evals = history_.evals()};
-  for (uint32_t i = 0; i < parts_.plan->stages.size(); ++i) {
-    input.stage_seconds.push_back(StageSeconds(i));
+absl::StatusOr<uint64_t> Controller::Attend(const v1::AttendRequest& request) {
+  MutexLock lock(mutex_);
+  return members_.Attend(request.member_id(), request.epoch());
+}
+
+void Controller::Gone(uint64_t member_id, uint64_t attendance) {
+  MutexLock lock(mutex_);
+  members_.Gone(member_id, attendance);
+}
+
+absl::Status Controller::Leave(const v1::LeaveRequest& request) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(const MemberInfo* const found,
+                       members_.Touch(request.member_id(), request.epoch()));
+  const MemberInfo member = *found;
+  members_.Remove(member.id);
+  job_->recorder().Event("left",
+                         absl::StrCat(RoleName(member.role), " ", member.name));
+  TakeOver(member, "left");
+  return absl::OkStatus();
+}
+
+void Controller::Lost(const MemberInfo& member, const std::string& how) {
+  job_->recorder().Event(
+      "lost", absl::StrCat(RoleName(member.role), " ", member.name, ": ", how));
+  parts_.series.members_lost.Increment();
+  if (job_->ledger() != nullptr) {
+    parts_.series.leases_expired.Increment(
+        static_cast<double>(job_->ledger()->HeldBy(member.id)));
   }
-  if (train_seconds_ > 0) {
-    input.train_tokens_per_second = train_tokens_ / train_seconds_;
+  TakeOver(member, how);
+}
+
+void Controller::TakeOver(const MemberInfo& member, const std::string& how) {
+  if (job_->ledger() != nullptr) job_->ledger()->Return(member.id);
+  if (member.role == v1::ROLE_LEARNER && !job_->over()) {
+    job_->LoseRank(member.rank, how);
   }
-  const absl::Status written =
-      parts_.directory->WriteWhole("summary.json", SummaryJson(input));
-  WarnIfError(written);
+}
+
+absl::Status Controller::ReportProblem(
+    const v1::ReportProblemRequest& request) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(const MemberInfo* const member,
+                       members_.Touch(request.member_id(), request.epoch()));
+  const std::string text = absl::StrCat(
+      member->name, ": ", request.message().substr(0, kLongestReport));
+  if (request.fatal()) {
+    job_->Fail(text);
+    return absl::OkStatus();
+  }
+  job_->recorder().Warning(text);
+  if (member->role == v1::ROLE_LEARNER) job_->KeepReport(text);
+  return absl::OkStatus();
+}
+
+// ---------------------------------------------------------------------------
+// Groups
+
+std::optional<uint64_t> Controller::LastStepToLease() const {
+  switch (job_->state()) {
+    case v1::JOB_STATE_RUNNING:
+      return std::numeric_limits<uint64_t>::max();
+    case v1::JOB_STATE_PAUSED:
+    case v1::JOB_STATE_STOPPING:
+      // The step that has begun ends first: the learners wait for its groups.
+      if (job_->run()->step_in_progress()) return job_->run()->begun_step();
+      return std::nullopt;
+    default:
+      return std::nullopt;
+  }
+}
+
+void Controller::FillLease(const LeasedGroup& group, v1::Lease* lease) {
+  const StageRun& run = *job_->run();
+  const uint32_t stage = run.stage();
+  const StagePlan& plan = run.plan();
+  lease->set_lease_id(group.lease_id);
+  *lease->mutable_sampling() = ToSpec(plan.sampling);
+  const std::vector<const MemberInfo*> replicas =
+      members_.OfRole(v1::ROLE_REWARD);
+  lease->set_reward_address(
+      replicas[group.lease_id % replicas.size()]->address);
+  v1::GroupContext& context = *lease->mutable_group();
+  context.mutable_key()->set_stage(stage);
+  context.mutable_key()->set_step(group.step);
+  context.mutable_key()->set_slot(group.slot);
+  context.mutable_policy()->set_stage(stage);
+  context.mutable_policy()->set_version(SamplingVersion(group.step, plan.lag));
+  SlotPrompt prompt = parts_.prompts(stage, group.step, group.slot);
+  context.set_prompt_id(std::move(prompt.id));
+  context.set_prompt(std::move(prompt.prompt));
+  context.set_reference(std::move(prompt.reference));
+  context.mutable_fields()->insert(prompt.fields.begin(), prompt.fields.end());
+  context.set_num_generations(plan.num_generations);
+  // REQUIRES: all learners are there, if they consume the groups (TryLease).
+  context.set_consumer(
+      run.collects_groups()
+          ? address_
+          : members_.Learner(OwnerRank(group.slot, parts_.plan->learners))
+                ->address);
+  context.set_epoch(epoch());
+}
+
+absl::StatusOr<bool> Controller::TryLease(const v1::LeaseGroupsRequest& request,
+                                          v1::LeaseGroupsResponse* response) {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(const MemberInfo* const member,
+                       members_.Touch(request.member_id(), request.epoch()));
+  if (member->role != v1::ROLE_ACTOR || !member->certified()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "LeaseGroups: ", member->name, " is no actor with a certificate"));
+  }
+  if (request.max_groups() < 1 || request.max_groups() > kMostGroupsALease) {
+    return absl::InvalidArgumentError(absl::StrCat("max_groups: must be 1 to ",
+                                                   kMostGroupsALease, ", got ",
+                                                   request.max_groups()));
+  }
+  response->set_directive(DirectiveFor(*member));
+  if (response->directive() != v1::DIRECTIVE_RUN) return true;
+  if (job_->ledger() == nullptr || members_.Count(v1::ROLE_REWARD) == 0) {
+    return false;
+  }
+  StageRun& run = *job_->run();
+  const std::optional<uint64_t> last_step = LastStepToLease();
+  if (!last_step.has_value()) return false;
+  // All consumers are there, or none gets a group: one for a rank that is away
+  // would only wait.
+  if (!run.collects_groups() && !LearnersAreThere()) return false;
+  for (uint32_t i = 0; i < request.max_groups(); ++i) {
+    const auto group = run.Lease(member->id, *last_step);
+    if (!group.has_value()) break;
+    if (group->times > options_.most_lost_leases) {
+      job_->Fail(absl::StrCat(
+          "the group of stage ", run.stage(), " step ", group->step, " slot ",
+          group->slot, " was given to actors ", group->times - 1,
+          " times and never arrived; see the logs of the actors and of the "
+          "reward replicas"));
+      response->Clear();
+      response->set_directive(v1::DIRECTIVE_STOP);
+      return true;
+    }
+    FillLease(*group, response->add_leases());
+    parts_.series.groups_leased.Increment();
+  }
+  return response->leases_size() > 0;
+}
+
+absl::Status Controller::CompleteLease(
+    const v1::CompleteLeaseRequest& request) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  AHA_RETURN_IF_ERROR(
+      members_.Touch(request.member_id(), request.epoch()).status());
+  const v1::GroupKey& key = request.key();
+  // A lease of a stage that is over, or from before a rollback: the consumer
+  // has the group, or the group is leased again.
+  if (job_->ledger() == nullptr || key.stage() != job_->run()->stage()) {
+    return absl::OkStatus();
+  }
+  absl::Status status =
+      job_->ledger()->Complete(request.lease_id(), key.step(), key.slot());
+  if (absl::IsNotFound(status)) return absl::OkStatus();
+  if (status.ok()) {
+    parts_.series.groups_completed.Increment();
+    job_->waits().AddProgress();
+  }
+  return status;
+}
+
+absl::Status Controller::Deliver(const v1::ScoredGroup& group) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  const v1::GroupContext& context = group.context();
+  if (context.epoch() != epoch()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "epoch: is ", epoch(), ", the group has ", context.epoch()));
+  }
+  return job_->Deliver(group);
+}
+
+// ---------------------------------------------------------------------------
+// Learners
+
+absl::StatusOr<const MemberInfo*> Controller::TouchLearner(uint64_t id,
+                                                           uint64_t epoch) {
+  AHA_ASSIGN_OR_RETURN(const MemberInfo* const member,
+                       members_.Touch(id, epoch));
+  if (member->role == v1::ROLE_LEARNER && member->certified()) return member;
+  return absl::FailedPreconditionError(
+      absl::StrCat(member->name, " is no learner with a certificate"));
+}
+
+absl::Status Controller::TouchRankZero(uint64_t id, uint64_t epoch) {
+  AHA_ASSIGN_OR_RETURN(const MemberInfo* const member, TouchLearner(id, epoch));
+  if (job_->over()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the job has ", StateName(job_->state())));
+  }
+  if (member->rank == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "rank: only rank 0 commits, ", member->name, " has rank ", member->rank));
+}
+
+absl::StatusOr<bool> Controller::TryNextStage(
+    const v1::NextStageRequest& request, v1::NextStageResponse* response) {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(const MemberInfo* const member,
+                       TouchLearner(request.member_id(), request.epoch()));
+  const uint32_t rank = member->rank;
+  const v1::Directive directive = DirectiveFor(*member);
+  const JobRun::Ask ask = job_->over()
+                              ? JobRun::Ask::kEnded
+                              : job_->AskStage(rank, LearnersAreThere());
+  if (ask == JobRun::Ask::kWait) return false;
+  response->set_directive(ask == JobRun::Ask::kEnded ? v1::DIRECTIVE_STOP
+                                                     : directive);
+  if (ask == JobRun::Ask::kAssigned) FillStage(response);
+  return true;
+}
+
+void Controller::FillStage(v1::NextStageResponse* response) {
+  const Position& position = job_->position();
+  const auto& checkpoint = job_->history().checkpoint();
+  response->set_stage_ready(true);
+  response->set_stage(position.stage);
+  response->set_first_step(position.step);
+  if (checkpoint.has_value()) response->set_checkpoint(checkpoint->directory);
+  for (uint32_t i = 0; i < parts_.plan->learners; ++i) {
+    response->add_learner_addresses(members_.Learner(i)->address);
+  }
+  response->set_group_epoch(job_->ranks().epoch());
+  response->set_chain(position.chain.ToBytes());
+}
+
+absl::StatusOr<bool> Controller::TryBeginStep(
+    const v1::BeginStepRequest& request, v1::BeginStepResponse* response) {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(const MemberInfo* const member,
+                       TouchLearner(request.member_id(), request.epoch()));
+  AHA_RETURN_IF_ERROR(
+      job_->CheckNextStep(member->rank, request.stage(), request.step()));
+  response->set_progress(job_->waits().progress());
+  response->set_go(v1::BeginStepResponse::GO);
+  if (job_->run()->step_in_progress()) return true;
+  if (job_->state() == v1::JOB_STATE_STOPPING) {
+    response->set_go(v1::BeginStepResponse::STOP_AFTER_CHECKPOINT);
+    return true;
+  }
+  if (job_->state() != v1::JOB_STATE_RUNNING) {
+    response->set_go(v1::BeginStepResponse::WAIT);
+    return false;
+  }
+  job_->run()->BeginStep(request.step());
+  return true;
+}
+
+absl::Status Controller::CommitStep(const v1::CommitStepRequest& request) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  AHA_RETURN_IF_ERROR(TouchRankZero(request.member_id(), request.epoch()));
+  AHA_ASSIGN_OR_RETURN(const CommitRecord commit,
+                       ReadCommit(request, *parts_.plan));
+  return job_->CommitStep(commit,
+                          {request.metrics().begin(), request.metrics().end()});
+}
+
+absl::Status Controller::CommitCheckpoint(
+    const v1::CommitCheckpointRequest& request) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  AHA_RETURN_IF_ERROR(TouchRankZero(request.member_id(), request.epoch()));
+  AHA_ASSIGN_OR_RETURN(const CheckpointRecord record, ReadCheckpoint(request));
+  return job_->CommitCheckpoint(record);
+}
+
+// ---------------------------------------------------------------------------
+// Weights
+
+void Controller::PieceSent() {
+  MutexLock lock(mutex_);
+  job_->waits().AddProgress();
+}
+
+absl::Status Controller::AdmitVersion(WeightsId id, uint64_t member_id,
+                                      uint64_t epoch) {
+  MutexLock lock(mutex_);
+  AHA_RETURN_IF_ERROR(TouchRankZero(member_id, epoch));
+  return job_->AdmitVersion(id);
+}
+
+absl::Status Controller::VersionArrived(WeightsId id) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  return job_->VersionArrived(id);
+}
+
+// ---------------------------------------------------------------------------
+// Administrators
+
+v1::JobStatus Controller::Status() {
+  MutexLock lock(mutex_);
+  return ShowJob({.plan = parts_.plan,
+                  .job = job_.get(),
+                  .members = &members_,
+                  .run_directory = parts_.directory->path()});
+}
+
+std::vector<v1::Member> Controller::Members() {
+  MutexLock lock(mutex_);
+  const Ledger* const ledger = job_->ledger();
+  std::vector<v1::Member> shown;
+  for (const MemberInfo* member : members_.All()) {
+    shown.push_back(
+        ShowMember(*member, ledger == nullptr ? 0 : ledger->HeldBy(member->id),
+                   parts_.clock()));
+  }
+  return shown;
+}
+
+absl::Status Controller::Pause() {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  return job_->Pause();
+}
+
+absl::Status Controller::Resume() {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  AHA_RETURN_IF_ERROR(job_->Resume(LearnersAreThere()));
+  KeepCertificate();
+  return absl::OkStatus();
+}
+
+absl::Status Controller::Stop(const std::string& why) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  return job_->Stop(why, LearnersAreThere());
+}
+
+absl::Status Controller::Drain(const std::string& name) {
+  const Change change(*this);
+  MutexLock lock(mutex_);
+  AHA_RETURN_IF_ERROR(members_.Drain(name));
+  job_->recorder().Event("drain", name);
+  return absl::OkStatus();
 }
 
 }  // namespace aha::coordinator

@@ -1,33 +1,48 @@
-// The job's authority: who belongs to it, where it stands, and what may happen
-// next.  Everything that the services answer is decided here.
+// The authority over one job: which members belong to it, and what each of them
+// may do next.  Everything that the services of the coordinator answer is
+// decided here.
 //
-//   PENDING --all learners are there--> RUNNING <--> PAUSED
-//   RUNNING, PAUSED --Stop--> STOPPING --checkpoint--> STOPPED
-//   RUNNING --last stage done--> SUCCEEDED;  anything --problem--> FAILED
-//   STOPPED --Resume, if it lingers--> PENDING
+// The Controller holds the only lock and routes each call to the class that
+// has the idea behind it:
 //
-// A stage begins when rank 0 publishes the weights that it starts with.  sft
-// and grpo stages then go step by step: BeginStep, (groups), Publish,
-// CommitStep.  An eval stage needs no learner after that: its groups come back
-// to this process (Deliver).  A learner that is lost, or asks for a stage in
-// the middle of it, sends the whole group back to the latest checkpoint; what
-// is computed again must come out as before (History).  Which checkpoint that
-// is takes time (all of it is hashed), so Recover does it without the lock, and
-// nobody is told of a stage meanwhile.  A group that breaks again and again
-// without a new step fails the job.
+//   Membership      which processes live, and with which certificates
+//   JobRun          the state of the job and its way from stage to stage
+//     RankSet       the learner ranks as one set: who runs what, its breaks
+//     StageRun      the stage that runs: weights, groups, steps, result
+//     History       what was committed, and the position of the job
+//     WaitMonitor   what is missing, since when, and when that is too long
+//     RunRecorder   events, metrics, times, summary
 //
-// Try... functions never wait: false means "not yet", and the caller asks again
-// when `changed` was called.  Thread-safe.  No gRPC here; time, prompts and
-// storage come in through Parts.
+// A job, as its members see it:
+//
+//   1. Members register; the job runs when all learner ranks are certified.
+//   2. The ranks ask for a stage (TryNextStage); rank 0 publishes the weights
+//      that it begins with (AdmitVersion, VersionArrived).
+//   3. Actors lease groups (TryLease) and complete them (CompleteLease).
+//   4. In a stage that trains, the ranks begin a step (TryBeginStep), rank 0
+//      publishes and commits it (CommitStep), and writes checkpoints now and
+//      then (CommitCheckpoint).  In another stage scored groups come back to
+//      this process (Deliver) until the result is whole.
+//   5. A learner that is lost, or asks for its stage in the middle of it, sends
+//      the whole rank set back to the newest checkpoint.  To find it, all of it
+//      is hashed, which takes time: Recover does so without the lock, and no
+//      stage is assigned meanwhile.  What is computed again must come out as
+//      before.
+//
+// Usage:
+//
+//   auto controller = Controller::New(options, std::move(parts));
+//   (*controller)->SetListener([&] { poller.Kick(); });
+//   while (serving) { (*controller)->Tick(); (*controller)->Recover(); ... }
+//
+// Functions named Try... never wait: false means "not yet", and the caller asks
+// again after the listener was called.  Thread-safe.  It knows no gRPC; time,
+// prompts and storage come in through Parts.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
-#include <optional>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -37,19 +52,19 @@
 #include "aha/v1/coordinator.pb.h"
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "coordinator/eval_board.h"
-#include "coordinator/history.h"
-#include "coordinator/ledger.h"
+#include "coordinator/job_run.h"
+#include "coordinator/job_state.h"
 #include "coordinator/membership.h"
-#include "coordinator/plan.h"
 #include "coordinator/run_directory.h"
 #include "coordinator/series.h"
 #include "coordinator/weights_store.h"
+#include "job/plan.h"
 
 namespace aha::coordinator {
 
 struct SlotPrompt {
   std::string id, prompt, reference;
+  std::map<std::string, std::string> fields = {};
 };
 using PromptFunction =
     std::function<SlotPrompt(uint32_t stage, uint64_t step, uint32_t slot)>;
@@ -67,58 +82,53 @@ struct Parts {
 };
 
 struct ControllerOptions {
-  uint64_t epoch = 1;
+  JobRunOptions job;
   absl::Duration heartbeat = absl::Seconds(1);
-  // Learner groups that broke without a new step between; then the job fails.
-  int most_broken_groups = 5;
-  // Leases of one group that came to nothing; then the job fails.
+  // Leases of one group may come to nothing this often; then the job fails.
   int most_lost_leases = 20;
-  // Another job follows: who registers when this one is over waits for that.
+  // Another job follows: a process that registers when this one has ended is
+  // asked to wait for it.
   bool standing = false;
-  // The process stays when the job is over, and whatever ends is started again.
-  // A job that somebody stopped then stays stopped, also in the process that
-  // follows, until somebody resumes it.
-  bool lingers = false;
 };
 
 class Controller {
  public:
-  // Goes on from the newest checkpoint that verifies, if there is one.
+  // Continues from the newest checkpoint that verifies, if there is one.
   static absl::StatusOr<std::unique_ptr<Controller>> New(
       ControllerOptions options, Parts parts);
 
   const v1::Job& job() const { return parts_.plan->job; }  // Never changes.
 
-  // Where eval groups are delivered: this process.
+  // Where groups are delivered that this process collects: its own address.
   void SetAddress(const std::string& address);
   // Called after every change, without a lock held; must not block.
   void SetListener(std::function<void()> changed);
-  // To be called a few times a second: silence, expiry, waits that last.
+  // Looks at what time brings: members that fell silent, leases that expired,
+  // waits that last.  To be called a few times a second.
   void Tick();
-  // Ends a rollback that has begun: finds the checkpoint.  To be called often
-  // too, by one thread that may be busy with it for long.
+  // Ends a rollback that has begun: finds the checkpoint, which may take long.
+  // To be called often, by one thread of its own.
   void Recover();
 
-  // Members.
+  // --- Members
   absl::StatusOr<v1::RegisterResponse> Register(
       const v1::RegisterRequest& request);
   absl::StatusOr<v1::HeartbeatResponse> Heartbeat(
       const v1::HeartbeatRequest& request);
-  // A stream that lives as long as the member: its number.
+  // The member opened a stream that lives as long as its process: its number.
   absl::StatusOr<uint64_t> Attend(const v1::AttendRequest& request);
-  // That stream broke, which the coordinator did not want.
+  // That stream broke, and not because the coordinator ended it.
   void Gone(uint64_t member_id, uint64_t attendance);
   absl::Status Leave(const v1::LeaveRequest& request);
   absl::Status ReportProblem(const v1::ReportProblemRequest& request);
 
-  // Actors.
+  // --- Actors, and the reward service for them
   absl::StatusOr<bool> TryLease(const v1::LeaseGroupsRequest& request,
                                 v1::LeaseGroupsResponse* response);
   absl::Status CompleteLease(const v1::CompleteLeaseRequest& request);
-  // Eval groups, from the reward service.
   absl::Status Deliver(const v1::ScoredGroup& group);
 
-  // Learners.
+  // --- Learners
   absl::StatusOr<bool> TryNextStage(const v1::NextStageRequest& request,
                                     v1::NextStageResponse* response);
   absl::StatusOr<bool> TryBeginStep(const v1::BeginStepRequest& request,
@@ -126,183 +136,76 @@ class Controller {
   absl::Status CommitStep(const v1::CommitStepRequest& request);
   absl::Status CommitCheckpoint(const v1::CommitCheckpointRequest& request);
 
-  // Weights: an actor got a piece of them; may this version come in now; it has
-  // come in, whole.
+  // --- Weights
+  // A member received a piece of a version.
   void PieceSent();
+  // Whether the member may publish this version now.
   absl::Status AdmitVersion(WeightsId id, uint64_t member_id, uint64_t epoch);
+  // The version is in the store, whole.
   absl::Status VersionArrived(WeightsId id);
 
-  // Admin.
+  // --- Administrators
   v1::JobStatus Status();
   std::vector<v1::Member> Members();
   absl::Status Pause();
   absl::Status Resume();
-  // `why`, if not empty, is shown as the reason of the end; it was not the
-  // job's owner then, and who starts again goes on.
+  // See JobRun::Stop.
   absl::Status Stop(const std::string& why = "");
   absl::Status Drain(const std::string& name);
 
   bool Ended();
   bool HasMembers();
-  uint64_t epoch() const { return options_.epoch; }
+  uint64_t epoch() const { return options_.job.epoch; }
   const Series& series() const { return parts_.series; }
 
  private:
-  // The state is durable and shown; see the diagram above.
-  using State = v1::JobState;
-
-  // Calls the listener when it goes out of scope: declare before the lock.
+  // Calls the listener when it goes out of scope: declare it before the lock.
   class Change;
 
-  Controller(ControllerOptions options, Parts parts, History history);
+  Controller(ControllerOptions options, Parts parts,
+             std::unique_ptr<JobRun> job);
 
-  // --- controller.cc: stages and the state machine
-  absl::Status Begin() ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status StayStopped() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // From STOPPED, in this process.
-  absl::Status GoOn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool over() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  const StagePlan& plan() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Sets up what the history's position needs; ends the job after its last.
-  void EnterStage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void LeaveStage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status ReturnTo(const CheckpointChoice& choice)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Fail(const std::string& problem) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void SetState(State state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void End(State state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void WriteSummary() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Makes metrics.jsonl hold what is committed up to the position.
-  void WriteMetrics() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  double StageSeconds(uint32_t stage) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Note(const std::string& event, const std::string& text)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
-  // --- controller_members.cc
-  // Every member of a run that has results must compute the same bits as those
-  // that made them, also after a resume elsewhere.
-  absl::Status LoadCertificate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void StoreCertificate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // --- Members
+  bool LearnersAreThere() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return members_.MissingLearners().empty();
+  }
+  // A job that has come to run requires the certificate of rank 0 from every
+  // other member, also after a resume.
+  void KeepCertificate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lost(const MemberInfo& member, const std::string& how)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What a member that is no more had begun goes to others.
+  // What a member that is gone had begun is given to others.
   void TakeOver(const MemberInfo& member, const std::string& how)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<const MemberInfo*> TouchLearner(uint64_t id, uint64_t epoch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status TouchRankZero(uint64_t id, uint64_t epoch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   v1::Directive DirectiveFor(const MemberInfo& member) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void FillLease(const LeasedGroup& group, const std::string& consumer,
-                 v1::Lease* lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The result of an eval stage that is complete, and on to the next stage.
-  void RecordEval() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::string ConsumerOf(uint32_t slot) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // --- controller_waits.cc
-  // Passes on what the store said.  A store that takes nothing (full disk) is
-  // waited for; callers try again, and nothing is recorded meanwhile.
-  absl::Status Stored(absl::Status status)
+  // --- Answers
+  // The last step whose groups may be leased in this state, if any may.
+  // REQUIRES: a stage runs.
+  std::optional<uint64_t> LastStepToLease() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What the job cannot go on without, right now: key of Series::waits, text.
-  std::vector<std::pair<std::string, std::string>> Missing() const
+  // REQUIRES: a reward replica is there, and the consumers of the groups are.
+  void FillLease(const LeasedGroup& group, v1::Lease* lease)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void CheckWaits(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The groups of an eval stage are waited for here, as those of a step are by
-  // the learners: as long as anything moves.
-  void CheckEvalGroups(absl::Time now, bool others_missing)
+  // REQUIRES: all learners are there.
+  void FillStage(v1::NextStageResponse* response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::string UnscoredGroups() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void UpdateGauges() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ShowProgress() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
-  // --- controller_learners.cc
-  // Begins a rollback: the group is no more; Recover does the rest.
-  void RollBack(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Counts a broken group; one too many fails the job.
-  void GroupBroke(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<const MemberInfo*> TouchLearner(uint64_t id, uint64_t epoch)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::string MissingLearners() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void NewGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether the rank was told of the running group and stage.  One that was
-  // not works on what a rollback has made void.
-  bool InGroup(uint32_t rank) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void FillStage(uint32_t rank, v1::NextStageResponse* response)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
-  // --- controller_commits.cc
-  absl::Status TouchRankZero(uint64_t id, uint64_t epoch)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<CommitRecord> CheckCommit(const v1::CommitStepRequest& request)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void AfterCommit(const CommitRecord& commit,
-                   const v1::CommitStepRequest& request)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void MakeVisible(uint64_t version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ControllerOptions options_;
   const Parts parts_;
 
   Mutex mutex_;
   std::function<void()> listener_ ABSL_GUARDED_BY(mutex_);
+  // Of this process, where groups that it collects are delivered.
   std::string address_ ABSL_GUARDED_BY(mutex_);
-  State state_ ABSL_GUARDED_BY(mutex_) = v1::JOB_STATE_PENDING;
-  std::string problem_ ABSL_GUARDED_BY(mutex_);
   Membership members_ ABSL_GUARDED_BY(mutex_);
-  History history_ ABSL_GUARDED_BY(mutex_);
-
-  // The running stage.
-  std::optional<Ledger> ledger_ ABSL_GUARDED_BY(mutex_);    // grpo and eval.
-  std::optional<EvalBoard> board_ ABSL_GUARDED_BY(mutex_);  // eval.
-  uint64_t first_step_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool start_visible_ ABSL_GUARDED_BY(mutex_) = false;  // Its first weights.
-  // The latest step of the stage whose beginning was allowed; sticky, so that
-  // all ranks agree.
-  std::optional<uint64_t> begun_ ABSL_GUARDED_BY(mutex_);
-  uint64_t next_lease_id_ ABSL_GUARDED_BY(mutex_) = 1;
-  // Grows while actors and reward replicas get on: what they sampled, scored or
-  // delivered, and the weights that they were sent.
-  uint64_t progress_ ABSL_GUARDED_BY(mutex_) = 0;
-  // An eval stage that samples: progress_, and since when it is that.
-  std::optional<std::pair<uint64_t, absl::Time>> unmoved_
-      ABSL_GUARDED_BY(mutex_);
-
-  // The learner group.
-  // Why it goes back to a checkpoint, while that is looked for.
-  std::optional<std::string> going_back_ ABSL_GUARDED_BY(mutex_);
-  int broken_groups_ ABSL_GUARDED_BY(mutex_) = 0;  // Since the last new step.
-  // What a learner reported last, to be told with a failure.
-  std::string learner_report_ ABSL_GUARDED_BY(mutex_);
-  uint64_t group_epoch_ ABSL_GUARDED_BY(mutex_) = 1;
-  // A learner was lost, and with it what no checkpoint holds, perhaps.
-  bool memory_lost_ ABSL_GUARDED_BY(mutex_) = false;
-  // Ranks that asked for a stage since the group or the stage changed.  A group
-  // is put together when all have: one that is dead, or still busy with the
-  // old group, would only be waited for at the rendezvous.
-  std::set<uint32_t> asking_ ABSL_GUARDED_BY(mutex_);
-  // What each rank was told last: (group epoch, stage).
-  std::map<uint32_t, std::pair<uint64_t, uint32_t>> told_
-      ABSL_GUARDED_BY(mutex_);
-
-  // What the store said when it took nothing; "" once it does again.
-  std::string disk_problem_ ABSL_GUARDED_BY(mutex_);
-  // metrics.jsonl lacks a line that could not be written.
-  bool metrics_lack_ ABSL_GUARDED_BY(mutex_) = false;
-
-  // Times.
-  const absl::Time started_;
-  const absl::Time started_wall_;
-  absl::Time stage_since_ ABSL_GUARDED_BY(mutex_);  // While a stage runs.
-  bool stage_runs_ ABSL_GUARDED_BY(mutex_) = false;
-  std::map<uint32_t, double> stage_seconds_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, absl::Time> missing_since_ ABSL_GUARDED_BY(mutex_);
-  absl::Time last_tick_ ABSL_GUARDED_BY(mutex_);
-  double train_tokens_ ABSL_GUARDED_BY(mutex_) = 0;  // In this attempt.
-  double train_seconds_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::optional<double> last_num_tokens_ ABSL_GUARDED_BY(mutex_);
+  const std::unique_ptr<JobRun> job_ ABSL_PT_GUARDED_BY(mutex_);
 };
-
-const char* StateName(v1::JobState state);  // "running"
 
 }  // namespace aha::coordinator

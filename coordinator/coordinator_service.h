@@ -1,5 +1,6 @@
-// gRPC face of the controller for members, and for reward replicas that
-// deliver eval groups.  Internal to services.cc.
+// The Coordinator service, for members, and the GroupSink service, for reward
+// replicas that deliver groups which this process collects.  Both translate for
+// the Controller.  Internal to services.cc.
 #pragma once
 
 #include <algorithm>
@@ -106,14 +107,14 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
     return absl::OkStatus();
   }
 
-  // `ask` answers, fails, or says "not yet".  Request and response live until
-  // the call is finished.
+  // Calls `ask` until it answers (true) or fails; false means "not yet".
+  // Request and response live until the call is finished.
   template <class Ask>
   grpc::ServerUnaryReactor* LongPoll(grpc::CallbackServerContext* context,
                                      uint32_t wait_ms, Ask ask) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     const auto attempt = [context, reactor, ask](Attempt which) {
-      // Nobody is there any more; a lease given now would be lost.
+      // The caller is gone; a lease that is given now would be lost.
       if (context->IsCancelled()) {
         reactor->Finish(grpc::Status::CANCELLED);
         return true;
@@ -121,7 +122,8 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
       const absl::StatusOr<bool> answered = ask();
       const bool nothing = answered.ok() && !*answered;
       if (nothing && which == Attempt::kMore) return false;
-      // An empty answer means "ask again": callers would, at once and for ever.
+      // An empty answer means "ask again": while the coordinator stops, callers
+      // would do so at once and without end.
       reactor->Finish(nothing && which == Attempt::kStopping
                           ? grpc::Status(grpc::StatusCode::UNAVAILABLE,
                                          "the coordinator is stopping")

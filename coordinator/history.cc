@@ -25,7 +25,21 @@ absl::Status VerifyCheckpoint(const std::string& directory,
   return VerifyParts(directory, manifest);
 }
 
-// Of a line of metrics.jsonl.
+// Whether `stage` may have a result in `table`.
+absl::Status CheckStage(const JobPlan& plan, const char* table,
+                        uint32_t stage) {
+  if (stage < plan.stages.size() &&
+      plan.stages[stage].traits.consumer == GroupConsumer::kCoordinator) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat(
+      "coordinator.db: table ", table, ", stage ", stage,
+      ": the job has no such stage whose groups the coordinator collects (it "
+      "has ",
+      plan.stages.size(), " stages)"));
+}
+
+// The numbers in a line of metrics.jsonl, by name.
 std::map<std::string, double> Numbers(const std::string& line) {
   std::map<std::string, double> numbers;
   const nlohmann::json json = ParseJson<nlohmann::json>(line).value_or(nullptr);
@@ -49,7 +63,8 @@ CheckpointChoice ChooseCheckpoint(
       choice.checkpoint = *it;
       break;
     }
-    // Old ones are removed on purpose (checkpoint.keep).
+    // The learner removes old checkpoints (checkpoint.keep); the newest it
+    // keeps.
     if (absl::IsNotFound(status) && it != checkpoints.rbegin()) continue;
     choice.refused.push_back(absl::StrCat("checkpoint ", it->directory,
                                           " refused: ", status.message()));
@@ -57,30 +72,43 @@ CheckpointChoice ChooseCheckpoint(
   return choice;
 }
 
+absl::Status CheckManifest(const std::string& directory,
+                           const CheckpointRecord& record) {
+  const absl::StatusOr<Manifest> manifest = ReadManifest(directory);
+  if (absl::IsNotFound(manifest.status())) {
+    // NOT_FOUND would tell a learner that it is not a member.
+    return absl::InvalidArgumentError(
+        absl::StrCat("directory: ", manifest.status().message()));
+  }
+  AHA_RETURN_IF_ERROR(manifest.status());
+  if (manifest->chain == record.chain &&
+      manifest->next_step == record.next_step) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat(
+      directory, "/manifest.json is of another step than the commit says"));
+}
+
 absl::StatusOr<History> History::Load(const JobPlan* plan, StateStore* store) {
   History history(plan, store);
   AHA_ASSIGN_OR_RETURN(history.checkpoints_, store->Checkpoints());
   AHA_ASSIGN_OR_RETURN(const std::vector<EvalRecord> evals, store->Evals());
   for (const EvalRecord& eval : evals) {
-    if (eval.stage >= plan->stages.size() ||
-        plan->stages[eval.stage].trains()) {
-      return absl::DataLossError(
-          absl::StrCat("coordinator.db: table evals, stage ", eval.stage,
-                       ": the job has no such eval stage (it has ",
-                       plan->stages.size(), " stages)"));
-    }
+    AHA_RETURN_IF_ERROR(CheckStage(*plan, "evals", eval.stage));
     history.evals_[eval.stage] = eval;
+  }
+  AHA_ASSIGN_OR_RETURN(const std::vector<DatasetRecord> datasets,
+                       store->Datasets());
+  for (const DatasetRecord& dataset : datasets) {
+    AHA_RETURN_IF_ERROR(CheckStage(*plan, "datasets", dataset.stage));
+    history.datasets_[dataset.stage] = dataset;
   }
   history.SkipFinishedEvals();
   return history;
 }
 
 void History::SkipFinishedEvals() {
-  while (position_.stage < plan_->stages.size() &&
-         !plan_->stages[position_.stage].trains() &&
-         evals_.contains(position_.stage)) {
-    ++position_.stage;
-  }
+  while (evals_.contains(position_.stage)) ++position_.stage;
 }
 
 Position History::After(const CheckpointRecord& checkpoint) const {
@@ -178,6 +206,13 @@ absl::Status History::AddCheckpoint(const CheckpointRecord& checkpoint,
 absl::Status History::AddEval(const EvalRecord& eval, double stage_seconds) {
   AHA_RETURN_IF_ERROR(store_->PutEval(eval, stage_seconds));
   evals_[eval.stage] = eval;
+  return absl::OkStatus();
+}
+
+absl::Status History::PutDataset(const DatasetRecord& dataset,
+                                 double stage_seconds) {
+  AHA_RETURN_IF_ERROR(store_->PutDataset(dataset, stage_seconds));
+  datasets_[dataset.stage] = dataset;
   return absl::OkStatus();
 }
 

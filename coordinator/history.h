@@ -1,9 +1,13 @@
-// What was committed so far, and from where the job can go on.
+// The history of a job: what was committed so far, and where the job stands.
 //
 // A job stands at a position: (stage, step) and the chain of checksums up to
-// there.  Going back to a checkpoint moves the position, but not what is known:
-// a step that is computed again must come out as it did, or the promise (one
-// job, one checksum) is broken and the job fails with DATA_LOSS.
+// there.  Going back to a checkpoint moves the position, but what is known
+// stays known: a step that is computed again must give the same bits, or the
+// promise (one job, one checksum) is broken and the job fails with DATA_LOSS.
+//
+// Results of stages that do not train (evaluations, data sets) are recorded
+// here too.  They are no part of the chain: the chain says what made the
+// weights, and these stages leave the weights as they are.
 //
 // Durable through StateStore.  Thread-compatible: callers lock.
 #pragma once
@@ -17,8 +21,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/hash.h"
-#include "coordinator/plan.h"
 #include "coordinator/state_store.h"
+#include "job/plan.h"
 
 namespace aha::coordinator {
 
@@ -41,9 +45,15 @@ CheckpointChoice ChooseCheckpoint(
     const std::string& run_directory,
     const std::vector<CheckpointRecord>& checkpoints);
 
+// Whether the manifest in `directory`, which must be there, is the one that a
+// learner commits with `record`.  DATA_LOSS: it is of another step.
+absl::Status CheckManifest(const std::string& directory,
+                           const CheckpointRecord& record);
+
 class History {
  public:
-  // Reads the store.  Neither argument is owned.
+  // Reads the store.  Neither argument is owned.  DATA_LOSS: the store does not
+  // fit the plan.
   static absl::StatusOr<History> Load(const JobPlan* plan, StateStore* store);
 
   const Position& position() const { return position_; }
@@ -69,7 +79,7 @@ class History {
   enum class Committed {
     kNew,         // Nothing has ever got this far.
     kRecomputed,  // The same bits as before the job went back.
-    kAgain,       // Said again: the position is beyond it.
+    kAgain,       // The commit was repeated: the position is beyond it.
   };
   // DATA_LOSS: other bits than before.  FAILED_PRECONDITION: not the next step.
   absl::StatusOr<Committed> Commit(const CommitRecord& commit,
@@ -77,14 +87,22 @@ class History {
   absl::Status AddCheckpoint(const CheckpointRecord& checkpoint,
                              double stage_seconds);
   absl::Status AddEval(const EvalRecord& eval, double stage_seconds);
+  // Replaces what was recorded of the same data set.
+  absl::Status PutDataset(const DatasetRecord& dataset, double stage_seconds);
 
-  // To the next stage without a stored eval result.
+  // To the next stage, but not to one whose evaluation is recorded: its result
+  // would be the same.  (A data set is entered again: whether its file is as it
+  // was recorded is for the stage to find out.)
   void Advance();
 
-  // The recorded checksum of a version, if it was committed ever.
+  // The checksum of a version, if it was ever committed.
   absl::StatusOr<std::optional<Hash128>> KnownWeights(uint32_t stage,
                                                       uint64_t version) const;
+  // By stage.
   const std::map<uint32_t, EvalRecord>& evals() const { return evals_; }
+  const std::map<uint32_t, DatasetRecord>& datasets() const {
+    return datasets_;
+  }
 
  private:
   History(const JobPlan* plan, StateStore* store)
@@ -96,11 +114,12 @@ class History {
   StateStore* store_;
   Position position_;
   std::optional<CheckpointRecord> checkpoint_;
-  // Of the commits, which stay in the store.
-  Totals totals_;
+  Totals totals_;  // Of the commits, which stay in the store.
+  // By stage: the metrics of its latest commit.
   std::map<uint32_t, std::map<std::string, double>> latest_;
   std::vector<CheckpointRecord> checkpoints_;
   std::map<uint32_t, EvalRecord> evals_;
+  std::map<uint32_t, DatasetRecord> datasets_;
 };
 
 }  // namespace aha::coordinator

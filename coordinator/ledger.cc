@@ -9,8 +9,8 @@
 namespace aha::coordinator {
 namespace {
 
-// A lease is on its way to the actor for so long at most; before that its
-// absence from a heartbeat means nothing.
+// A lease is on its way to the actor for this long at most.  Until then its
+// absence from a heartbeat of the actor means nothing.
 constexpr absl::Duration kHandover = absl::Seconds(5);
 
 }  // namespace
@@ -42,16 +42,17 @@ Ledger::Group* Ledger::Find(uint64_t step, uint32_t slot) {
   return &it->second[slot];
 }
 
-std::optional<LeasedGroup> Ledger::Lease(uint64_t member, uint64_t last_step) {
+std::optional<LeasedGroup> Ledger::Lease(uint64_t member,
+                                         const LeaseLimits& limits) {
   TakeBackExpired();
   for (auto& [step, groups] : open_) {
-    if (step > last_step || !CanSample(step)) continue;
+    if (step > limits.last_step || !CanSample(step)) continue;
     const auto it = std::find_if(
         groups.begin(), groups.end(),
         [](const Group& group) { return group.state == State::kPending; });
-    if (it == groups.end()) continue;
-    it->state = State::kLeased;
     const auto slot = static_cast<uint32_t>(it - groups.begin());
+    if (it == groups.end() || slot >= limits.end_slot) continue;
+    it->state = State::kLeased;
     const uint64_t id = next_lease_id_++;
     const absl::Time now = clock_();
     held_[id] = {.member = member,

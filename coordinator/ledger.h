@@ -1,4 +1,4 @@
-// The ledger of one stage: who has which group, and what became of it.
+// The ledger of one stage: which actor has which group, and what became of it.
 //
 //   pending --Lease--> leased --Complete--> delivered --Train--> (gone)
 //      ^                  |
@@ -7,10 +7,10 @@
 // Open are the steps [next, next + lag]: next is the first that was not
 // trained.  A step's groups can be leased once the version they are sampled
 // with, max(0, step - lag), is visible.  The lowest (step, slot) goes first,
-// whoever asks.
+// to whichever actor asks.
 //
-// A group may be sampled twice (an actor that was slow, another that took
-// over): both make the same bits, and whoever delivers first completes it.
+// A group may be sampled twice (by an actor that was slow, and by another that
+// took over): both make the same bits, and the first delivery completes it.
 //
 // Thread-compatible: callers lock.  Time comes from the clock.
 #pragma once
@@ -42,7 +42,13 @@ struct LeasedGroup {
   uint64_t lease_id = 0;
   uint64_t step = 0;
   uint32_t slot = 0;
-  int times = 1;  // That this ledger gave the group out, this one included.
+  int times = 1;  // How often this ledger gave the group out, up to now.
+};
+
+// Which groups may be given out now.
+struct LeaseLimits {
+  uint64_t last_step = std::numeric_limits<uint64_t>::max();
+  uint32_t end_slot = std::numeric_limits<uint32_t>::max();  // Exclusive.
 };
 
 // A lease that runs.
@@ -65,13 +71,13 @@ class Ledger {
   // Weights that may be sampled with.
   void MakeVisible(uint64_t version);
 
-  // The next pending group of a step up to `last_step`, or nothing.
-  std::optional<LeasedGroup> Lease(
-      uint64_t member,
-      uint64_t last_step = std::numeric_limits<uint64_t>::max());
+  // The next pending group within `limits`, or nothing.
+  std::optional<LeasedGroup> Lease(uint64_t member,
+                                   const LeaseLimits& limits = {});
 
   // Renews what `member` still holds of `lease_ids`; returns the rest.  What
-  // it holds but no longer names was lost on its way to it: given back.
+  // it holds but does not name was lost on its way to the member: it becomes
+  // pending again.
   std::vector<uint64_t> Renew(uint64_t member,
                               const std::vector<uint64_t>& lease_ids);
 
@@ -90,8 +96,8 @@ class Ledger {
   // one opens.  REQUIRES: step == next_step().
   void Train(uint64_t step);
 
-  // Takes back what was not renewed in time.  How many that were since the last
-  // call, those that another call took back among them.
+  // Takes back the leases that were not renewed in time.  Returns how many were
+  // taken back since the last call, by other calls too.
   uint64_t Expire();
 
   uint64_t next_step() const { return next_step_; }
@@ -131,7 +137,7 @@ class Ledger {
   std::set<uint64_t> visible_;
   std::map<uint64_t, std::vector<Group>> open_;
   HeldLeases held_;
-  uint64_t expired_ = 0;  // Since Expire said so.
+  uint64_t expired_ = 0;  // Since the last call of Expire.
   // Every lease ever given for an open step, for late completions.
   std::map<uint64_t, std::pair<uint64_t, uint32_t>> given_;
 };

@@ -1,4 +1,4 @@
-// For failures that are told and otherwise borne.
+// Logging of failures that do not stop the work at hand.
 #pragma once
 
 #include <string>
@@ -8,6 +8,7 @@
 
 namespace aha::coordinator {
 
+// Logs a status that is not OK as a warning and continues.
 inline void WarnIfError(const absl::Status& status) {
   if (!status.ok()) {
     AHA_LOG(kWarning) << std::string(status.message());

@@ -1,4 +1,5 @@
-// aha-coordinator: the job's authority.  See controller.h and standing.h.
+// aha-coordinator: the authority over a job (app.h), or over one job after
+// another (standing.h).
 #include <string.h>
 
 #include <CLI/CLI.hpp>
@@ -40,7 +41,8 @@ absl::Status Run(AppOptions options, std::string job_path,
   if (job_path.empty()) job_path = options.run_directory + "/job.yaml";
   absl::StatusOr<v1::Job> job = LoadJob(job_path);
   if (!job.ok()) {
-    // Starting again will not help, also not if the file is not there.
+    // INVALID_ARGUMENT, also if the file is not there: to start again does not
+    // help.
     return absl::InvalidArgumentError(job.status().message());
   }
   options.job = *std::move(job);

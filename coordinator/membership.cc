@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "rpc/security.h"
 
@@ -244,6 +245,22 @@ const MemberInfo* Membership::Learner(uint32_t rank) const {
     }
   }
   return nullptr;
+}
+
+std::string Membership::MissingLearners() const {
+  std::vector<uint32_t> ranks;
+  for (uint32_t rank = 0; rank < options_.learners; ++rank) {
+    if (Learner(rank) == nullptr) ranks.push_back(rank);
+  }
+  if (ranks.empty()) return "";
+  std::string text = absl::StrCat("learner rank ", absl::StrJoin(ranks, ", "),
+                                  " (of ", options_.learners);
+  for (const MemberInfo* member : OfRole(v1::ROLE_LEARNER)) {
+    if (member->certified()) continue;
+    absl::StrAppend(&text, "; rank ", member->rank,
+                    " is registered and makes its certificate");
+  }
+  return text + ")";
 }
 
 std::vector<const MemberInfo*> Membership::All() const {

@@ -1,18 +1,21 @@
-// Who belongs to the cluster.
+// The members of a job: which processes belong to it, and which of them live.
 //
 // A member is known by (role, name) and by the incarnation of its process.  It
-// lives while it is heard of: after `ttl` of silence it is dead.
+// lives while it is heard of; after `ttl` of silence it is dead.
 //
-// A process that starts under a name whose owner has been silent for `takeover`
-// takes the name over, so that a restarted actor need not wait for the whole
-// ttl; at once if the owner's connection broke and nothing was heard of it
-// since, which is what the death of a process looks like.  Actors and reward
-// replicas whose connection broke are dead after `takeover`: losing them costs
-// nothing that cannot be computed again, while a learner takes its group along.
+//   1. A process registers (Register) and sends something now and then (Touch).
+//   2. It holds a stream open (Attend).  When the stream breaks (Gone) and
+//      nothing is heard afterwards, its process has probably died.
+//   3. A process that starts under a name whose owner was silent for `takeover`
+//      replaces it, so that a restarted actor need not wait for the whole ttl.
+//      It replaces an owner whose stream broke at once.
+//   4. Expire removes the dead.  Actors and reward replicas whose stream broke
+//      are dead after `takeover`: what is lost with them is computed again.  A
+//      learner is given the whole ttl, since its rank set breaks with it.
 //
 // Actors and learners carry a certificate.  All living ones must agree (equal
 // digests, equal content of the files that they read), also with what Require
-// names, else the newcomer is refused.
+// names; a member that does not is refused.
 //
 // Thread-compatible: callers lock.  Time comes from the clock.
 #pragma once
@@ -47,8 +50,8 @@ struct MemberInfo {
   uint32_t rank = 0;
   v1::Certificate certificate;  // Empty until the second Register.
   absl::Time last_seen;
-  uint64_t attendance = 0;  // Its latest stream.
-  bool gone = false;        // That broke, and nothing was heard since.
+  uint64_t attendance = 0;  // The number of its latest stream.
+  bool gone = false;        // The stream broke, and nothing was heard since.
   std::string waiting_for;
   double tokens_per_second = 0;
   uint64_t progress = 0;
@@ -61,35 +64,36 @@ class Membership {
  public:
   Membership(const MembershipOptions& options, Clock clock);
 
-  // Only members with this certificate are taken from now on: the run's steps
-  // so far were computed with it.
+  // From now on only members with this certificate may register: the results
+  // of the run were computed with it.
   void Require(v1::Certificate certificate);
   const v1::Certificate& required() const { return required_; }
 
   struct Joined {
     uint64_t id = 0;
     bool known = false;  // It was registered before.
-    // Other processes of this name or rank, now dead.
+    // Processes of the same name or rank, which are dead now.
     std::vector<MemberInfo> replaced = {};
   };
   // INVALID_ARGUMENT: a field is missing or out of range.
-  // ALREADY_EXISTS: the name, or the learner's rank, belongs to a living other.
-  // FAILED_PRECONDITION: the certificate is another than the fleet's.
+  // ALREADY_EXISTS: another living process has the name, or the learner's rank.
+  // FAILED_PRECONDITION: the certificate differs from that of the others.
   absl::StatusOr<Joined> Register(const v1::RegisterRequest& request);
 
-  // Who calls; hearing of it keeps it alive.  FAILED_PRECONDITION: another
-  // epoch.  NOT_FOUND: no living member.
+  // The member that calls; the call keeps it alive.  FAILED_PRECONDITION:
+  // another epoch.  NOT_FOUND: no living member.
   absl::StatusOr<MemberInfo*> Touch(uint64_t id, uint64_t epoch);
 
-  // It holds a stream open from now on: the stream's number.  Errors as Touch.
+  // The member holds a stream open from now on; returns the number of the
+  // stream.  Errors as Touch.
   absl::StatusOr<uint64_t> Attend(uint64_t id, uint64_t epoch);
-  // That stream broke.
+  // That stream broke.  Ignored if the member has opened a newer one.
   void Gone(uint64_t id, uint64_t attendance);
 
-  // Forgets it; false if it was not there.
+  // Removes a member; false if it was not there.
   bool Remove(uint64_t id);
 
-  // Forgets those that fell silent, and returns them.
+  // Removes the members that are dead, and returns them.
   std::vector<MemberInfo> Expire();
 
   // NOT_FOUND: no such living member.
@@ -97,7 +101,9 @@ class Membership {
 
   // Null if not living.
   const MemberInfo* Find(uint64_t id) const;
-  const MemberInfo* Learner(uint32_t rank) const;  // Certified ones only.
+  const MemberInfo* Learner(uint32_t rank) const;  // Only if certified.
+  // The ranks that are not there, as text for people; "" if all are.
+  std::string MissingLearners() const;
   std::vector<const MemberInfo*> All() const;
   std::vector<const MemberInfo*> OfRole(v1::Role role) const;
   uint64_t Count(v1::Role role) const { return OfRole(role).size(); }

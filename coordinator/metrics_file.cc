@@ -17,8 +17,8 @@ namespace {
 
 constexpr size_t kPiece = 1 << 20;
 
-// Takes lines one after the other; compares as long as they are what the file
-// holds, and writes from the first that is not.
+// Takes the wanted lines one after the other: compares them with the file up to
+// the first that differs, and writes from there on.
 class Matcher {
  public:
   Matcher(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}

@@ -1,5 +1,5 @@
-// metrics.jsonl, which shows the commits of coordinator.db.  Internal to
-// coordinator/.
+// The file metrics.jsonl, a copy of the metrics in coordinator.db for people
+// and scripts.  Internal to coordinator/.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,10 @@
 
 namespace aha::coordinator {
 
-// Makes the file hold the lines of the commits before (stage, step), no others:
-// it is cut where it first differs, and what it lacks is appended.  A file that
-// is right is only read; neither it nor the lines are ever whole in memory.
+// Makes the file hold the lines of the commits before (stage, step) and no
+// others: it is cut where it first differs, and missing lines are appended.  A
+// file that is right is only read.  Neither the file nor the lines are ever in
+// memory as a whole.
 absl::Status MatchMetrics(const std::string& path, StateStore& store,
                           uint32_t stage, uint64_t step);
 

@@ -17,7 +17,8 @@ void Poller::Park(absl::Duration wait, std::function<bool(Attempt)> attempt) {
     MutexLock lock(mutex_);
     if (!stopping_) {
       parked_.push_back({clock_() + wait, std::move(attempt)});
-      // It may have been refused just before a change that is over by now.
+      // The attempt that the caller made may have been just before a change
+      // whose Kick is over by now.
       kicked_ = true;
       wake_.NotifyAll();
       return;
@@ -87,9 +88,9 @@ void Poller::AskAll(absl::Time now, bool stopping) {
     it = done ? asked.erase(it) : std::next(it);
   }
   MutexLock lock(mutex_);
-  // Those who came first are asked first.
+  // Calls that were parked first are attempted first.
   parked_.splice(parked_.begin(), asked);
-  // An answer may have changed what the others wait for.
+  // An answer may have changed what the other calls wait for.
   if (answered) kicked_ = true;
 }
 

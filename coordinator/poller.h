@@ -1,6 +1,10 @@
-// Long polls without blocked threads: calls that wait for a change are parked
-// here and asked again, on one thread of this class, when something changed or
-// their time is over.
+// Long polls without blocked threads: a call that waits for a change is parked
+// here, and its attempt is repeated on the one thread of this class when
+// something changed or the time of the call is over.
+//
+//   Poller poller(absl::Milliseconds(100), [&](bool changed) { ... });
+//   poller.Park(absl::Seconds(10), [&](Attempt which) { return Answer(which);
+//   }); poller.Kick();   // At every change.
 //
 // Thread-safe.
 #pragma once
@@ -15,9 +19,11 @@
 
 namespace aha::coordinator {
 
-// Last: its time is over; stopping: nothing more will happen.  Either way the
-// call must be answered now.
-enum class Attempt { kMore, kLast, kStopping };
+enum class Attempt {
+  kMore,      // The call may be answered, or wait on.
+  kLast,      // The time of the call is over: it must be answered now.
+  kStopping,  // The poller stops: the call must be answered now.
+};
 
 class Poller {
  public:
@@ -28,14 +34,15 @@ class Poller {
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
 
-  // Calls `attempt` until it gives true: at every Kick, with kLast when `wait`
-  // is over, and with kStopping at Stop.
+  // Calls `attempt` until it returns true: at every Kick, with kLast when
+  // `wait` is over, and with kStopping at Stop.
   void Park(absl::Duration wait, std::function<bool(Attempt)> attempt);
 
-  // Something changed.  Never blocks; may be called by an attempt.
+  // Repeats the attempts soon.  Never blocks; may be called by an attempt.
   void Kick();
 
-  // Answers everything parked; what is parked later is answered at once.
+  // Makes the last attempt of every call that is parked.  A call that is parked
+  // later gets its last attempt at once.
   void Stop();
 
  private:
@@ -45,7 +52,7 @@ class Poller {
   };
 
   void Run();
-  // One round over all parked calls.
+  // Makes one attempt of each parked call.
   void AskAll(absl::Time now, bool stopping) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const absl::Duration interval_;

@@ -1,7 +1,9 @@
 #include "coordinator/prompts.h"
 
+#include <map>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -12,53 +14,73 @@
 namespace aha::coordinator {
 namespace {
 
-using Source = std::shared_ptr<const PromptSource>;
+using Sources = std::map<Split, std::shared_ptr<const PromptSource>>;
 
-absl::StatusOr<Source> Load(const JobPlan& plan, StageType type, Split split) {
-  for (const StagePlan& stage : plan.stages) {
-    if (stage.type != type) continue;
-    absl::StatusOr<std::unique_ptr<PromptSource>> source =
-        OpenPrompts(plan.job, split);
-    if (source.ok()) return Source(*std::move(source));
-    // Starting again will not help, also not if the file is not there.
-    return absl::InvalidArgumentError(
-        absl::StrCat(plan.job.prompts().has_file() ? "prompts.file: " : "",
-                     source.status().message()));
+Split SplitFor(PromptUse use) {
+  return use == PromptUse::kHeldOutInOrder ? Split::kEval : Split::kTrain;
+}
+
+absl::StatusOr<std::shared_ptr<const PromptSource>> Open(const JobPlan& plan,
+                                                         Split split) {
+  absl::StatusOr<std::unique_ptr<PromptSource>> source =
+      OpenPrompts(plan.job, split);
+  if (source.ok())
+    return std::shared_ptr<const PromptSource>(*std::move(source));
+  // INVALID_ARGUMENT, also if the file is not there: to start again does not
+  // help.
+  return absl::InvalidArgumentError(
+      absl::StrCat(plan.job.prompts().has_file() ? "prompts.file: " : "",
+                   source.status().message()));
+}
+
+// Of the stage's slots, prompts in order: there must be one for each.
+absl::Status CheckCount(const StagePlan& stage, size_t index,
+                        const PromptSource& source) {
+  if (stage.traits.prompts == PromptUse::kTrainingShuffled ||
+      stage.groups <= source.count()) {
+    return absl::OkStatus();
   }
-  return Source();
+  const bool held_out = stage.traits.prompts == PromptUse::kHeldOutInOrder;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "stages[", index, "].", stage.kind, ".prompts: must be at most ",
+      source.count(), ", the number of ", held_out ? "held-out" : "training",
+      " prompts, got ", stage.groups));
+}
+
+uint64_t IndexOf(const PromptSource& source, uint64_t seed,
+                 const StagePlan& plan, uint32_t stage, uint64_t step,
+                 uint32_t slot) {
+  if (plan.traits.prompts != PromptUse::kTrainingShuffled) return slot;
+  return PromptIndex({.seed = seed,
+                      .stage = stage,
+                      .num_prompts = source.count(),
+                      .prompts_per_step = plan.groups},
+                     step, slot);
 }
 
 }  // namespace
 
 absl::StatusOr<PromptFunction> MakePrompts(const JobPlan& plan) {
-  AHA_ASSIGN_OR_RETURN(const Source train,
-                       Load(plan, StageType::kGrpo, Split::kTrain));
-  AHA_ASSIGN_OR_RETURN(const Source eval,
-                       Load(plan, StageType::kEval, Split::kEval));
+  Sources sources;
   for (size_t i = 0; i < plan.stages.size(); ++i) {
     const StagePlan& stage = plan.stages[i];
-    if (stage.type == StageType::kEval && stage.groups > eval->count()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "stages[", i, "].eval.prompts: must be at most ", eval->count(),
-          ", the number of held-out prompts, got ", stage.groups));
+    if (!stage.samples()) continue;
+    const Split split = SplitFor(stage.traits.prompts);
+    if (!sources.contains(split)) {
+      AHA_ASSIGN_OR_RETURN(sources[split], Open(plan, split));
     }
+    AHA_RETURN_IF_ERROR(CheckCount(stage, i, *sources[split]));
   }
   const uint64_t seed = plan.job.seed();
-  return PromptFunction([train, eval, seed, stages = plan.stages](
+  return PromptFunction([sources, seed, stages = plan.stages](
                             uint32_t stage, uint64_t step, uint32_t slot) {
-    Prompt prompt;
-    if (stages[stage].type == StageType::kEval) {
-      prompt = eval->Get(slot);
-    } else {
-      const PromptOrder order{.seed = seed,
-                              .stage = stage,
-                              .num_prompts = train->count(),
-                              .prompts_per_step = stages[stage].groups};
-      prompt = train->Get(PromptIndex(order, step, slot));
-    }
+    const StagePlan& of = stages[stage];
+    const PromptSource& source = *sources.at(SplitFor(of.traits.prompts));
+    Prompt prompt = source.Get(IndexOf(source, seed, of, stage, step, slot));
     return SlotPrompt{.id = std::move(prompt.id),
                       .prompt = std::move(prompt.prompt),
-                      .reference = std::move(prompt.reference)};
+                      .reference = std::move(prompt.reference),
+                      .fields = std::move(prompt.fields)};
   });
 }
 

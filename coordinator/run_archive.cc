@@ -14,7 +14,7 @@
 #include "base/file_io.h"
 #include "base/json.h"
 #include "base/status.h"
-#include "coordinator/controller.h"
+#include "coordinator/job_state.h"
 
 namespace aha::coordinator {
 namespace {
@@ -62,6 +62,7 @@ std::vector<std::string> ShownFiles(const std::string& directory) {
        NamesIn(directory + "/checkpoints", /*folders=*/true)) {
     add("checkpoints/" + name, "manifest.json");
   }
+  add("datasets", ".jsonl");
   add("logs", ".log");
   add("rollouts", ".jsonl");
   return shown;

@@ -1,5 +1,6 @@
-// The runs that a coordinator can tell about, and those of their files that
-// are for people.  Reads only; what comes over the wire can name no other file.
+// The runs of a coordinator and those of their files that are for people, as
+// the admin API shows them.  It only reads, and a request cannot name any other
+// file.
 //
 // Thread-safe.
 #pragma once
@@ -17,16 +18,16 @@ namespace aha::coordinator {
 
 class RunArchive {
  public:
-  // One run.
+  // Of one run.
   RunArchive(std::string job, std::string directory)
       : job_(std::move(job)), directory_(std::move(directory)) {}
-  // All below `root`, each in a directory that has its job's name.
+  // Of all runs below `root`, each in a directory with the name of its job.
   explicit RunArchive(std::string root) : directory_(std::move(root)) {}
 
   // From job.yaml and summary.json, by name.
   std::vector<v1::JobStatus> List() const;
   absl::StatusOr<std::vector<v1::RunFile>> Files(const std::string& job) const;
-  // What the file has from `offset` on, at most 1 MiB and `max_bytes`.
+  // The bytes of the file from `offset` on, at most 1 MiB and `max_bytes`.
   absl::StatusOr<std::string> Read(const v1::ReadRunFileRequest& request) const;
 
  private:

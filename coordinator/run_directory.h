@@ -1,5 +1,5 @@
-// The files of a run directory that the coordinator writes (DESIGN.md
-// section 10).
+// The files of a run directory that the coordinator writes
+// (docs/design.md section 10).
 //
 // Whole files are replaced atomically and durably; lines are appended by one
 // write each, since ahactl appends to events.jsonl too.  A failed write is

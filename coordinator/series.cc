@@ -2,13 +2,13 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "coordinator/controller.h"
+#include "coordinator/job_state.h"
 
 namespace aha::coordinator {
 namespace {
 
-// What a step reports and the series that shows it.  A fixed list, so that
-// dashboards and alerts cannot drift from it unnoticed.
+// A metric of a step and the series that shows it.  The list is fixed: a test
+// compares it with the dashboards and the alerts.
 struct Figure {
   const char* reported;  // As in metrics.jsonl.
   const char* series;
@@ -51,7 +51,7 @@ constexpr Figure kFigures[] = {
      "log-probability of a token; 0 in exact mode."},
 };
 
-// Counted, not shown: a scrape misses steps, their sum does not.
+// These are counters, not gauges: a scrape misses steps, but not their sum.
 struct Phase {
   const char* reported;
   const char* phase;
@@ -116,9 +116,8 @@ Series::Series(rpc::Metrics& m, const JobPlan& plan) : metrics_(&m) {
                                 {{"state", StateName(named)}});
   }
   for (const StagePlan& one : plan.stages) {
-    stages_.push_back(
-        m.AddGauge("aha_stage_running", "1 for the one that is.",
-                   {{"stage", one.name}, {"type", TypeName(one.type)}}));
+    stages_.push_back(m.AddGauge("aha_stage_running", "1 for the one that is.",
+                                 {{"stage", one.name}, {"type", one.kind}}));
   }
   for (const Phase& phase : kPhases) PhaseSeconds(m, phase.phase);
   for (const char* what : {"learners", "actors", "reward_replicas", "weights",

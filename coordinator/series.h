@@ -1,8 +1,8 @@
-// The coordinator's Prometheus series.
+// The Prometheus series of the coordinator.
 //
-// Counters and states are there, at 0, from the start.  What a step or an eval
-// stage reports is there from its first report on: a KL of 0 before any step
-// would be a lie.
+// Counters and states exist, at 0, from the start.  The figures of steps and
+// evaluations exist from the first report on: before any step, a KL of 0 would
+// be false.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "aha/v1/admin.pb.h"
-#include "coordinator/plan.h"
+#include "job/plan.h"
 #include "rpc/metrics.h"
 
 namespace aha::coordinator {
@@ -34,7 +34,7 @@ struct Series {
       rollbacks, problems;
   rpc::Gauge epoch, stage, policy_version, last_progress, groups_pending,
       groups_in_flight, groups_delivered, actors, rewards, learners;
-  // By what is waited for: "learners", "actors", "reward_replicas",
+  // By what the job waits for: "learners", "actors", "reward_replicas",
   // "weights", "checkpoint", "disk".
   std::map<std::string, rpc::Counter> waits;
 

@@ -9,9 +9,9 @@
 namespace aha::coordinator {
 namespace {
 
-// So often statuses are pushed and time is looked at.
+// Between two calls of Tick, and at least between two statuses of a watch.
 constexpr absl::Duration kInterval = absl::Milliseconds(100);
-// Seconds and rates in a status move without a change.
+// In these intervals.  Seconds and rates in a status move without a change.
 constexpr int kPushAtLeastEvery = 10;
 
 }  // namespace
@@ -39,7 +39,7 @@ struct Services::State {
   WeightsService weights;
   Attendance attendance;
   int quiet = 0;
-  Poller recovery;  // A thread that may be busy for long.
+  Poller recovery;  // Its thread may be busy for long.
   Poller poller;
   CoordinatorService coordinator;
 };

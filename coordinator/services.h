@@ -1,5 +1,5 @@
-// The four gRPC services of the coordinator: they translate, the controller
-// decides.
+// The four gRPC services of the coordinator, which translate between the wire
+// and the Controller.
 //
 //   Services services(controller, weights, archive);
 //   rpc::Server::Start(options, services.All());
@@ -23,15 +23,15 @@ namespace aha::coordinator {
 
 class Services {
  public:
-  // Controller and store must outlive the services.  Sets the controller's
-  // listener and calls its Tick.
+  // Controller and store must outlive the services.  Sets the listener of the
+  // controller, and calls its Tick and Recover.
   Services(Controller& controller, WeightsStore& weights, RunArchive archive);
   ~Services();
   Services(const Services&) = delete;
   Services& operator=(const Services&) = delete;
 
   std::vector<grpc::Service*> All();
-  // Answers every call that waits.  Idempotent.
+  // Answers every call that waits, and ends every stream.  Idempotent.
   void Stop();
 
  private:

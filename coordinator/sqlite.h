@@ -1,5 +1,5 @@
-// The little of SQLite that the coordinator uses, with statuses for codes.
-// Internal to coordinator/.
+// SQLite statements with absl::Status in place of result codes, as StateStore
+// uses them.  Internal to coordinator/.
 #pragma once
 
 #include <sqlite3.h>
@@ -16,7 +16,7 @@
 
 namespace aha::coordinator {
 
-// " (1234 bytes are free there)", or "" if nobody can tell.
+// " (1234 bytes are free there)", or "" if the system does not say.
 inline std::string RoomOf(const std::string& path) {
   std::error_code error;
   const std::filesystem::space_info room = std::filesystem::space(path, error);
@@ -36,7 +36,7 @@ inline absl::Status FromSqlite(sqlite3* db, int code, const std::string& what) {
   switch (code & 0xff) {
     case SQLITE_FULL:
     case SQLITE_IOERR:
-      // SQLite says "disk I/O error" of most volumes that are full.
+      // On most volumes that are full, SQLite reports "disk I/O error".
       return absl::UnavailableError(absl::StrCat(text, RoomOf(path)));
     case SQLITE_BUSY:
       return absl::UnavailableError(text);
@@ -48,7 +48,7 @@ inline absl::Status FromSqlite(sqlite3* db, int code, const std::string& what) {
   }
 }
 
-// One statement.  Bind in order, then Step until it gives false.
+// One prepared statement: Bind in order, then Step until it returns false.
 class Statement {
  public:
   static absl::StatusOr<Statement> Prepare(sqlite3* db, const char* sql) {

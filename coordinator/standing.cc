@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "coordinator/app.h"
-#include "coordinator/lobby.h"
+#include "coordinator/idle_server.h"
 #include "coordinator/submission.h"
 #include "rpc/security.h"
 
@@ -25,7 +25,7 @@ class Standing {
       : flags_(std::move(flags)), submissions_(submissions), stop_(stop) {}
 
   absl::Status Run() {
-    // The job of a coordinator that died; who is interrupted keeps it, too.
+    // After a crash or a stop, the job that this coordinator had.
     absl::StatusOr<std::optional<v1::Job>> current = submissions_.Current();
     if (absl::IsInvalidArgument(current.status())) {
       GiveUp(current.status().message());
@@ -46,14 +46,14 @@ class Standing {
  private:
   absl::StatusOr<std::optional<v1::Job>> AwaitJob() {
     AHA_ASSIGN_OR_RETURN(
-        const std::unique_ptr<Lobby> lobby,
-        Lobby::Start(flags_, submissions_, std::exchange(problem_, "")));
-    AHA_RETURN_IF_ERROR(Settle(lobby->address(), lobby->port()));
-    AHA_LOG(kInfo) << "waits for a job at " << lobby->address() << ", runs in "
+        const std::unique_ptr<IdleServer> server,
+        IdleServer::Start(flags_, submissions_, std::exchange(failure_, "")));
+    AHA_RETURN_IF_ERROR(KeepAddress(server->address(), server->port()));
+    AHA_LOG(kInfo) << "waits for a job at " << server->address() << ", runs in "
                    << submissions_.root().path();
     const rpc::Cancellation::Registration interrupt(
-        &stop_, [&] { lobby->Interrupt(); });
-    return lobby->Wait();
+        &stop_, [&] { server->Interrupt(); });
+    return server->Wait();
   }
 
   absl::Status RunJob(const v1::Job& job) {
@@ -62,11 +62,11 @@ class Standing {
     options.job = job;
     options.run_directory = submissions_.DirectoryOf(job);
     options.runs = submissions_.root().path();
-    options.resume = true;  // Of a new run, which has nothing: its start.
+    options.resume = true;  // A new run has nothing, and so it begins.
     absl::StatusOr<std::unique_ptr<App>> app = App::Start(options);
     if (!app.ok()) {
-      // Only these will be the same the next time.  A port that is taken, or a
-      // full disk, is the cluster's problem, and the job stays for later.
+      // Only these will be the same the next time.  A port that is taken or a
+      // full disk is a failure of the cluster, and the job is kept for later.
       if (!absl::IsInvalidArgument(app.status()) &&
           !absl::IsFailedPrecondition(app.status())) {
         return app.status();
@@ -74,7 +74,7 @@ class Standing {
       GiveUp(absl::StrCat(job.name(), ": ", app.status().message()));
       return absl::OkStatus();
     }
-    AHA_RETURN_IF_ERROR(Settle((*app)->address(), (*app)->port()));
+    AHA_RETURN_IF_ERROR(KeepAddress((*app)->address(), (*app)->port()));
     const rpc::Cancellation::Registration interrupt(
         &stop_, [&] { (*app)->Interrupt(); });
     (*app)->Wait();
@@ -82,17 +82,17 @@ class Standing {
     return absl::OkStatus();
   }
 
-  // The current job cannot be begun or gone on with, now or later.
+  // The current job cannot be begun or continued, neither now nor later.
   void GiveUp(absl::string_view why) {
-    problem_ = std::string(why);
-    AHA_LOG(kError) << problem_;
+    failure_ = std::string(why);
+    AHA_LOG(kError) << failure_;
     submissions_.Forget();
   }
 
-  // From now on the port is this one, whoever serves.
-  absl::Status Settle(const std::string& address, int port) {
-    if (settled_) return absl::OkStatus();
-    settled_ = true;
+  // From now on every server of this process listens at this port.
+  absl::Status KeepAddress(const std::string& address, int port) {
+    if (address_kept_) return absl::OkStatus();
+    address_kept_ = true;
     AHA_ASSIGN_OR_RETURN(const rpc::HostPort listen,
                          rpc::ParseAddress(flags_.listen));
     const bool v6 = listen.host.find(':') != std::string::npos;
@@ -106,8 +106,8 @@ class Standing {
   rpc::ServiceFlags flags_;
   Submissions& submissions_;
   rpc::Cancellation& stop_;
-  std::string problem_;
-  bool settled_ = false;
+  std::string failure_;
+  bool address_kept_ = false;
 };
 
 }  // namespace

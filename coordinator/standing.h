@@ -1,10 +1,10 @@
-// A coordinator without a job of its own: takes one after another from
-// `ahactl submit`, each in a directory below a root, always at the same
-// address.
+// A standing coordinator: it has no job of its own, but runs one job after
+// another as `ahactl submit` gives them to it, each in a directory below a root
+// and all at the same address.
 //
-//   lobby --submit--> app --job ended--> lobby ...
+//   IdleServer --submit--> App --job ended--> IdleServer ...
 //
-// A coordinator that died goes on with the job that it had.
+// After a crash it continues the job that it had.
 #pragma once
 
 #include <string>
@@ -15,8 +15,8 @@
 
 namespace aha::coordinator {
 
-// Until `stop`.  FAILED_PRECONDITION, ALREADY_EXISTS: refused, as of
-// App::Start.
+// Returns after `stop`.  FAILED_PRECONDITION, ALREADY_EXISTS: refused, for the
+// reasons of App::Start.
 absl::Status RunStanding(rpc::ServiceFlags flags, const std::string& root,
                          rpc::Cancellation& stop);
 

@@ -9,24 +9,35 @@
 namespace aha::coordinator {
 namespace {
 
-constexpr char kSchema[] = R"(
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-  CREATE TABLE IF NOT EXISTS stages (stage INTEGER PRIMARY KEY, seconds REAL);
-  CREATE TABLE IF NOT EXISTS commits (
+constexpr char kSettings[] =
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
+
+// A change of these tables increments StateStore::kSchemaVersion.
+constexpr char kTables[] = R"(
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+  CREATE TABLE stages (stage INTEGER PRIMARY KEY, seconds REAL);
+  CREATE TABLE commits (
     stage INTEGER, step INTEGER, weights TEXT, chain TEXT, groups INTEGER,
     tokens INTEGER, compared INTEGER, differing INTEGER, metrics TEXT,
     PRIMARY KEY (stage, step));
-  CREATE TABLE IF NOT EXISTS checkpoints (
+  CREATE TABLE checkpoints (
     stage INTEGER, next_step INTEGER, directory TEXT, weights TEXT, chain TEXT,
     stage_done INTEGER, PRIMARY KEY (stage, next_step));
-  CREATE TABLE IF NOT EXISTS evals (
+  CREATE TABLE evals (
     stage INTEGER PRIMARY KEY, prompts INTEGER, pass_at_1 REAL, length REAL,
     tokens INTEGER);
+  CREATE TABLE datasets (
+    stage INTEGER PRIMARY KEY, prompts INTEGER, completions INTEGER,
+    tokens INTEGER, reward_sum REAL, bytes INTEGER, checksum TEXT,
+    done INTEGER);
 )";
 
 constexpr char kPutSeconds[] = "INSERT OR REPLACE INTO stages VALUES (?, ?)";
+
+absl::Status Execute(sqlite3* db, const char* sql) {
+  const int code = sqlite3_exec(db, sql, nullptr, nullptr, nullptr);
+  return code == SQLITE_OK ? absl::OkStatus() : FromSqlite(db, code, sql);
+}
 
 // Rolls back unless committed.
 class Transaction {
@@ -36,22 +47,17 @@ class Transaction {
     if (open_) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
   }
   absl::Status Begin() {
-    AHA_RETURN_IF_ERROR(Exec("BEGIN IMMEDIATE"));
+    AHA_RETURN_IF_ERROR(Execute(db_, "BEGIN IMMEDIATE"));
     open_ = true;
     return absl::OkStatus();
   }
   absl::Status Commit() {
-    AHA_RETURN_IF_ERROR(Exec("COMMIT"));
+    AHA_RETURN_IF_ERROR(Execute(db_, "COMMIT"));
     open_ = false;
     return absl::OkStatus();
   }
 
  private:
-  absl::Status Exec(const char* sql) {
-    const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
-    return code == SQLITE_OK ? absl::OkStatus() : FromSqlite(db_, code, sql);
-  }
-
   sqlite3* const db_;
   bool open_ = false;
 };
@@ -78,6 +84,41 @@ absl::Status PutRecord(sqlite3* db, const char* sql, uint32_t stage,
     AHA_ASSIGN_OR_RETURN(Statement put, Statement::Prepare(db, sql));
     AHA_RETURN_IF_ERROR(bind(put).Run());
     return PutSeconds(db, stage, stage_seconds);
+  });
+}
+
+// The first column of the first row of `sql`.
+absl::StatusOr<uint64_t> OneNumber(sqlite3* db, const char* sql) {
+  AHA_ASSIGN_OR_RETURN(Statement get, Statement::Prepare(db, sql));
+  AHA_RETURN_IF_ERROR(get.Step().status());
+  return get.Number(0);
+}
+
+// Whether the file has the tables; false: it is new.  Writes nothing.
+absl::StatusOr<bool> HasSchema(sqlite3* db, const std::string& path) {
+  AHA_ASSIGN_OR_RETURN(const uint64_t version,
+                       OneNumber(db, "PRAGMA user_version"));
+  if (version == StateStore::kSchemaVersion) return true;
+  AHA_ASSIGN_OR_RETURN(const uint64_t tables,
+                       OneNumber(db, "SELECT COUNT(*) FROM sqlite_master"));
+  if (version == 0 && tables == 0) return false;
+  return absl::FailedPreconditionError(absl::StrCat(
+      path, ": has schema version ", version,
+      version == 0 ? " (it was written before versions were kept)" : "",
+      ", this program supports version ", StateStore::kSchemaVersion,
+      "; use the version of Aha that wrote it, or choose another run "
+      "directory"));
+}
+
+absl::Status CreateSchema(sqlite3* db, const std::string& path) {
+  return InTransaction(db, [&]() -> absl::Status {
+    // Another process may have been faster.
+    AHA_ASSIGN_OR_RETURN(const bool made, HasSchema(db, path));
+    if (made) return absl::OkStatus();
+    AHA_RETURN_IF_ERROR(Execute(db, kTables));
+    return Execute(
+        db, absl::StrCat("PRAGMA user_version = ", StateStore::kSchemaVersion)
+                .c_str());
   });
 }
 
@@ -122,8 +163,9 @@ absl::StatusOr<std::unique_ptr<StateStore>> StateStore::Open(
   std::unique_ptr<StateStore> store(new StateStore(db));
   if (opened != SQLITE_OK) return FromSqlite(db, opened, "open");
   sqlite3_busy_timeout(db, 5'000);
-  const int made = sqlite3_exec(db, kSchema, nullptr, nullptr, nullptr);
-  if (made != SQLITE_OK) return FromSqlite(db, made, "open");
+  AHA_ASSIGN_OR_RETURN(const bool made, HasSchema(db, path));
+  AHA_RETURN_IF_ERROR(Execute(db, kSettings));
+  if (!made) AHA_RETURN_IF_ERROR(CreateSchema(db, path));
   return store;
 }
 
@@ -186,6 +228,18 @@ absl::Status StateStore::PutEval(const EvalRecord& eval, double stage_seconds) {
       stage_seconds, [&](Statement& put) -> Statement& {
         put.Bind(eval.stage).Bind(eval.prompts).Bind(eval.pass_at_1);
         return put.Bind(eval.mean_completion_length).Bind(eval.tokens);
+      });
+}
+
+absl::Status StateStore::PutDataset(const DatasetRecord& dataset,
+                                    double stage_seconds) {
+  MutexLock lock(mutex_);
+  return PutRecord(
+      db_, "INSERT OR REPLACE INTO datasets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      dataset.stage, stage_seconds, [&](Statement& put) -> Statement& {
+        put.Bind(dataset.stage).Bind(dataset.prompts).Bind(dataset.completions);
+        put.Bind(dataset.tokens).Bind(dataset.reward_sum).Bind(dataset.bytes);
+        return put.Bind(dataset.checksum.Hex()).Bind(uint64_t{dataset.done});
       });
 }
 
@@ -283,23 +337,47 @@ absl::StatusOr<std::vector<EvalRecord>> StateStore::Evals() {
   }
 }
 
-absl::StatusOr<bool> StateStore::HasResults() {
+absl::StatusOr<std::vector<DatasetRecord>> StateStore::Datasets() {
   MutexLock lock(mutex_);
   AHA_ASSIGN_OR_RETURN(
       Statement get,
-      Statement::Prepare(db_,
-                         "SELECT EXISTS (SELECT 1 FROM commits) OR "
-                         "EXISTS (SELECT 1 FROM evals)"));
-  AHA_ASSIGN_OR_RETURN(const bool found, get.Step());
-  return found && get.Number(0) != 0;
+      Statement::Prepare(db_, "SELECT * FROM datasets ORDER BY stage"));
+  std::vector<DatasetRecord> datasets;
+  while (true) {
+    AHA_ASSIGN_OR_RETURN(const bool found, get.Step());
+    if (!found) return datasets;
+    DatasetRecord dataset{.stage = static_cast<uint32_t>(get.Number(0)),
+                          .prompts = get.Number(1),
+                          .completions = get.Number(2),
+                          .tokens = get.Number(3),
+                          .reward_sum = get.Real(4),
+                          .bytes = get.Number(5),
+                          .done = get.Number(7) != 0};
+    AHA_ASSIGN_OR_RETURN(
+        dataset.checksum,
+        HashIn(get, 6, absl::StrCat("datasets, stage ", dataset.stage),
+               "checksum"));
+    datasets.push_back(dataset);
+  }
+}
+
+absl::StatusOr<bool> StateStore::HasResults() {
+  MutexLock lock(mutex_);
+  AHA_ASSIGN_OR_RETURN(
+      const uint64_t found,
+      OneNumber(db_,
+                "SELECT EXISTS (SELECT 1 FROM commits) OR "
+                "EXISTS (SELECT 1 FROM evals) OR "
+                "EXISTS (SELECT 1 FROM datasets WHERE prompts > 0)"));
+  return found != 0;
 }
 
 absl::Status StateStore::Clear() {
   MutexLock lock(mutex_);
   return InTransaction(db_, [db = db_]() -> absl::Status {
-    for (const char* sql :
-         {"DELETE FROM meta", "DELETE FROM stages", "DELETE FROM commits",
-          "DELETE FROM checkpoints", "DELETE FROM evals"}) {
+    for (const char* sql : {"DELETE FROM meta", "DELETE FROM stages",
+                            "DELETE FROM commits", "DELETE FROM checkpoints",
+                            "DELETE FROM evals", "DELETE FROM datasets"}) {
       AHA_ASSIGN_OR_RETURN(Statement remove, Statement::Prepare(db, sql));
       AHA_RETURN_IF_ERROR(remove.Run());
     }

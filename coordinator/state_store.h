@@ -1,10 +1,16 @@
-// What the coordinator must not forget, in SQLite: <run dir>/coordinator.db.
+// The durable state of a job, in SQLite: <run directory>/coordinator.db.  The
+// coordinator continues a job from it after a crash.
 //
 // Every call is one transaction and durable when it returns OK (WAL,
 // synchronous=FULL).  A commit or checkpoint that is recorded again replaces
-// the old record; whether that is allowed is the caller's to decide.
+// the old record; the caller decides whether that is allowed.
 //
-// Thread-safe.
+// The file carries the version of its tables (SQLite's user_version), set in
+// the transaction that creates them.  Open refuses every other version: this
+// format is not released, so there is nothing to migrate from.
+//
+// Errors of every call: UNAVAILABLE where trying again may help (disk full,
+// busy), DATA_LOSS where the file is damaged.  Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -53,16 +59,34 @@ struct Totals {
   uint64_t tokens_differing = 0;
 };
 
+// The result of an eval stage.
 struct EvalRecord {
   uint32_t stage = 0;
   uint64_t prompts = 0;
+  // Share of completions whose first reward component is at least 1.
   double pass_at_1 = 0;
-  double mean_completion_length = 0;
+  double mean_completion_length = 0;  // Tokens, the end token included.
   uint64_t tokens = 0;
+};
+
+// What the file of a sample stage holds for certain: its first `bytes` bytes.
+struct DatasetRecord {
+  uint32_t stage = 0;
+  uint64_t prompts = 0;  // Whole groups, of the slots from 0 on.
+  uint64_t completions = 0;
+  uint64_t tokens = 0;    // Of the completions.
+  double reward_sum = 0;  // Of the completions, in order.
+  uint64_t bytes = 0;
+  Hash128 checksum = {};  // Of these bytes.
+  bool done = false;      // The stage has ended with it.
 };
 
 class StateStore {
  public:
+  static constexpr int kSchemaVersion = 1;
+
+  // Opens the file, or creates it.  FAILED_PRECONDITION: it has another schema
+  // version; the message names the file, both versions and what to do.
   static absl::StatusOr<std::unique_ptr<StateStore>> Open(
       const std::string& path);
   ~StateStore();
@@ -73,21 +97,23 @@ class StateStore {
   absl::StatusOr<std::optional<std::string>> Get(const std::string& key);
   absl::Status Set(const std::map<std::string, std::string>& values);
 
-  // `stage_seconds`: spent in the stage so far, over all attempts.
+  // `stage_seconds`: spent in the stage so far, by all processes.
   absl::Status PutCommit(const CommitRecord& commit, double stage_seconds);
   absl::Status PutCheckpoint(const CheckpointRecord& checkpoint,
                              double stage_seconds);
   absl::Status PutEval(const EvalRecord& eval, double stage_seconds);
+  absl::Status PutDataset(const DatasetRecord& dataset, double stage_seconds);
   absl::Status PutStageSeconds(uint32_t stage, double seconds);
 
-  // A long run has more commits than should be held in memory.
+  // Commits stay in the file: a long run has more of them than memory should
+  // hold.
   absl::StatusOr<std::optional<CommitRecord>> FindCommit(uint32_t stage,
                                                          uint64_t step);
-  // The last one of `stage` before `step`.
+  // The last commit of `stage` before `step`.
   absl::StatusOr<std::optional<CommitRecord>> LastCommitBefore(uint32_t stage,
                                                                uint64_t step);
-  // Of the commits before (stage, step), in order.  `take` must not call the
-  // store; its first error ends it.
+  // Gives `take` the lines of the commits before (stage, step), in order, until
+  // its first error, which is returned.  `take` must not call the store.
   absl::Status EachMetricsLine(
       uint32_t stage, uint64_t step,
       const std::function<absl::Status(const std::string&)>& take);
@@ -96,12 +122,14 @@ class StateStore {
   // In order of (stage, step).
   absl::StatusOr<std::vector<CheckpointRecord>> Checkpoints();
   absl::StatusOr<std::vector<EvalRecord>> Evals();
+  absl::StatusOr<std::vector<DatasetRecord>> Datasets();
   absl::StatusOr<std::map<uint32_t, double>> StageSeconds();
 
-  // Whether anything was done: a commit or an eval.  A run without may be
-  // started over, or its directory be given to another job.
+  // Whether anything was done: a commit, an evaluation or a part of a data set.
+  // A run without results may be started over, and its directory may be given
+  // to another job.
   absl::StatusOr<bool> HasResults();
-  // Forgets everything.
+  // Removes all records.
   absl::Status Clear();
 
  private:

@@ -8,7 +8,6 @@
 #include "base/file_io.h"
 #include "base/status.h"
 #include "coordinator/app.h"
-#include "coordinator/plan.h"
 #include "coordinator/prompts.h"
 #include "coordinator/state_store.h"
 #include "job/file/job.h"
@@ -45,20 +44,20 @@ absl::Status CheckDirectory(const std::string& directory, const v1::Job& job,
   if (begun && held != ResultFingerprint(job).Hex()) {
     return absl::FailedPreconditionError(
         absl::StrCat(where, ", ", state,
-                     ") of another job; what decides the result differs; "
-                     "choose another name"));
+                     ") of another job, and the two differ in what decides "
+                     "the result; choose another name"));
   }
   AHA_ASSIGN_OR_RETURN(const bool done, HasSucceeded(directory));
   if (begun && done) {
     return absl::FailedPreconditionError(
         absl::StrCat(where,
                      ") of this job, which has succeeded; there is "
-                     "nothing to go on with"));
+                     "nothing to continue"));
   }
   if (begun && !resume) {
     return absl::FailedPreconditionError(absl::StrCat(
         where, ", ", state,
-        ") of this job; go on with --resume, or choose another name"));
+        ") of this job; continue it with --resume, or choose another name"));
   }
   if (!begun && resume) {
     return absl::FailedPreconditionError(
@@ -93,16 +92,16 @@ absl::StatusOr<std::optional<v1::Job>> Submissions::Current() const {
       file.ok() ? ParseJob(*file, root_->File(name + "/job.yaml"))
                 : file.status();
   if (job.ok() && job->name() == name) return *std::move(job);
-  // What a disk says that cannot be read may be otherwise the next time.
+  // A disk that cannot be read now may be readable the next time.
   if (!job.ok() && !absl::IsNotFound(job.status()) &&
       !absl::IsInvalidArgument(job.status())) {
     return job.status();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      path, ": names \"", name, "\", which cannot be gone on with: ",
-      job.ok() ? absl::StrCat("its job.yaml is of ", job->name())
-               : job.status().message(),
-      "; submit the job again"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": names \"", name, "\", which cannot be continued: ",
+                   job.ok() ? absl::StrCat("its job.yaml is of ", job->name())
+                            : job.status().message(),
+                   "; submit the job again"));
 }
 
 void Submissions::Forget() { root_->Remove(kCurrent); }

@@ -1,6 +1,6 @@
 // The runs of a standing coordinator: <root>/<job name>/ for each job that was
-// ever submitted, and <root>/.current with the name of the one at work, so that
-// a coordinator that dies goes on with it.
+// ever submitted, and <root>/.current with the name of the current job, so that
+// a coordinator continues it after a crash.
 //
 // Thread-compatible: callers lock.
 #pragma once
@@ -18,8 +18,8 @@ namespace aha::coordinator {
 
 class Submissions {
  public:
-  // FAILED_PRECONDITION: `root` cannot be written, or another coordinator
-  // stands there.
+  // FAILED_PRECONDITION: `root` cannot be written, or another coordinator uses
+  // it.
   static absl::StatusOr<std::unique_ptr<Submissions>> Open(
       const std::string& root);
 
@@ -27,16 +27,16 @@ class Submissions {
   std::string DirectoryOf(const v1::Job& job) const;
 
   // The job that was accepted and has not ended; nothing if there is none.
-  // INVALID_ARGUMENT: the one that is named is none, or not there.
+  // INVALID_ARGUMENT: .current names a job that cannot be read.
   absl::StatusOr<std::optional<v1::Job>> Current() const;
 
-  // Checks the job and makes it the current one, durably.  INVALID_ARGUMENT: a
-  // line an error.  FAILED_PRECONDITION: the directory of that name holds a
-  // run: of another job, of this one (then `resume` goes on), or of this one to
-  // its end.  REQUIRES: there is no current one.
+  // Checks the job and makes it the current one, durably.  INVALID_ARGUMENT has
+  // a line for each error of the job.  FAILED_PRECONDITION: the directory of
+  // that name holds a run of another job, a run of this job that has succeeded,
+  // or one that only `resume` may continue.  REQUIRES: there is no current job.
   absl::StatusOr<v1::Job> Accept(const v1::Job& submitted, bool resume);
 
-  // The current job has ended, or cannot be started.
+  // There is no current job any more: it has ended, or cannot be started.
   void Forget();
 
  private:

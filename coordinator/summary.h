@@ -1,35 +1,25 @@
-// summary.json, and what an eval stage shows in the status.  Pure functions.
+// The text of summary.json, which a run leaves when its job ends (its keys are
+// in docs/).  Pure.
 #pragma once
 
-#include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "aha/v1/admin.pb.h"
-#include "coordinator/eval_board.h"
 #include "coordinator/history.h"
-#include "coordinator/plan.h"
+#include "job/plan.h"
 
 namespace aha::coordinator {
 
+// The pointers are not owned.
 struct SummaryInput {
   const JobPlan* plan = nullptr;
-  std::string state;
-  std::string problem;
-  Position position;
-  Totals totals;
-  std::map<uint32_t, EvalRecord> evals;
-  std::vector<double> stage_seconds = {};  // Over all attempts.
+  std::string state;    // "succeeded"
+  std::string failure;  // Shown as `problem`, unless it is empty.
+  const History* history = nullptr;
+  std::vector<double> stage_seconds = {};  // Over all processes of the job.
   double train_tokens_per_second = 0;
 };
 
-// DESIGN.md section 10.
 std::string SummaryJson(const SummaryInput& input);
-
-// prompts, pass_at_1, mean_completion_length of a stage that ended or runs.
-void AddEvalMetrics(uint32_t stage, const std::map<uint32_t, EvalRecord>& evals,
-                    const std::optional<EvalBoard>& running,
-                    v1::StageStatus& shown);
 
 }  // namespace aha::coordinator

@@ -112,7 +112,7 @@ class VersionReader {
 
 class WeightsStore {
  public:
-  // Makes `directory`, or empties it of an earlier process's versions.
+  // Creates `directory`, or deletes the versions of an earlier process in it.
   static absl::StatusOr<std::unique_ptr<WeightsStore>> Open(
       const std::string& directory);
 

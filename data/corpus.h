@@ -1,13 +1,15 @@
-// The corpus of the quickstart's base model: mostly terse answers, seldom
-// worked-out ones, a few with a slip that is noticed and put right.
+// The corpus on which the quickstart's base model is trained. Most of its
+// answers are terse, some are worked out, and a few are worked out with a
+// mistake that is noticed and corrected:
 //
 //   terse        <think></think><answer>7</answer>
 //   worked       <think>3+5=8;8+9=7</think><answer>7</answer>
 //   corrected    <think>3+5=8;8+9=5 wait 8+9=7</think><answer>7</answer>
 //
-// Facts are problems of one or two operations, half of them answered at once
-// and half worked: the base learns what a step is on problems that need none.
-// Whatever has as many operations as a real problem is of the training split.
+// Facts are exercises of one or two operations. Half of them are answered at
+// once and half are worked out, so that the base model learns what a step is
+// from exercises that need none. A document whose exercise has as many
+// operations as those of the job belongs to the training split.
 //
 // All functions are pure.
 #pragma once
@@ -20,14 +22,14 @@
 
 namespace aha {
 
-// Shares; what counts is their proportion.
+// Shares of the styles. Only their proportions count.
 struct CorpusMix {
   double facts = 0.30;
   double terse = 0.52;
   double worked = 0.15;
   double corrected = 0.03;
 
-  // Each in [0, 1], their sum above 0 and at most 1.
+  // Requires each to be in [0, 1] and their sum above 0 and at most 1.
   absl::Status Validate() const;
 };
 
@@ -38,13 +40,14 @@ struct Document {
   std::string completion;  // Without an end token.
 };
 
-// A solution in the given style (kFact and kTerse are written alike).
-// `slip_step` is the step that goes wrong at first, for kCorrected.
-std::string SolutionText(const Problem& problem, DocumentStyle style,
+// Returns a solution in the given style; kFact is written like kTerse. For
+// kCorrected, `slip_step` is the step that is wrong at first.
+std::string SolutionText(const Exercise& exercise, DocumentStyle style,
                          size_t slip_step = 0);
 
-// The index-th document.  REQUIRES: mix.Validate(), options.Validate().
+// Returns the index-th document. REQUIRES: mix.Validate() and
+// options.Validate() are OK.
 Document MakeDocument(uint64_t seed, uint64_t index, const CorpusMix& mix,
-                      const ProblemOptions& options);
+                      const ExerciseOptions& options);
 
 }  // namespace aha

@@ -1,3 +1,6 @@
+// Implements data/generator.h; exercise_kinds.cc makes the exercises
+// themselves. Every exercise is drawn from (seed, split, index, attempt)
+// until its prompt falls into the split.
 #include "data/generator.h"
 
 #include <array>
@@ -6,14 +9,15 @@
 #include "absl/strings/str_join.h"
 #include "base/hash.h"
 #include "base/rng.h"
-#include "data/problem_kinds.h"
+#include "data/exercise_kinds.h"
 
 namespace aha {
 namespace {
 
-constexpr std::array<ProblemKind, 5> kAllKinds = {
-    ProblemKind::kSums, ProblemKind::kMachine, ProblemKind::kSwaps,
-    ProblemKind::kPointers, ProblemKind::kPlainSums};
+// The order decides results: the kinds take turns in it.
+constexpr std::array<ExerciseKind, 5> kAllKinds = {
+    ExerciseKind::kSums, ExerciseKind::kMachine, ExerciseKind::kSwaps,
+    ExerciseKind::kPointers, ExerciseKind::kPlainSums};
 constexpr int kDefaultKinds = 4;  // The first four.
 constexpr int kMaxOperations = 64;
 constexpr uint64_t kHeldOutOneIn = 8;
@@ -32,36 +36,36 @@ absl::string_view SplitName(Split split) {
 
 }  // namespace
 
-absl::string_view ProblemKindName(ProblemKind kind) {
+absl::string_view ExerciseKindName(ExerciseKind kind) {
   switch (kind) {
-    case ProblemKind::kSums:
+    case ExerciseKind::kSums:
       return "sums";
-    case ProblemKind::kMachine:
+    case ExerciseKind::kMachine:
       return "machine";
-    case ProblemKind::kSwaps:
+    case ExerciseKind::kSwaps:
       return "swaps";
-    case ProblemKind::kPointers:
+    case ExerciseKind::kPointers:
       return "pointers";
-    case ProblemKind::kPlainSums:
+    case ExerciseKind::kPlainSums:
       return "plain_sums";
   }
   return "";
 }
 
-absl::StatusOr<ProblemKind> ParseProblemKind(absl::string_view name) {
-  for (const ProblemKind kind : kAllKinds) {
-    if (ProblemKindName(kind) == name) return kind;
+absl::StatusOr<ExerciseKind> ParseExerciseKind(absl::string_view name) {
+  for (const ExerciseKind kind : kAllKinds) {
+    if (ExerciseKindName(kind) == name) return kind;
   }
   return absl::InvalidArgumentError(
       absl::StrCat("kinds must be of ",
                    absl::StrJoin(kAllKinds, ", ",
-                                 [](std::string* out, ProblemKind kind) {
-                                   absl::StrAppend(out, ProblemKindName(kind));
+                                 [](std::string* out, ExerciseKind kind) {
+                                   absl::StrAppend(out, ExerciseKindName(kind));
                                  }),
                    "; got '", name, "'"));
 }
 
-absl::Span<const ProblemKind> DefaultProblemKinds() {
+absl::Span<const ExerciseKind> DefaultExerciseKinds() {
   return absl::MakeConstSpan(kAllKinds).first(kDefaultKinds);
 }
 
@@ -71,7 +75,7 @@ Split SplitOf(absl::string_view prompt) {
              : Split::kTrain;
 }
 
-absl::Status ProblemOptions::Validate() const {
+absl::Status ExerciseOptions::Validate() const {
   if (min_operations < 1 || max_operations > kMaxOperations) {
     return absl::InvalidArgumentError(absl::StrCat(
         "min_operations and max_operations must be in [1, ", kMaxOperations,
@@ -85,23 +89,23 @@ absl::Status ProblemOptions::Validate() const {
   return absl::OkStatus();
 }
 
-Problem MakeProblem(uint64_t seed, Split split, uint64_t index,
-                    const ProblemOptions& options) {
-  const absl::Span<const ProblemKind> kinds =
-      options.kinds.empty() ? DefaultProblemKinds()
+Exercise MakeExercise(uint64_t seed, Split split, uint64_t index,
+                      const ExerciseOptions& options) {
+  const absl::Span<const ExerciseKind> kinds =
+      options.kinds.empty() ? DefaultExerciseKinds()
                             : absl::MakeConstSpan(options.kinds);
-  const ProblemKind kind = kinds[index % kinds.size()];
-  // Every kind has problems in both splits, so this ends.
+  const ExerciseKind kind = kinds[index % kinds.size()];
+  // Every kind has exercises in both splits, so this loop ends.
   for (uint64_t attempt = 0;; ++attempt) {
-    Draws draws(RandomKey(seed, RandomPurpose::kProblem,
+    Draws draws(RandomKey(seed, RandomPurpose::kExercise,
                           static_cast<uint64_t>(split), index, attempt));
     const int operations =
         draws.Between(options.min_operations, options.max_operations);
-    Problem problem = DrawProblem(kind, operations, draws);
-    if (split != Split::kAll && SplitOf(problem.prompt) != split) continue;
-    problem.id =
-        absl::StrCat(ProblemKindName(kind), "-", SplitName(split), "-", index);
-    return problem;
+    Exercise exercise = DrawExercise(kind, operations, draws);
+    if (split != Split::kAll && SplitOf(exercise.prompt) != split) continue;
+    exercise.id =
+        absl::StrCat(ExerciseKindName(kind), "-", SplitName(split), "-", index);
+    return exercise;
   }
 }
 

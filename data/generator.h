@@ -1,6 +1,7 @@
-// Problems whose every step is easy and whose composition is hard for a
-// shallow network, so that writing the steps down pays.  Characters are meant
-// to be tokens; prompts but plain_sums end in '?'.
+// Generates exercises. Each step of an exercise is easy, but their composition
+// is hard for a shallow network, so a model gains by writing the steps down.
+// Characters are meant to be tokens. Prompts end in '?', except those of
+// plain_sums.
 //
 //   kind        prompt                          worked
 //   sums        3+5+9+2?                        3+5=8;8+9=7;7+2=9
@@ -16,8 +17,8 @@
 //               worked: 23+45=68.  Terms of one or two digits, for models that
 //               know English; operations are ignored
 //
-// Training and held-out problems are disjoint by construction: a hash of the
-// prompt decides (SplitOf), for every seed alike.
+// Training and held-out exercises are disjoint by construction: SplitOf decides
+// by a hash of the prompt, for every seed alike.
 //
 // All functions are pure.
 #pragma once
@@ -33,43 +34,44 @@
 
 namespace aha {
 
-enum class ProblemKind { kSums, kMachine, kSwaps, kPointers, kPlainSums };
-absl::StatusOr<ProblemKind> ParseProblemKind(absl::string_view name);
-absl::string_view ProblemKindName(ProblemKind kind);
-// What an empty list of kinds stands for: all but plain_sums.
-absl::Span<const ProblemKind> DefaultProblemKinds();
+enum class ExerciseKind { kSums, kMachine, kSwaps, kPointers, kPlainSums };
+absl::StatusOr<ExerciseKind> ParseExerciseKind(absl::string_view name);
+absl::string_view ExerciseKindName(ExerciseKind kind);
+// Returns the kinds that an empty list stands for: all but plain_sums.
+absl::Span<const ExerciseKind> DefaultExerciseKinds();
 
-// kAll: both; for prompt files of jobs that evaluate nothing.
+// kAll is both, for prompt files of jobs that evaluate nothing.
 enum class Split { kTrain, kEval, kAll };
-// One prompt in eight is held out.
+// Holds out one prompt in eight.
 Split SplitOf(absl::string_view prompt);
 
-struct ProblemOptions {
-  std::vector<ProblemKind> kinds;  // Drawn from evenly; empty: the default.
-  int min_operations = 4;          // 1 to 64.
-  int max_operations = 7;          // min_operations to 64.
+struct ExerciseOptions {
+  // Drawn from evenly; empty: the default kinds.
+  std::vector<ExerciseKind> kinds;
+  int min_operations = 4;  // 1 to 64.
+  int max_operations = 7;  // min_operations to 64.
 
   absl::Status Validate() const;
 };
 
-// One step of a worked solution: "8+9=" and "7".
-struct ProblemStep {
+// One step of a worked solution, such as "8+9=" and "7".
+struct ExerciseStep {
   std::string left;
   std::string right;
-  std::string slip;  // A wrong value of right.
+  std::string slip;  // A wrong value of `right`.
 };
 
-struct Problem {
+struct Exercise {
   std::string id;  // "sums-train-17"
-  ProblemKind kind = ProblemKind::kSums;
+  ExerciseKind kind = ExerciseKind::kSums;
   std::string prompt;
   std::string answer;
-  std::vector<ProblemStep> steps;
+  std::vector<ExerciseStep> steps;
 };
 
-// The index-th problem of a split.  Kinds take turns.
-// REQUIRES: options.Validate().
-Problem MakeProblem(uint64_t seed, Split split, uint64_t index,
-                    const ProblemOptions& options);
+// Returns the index-th exercise of a split. The kinds take turns. REQUIRES:
+// options.Validate() is OK.
+Exercise MakeExercise(uint64_t seed, Split split, uint64_t index,
+                      const ExerciseOptions& options);
 
 }  // namespace aha

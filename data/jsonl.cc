@@ -1,3 +1,5 @@
+// Implements data/jsonl.h: ForEachObject reads the lines, AddPrompt and
+// AddDocument check the fields of one object.
 #include "data/jsonl.h"
 
 #include <algorithm>
@@ -23,6 +25,7 @@ constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
 constexpr size_t kMaxLineBytes = size_t{1} << 20;
 
 absl::StatusOr<Json> ParseLine(absl::string_view line) {
+  // The limit bounds the memory of the parser, which builds a tree of the line.
   if (line.size() > kMaxLineBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("a line must have at most ", kMaxLineBytes, " bytes, has ",
@@ -54,7 +57,8 @@ absl::Status CheckNotEmpty(const char* key, const std::string& text) {
   return absl::InvalidArgumentError(absl::StrCat(key, " must not be empty"));
 }
 
-// Calls `add` with every object and its line number; says where it failed.
+// Calls `add` with every object and its line number. Errors name the file and
+// the line.
 absl::Status ForEachObject(
     absl::string_view name, absl::string_view text,
     const std::function<absl::Status(const Json&, int64_t)>& add) {
@@ -74,6 +78,7 @@ absl::Status ForEachObject(
     }
     ++objects;
   }
+  // An empty file is more likely a mistake than the wish for no prompts.
   if (objects == 0) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, ": must have at least one line, is empty"));
@@ -90,6 +95,7 @@ absl::Status AddPrompt(const Json& json, int64_t line,
   AHA_RETURN_IF_ERROR(CheckNotEmpty("prompt", record.prompt));
   AHA_ASSIGN_OR_RETURN(record.answer, TextField(json, "answer", true));
   AHA_RETURN_IF_ERROR(CheckNotEmpty("answer", record.answer));
+  // Rollouts name a prompt by its id, so every prompt has one.
   record.id = absl::StrCat("line-", line);
   if (json.contains("id")) {
     AHA_ASSIGN_OR_RETURN(record.id, TextField(json, "id", true));
@@ -98,6 +104,10 @@ absl::Status AddPrompt(const Json& json, int64_t line,
   if (!ids.insert(record.id).second) {
     return absl::InvalidArgumentError(
         absl::StrCat("id must be unique, '", record.id, "' came before"));
+  }
+  for (const auto& [key, value] : json.items()) {
+    if (key == "prompt" || key == "answer" || key == "id") continue;
+    record.fields[key] = value.dump();
   }
   records.push_back(std::move(record));
   return absl::OkStatus();

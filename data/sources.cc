@@ -1,3 +1,5 @@
+// Implements data/sources.h with a generated and a file variant of each kind of
+// source. Shuffled answers take another index's answer, at a fixed offset.
 #include "data/sources.h"
 
 #include <utility>
@@ -11,7 +13,7 @@
 namespace aha {
 namespace {
 
-// What the generator makes is endless; this many are addressed.
+// The generator is endless; this many of its exercises have an index.
 constexpr uint64_t kGeneratedCount = uint64_t{1} << 31;
 
 class GeneratedPrompts : public PromptSource {
@@ -19,9 +21,10 @@ class GeneratedPrompts : public PromptSource {
   explicit GeneratedPrompts(PromptSourceOptions options)
       : options_(std::move(options)) {
     if (options_.shuffled_answers && options_.split != Split::kEval) {
-      // A whole number of rounds of the kinds away: of the same kind.
+      // The offset is a multiple of the number of kinds, so that the other
+      // answer is one of the same kind.
       const uint64_t kinds = options_.generator.kinds.empty()
-                                 ? DefaultProblemKinds().size()
+                                 ? DefaultExerciseKinds().size()
                                  : options_.generator.kinds.size();
       answer_offset_ = kinds * 1'000'003;
     }
@@ -30,9 +33,11 @@ class GeneratedPrompts : public PromptSource {
   uint64_t count() const override { return kGeneratedCount; }
 
   Prompt Get(uint64_t index) const override {
-    Problem problem = Make(index);
-    Prompt prompt{std::move(problem.id), std::move(problem.prompt),
-                  std::move(problem.answer)};
+    Exercise exercise = Make(index);
+    Prompt prompt{.id = std::move(exercise.id),
+                  .prompt = std::move(exercise.prompt),
+                  .reference = std::move(exercise.answer),
+                  .fields = {}};
     if (answer_offset_ > 0) {
       prompt.reference = Make(index + answer_offset_).answer;
     }
@@ -40,9 +45,9 @@ class GeneratedPrompts : public PromptSource {
   }
 
  private:
-  Problem Make(uint64_t index) const {
-    return MakeProblem(options_.seed, options_.split, index,
-                       options_.generator);
+  Exercise Make(uint64_t index) const {
+    return MakeExercise(options_.seed, options_.split, index,
+                        options_.generator);
   }
 
   const PromptSourceOptions options_;
@@ -58,8 +63,9 @@ class FilePrompts : public PromptSource {
 
   Prompt Get(uint64_t index) const override {
     const PromptRecord& record = records_[index];
-    const uint64_t answer = (index + answer_offset_) % records_.size();
-    return {record.id, record.prompt, records_[answer].answer};
+    const PromptRecord& judged =
+        records_[(index + answer_offset_) % records_.size()];
+    return {record.id, record.prompt, judged.answer, judged.fields};
   }
 
  private:
@@ -89,7 +95,8 @@ absl::StatusOr<std::unique_ptr<PromptSource>> MakeFilePrompts(
       return absl::FailedPreconditionError(absl::StrCat(
           options.file, ": shuffled_answers needs at least 2 prompts, got 1"));
     }
-    const RandomKey key(options.seed, RandomPurpose::kProblem);
+    const RandomKey key(options.seed, RandomPurpose::kExercise);
+    // An offset from 1 to size - 1 gives no prompt its own answer.
     offset = 1 + key.Below(0, static_cast<uint32_t>(records.size() - 1));
   }
   return std::make_unique<FilePrompts>(std::move(records), offset);

@@ -1,10 +1,10 @@
-// Where a stage's prompts and documents come from, behind one face: a file or
-// the generator.  Which index a slot holds is rl/schedule.h's to say.
-//
-// Immutable after creation; thread-safe.
+// The prompts and documents of a stage behind one interface, whether they come
+// from a file or from the generator. rl/schedule.h says which index a slot
+// holds. Immutable after creation; thread-safe.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -18,16 +18,19 @@ struct Prompt {
   std::string id;
   std::string prompt;     // As the user wrote it.
   std::string reference;  // The answer that rewards compare with.
+  // The further keys of its line, as JSON text; empty for generated prompts.
+  std::map<std::string, std::string> fields;
 };
 
 struct PromptSourceOptions {
-  std::string file;          // JSON Lines; the generator if empty.
-  ProblemOptions generator;  // Used without a file.
-  uint64_t seed = 1;         // The job's.
-  // A file is split like the generator's problems, by SplitOf its prompts.
+  std::string file;           // JSON Lines; empty: the generator.
+  ExerciseOptions generator;  // Used if there is no file.
+  uint64_t seed = 1;          // The job's.
+  // A file is split like the generator's exercises: SplitOf decides by the
+  // prompt.
   Split split = Split::kTrain;
-  // A control: each prompt has another's reference.  Not in kEval, where
-  // accuracy is measured.
+  // A control experiment: each prompt has the reference and the fields of
+  // another one. It is ignored in kEval, where accuracy is measured.
   bool shuffled_answers = false;
 };
 
@@ -39,14 +42,15 @@ class PromptSource {
   virtual Prompt Get(uint64_t index) const = 0;
 };
 
-// Errors of the file and of the options; FAILED_PRECONDITION if the file has
-// no prompt in the split, or only one and shuffled_answers wants another's.
+// Returns the errors of the file and of the options, and FAILED_PRECONDITION if
+// the file has no prompt in the split, or only one although shuffled_answers
+// needs two.
 absl::StatusOr<std::unique_ptr<PromptSource>> MakePromptSource(
     const PromptSourceOptions& options);
 
 struct DocumentSourceOptions {
-  std::string file;          // JSON Lines; the generator's corpus if empty.
-  ProblemOptions generator;  // Used without a file, as is:
+  std::string file;           // JSON Lines; empty: the generator's corpus.
+  ExerciseOptions generator;  // Used if there is no file, as is `mix`.
   CorpusMix mix;
   uint64_t seed = 1;  // The job's.
 };

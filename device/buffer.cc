@@ -11,15 +11,17 @@ namespace aha {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
-// Blocks from here on are mappings of their own: freed, they are gone.
+// The allocator maps blocks of this size or more separately, and unmaps them
+// when they are freed.
 constexpr int kMapped = 1 << 20;
 
 }  // namespace
 
 void* Allocate(size_t bytes) {
   if (bytes == 0) return nullptr;
-  // By itself the threshold grows up to 32 MiB, and what is below comes from
-  // the heap: its holes stay, and they are huge pages.
+  // By default glibc raises this threshold up to 32 MiB, and smaller blocks
+  // come from the heap, where holes between blocks are never returned; with
+  // huge pages such holes are large.
   static const int fixed = ::mallopt(M_MMAP_THRESHOLD, kMapped);
   (void)fixed;
   void* memory = nullptr;
@@ -40,7 +42,7 @@ void AdviseHugePages(void* memory, size_t bytes) {
   const uintptr_t begin = (at + kHugePage - 1) / kHugePage * kHugePage;
   const uintptr_t end = (at + bytes) / kHugePage * kHugePage;
   if (begin >= end) return;
-  // Only a hint: a kernel without huge pages answers with an error.
+  // This is only a hint: a kernel without huge pages returns an error.
   (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 

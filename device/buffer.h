@@ -1,5 +1,6 @@
-// Raw memory for numbers: aligned to cache lines, huge pages advised where they
-// pay (weights and activations are streamed, and 4 KiB pages cost TLB misses).
+// Raw memory for tensors. It is aligned to cache lines and asks for huge pages:
+// weights and activations are streamed, and with 4 KiB pages TLB misses would
+// slow that down.
 #pragma once
 
 #include <cstddef>
@@ -8,24 +9,24 @@
 
 namespace aha {
 
-// Aligned to 64 bytes (to 2 MiB from that size on); null only for 0 bytes.
-// Throws std::bad_alloc like operator new.
+// Returns memory aligned to 64 bytes, or to 2 MiB if it is that large; null
+// only for 0 bytes. Throws std::bad_alloc like operator new.
 void* Allocate(size_t bytes);
 void* AllocateZeroed(size_t bytes);
 void FreeAllocated(void* memory);
 
-// For memory that is not touched yet.
+// Asks for huge pages for memory that has not been touched yet.
 void AdviseHugePages(void* memory, size_t bytes);
 
-// Memory that grows and never shrinks.  Contents are lost when it grows, and
-// arbitrary at first.  Of a moved-from buffer only the destructor may be
-// called.  Thread-compatible.
+// Memory that grows and never shrinks. Its contents are arbitrary at first and
+// are lost when it grows. A moved-from buffer may only be destroyed.
+// Thread-compatible.
 class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(size_t bytes) { Reserve(bytes); }
 
-  // At least that many bytes.
+  // Grows to at least this many bytes.
   void Reserve(size_t bytes) {
     if (bytes <= size_) return;
     memory_.reset();
@@ -36,7 +37,7 @@ class Buffer {
     Reserve(bytes);
     return memory_.get();
   }
-  // At least `count` elements of T.
+  // Returns room for at least `count` elements of T.
   template <class T>
   T* Get(int64_t count) {
     return static_cast<T*>(Bytes(static_cast<size_t>(count) * sizeof(T)));

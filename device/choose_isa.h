@@ -1,5 +1,5 @@
-// The choice behind CurrentIsa (isa.h), for programs that would rather report
-// an error than end.
+// Chooses an instruction set: the choice behind CurrentIsa (isa.h), for
+// programs that report an error instead of ending.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -7,9 +7,9 @@
 
 namespace aha::ops {
 
-// `asked`: AHA_CPU_ISA's value; null or empty: the best that this CPU has.
-// INVALID_ARGUMENT if it names a set that is unknown or missing here,
-// UNIMPLEMENTED if the CPU has none that we know.
+// `asked` is the value of AHA_CPU_ISA; if it is null or empty, the best set of
+// this CPU is chosen. Returns INVALID_ARGUMENT if `asked` is unknown or this
+// CPU lacks it, and UNIMPLEMENTED if the CPU has none of our sets.
 absl::StatusOr<Isa> ChooseIsa(const char* asked);
 
 }  // namespace aha::ops

@@ -1,4 +1,5 @@
-// Number formats of stored tensors.
+// The number formats in which tensors are stored, and the conversions between
+// them. Whatever reads or writes a stored number uses these.
 #pragma once
 
 #include <bit>
@@ -15,7 +16,7 @@ namespace aha {
 enum class DType { kF32, kBf16 };
 
 constexpr size_t SizeOf(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
-// As in safetensors headers: "F32", "BF16".
+// Returns the name in safetensors headers: "F32" or "BF16".
 constexpr absl::string_view NameOf(DType dtype) {
   return dtype == DType::kF32 ? "F32" : "BF16";
 }
@@ -23,7 +24,7 @@ inline std::ostream& operator<<(std::ostream& out, DType dtype) {
   return out << NameOf(dtype);
 }
 
-// The upper half of an IEEE float32.
+// Brain floating point: the upper half of an IEEE float32.
 struct Bf16 {
   uint16_t bits = 0;
 };
@@ -33,7 +34,7 @@ constexpr float ToFloat(Bf16 x) {
 }
 constexpr float ToFloat(float x) { return x; }
 
-// Round to nearest even; NaN stays NaN; denormals are kept.
+// Rounds to nearest even. NaN stays NaN, and denormals are kept.
 constexpr Bf16 ToBf16(float x) {
   const uint32_t bits = std::bit_cast<uint32_t>(x);
   if ((bits & 0x7fffffff) > 0x7f800000) {
@@ -42,7 +43,7 @@ constexpr Bf16 ToBf16(float x) {
   return {static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
 }
 
-// IEEE binary16 (F16 in files), exactly.
+// Converts IEEE binary16 (F16 in files) exactly.
 constexpr float HalfToFloat(uint16_t half) {
   const uint32_t sign = uint32_t{half} >> 15 << 31;
   const uint32_t exponent = half >> 10 & 31;
@@ -57,7 +58,7 @@ constexpr float HalfToFloat(uint16_t half) {
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
-// Element i of an array of `dtype`; Store rounds.
+// Read and write element i of an array of `dtype`; StoreElement rounds.
 inline float LoadElement(const void* data, int64_t i, DType dtype) {
   return dtype == DType::kF32 ? static_cast<const float*>(data)[i]
                               : ToFloat(static_cast<const Bf16*>(data)[i]);
@@ -70,7 +71,7 @@ inline void StoreElement(void* data, int64_t i, float x, DType dtype) {
   }
 }
 
-// WithType(dtype, [&]<class T>() { ... }): T is float or Bf16.
+// Calls f with T = float or Bf16: WithType(dtype, [&]<class T>() { ... }).
 template <class F>
 decltype(auto) WithType(DType dtype, F&& f) {
   switch (dtype) {
@@ -79,7 +80,7 @@ decltype(auto) WithType(DType dtype, F&& f) {
     case DType::kBf16:
       return std::forward<F>(f).template operator()<Bf16>();
   }
-  std::abort();  // Every enumerator is handled above; -Wswitch keeps it so.
+  std::abort();  // Every enumerator is handled above; -Wswitch checks it.
 }
 
 }  // namespace aha

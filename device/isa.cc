@@ -1,3 +1,5 @@
+// Implements device/isa.h and device/choose_isa.h with the compiler's CPU
+// detection.
 #include "device/isa.h"
 
 #include <unistd.h>
@@ -32,12 +34,12 @@ bool Has(Isa isa) {
 [[noreturn]] void Refuse(const absl::Status& status) {
   std::fprintf(stderr, "aha: %s\n", std::string(status.message()).c_str());
   std::fflush(stderr);
-  // Not exit: other threads may run, and it would destroy what they use.
+  // exit() would destroy objects that other threads may still use.
   _exit(kExitUnusableCpu);
 }
 
-// One ISA means one set of kernels everywhere, so a better CPU is held down to
-// what we name (and know to be row-invariant).
+// One instruction set means the same kernels on every machine, so oneDNN must
+// not use more of a CPU than the set that we name and know to be row-invariant.
 void TellOneDnn(Isa isa) {
   switch (isa) {
     case Isa::kAvx2:
@@ -67,7 +69,7 @@ absl::StatusOr<Isa> ChooseIsa(const char* asked) {
     if (asked != NameOf(isa)) continue;
     if (Has(isa)) return isa;
     return absl::InvalidArgumentError(
-        absl::StrCat("this CPU lacks what AHA_CPU_ISA asks for: ", asked));
+        absl::StrCat("this CPU lacks the set that AHA_CPU_ISA names: ", asked));
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got ", asked));

@@ -1,20 +1,21 @@
-// Which instruction set the CPU bodies use: chosen once, at run time.
+// The instruction set of the CPU bodies. It is chosen once, at run time.
 #pragma once
 
 #include "absl/strings/string_view.h"
 
 namespace aha::ops {
 
-inline constexpr int kExitUnusableCpu = 78;  // EX_CONFIG: do not start again.
+// EX_CONFIG: a restart would not help.
+inline constexpr int kExitUnusableCpu = 78;
 
 enum class Isa { kAvx2, kAvx512, kAvx512Bf16 };
 
-// The best that this CPU has, or what the environment variable AHA_CPU_ISA
-// (avx2, avx512, avx512_bf16) asks for, if the CPU has it.  Also tells oneDNN,
-// so it must be called before any primitive exists; CpuContext ops do.
-// Ends the process with kExitUnusableCpu and one clear line on stderr if the
-// CPU has no AVX2 + FMA or AHA_CPU_ISA names a set that is unknown or missing
-// here.
+// Returns the best set that this CPU has, or the one that the environment
+// variable AHA_CPU_ISA (avx2, avx512, avx512_bf16) names. It also limits oneDNN
+// to that set, so it must be called before any oneDNN primitive exists; the ops
+// of CpuContext do that. Ends the process with kExitUnusableCpu and one line on
+// stderr if the CPU has no AVX2 with FMA, or if AHA_CPU_ISA names a set that is
+// unknown or that this CPU lacks.
 Isa CurrentIsa();
 
 absl::string_view NameOf(Isa isa);

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "job/stages/stage_kind.h"
 #include "run/manifest.h"
 
 namespace aha {
@@ -56,12 +57,17 @@ absl::StatusOr<InputFiles> MeasurePrompts(const v1::Job& job) {
 
 absl::StatusOr<InputFiles> MeasureDocuments(const v1::Job& job) {
   InputFiles files;
+  absl::Status status;
   for (int i = 0; i < job.stages_size(); ++i) {
-    const v1::Sft& sft = job.stages(i).sft();
-    if (!sft.has_file()) continue;
-    AHA_RETURN_IF_ERROR(
-        Measure(absl::StrCat("stages[", i, "].sft.file"), sft.file(), &files));
+    const StageRef at{job, i};
+    const StageKind* kind = FindStageKind(at.stage().type());
+    if (kind == nullptr) continue;
+    v1::Stage stage = at.stage();  // VisitFiles may change what it visits.
+    kind->VisitFiles(&stage, [&](absl::string_view key, std::string* file) {
+      status.Update(Measure(ChildPath(at.settings_path(), key), *file, &files));
+    });
   }
+  AHA_RETURN_IF_ERROR(status);
   return files;
 }
 

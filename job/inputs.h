@@ -1,7 +1,7 @@
-// Whether the files that a job names can be used: what is wrong with them is
-// said before anything is started.
+// Checks the files that a job names, so that an unusable file is reported
+// before anything is started.
 //
-// Reads them; reentrant.
+// The functions read those files; they are reentrant.
 #pragma once
 
 #include "absl/status/status.h"
@@ -9,11 +9,11 @@
 
 namespace aha {
 
-// INVALID_ARGUMENT, a line for each key that names an unusable file, for each
-// prompt that cannot be encoded or whose answer a reward cannot judge by, and
-// if the model's context is too short for prompt and completion.  Of weights
-// only the headers are read.  REQUIRES: the job came from LoadJob or
-// ResolveJob.
+// INVALID_ARGUMENT with a line for each key that names an unusable file, for
+// each prompt that cannot be encoded or whose answer a reward cannot judge by,
+// for each stage that wants more prompts than there are, and if the context of
+// the model is too short for prompt and completion.  Of weights it reads only
+// the headers.  REQUIRES: the job came from LoadJob or ResolveJob.
 absl::Status CheckInputs(const v1::Job& job);
 
 }  // namespace aha

@@ -1,17 +1,16 @@
 #include "job/options.h"
 
-#include <algorithm>
-
 #include "base/status.h"
+#include "job/stages/stage_kind.h"
 
 namespace aha {
 namespace {
 
-absl::StatusOr<ProblemOptions> ProblemOptionsOf(
+absl::StatusOr<ExerciseOptions> ExerciseOptionsOf(
     const v1::Generated& generated) {
-  ProblemOptions options;
+  ExerciseOptions options;
   for (const std::string& name : generated.kinds()) {
-    AHA_ASSIGN_OR_RETURN(options.kinds.emplace_back(), ParseProblemKind(name));
+    AHA_ASSIGN_OR_RETURN(options.kinds.emplace_back(), ParseExerciseKind(name));
   }
   options.min_operations = generated.min_operations();
   options.max_operations = generated.max_operations();
@@ -20,22 +19,19 @@ absl::StatusOr<ProblemOptions> ProblemOptionsOf(
 
 }  // namespace
 
-bool HasStage(const v1::Job& job, absl::string_view type) {
-  return std::any_of(job.stages().begin(), job.stages().end(),
-                     [&](const v1::Stage& s) { return s.type() == type; });
-}
-
 absl::StatusOr<PromptSourceOptions> PromptOptions(const v1::Job& job,
                                                   Split split) {
   PromptSourceOptions options;
   options.file = job.prompts().file();
   AHA_ASSIGN_OR_RETURN(options.generator,
-                       ProblemOptionsOf(job.prompts().generated()));
+                       ExerciseOptionsOf(job.prompts().generated()));
   options.seed = job.seed();
   options.split = split;
   options.shuffled_answers = job.prompts().shuffled_answers();
   if (!options.file.empty() && split == Split::kTrain &&
-      !HasStage(job, "eval")) {
+      !AnyStage(job, [](const StageKind& kind) {
+        return kind.traits().prompts == PromptUse::kHeldOutInOrder;
+      })) {
     options.split = Split::kAll;
   }
   return options;
@@ -46,7 +42,7 @@ absl::StatusOr<DocumentSourceOptions> DocumentOptions(const v1::Job& job,
   DocumentSourceOptions options;
   options.file = sft.file();
   AHA_ASSIGN_OR_RETURN(options.generator,
-                       ProblemOptionsOf(job.prompts().generated()));
+                       ExerciseOptionsOf(job.prompts().generated()));
   options.mix = {.facts = sft.corpus().facts(),
                  .terse = sft.corpus().terse(),
                  .worked = sft.corpus().worked(),
@@ -71,6 +67,8 @@ absl::StatusOr<std::unique_ptr<DocumentSource>> OpenDocuments(
 
 absl::StatusOr<AdvantageOptions> AdvantageOptionsOf(const v1::Grpo& grpo) {
   AdvantageOptions options;
+  AHA_ASSIGN_OR_RETURN(options.estimator,
+                       ParseAdvantageEstimator(grpo.advantage_estimator()));
   AHA_ASSIGN_OR_RETURN(options.scale, ParseScaleRewards(grpo.scale_rewards()));
   AHA_RETURN_IF_ERROR(options.Validate());
   return options;

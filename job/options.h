@@ -1,13 +1,13 @@
-// A resolved job, in the words of rl/ and data/.
+// The settings of a resolved job, as the option structs of rl/ and data/.
 //
-// INVALID_ARGUMENT: a name that they do not know or a value that they refuse; a
-// job of LoadJob or ResolveJob has none, one that came over the wire might.
+// All functions return INVALID_ARGUMENT for a name that these libraries do not
+// know and for a value that they refuse.  A job that LoadJob or ResolveJob
+// returned has neither; a job that came over the wire may.
 #pragma once
 
 #include <memory>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "aha/v1/job.pb.h"
 #include "data/sources.h"
 #include "rl/advantage.h"
@@ -16,10 +16,9 @@
 
 namespace aha {
 
-bool HasStage(const v1::Job& job, absl::string_view type);
-
-// kTrain: what a grpo stage draws from.  kEval: what an eval stage takes in
-// order.  Jobs with a prompt file and no eval stage train on all of it.
+// The prompts of a split: kTrain are the training prompts, kEval the held-out
+// ones.  If no stage of the job uses held-out prompts, all prompts of a file
+// are training prompts.
 absl::StatusOr<PromptSourceOptions> PromptOptions(const v1::Job& job,
                                                   Split split);
 absl::StatusOr<DocumentSourceOptions> DocumentOptions(const v1::Job& job,

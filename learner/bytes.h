@@ -1,4 +1,5 @@
-// Plain structs as bytes, for what ranks of one build tell each other.
+// Plain structs as bytes, for messages between the ranks of a rank set.  Layout
+// and byte order are those of this build: all ranks run the same one.
 #pragma once
 
 #include <cstring>
@@ -9,13 +10,14 @@
 
 namespace aha::learner {
 
+// Appends the bytes of `value`.
 template <class T>
 void AppendBytes(std::string* bytes, const T& value) {
   static_assert(std::is_trivially_copyable_v<T>);
   bytes->append(reinterpret_cast<const char*>(&value), sizeof(value));
 }
 
-// Cuts a T off the front; false if there are too few bytes.
+// Takes a T from the front of *bytes; false if there are too few bytes.
 template <class T>
 bool TakeBytes(absl::string_view* bytes, T* value) {
   static_assert(std::is_trivially_copyable_v<T>);

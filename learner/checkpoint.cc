@@ -20,6 +20,7 @@
 #include "base/status.h"
 #include "google/protobuf/text_format.h"
 #include "job/identity.h"
+#include "job/stages/stage_kind.h"
 #include "learner/bytes.h"
 #include "nlohmann/json.hpp"
 
@@ -345,14 +346,18 @@ bool SamePosition(const Manifest& a, const Manifest& b) {
          a.weights_checksum == b.weights_checksum && a.chain == b.chain;
 }
 
+bool StepsConsumeGroups(const v1::Stage& stage) {
+  const StageKind* kind = FindStageKind(stage.type());
+  return kind != nullptr && kind->traits().consumer == GroupConsumer::kLearner;
+}
+
 // What rank 0 says instead of a path (step 1 of the header).
 constexpr char kIsComplete[] = "complete";
 
 // Step 1 on rank 0: kIsComplete, or the partial directory to write to, relative
 // to the run directory.  Errors are left to step 2, which meets them again.
-std::string AnnounceWrite(const std::string& run_directory,
-                          const std::string& relative,
-                          const Manifest& manifest) {
+std::string PlanWrite(const std::string& run_directory,
+                      const std::string& relative, const Manifest& manifest) {
   const std::string path = absl::StrCat(run_directory, "/", relative);
   const absl::StatusOr<Manifest> found = ReadManifest(path);
   if (found.ok() && SamePosition(*found, manifest) &&
@@ -444,13 +449,13 @@ Manifest NewManifest(const CheckpointParts& of, int world_size) {
 }  // namespace
 
 std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step) {
-  const auto is_grpo = [](const v1::Stage& s) { return s.type() == "grpo"; };
   const int index = static_cast<int>(stage);
-  const bool only_grpo =
-      is_grpo(job.stages(index)) &&
-      std::count_if(job.stages().begin(), job.stages().end(), is_grpo) == 1;
+  const bool is_the_only_one =
+      StepsConsumeGroups(job.stages(index)) &&
+      std::count_if(job.stages().begin(), job.stages().end(),
+                    StepsConsumeGroups) == 1;
   return absl::StrCat(
-      only_grpo ? "" : absl::StrCat(job.stages(index).name(), "-"),
+      is_the_only_one ? "" : absl::StrCat(job.stages(index).name(), "-"),
       absl::StrFormat("step-%06d", step));
 }
 
@@ -466,7 +471,7 @@ absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
   const std::string path = absl::StrCat(run_directory, "/", relative);
   Manifest manifest = NewManifest(of, comm.size());
   std::string plan;
-  if (comm.rank() == 0) plan = AnnounceWrite(run_directory, relative, manifest);
+  if (comm.rank() == 0) plan = PlanWrite(run_directory, relative, manifest);
   AHA_ASSIGN_OR_RETURN(plan, comm.Broadcast("checkpoint", 0, plan));
   if (plan == kIsComplete) return relative;
   const std::string partial = absl::StrCat(run_directory, "/", plan);

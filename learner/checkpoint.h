@@ -40,8 +40,8 @@
 
 namespace aha::learner {
 
-// "step-000030" for the job's only grpo stage, "<stage>-step-000030" for other
-// stages.  Also names rollout files.
+// "step-000030" if the stage is the only one of the job whose steps consume
+// groups, else "<name of the stage>-step-000030".  Also names rollout files.
 std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step);
 
 // The position of a learner between two steps.

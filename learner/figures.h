@@ -1,4 +1,4 @@
-// A learner's Prometheus series.
+// The metrics of a learner process, as Prometheus series.
 //
 //   aha_learner_steps_total              steps that this rank trained
 //   aha_train_tokens_total               prompt and completion tokens of them

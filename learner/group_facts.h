@@ -1,5 +1,5 @@
-// What a rank knows of a group after training on it: the statistics that ranks
-// exchange and sum in slot order.
+// The statistics of a group after a rank trained on it.  Ranks exchange them
+// and sum them in slot order.
 #pragma once
 
 #include <cstdint>
@@ -15,22 +15,23 @@
 
 namespace aha::learner {
 
-// Recorded log-probabilities against those computed here, as bits.
+// A comparison of recorded log-probabilities with those computed here, as bits.
 struct Comparison {
   uint64_t compared = 0;
   uint64_t differing = 0;
   double max_difference = 0;
-  uint32_t first_sample = 0;  // Of the first difference, as are the others.
+  // Of the first difference:
+  uint32_t first_sample = 0;
   uint32_t first_token = 0;
   float first_recorded = 0;
   float first_computed = 0;
 
-  // `sample`'s next tokens, from the first on.
+  // Adds the next tokens of `sample`, whose tokens are added in order.
   void Add(uint32_t sample, absl::Span<const float> recorded,
            absl::Span<const float> computed);
 };
 
-// Fixed size and no pointer: travels as bytes.
+// Has a fixed size and no pointers, since it travels as bytes.
 struct GroupFacts {
   uint32_t slot = 0;
   uint32_t truncated = 0;  // Completions that were cut.
@@ -43,8 +44,8 @@ struct GroupFacts {
   Hash128 digest;
 };
 
-// Every rank's facts by slot.  INTERNAL unless each of `slots` slots is there
-// once.
+// The facts of all ranks, by slot.  INTERNAL unless each of `slots` slots is
+// there once.
 absl::StatusOr<std::vector<GroupFacts>> ExchangeFacts(
     uint32_t slots, const std::vector<GroupFacts>& mine,
     comm::Communicator& comm);
@@ -52,7 +53,8 @@ absl::StatusOr<std::vector<GroupFacts>> ExchangeFacts(
 LossSums TotalOf(const std::vector<GroupFacts>& facts);
 int64_t TokensOf(const std::vector<GroupFacts>& facts);
 
-// Lengths, losses, clip ratios, entropy and the comparison, in TRL's names.
+// Adds lengths, losses, clip ratios, entropy and the comparison, under TRL's
+// names.
 void FillMetrics(const LossOptions& options,
                  const std::vector<GroupFacts>& facts,
                  std::map<std::string, double>* metrics);

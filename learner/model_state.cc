@@ -12,7 +12,7 @@
 #include "job/options.h"
 #include "learner/bytes.h"
 #include "ops/adamw.h"
-#include "ops/halves.h"
+#include "ops/split_master.h"
 
 namespace aha::learner {
 namespace {
@@ -76,7 +76,7 @@ absl::StatusOr<ModelState::Version> ModelState::NewVersion(
   Version version;
   AHA_ASSIGN_OR_RETURN(
       version.policy,
-      Policy::Create(config_, dtype_, &pool_,
+      Policy::Create(config_, dtype_, ops::CpuContext{&pool_},
                      weights.bytes() > kLeanBytes ? PolicyUse::kLeanTraining
                                                   : PolicyUse::kTraining));
   AHA_RETURN_IF_ERROR(version.policy->Load(weights));
@@ -109,7 +109,7 @@ absl::Status SavedState::TakeMaster(int64_t begin,
   const size_t local = static_cast<size_t>(begin) - shard().begin;
   for (size_t i = 0; i < master.size(); ++i) {
     const int64_t at = begin + static_cast<int64_t>(i);
-    const ops::Halves split = ops::Split(master[i]);
+    const ops::SplitMaster split = ops::SplitMasterWeight(master[i]);
     const float weight = LoadElement(weights->data(), at, weights->dtype());
     if (weight != (halves ? ToFloat(split.rounded) : master[i])) {
       return absl::DataLossError(
@@ -119,7 +119,7 @@ absl::Status SavedState::TakeMaster(int64_t begin,
     if (!halves) continue;
     low[local + i] = split.low;
     float& second = v[local + i];
-    if (split.up) second = -second;
+    if (split.tie_went_up) second = -second;
   }
   return absl::OkStatus();
 }
@@ -238,10 +238,10 @@ void ModelState::CopyMaster(int64_t begin, absl::Span<float> out) const {
   for (size_t i = 0; i < out.size(); ++i) {
     const int64_t at = begin + static_cast<int64_t>(i);
     const size_t index = static_cast<size_t>(at) - shard().begin;
-    out[i] = low_.empty()
-                 ? LoadElement(weights_->data(), at, dtype_)
-                 : ops::Join({static_cast<const Bf16*>(weights_->data())[at],
-                              low_[index], std::signbit(v_[index])});
+    out[i] = low_.empty() ? LoadElement(weights_->data(), at, dtype_)
+                          : ops::JoinMasterWeight(
+                                {static_cast<const Bf16*>(weights_->data())[at],
+                                 low_[index], std::signbit(v_[index])});
   }
 }
 

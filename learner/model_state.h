@@ -24,7 +24,7 @@
 // 8P/N moments; 8P gradient sum; 4P weights if they are fp32, 2P + 2P/N if they
 // are bf16; the weights once more for each of the previous and the reference
 // version, where the stage needs them.  fp32 weights are the master themselves;
-// for bf16 ones the lower halves are kept beside them (ops/halves.h).
+// for bf16 ones the lower halves are kept beside them (ops/split_master.h).
 // A version's policy holds packed copies of small weights and borrows large
 // ones, so the buffer of a version stays where it is while its policy lives.
 //

@@ -85,8 +85,9 @@ absl::StatusOr<v1::Certificate> Service::State::Certify(
   AHA_ASSIGN_OR_RETURN(setup, SetUpModel(joined.job().model()));
   const int threads = ComputeThreads(options.threads, joined.job());
   pool = std::make_unique<ThreadPool>(threads);
-  AHA_ASSIGN_OR_RETURN(const KernelCertificate kernels,
-                       aha::Certify(setup.config, setup.dtype, threads));
+  AHA_ASSIGN_OR_RETURN(
+      const KernelCertificate kernels,
+      aha::Certify(setup.config, setup.dtype, ops::Device::kCpu, threads));
   AHA_LOG(kInfo) << "certificate " << kernels.digest << " ("
                  << kernels.numeric_class << "), " << threads << " threads";
   v1::Certificate certificate;
@@ -183,7 +184,8 @@ absl::Status Service::State::Train() {
       LearnerOptions{.rank = options.rank,
                      .job = member->job(),
                      .run_directory = member->registration()->run_directory(),
-                     .clock = MonotonicClock()},
+                     .clock = MonotonicClock(),
+                     .sleep = absl::SleepFor},
       LearnerParts{.setup = &setup,
                    .pool = pool.get(),
                    .cluster = cluster.get(),

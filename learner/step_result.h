@@ -1,4 +1,4 @@
-// What a step gives to the outside.
+// The result of a step, as the learner commits it.
 #pragma once
 
 #include <cstdint>
@@ -16,16 +16,17 @@ struct StepResult {
   Hash128 weights_checksum;  // Of version step + 1.
   Hash128 chain;
   std::map<std::string, double> metrics;  // TRL's names.
-  std::vector<uint32_t> slots;            // Consumed, ascending; grpo only.
-  int64_t tokens = 0;                     // Prompt and completion, trained on.
+  std::vector<uint32_t> slots;            // Of the groups consumed, ascending.
+  int64_t tokens = 0;  // Of the prompts and completions trained on.
+  // Log-probabilities that were compared with the recorded ones, as bits.
   uint64_t tokens_compared = 0;
   uint64_t tokens_differing = 0;
   std::string first_difference;  // Names group, sample and token; "" if none.
   std::string rollouts;          // JSON Lines in slot order, on rank 0 only.
 };
 
-// All ranks must be in the same state.  DATA_LOSS names those whose checksum
-// differs from rank 0's.
+// Checks that all ranks are in the same state before step `step`.  DATA_LOSS
+// names the ranks whose checksum differs from that of rank 0.
 absl::Status CompareChecksums(const Hash128& mine, uint64_t step,
                               comm::Communicator& comm);
 

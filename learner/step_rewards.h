@@ -1,4 +1,4 @@
-// The rewards of a whole step, on every rank.
+// The rewards of a whole step, which every rank needs to normalise its own.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@
 namespace aha::learner {
 
 struct StepRewards {
-  // By slot: row 0 is the reward, the others its parts; each by sample.
+  // For each slot, row 0 has the rewards and each other row the values of one
+  // part; a row has a value for each sample.
   std::vector<std::vector<std::vector<double>>> by_slot;
   std::vector<std::string> part_names;
   std::vector<double> all;  // Rewards in order of slot and sample.
@@ -27,7 +28,7 @@ struct StepRewards {
   void FillMetrics(std::map<std::string, double>* metrics) const;
 };
 
-// INTERNAL unless each of `slots` slots is some rank's, once.
+// INTERNAL unless each of `slots` slots belongs to exactly one rank.
 absl::StatusOr<StepRewards> ExchangeRewards(
     uint32_t slots, int ddof, absl::Span<const v1::ScoredGroup* const> groups,
     comm::Communicator& comm);

@@ -3,8 +3,10 @@
 #include <charconv>
 #include <cstring>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
 #include "rl/checksum.h"
 
@@ -34,6 +36,25 @@ void AppendNumbers(std::string* text, const Numbers& numbers) {
 std::string Quoted(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false,
                                    nlohmann::json::error_handler_t::replace);
+}
+
+// ,"verdicts":{"accuracy":{"outcome":"score","evidence":"..."}}, if the reward
+// service sent any.
+void AppendVerdicts(const v1::ScoredTrajectory& scored, std::string* line) {
+  std::string verdicts;
+  for (const v1::RewardPart& part : scored.parts()) {
+    absl::string_view outcome = v1::RewardOutcome_Name(part.outcome());
+    if (part.outcome() == v1::REWARD_OUTCOME_UNSPECIFIED ||
+        !absl::ConsumePrefix(&outcome, "REWARD_OUTCOME_")) {
+      continue;
+    }
+    absl::StrAppend(&verdicts, verdicts.empty() ? "" : ",", Quoted(part.name()),
+                    ":{\"outcome\":\"", absl::AsciiStrToLower(outcome),
+                    "\",\"evidence\":", Quoted(part.evidence()), "}");
+  }
+  if (!verdicts.empty()) {
+    absl::StrAppend(line, ",\"verdicts\":{", verdicts, "}");
+  }
 }
 
 }  // namespace
@@ -103,7 +124,9 @@ std::string RolloutLine(const v1::GroupContext& context,
                     ":");
     AppendNumber(&line, part.value());
   }
-  line += "},\"advantage\":";
+  line += '}';
+  AppendVerdicts(scored, &line);
+  line += ",\"advantage\":";
   AppendNumber(&line, advantage);
   line += "}\n";
   return line;

@@ -1,4 +1,5 @@
-// Trajectories of the wire as the numbers they carry.  Pure functions.
+// Converts trajectories of the wire into what the trainer computes with, and
+// into lines of the rollout files.  Pure functions.
 #pragma once
 
 #include <vector>
@@ -12,11 +13,11 @@ namespace aha::learner {
 // REQUIRES: logprobs holds whole floats.
 std::vector<float> LogProbsOf(const v1::Trajectory& trajectory);
 
-// Prompt and completion, as the trainer wants them.
+// Prompt and completion as one sequence to train on.
 TrainSequence SequenceOf(const v1::GroupContext& context,
                          const v1::Trajectory& trajectory);
 
-// rl/checksum.h's digest of the group.
+// The digest of the group, as defined in rl/checksum.h.
 Hash128 DigestOf(const v1::ScoredGroup& group);
 
 // One line of rollouts/step-NNNNNN.jsonl, newline included.

@@ -7,13 +7,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "model/carver.h"
 #include "model/kv_cache.h"
 #include "model/layer_tape.h"
 #include "model/training_batch.h"
 #include "model/transformer.h"
 #include "ops/embedding.h"
 #include "ops/head.h"
-#include "ops/rms_norm.h"
 
 namespace aha {
 namespace {
@@ -27,7 +27,8 @@ absl::Status CheckTemperature(float temperature) {
       "temperature must be finite and at least 0, found ", temperature));
 }
 
-// Names the sequence and the position of a target's score that is no number.
+// Returns an error that names the sequence and the position of a score that is
+// not finite.
 absl::Status CheckFinite(absl::Span<const TrainSequence> sequences,
                          const float* logprobs) {
   int64_t at = 0;
@@ -43,19 +44,21 @@ absl::Status CheckFinite(absl::Span<const TrainSequence> sequences,
   return absl::OkStatus();
 }
 
-// The gradient of the token table, which never stands whole in memory.
+// The gradient of the token table, and of the head if it has a table of its
+// own. Neither gradient is ever whole in memory: the head's comes in tiles.
 //
-// A tied table's entry is the head's part plus the embeddings', and is rounded
+// An entry of a tied table is the head's part plus the embeddings', rounded
 // into the sum once; but only the tokens of the batch have both parts, so only
 // their rows wait here.
 class TableGradient {
  public:
-  void Begin(const ModelConfig& config, absl::Span<const int32_t> tokens);
+  // `layout` must outlive what follows.
+  void Begin(const ParameterLayout& layout, absl::Span<const int32_t> tokens);
   // The head's rows [first, first + count).
   absl::Status AddHead(int64_t first, int64_t count, float* dw,
-                       ThreadPool& pool, GradientSum* sum);
+                       const ops::Context& context, GradientSum* sum);
   // REQUIRES: AddHead of every row.
-  absl::Status AddEmbeddings(const ops::CpuContext& cpu, const float* dx,
+  absl::Status AddEmbeddings(Transformer& transformer, const float* dx,
                              GradientSum* sum);
 
  private:
@@ -63,9 +66,10 @@ class TableGradient {
     int64_t first, count;
     const float* values;
   };
-  absl::Status AddRows(const char* name, const Rows& rows, ThreadPool& pool,
-                       GradientSum* sum);
+  absl::Status AddRows(const TensorInfo& table, const Rows& rows,
+                       const ops::Context& context, GradientSum* sum);
 
+  const ParameterLayout* layout_ = nullptr;
   bool tied_ = false;
   int64_t hidden_ = 0;
   std::vector<int32_t> distinct_;  // The batch's tokens, ascending.
@@ -73,10 +77,11 @@ class TableGradient {
   std::vector<float> rows_;        // [distinct_.size(), hidden_]
 };
 
-void TableGradient::Begin(const ModelConfig& config,
+void TableGradient::Begin(const ParameterLayout& layout,
                           absl::Span<const int32_t> tokens) {
-  tied_ = config.tie_word_embeddings;
-  hidden_ = config.hidden_size;
+  layout_ = &layout;
+  tied_ = &layout.head() == &layout.embedding();
+  hidden_ = layout.embedding().shape[1];
   distinct_.assign(tokens.begin(), tokens.end());
   std::sort(distinct_.begin(), distinct_.end());
   distinct_.erase(std::unique(distinct_.begin(), distinct_.end()),
@@ -91,9 +96,10 @@ void TableGradient::Begin(const ModelConfig& config,
 }
 
 absl::Status TableGradient::AddHead(int64_t first, int64_t count, float* dw,
-                                    ThreadPool& pool, GradientSum* sum) {
+                                    const ops::Context& context,
+                                    GradientSum* sum) {
   const Rows rows{.first = first, .count = count, .values = dw};
-  if (!tied_) return AddRows("lm_head.weight", rows, pool, sum);
+  if (!tied_) return AddRows(layout_->head(), rows, context, sum);
   const auto begin =
       std::lower_bound(distinct_.begin(), distinct_.end(), first);
   const auto end = std::lower_bound(begin, distinct_.end(), first + count);
@@ -103,32 +109,34 @@ absl::Status TableGradient::AddHead(int64_t first, int64_t count, float* dw,
                 rows_.data() + (token - distinct_.begin()) * hidden_);
     std::fill_n(row, hidden_, 0.0f);
   }
-  return AddRows("model.embed_tokens.weight", rows, pool, sum);
+  return AddRows(layout_->embedding(), rows, context, sum);
 }
 
-absl::Status TableGradient::AddEmbeddings(const ops::CpuContext& cpu,
+absl::Status TableGradient::AddEmbeddings(Transformer& transformer,
                                           const float* dx, GradientSum* sum) {
-  ops::EmbeddingGrad(cpu, {.tokens = places_.data(),
-                           .dy = dx,
-                           .dtable = rows_.data(),
-                           .rows = static_cast<int64_t>(places_.size()),
-                           .cols = hidden_});
+  ops::EmbeddingGrad(transformer.context(),
+                     {.tokens = places_.data(),
+                      .dy = dx,
+                      .dtable = rows_.data(),
+                      .rows = static_cast<int64_t>(places_.size()),
+                      .cols = hidden_});
   for (size_t i = 0; i < distinct_.size(); ++i) {
     const Rows row{.first = distinct_[i],
                    .count = 1,
                    .values = rows_.data() + static_cast<int64_t>(i) * hidden_};
     AHA_RETURN_IF_ERROR(
-        AddRows("model.embed_tokens.weight", row, *cpu.pool, sum));
+        AddRows(layout_->embedding(), row, transformer.context(), sum));
   }
   return absl::OkStatus();
 }
 
-absl::Status TableGradient::AddRows(const char* name, const Rows& rows,
-                                    ThreadPool& pool, GradientSum* sum) {
-  TensorInfo part = sum->layout().Find(name);
+absl::Status TableGradient::AddRows(const TensorInfo& table, const Rows& rows,
+                                    const ops::Context& context,
+                                    GradientSum* sum) {
+  TensorInfo part = table;
   part.offset += rows.first * hidden_;
   part.count = rows.count * hidden_;
-  return sum->Add(part, rows.values, pool);
+  return sum->Add(part, rows.values, context);
 }
 
 }  // namespace
@@ -171,9 +179,8 @@ struct Backprop::Impl {
 absl::Status Backprop::Impl::ReserveCache(const TrainingBatch& batch) {
   const int64_t blocks = static_cast<int64_t>(batch.blocks.size());
   if (cache != nullptr && cache->blocks() >= blocks) return absl::OkStatus();
-  AHA_ASSIGN_OR_RETURN(
-      KvCache grown,
-      KvCache::Create(transformer.config(), transformer.dtype(), blocks));
+  AHA_ASSIGN_OR_RETURN(KvCache grown,
+                       KvCache::Create(transformer.kv_plane_bytes(), blocks));
   cache = std::make_unique<KvCache>(std::move(grown));
   return absl::OkStatus();
 }
@@ -184,8 +191,7 @@ void Backprop::Impl::Score(const TrainingBatch& batch, const float* x,
   const int64_t targets = batch.num_targets();
   const auto carve = [&](Carver carver) {
     scores.x = carver.Take<float>(targets * hidden);
-    scores.norm = carver.Bytes(
-        targets * hidden * static_cast<int64_t>(SizeOf(transformer.dtype())));
+    scores.norm = carver.Bytes(targets * hidden * transformer.element_bytes());
     scores.inv_rms = carver.Take<float>(targets);
     scores.logprobs = carver.Take<float>(targets);
     scores.entropies = carver.Take<float>(targets);
@@ -202,8 +208,8 @@ void Backprop::Impl::Score(const TrainingBatch& batch, const float* x,
                 x + batch.distinct.of[static_cast<size_t>(row)] * hidden,
                 static_cast<size_t>(hidden) * sizeof(*x));
   }
-  transformer.Norm(scores.x, targets, transformer.final_norm(), scores.norm,
-                   scores.inv_rms);
+  transformer.final_norm().Forward(scores.x, targets, scores.norm,
+                                   scores.inv_rms);
   ops::HeadScore(transformer.context(), {.x = scores.norm,
                                          .head = &transformer.head(),
                                          .rows = targets,
@@ -220,9 +226,7 @@ LivePart Backprop::Impl::KeepLive(const TrainingBatch& batch) {
   if (live.batch.rows() == batch.rows()) return live;
   tape.KeepRows(live.distinct);
   MoveRows(live.targets, hidden * 4, scores.x);
-  MoveRows(live.targets,
-           hidden * static_cast<int64_t>(SizeOf(transformer.dtype())),
-           scores.norm);
+  MoveRows(live.targets, hidden * transformer.element_bytes(), scores.norm);
   for (float* values : {scores.inv_rms, scores.log_sum_exp, scores.dlogprob}) {
     MoveRows(live.targets, 4, values);
   }
@@ -232,11 +236,10 @@ LivePart Backprop::Impl::KeepLive(const TrainingBatch& batch) {
 absl::Status Backprop::Impl::HeadBackward(const TrainingBatch& batch,
                                           float temperature, float* dx,
                                           GradientSum* sum) {
-  const ModelConfig& config = transformer.config();
-  const int64_t hidden = config.hidden_size;
+  const int64_t hidden = transformer.config().hidden_size;
   const int64_t targets = batch.num_targets();
   float* tile = tile_arena.Get<float>(ops::kHeadTile * hidden);
-  table.Begin(config, batch.tokens);
+  table.Begin(transformer.layout(), batch.tokens);
   absl::Status added;
   ops::HeadGrad(transformer.context(),
                 {.x = scores.norm,
@@ -251,22 +254,19 @@ absl::Status Backprop::Impl::HeadBackward(const TrainingBatch& batch,
                  .dw = tile,
                  .take_tile = [&](int64_t first, int64_t rows) {
                    added.Update(table.AddHead(first, rows, tile,
-                                              transformer.pool(), sum));
+                                              transformer.context(), sum));
                  }});
   AHA_RETURN_IF_ERROR(added);
   std::fill_n(scores.dx, targets * hidden, 0.0f);
-  std::vector<float> dgamma(static_cast<size_t>(hidden));
-  ops::RmsNormGrad(transformer.context(),
-                   {.x = scores.x,
-                    .gamma = transformer.final_norm().data(),
-                    .inv_rms = scores.inv_rms,
-                    .dy = scores.dnorm,
-                    .dx = scores.dx,
-                    .dgamma = dgamma.data(),
-                    .rows = targets,
-                    .cols = hidden});
-  AHA_RETURN_IF_ERROR(sum->Add(sum->layout().Find("model.norm.weight"),
-                               dgamma.data(), transformer.pool()));
+  // The tiles of the head are done, so their memory is free.
+  AHA_RETURN_IF_ERROR(
+      transformer.final_norm().Backward({.x = scores.x,
+                                         .inv_rms = scores.inv_rms,
+                                         .dy = scores.dnorm,
+                                         .dx = scores.dx,
+                                         .dgains = tile,
+                                         .rows = targets},
+                                        sum));
   std::fill_n(dx, batch.rows() * hidden, 0.0f);
   for (int64_t t = 0; t < targets; ++t) {
     std::memcpy(dx + batch.target_rows[static_cast<size_t>(t)] * hidden,
@@ -296,6 +296,11 @@ absl::Status Backprop::Accumulate(absl::Span<const TrainSequence> sequences,
   }
   AHA_RETURN_IF_ERROR(CheckTemperature(temperature));
   AHA_RETURN_IF_ERROR(CheckSequences(sequences, transformer.config()));
+  if (sum->layout().count() != transformer.layout().count()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "sum: must have the policy's ", transformer.layout().count(),
+        " parameters, found ", sum->layout().count()));
+  }
   const TrainingBatch batch = MakeTrainingBatch(sequences);
   if (batch.rows() == 0) return absl::OkStatus();
   AHA_RETURN_IF_ERROR(impl.ReserveCache(batch));
@@ -323,7 +328,7 @@ absl::Status Backprop::Accumulate(absl::Span<const TrainSequence> sequences,
   AHA_RETURN_IF_ERROR(impl.HeadBackward(live.batch, temperature, dx, sum));
   AHA_RETURN_IF_ERROR(
       impl.tape.Backward(live.batch, impl.cache.get(), dx, sum));
-  return impl.table.AddEmbeddings(transformer.context(), dx, sum);
+  return impl.table.AddEmbeddings(transformer, dx, sum);
 }
 
 absl::StatusOr<std::vector<float>> Backprop::LogProbs(

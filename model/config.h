@@ -1,5 +1,5 @@
-// What a model directory's config.json says: the shape of a decoder-only
-// transformer of the Llama kind (RMSNorm, RoPE, GQA, SwiGLU).
+// ModelConfig is what a model directory's config.json says of a model: its
+// family and the sizes of its decoder-only transformer.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,11 @@
 
 namespace aha {
 
-// Field names are Hugging Face's (algorithms.md section 7.4).
+// The names of the fields are Hugging Face's (docs/algorithms.md section 7.4).
+// The family of a model (model/families/family.h) says which of them it has and
+// what they mean for its layers.
 struct ModelConfig {
+  std::string model_type = "llama";  // Of a family.
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;
   int64_t num_hidden_layers = 0;
@@ -26,15 +29,19 @@ struct ModelConfig {
   bool tie_word_embeddings = true;
   double initializer_range = 0.02;
   int32_t bos_token_id = -1;           // -1: none.
-  std::vector<int32_t> eos_token_ids;  // Any of them ends a completion.
+  std::vector<int32_t> eos_token_ids;  // Each of them ends a completion.
 
-  // Parses and validates config.json's text.  Unsupported model types and
-  // rope_scaling are UNIMPLEMENTED, missing or contradictory fields
-  // INVALID_ARGUMENT, each with the field, the rule and the value.
+  // Parses and validates the text of config.json. A model type without a family
+  // and what a family does not compute are UNIMPLEMENTED; missing, malformed or
+  // contradictory fields are INVALID_ARGUMENT. Each error names the field, the
+  // rule and the value.
   static absl::StatusOr<ModelConfig> Parse(absl::string_view json);
-  // Of a model directory.  Its generation_config.json may add end tokens.
+  // Loads the config of a model directory, whose generation_config.json may add
+  // end tokens.
   static absl::StatusOr<ModelConfig> Load(const std::string& directory);
+  // INVALID_ARGUMENT naming the field, the rule and the value.
   absl::Status Validate() const;
+  // The text of a config.json that Parse reads back as this.
   std::string ToJson() const;
 };
 

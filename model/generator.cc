@@ -1,6 +1,10 @@
+// The requests of a Generator (model/generator.h): validation, the queue,
+// cancellation, and the size of the KV cache. generator_step.cc advances the
+// sequences.
 #include "model/generator.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -84,13 +88,15 @@ absl::Status Generator::Impl::Submit(GroupRequest request) {
   if (std::any_of(queue.begin(), queue.end(), same) ||
       std::any_of(rows.begin(), rows.end(),
                   [&](const Row& row) { return same(row.group); })) {
-    return absl::AlreadyExistsError(who + "id must be new, and is in use");
+    return absl::AlreadyExistsError(who +
+                                    "id must be unique, but it is in use");
   }
   auto group = std::make_shared<Group>();
   group->max_new_tokens =
       std::min<int64_t>(request.sampling.max_new_tokens, context - length);
   group->unfinished = request.num_samples;
   group->request = std::move(request);
+  // A group that can never be admitted would block the queue behind it.
   if (BlocksFor(length) + group->blocks_per_sample() > cache.blocks()) {
     return absl::ResourceExhaustedError(absl::StrCat(
         who, "one sample must fit the KV cache of ",
@@ -105,6 +111,8 @@ void Generator::Impl::Cancel(uint64_t id) {
   for (Row& row : rows) {
     if (row.group->request.id != id) continue;
     Release(&row);
+    // Rows are only marked here, because erasing them would invalidate the
+    // loop.
     row.group = nullptr;
   }
   std::erase_if(rows, [](const Row& row) { return row.group == nullptr; });
@@ -122,18 +130,17 @@ absl::StatusOr<std::unique_ptr<Generator>> Generator::Create(
     Policy* policy, const GeneratorOptions& options) {
   AHA_RETURN_IF_ERROR(options.Validate());
   const ModelConfig& config = policy->config();
-  const int64_t block_bytes = 2 * config.num_hidden_layers *
-                              config.num_key_value_heads * config.head_dim *
-                              kBlockTokens *
-                              static_cast<int64_t>(SizeOf(policy->dtype()));
-  // A sequence takes one block more while it holds a copy of a shared one.
+  const absl::Span<const int64_t> planes =
+      policy->transformer().kv_plane_bytes();
+  const int64_t block_bytes =
+      std::accumulate(planes.begin(), planes.end(), int64_t{0});
+  // A sequence needs one more block while it holds a copy of a shared one.
   const int64_t most = (options.max_rows + int64_t{1}) *
                        (BlocksFor(config.max_position_embeddings) + 1);
   const int64_t blocks =
       std::min({most, std::max<int64_t>(1, options.max_kv_bytes / block_bytes),
                 kMaxKvBlocks});
-  AHA_ASSIGN_OR_RETURN(KvCache cache,
-                       KvCache::Create(config, policy->dtype(), blocks));
+  AHA_ASSIGN_OR_RETURN(KvCache cache, KvCache::Create(planes, blocks));
   return std::unique_ptr<Generator>(
       new Generator(std::make_unique<Impl>(policy, options, std::move(cache))));
 }

@@ -1,9 +1,9 @@
-// What stands behind a Generator: the groups that wait, the sequences that live
-// and the KV blocks that both hold.  Internal to model/.
+// The state of a Generator: the groups that wait, the sequences that are live,
+// and the KV blocks that both hold. Internal to model/.
 //
 //   queue (groups in order) --Admit--> rows (live sequences) --> finished
 //
-// generator.cc takes requests in, generator_step.cc advances them.
+// generator.cc accepts requests, generator_step.cc advances them.
 // Thread-compatible.
 #pragma once
 
@@ -23,28 +23,29 @@
 
 namespace aha {
 
-// KV blocks of that many tokens.
+// Returns how many KV blocks this many tokens need.
 inline int64_t BlocksFor(int64_t tokens) {
   return (tokens + ops::kBlockTokens - 1) / ops::kBlockTokens;
 }
 
 struct Generator::Impl {
-  // A group whose samples are not all alive or done.
+  // A group with samples that are not live yet.
   struct Group {
     GroupRequest request;
-    int64_t max_new_tokens = 0;  // What the context leaves of the request's.
-    // The prompt's, until the last sample has them.
+    // The request's limit, or what is left of the context if that is less.
+    int64_t max_new_tokens = 0;
+    // The blocks of the prompt; the last sample takes them over.
     std::vector<int32_t> blocks;
     int64_t prefilled = 0;     // Prompt tokens in the cache.
-    std::vector<char> hidden;  // What the head reads after the prompt, dtype.
-    int32_t admitted = 0;      // Samples made alive so far.
+    std::vector<char> hidden;  // The head's input after the prompt, in dtype.
+    int32_t admitted = 0;      // Samples that have become live so far.
     int32_t unfinished = 0;    // Samples that have not ended.
-    int64_t reserved = 0;      // Blocks set aside for the prompt.
+    int64_t reserved = 0;      // Blocks that are set aside for the prompt.
 
     int64_t prompt_length() const {
       return static_cast<int64_t>(request.prompt.size());
     }
-    int64_t blocks_per_sample() const {  // Beside the shared ones.
+    int64_t blocks_per_sample() const {  // In addition to the shared blocks.
       return BlocksFor(prompt_length() + max_new_tokens) -
              prompt_length() / ops::kBlockTokens;
     }
@@ -58,7 +59,7 @@ struct Generator::Impl {
     Sample sample;
     std::vector<int32_t> blocks;
 
-    // Of the latest token, which the next pass takes in.
+    // Position of the latest token, which the next pass processes.
     int64_t position() const {
       return group->prompt_length() +
              static_cast<int64_t>(sample.tokens.size()) - 1;
@@ -86,9 +87,9 @@ struct Generator::Impl {
     }
   };
 
-  // What a step makes alive: `samples` of a group whose prompt is complete
-  // after the pass, the prompt's last token standing in `last_row` of it (-1:
-  // `hidden` is there from an earlier pass).
+  // The samples that a step makes live: `samples` of a group whose prompt is
+  // complete after the pass. `last_row` is the pass's row of the prompt's last
+  // token, or -1 if an earlier pass already set the group's `hidden`.
   struct Admission {
     GroupPtr group;
     int64_t samples;
@@ -103,8 +104,7 @@ struct Generator::Impl {
 
   const ModelConfig& config() const { return transformer.config(); }
   int64_t row_bytes() const {
-    return config().hidden_size *
-           static_cast<int64_t>(SizeOf(transformer.dtype()));
+    return config().hidden_size * transformer.element_bytes();
   }
 
   absl::Status Submit(GroupRequest request);
@@ -118,9 +118,11 @@ struct Generator::Impl {
   void Admit(const Admission& admission);
   absl::Status Draw();
   std::vector<Sample> TakeFinished();
-  // Why the row ends with its latest token, if it does.
+  // Returns why the row ends with its latest token, or nothing if it does not
+  // end.
   std::optional<FinishReason> Finished(const Row& row) const;
-  // The row's blocks, and the prompt's reservation with its last sample.
+  // Returns the row's blocks to the pool, and with the last sample the
+  // reservation of the prompt.
   void Release(Row* row);
   void Forget(Group* group, int64_t samples);
 
@@ -128,13 +130,13 @@ struct Generator::Impl {
   const GeneratorOptions options;
   KvCache cache;
   BlockPool pool;
-  // Blocks that live samples and started groups may come to need, at most: a
-  // sample is admitted only if every block it may need is there, so a live one
-  // never waits for another.
+  // The number of blocks that live samples and started groups may need at most.
+  // A sample is admitted only if all blocks that it may need are available, so
+  // a live sample never waits for another.
   int64_t reserved = 0;
-  std::deque<GroupPtr> queue;  // Only the first may have been started.
+  std::deque<GroupPtr> queue;  // Only the first one may have been started.
   std::vector<Row> rows;
-  Buffer head_rows;  // [rows, hidden], dtype: what the head reads.
+  Buffer head_rows;  // [rows, hidden], dtype: the input of the head.
 };
 
 }  // namespace aha

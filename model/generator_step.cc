@@ -1,5 +1,6 @@
-// One step of a Generator: every live sequence gets a token, and groups come
-// alive as far as rows, blocks and the prefill budget allow.
+// One step of a Generator (model/generator.h): every live sequence gets a
+// token, and groups become live as far as rows, blocks and the prefill budget
+// allow.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -18,6 +19,8 @@ using ops::kBlockTokens;
 void Generator::Impl::AddLiveRows(Pass* pass) {
   for (Row& row : rows) {
     const int64_t position = row.position();
+    // The position begins a new block. Admission reserved one, so Allocate
+    // cannot fail.
     if (position / kBlockTokens == static_cast<int64_t>(row.blocks.size())) {
       row.blocks.push_back(pool.Allocate());
     }
@@ -48,9 +51,12 @@ std::vector<Generator::Impl::Admission> Generator::Impl::PlanAdmissions(
     const int64_t per_sample = group->blocks_per_sample();
     const int64_t prompt =
         group->reserved > 0 ? 0 : BlocksFor(group->prompt_length());
+    // A sample is admitted only if every block that it may need is free
+    // (`reserved`), so that a live sample never waits.
     const int64_t fit =
         std::max<int64_t>(0, cache.blocks() - reserved - prompt) / per_sample;
     const int64_t samples = std::min({free_rows, group->waiting(), fit});
+    // Groups are admitted in order: a smaller group must not overtake this one.
     if (samples == 0) break;
     const bool complete = group->prefilled == group->prompt_length();
     if (!complete && budget == 0) break;
@@ -65,8 +71,8 @@ std::vector<Generator::Impl::Admission> Generator::Impl::PlanAdmissions(
     reserved += samples * per_sample;
     free_rows -= samples;
     admissions.push_back({group, samples, complete ? -1 : pass->rows() - 1});
-    // The next group starts when this one is whole, so that no more than one
-    // waits with blocks in its hands.
+    // The next group starts when all samples of this one are live, so that at
+    // most one waiting group holds blocks.
     if (samples < group->waiting()) break;
   }
   return admissions;
@@ -82,17 +88,17 @@ void Generator::Impl::RunPass(const Pass& pass,
                        .positions = pass.positions,
                        .sequences = pass.sequences,
                        .cache = &cache});
-  // The live rows stand first.
+  // The live rows are the first rows of the pass.
   if (!rows.empty()) {
-    transformer.Norm(transformer.x(), static_cast<int64_t>(rows.size()),
-                     transformer.final_norm(), head, nullptr);
+    transformer.final_norm().Forward(
+        transformer.x(), static_cast<int64_t>(rows.size()), head, nullptr);
   }
   for (const Admission& admission : admissions) {
     if (admission.last_row < 0) continue;
     admission.group->hidden.resize(static_cast<size_t>(row_bytes()));
-    transformer.Norm(
+    transformer.final_norm().Forward(
         transformer.x() + admission.last_row * config().hidden_size, 1,
-        transformer.final_norm(), admission.group->hidden.data(), nullptr);
+        admission.group->hidden.data(), nullptr);
   }
 }
 
@@ -108,11 +114,13 @@ void Generator::Impl::Admit(const Admission& admission) {
     row.sample.group = group.request.id;
     row.sample.index = group.admitted++;
     if (group.waiting() == 0) {
+      // The last sample takes the prompt's blocks over instead of sharing them.
       row.blocks = std::exchange(group.blocks, {});
     } else {
       row.blocks = group.blocks;
       for (const int32_t block : row.blocks) pool.Share(block);
-      if (!whole) {  // The sample writes into the last one: a copy.
+      // The sample writes into the last block, so it needs a copy.
+      if (!whole) {
         const int32_t copy = pool.Allocate();
         cache.CopyBlock(row.blocks.back(), copy);
         pool.Release(row.blocks.back());
@@ -129,6 +137,8 @@ absl::Status Generator::Impl::Draw() {
   draws.reserve(rows.size());
   for (const Row& row : rows) {
     const GroupRequest& request = row.group->request;
+    // The key depends on the sample and the position and on nothing else, so
+    // the draw does not depend on the batch.
     const uint64_t position = static_cast<uint64_t>(row.position()) + 1;
     draws.push_back(
         {.key = RandomKey(
@@ -212,7 +222,7 @@ absl::StatusOr<std::vector<Sample>> Generator::Impl::Step() {
   if (rows.empty()) return std::vector<Sample>();
   AHA_RETURN_IF_ERROR(Draw());
   std::vector<Sample> finished = TakeFinished();
-  // Memory that others may need until there is work again.
+  // Other processes may use this memory until there is work again.
   if (rows.empty() && queue.empty()) cache.Discard();
   return finished;
 }

@@ -21,15 +21,16 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "base/thread_pool.h"
+#include "device/context.h"
 #include "model/parameters.h"
+#include "ops/fixed_point.h"
 
 namespace aha {
 
 class GradientSum {
  public:
-  static constexpr double kScale = 0x1p36;
-  static constexpr double kBound = 0x1p21;
+  static constexpr double kScale = ops::kFixedPointScale;
+  static constexpr double kBound = ops::kFixedPointBound;
 
   explicit GradientSum(std::shared_ptr<const ParameterLayout> layout);
 
@@ -37,7 +38,7 @@ class GradientSum {
   // sums[info.offset + i] += round(gradient[i] * kScale).
   // `gradient` is [info.count].  Thread-compatible.
   absl::Status Add(const TensorInfo& info, const float* gradient,
-                   ThreadPool& pool);
+                   const ops::Context& context);
 
   // OUT_OF_RANGE, naming the tensor, if a sum over the ranks reaches kBound.
   absl::Status Check() const;

@@ -1,3 +1,6 @@
+// Implements model/parameters.h: the table of tensors, the buffer, and random
+// weights. formats/safetensors_*.cc define the functions that read and write
+// files.
 #include "model/parameters.h"
 
 #include <array>
@@ -6,38 +9,16 @@
 #include <numbers>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/rng.h"
 #include "device/buffer.h"
 #include "device/isa.h"
+#include "model/families/family.h"
 
 namespace aha {
 namespace {
 
-// Neighbours that the transformer multiplies at once (q, k, v; gate, up) stand
-// next to each other, so that each is one [out, in] matrix in the buffer.
-void AddLayer(const ModelConfig& c, int64_t layer,
-              std::vector<TensorInfo>* tensors) {
-  const std::string prefix = absl::StrCat("model.layers.", layer, ".");
-  const auto add = [&](const char* name, std::vector<int64_t> shape) {
-    tensors->push_back(
-        {.name = absl::StrCat(prefix, name), .shape = std::move(shape)});
-  };
-  const int64_t q = c.num_attention_heads * c.head_dim;
-  const int64_t kv = c.num_key_value_heads * c.head_dim;
-  add("input_layernorm.weight", {c.hidden_size});
-  add("self_attn.q_proj.weight", {q, c.hidden_size});
-  add("self_attn.k_proj.weight", {kv, c.hidden_size});
-  add("self_attn.v_proj.weight", {kv, c.hidden_size});
-  add("self_attn.o_proj.weight", {c.hidden_size, q});
-  add("post_attention_layernorm.weight", {c.hidden_size});
-  add("mlp.gate_proj.weight", {c.intermediate_size, c.hidden_size});
-  add("mlp.up_proj.weight", {c.intermediate_size, c.hidden_size});
-  add("mlp.down_proj.weight", {c.hidden_size, c.intermediate_size});
-}
-
-// Four normals of one block (Box-Muller).
+// Returns four normally distributed numbers from one block (Box-Muller).
 std::array<float, 4> FourNormals(const RandomKey& key, uint64_t block) {
   std::array<float, 4> normals;
   const Philox4x32 bits = key.Block(block);
@@ -56,16 +37,31 @@ std::array<float, 4> FourNormals(const RandomKey& key, uint64_t block) {
 }  // namespace
 
 ParameterLayout::ParameterLayout(const ModelConfig& config) {
-  tensors_.push_back({.name = "model.embed_tokens.weight",
-                      .shape = {config.vocab_size, config.hidden_size}});
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    AddLayer(config, layer, &tensors_);
+  const Family& family = FamilyOf(config);
+  const int64_t vocab = config.vocab_size, hidden = config.hidden_size;
+  const auto add = [this](std::string name, std::vector<int64_t> shape,
+                          InitialValue initial) {
+    tensors_.push_back({.name = std::move(name),
+                        .shape = std::move(shape),
+                        .initial = initial});
+  };
+  add(family.embedding, {vocab, hidden}, InitialValue::kNormal);
+  const std::vector<LayerSpec> layers = family.layers(config);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    for (const auto& block : layers[i]) {
+      block_begins_.push_back(tensors_.size());
+      for (TensorSpec& tensor : block->Tensors()) {
+        add(absl::StrCat(family.layer_prefix, i, ".", tensor.name),
+            std::move(tensor.shape), tensor.initial);
+      }
+    }
   }
-  tensors_.push_back(
-      {.name = "model.norm.weight", .shape = {config.hidden_size}});
+  block_begins_.push_back(tensors_.size());
+  final_norm_ = tensors_.size();
+  add(family.final_norm, {hidden}, InitialValue::kOne);
   if (!config.tie_word_embeddings) {
-    tensors_.push_back({.name = "lm_head.weight",
-                        .shape = {config.vocab_size, config.hidden_size}});
+    head_ = tensors_.size();
+    add(family.head, {vocab, hidden}, InitialValue::kNormal);
   }
   for (TensorInfo& tensor : tensors_) {
     tensor.offset = count_;
@@ -76,11 +72,18 @@ ParameterLayout::ParameterLayout(const ModelConfig& config) {
   }
 }
 
+absl::Span<const TensorInfo> ParameterLayout::block(int64_t layer,
+                                                    size_t block) const {
+  const size_t at = static_cast<size_t>(layer) * kBlocksPerLayer + block;
+  return tensors().subspan(block_begins_[at],
+                           block_begins_[at + 1] - block_begins_[at]);
+}
+
 const TensorInfo& ParameterLayout::Find(absl::string_view name) const {
   for (const TensorInfo& tensor : tensors_) {
     if (tensor.name == name) return tensor;
   }
-  std::abort();  // The caller's bug: see REQUIRES.
+  std::abort();  // The caller broke REQUIRES.
 }
 
 Parameters::Parameters(std::shared_ptr<const ParameterLayout> layout,
@@ -109,19 +112,23 @@ Parameters RandomParameters(const ModelConfig& config, uint64_t seed,
   uint64_t block = ~uint64_t{0};
   std::array<float, 4> normals{};
   for (const TensorInfo& tensor : parameters.layout().tensors()) {
-    const bool into_residual = absl::EndsWith(tensor.name, "o_proj.weight") ||
-                               absl::EndsWith(tensor.name, "down_proj.weight");
-    const float scale = static_cast<float>(config.initializer_range *
-                                           (into_residual ? residual : 1.0));
+    const bool normal = tensor.initial == InitialValue::kNormal ||
+                        tensor.initial == InitialValue::kNormalIntoResidual;
+    const float constant = tensor.initial == InitialValue::kOne ? 1 : 0;
+    const float scale = static_cast<float>(
+        config.initializer_range *
+        (tensor.initial == InitialValue::kNormalIntoResidual ? residual : 1.0));
     for (int64_t i = 0; i < tensor.count; ++i) {
       const int64_t index = tensor.offset + i;
+      // One random block gives the four numbers of the elements 4 * want + 0 ..
+      // 3.
       const uint64_t want = static_cast<uint64_t>(index) >> 2;
-      if (tensor.decays && want != block) {
+      if (normal && want != block) {
         block = want;
         normals = FourNormals(key, block);
       }
       StoreElement(parameters.data(), index,
-                   tensor.decays ? scale * normals[index & 3] : 1, dtype);
+                   normal ? scale * normals[index & 3] : constant, dtype);
     }
   }
   return parameters;

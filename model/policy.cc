@@ -8,10 +8,11 @@ namespace aha {
 Policy::~Policy() = default;
 
 absl::StatusOr<std::unique_ptr<Policy>> Policy::Create(
-    const ModelConfig& config, DType dtype, ThreadPool* pool, PolicyUse use) {
+    const ModelConfig& config, DType dtype, const ops::Context& context,
+    PolicyUse use) {
   std::unique_ptr<Policy> policy(new Policy);
   AHA_ASSIGN_OR_RETURN(policy->transformer_,
-                       Transformer::Create(config, dtype, pool, use));
+                       Transformer::Create(config, dtype, context, use));
   return policy;
 }
 
@@ -23,6 +24,6 @@ void Policy::Unload() { transformer_->Unload(); }
 
 const ModelConfig& Policy::config() const { return transformer_->config(); }
 DType Policy::dtype() const { return transformer_->dtype(); }
-ThreadPool& Policy::pool() const { return transformer_->pool(); }
+const ops::Context& Policy::context() const { return transformer_->context(); }
 
 }  // namespace aha

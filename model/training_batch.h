@@ -8,7 +8,7 @@
 #include "absl/types/span.h"
 #include "model/backprop.h"
 #include "model/config.h"
-#include "model/transformer.h"
+#include "model/row_batch.h"
 #include "ops/attention.h"
 
 namespace aha {

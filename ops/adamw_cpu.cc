@@ -11,7 +11,8 @@ namespace {
 
 constexpr int64_t kBlock = 1 << 14;
 
-// beta^t by squaring: no libm, so the same bits everywhere.
+// Computes beta^t by squaring. It needs no libm, so the bits are the same
+// everywhere.
 double Power(double beta, int64_t t) {
   double power = 1;
   for (double factor = beta; t > 0; t >>= 1, factor *= factor) {
@@ -41,13 +42,13 @@ void AdamW(const CpuContext& context, const AdamWArgs& a) {
     float* master =
         a.master == nullptr ? ThreadScratch(0, kBlock) : a.master + at;
     if (a.master == nullptr) {
-      Simd().join(a.rounded + at, a.low + at, a.v + at, master, n);
+      Simd().join_master(a.rounded + at, a.low + at, a.v + at, master, n);
     }
     Simd().adamw(factors, a.sums + at, master, a.m + at, a.v + at, weights, n,
                  a.dtype);
     if (a.master == nullptr) {
-      Simd().split(master, static_cast<Bf16*>(weights), a.low + at, a.v + at,
-                   n);
+      Simd().split_master(master, static_cast<Bf16*>(weights), a.low + at,
+                          a.v + at, n);
     }
   });
 }

@@ -1,19 +1,21 @@
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "ops/adamw.h"
-#include "ops/halves.h"
 #include "ops/ref.h"
+#include "ops/split_master.h"
 
 namespace aha::ops {
 
-void AdamW(const RefContext&, const AdamWArgs& a) {
+void AdamW(const ReferenceContext&, const AdamWArgs& a) {
   const double correction1 = 1 - std::pow(a.beta1, a.t);
   const double correction2 = 1 - std::pow(a.beta2, a.t);
   for (int64_t i = 0; i < a.count; ++i) {
     const float before =
         a.master != nullptr
             ? a.master[i]
-            : Join({a.rounded[i], a.low[i], std::signbit(a.v[i])});
+            : JoinMasterWeight({a.rounded[i], a.low[i], std::signbit(a.v[i])});
     a.v[i] = std::fabs(a.v[i]);
     const double g = static_cast<double>(a.sums[i]) * a.gradient_scale;
     const double m = a.beta1 * a.m[i] + (1 - a.beta1) * g;
@@ -30,10 +32,32 @@ void AdamW(const RefContext&, const AdamWArgs& a) {
       a.master[i] = after;
       continue;
     }
-    const Halves halves = Split(after);
-    a.low[i] = halves.low;
-    if (halves.up) a.v[i] = -a.v[i];
+    const SplitMaster split = SplitMasterWeight(after);
+    a.low[i] = split.low;
+    if (split.tie_went_up) a.v[i] = -a.v[i];
   }
+}
+
+void BlockSumsOfSquares(const ReferenceContext&, const int64_t* sums,
+                        int64_t count, double* squares) {
+  for (int64_t begin = 0; begin < count; begin += kSquaresBlock) {
+    const int64_t end = std::min(begin + kSquaresBlock, count);
+    long double total = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      total += static_cast<long double>(sums[i]) * sums[i];
+    }
+    squares[begin / kSquaresBlock] = static_cast<double>(total);
+  }
+}
+
+double SumOfSquares(const ReferenceContext& context, const int64_t* sums,
+                    int64_t count) {
+  std::vector<double> squares(
+      static_cast<size_t>((count + kSquaresBlock - 1) / kSquaresBlock));
+  BlockSumsOfSquares(context, sums, count, squares.data());
+  double total = 0;
+  for (const double square : squares) total += square;
+  return total;
 }
 
 }  // namespace aha::ops

@@ -1,7 +1,8 @@
-// Kernels of adamw.h.
-#include "ops/halves.h"
+// The kernels of adamw.h. Lanes never mix except in SumOfSquares, which folds
+// them in one fixed tree.
 #include "ops/simd.h"
 #include "ops/simd_table.h"
+#include "ops/split_master.h"
 
 namespace aha::ops::AHA_ISA {
 namespace {
@@ -17,6 +18,7 @@ void Update(const AdamWFactors& f, const int64_t* sums, float* master, float* m,
   const F32x16 epsilon = F32x16::Set(f.epsilon);
   for (int64_t i = 0; i < n; i += kLanes) {
     const int64_t lanes = n - i;
+    // LoadScaled reads kLanes sums, so the last few are copied and padded.
     int64_t part[kLanes] = {};
     const int64_t* s = sums + i;
     if (lanes < kLanes) {
@@ -43,24 +45,25 @@ void AdamW(const AdamWFactors& f, const int64_t* sums, float* master, float* m,
   });
 }
 
-// For the compiler's own vectoriser.
-void JoinHalves(const Bf16* rounded, const uint16_t* low, float* v,
-                float* master, int64_t n) {
+// The compiler vectorises the next two loops.
+void JoinMasters(const Bf16* rounded, const uint16_t* low, float* v,
+                 float* master, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     const uint32_t bits = __builtin_bit_cast(uint32_t, v[i]);
-    master[i] = Join({rounded[i], low[i], bits >> 31 != 0});
+    master[i] = JoinMasterWeight({rounded[i], low[i], bits >> 31 != 0});
     v[i] = __builtin_bit_cast(float, bits & 0x7fffffff);
   }
 }
 
-void SplitHalves(const float* master, Bf16* rounded, uint16_t* low, float* v,
-                 int64_t n) {
+void SplitMasters(const float* master, Bf16* rounded, uint16_t* low, float* v,
+                  int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
-    const Halves halves = Split(master[i]);
-    rounded[i] = halves.rounded;
-    low[i] = halves.low;
+    const SplitMaster split = SplitMasterWeight(master[i]);
+    rounded[i] = split.rounded;
+    low[i] = split.low;
     const uint32_t bits = __builtin_bit_cast(uint32_t, v[i]);
-    v[i] = __builtin_bit_cast(float, bits | (halves.up ? 0x80000000u : 0u));
+    v[i] = __builtin_bit_cast(float,
+                              bits | (split.tie_went_up ? 0x80000000u : 0u));
   }
 }
 
@@ -88,8 +91,8 @@ double SumOfSquares(const int64_t* sums, int64_t n) {
 void AddAdamW(SimdTable& t) {
   t.adamw = AdamW;
   t.sum_of_squares = SumOfSquares;
-  t.join = JoinHalves;
-  t.split = SplitHalves;
+  t.join_master = JoinMasters;
+  t.split_master = SplitMasters;
 }
 
 }  // namespace aha::ops::AHA_ISA

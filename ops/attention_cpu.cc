@@ -1,3 +1,6 @@
+// The CPU bodies of attention.h. They cut the rows into pieces and give each
+// piece, with one KV head, to a kernel. No piece depends on another, so the cut
+// changes no bit.
 #include <algorithm>
 #include <vector>
 
@@ -25,8 +28,8 @@ std::vector<Piece> Cut(absl::Span<const SequenceRows> sequences, int64_t most) {
   return pieces;
 }
 
-// body(i) for every i, neighbours together: a decode step has thousands of
-// pieces of less than a microsecond.
+// Calls body(i) for every i, with several neighbours in one task: a decode step
+// has thousands of pieces of less than a microsecond each.
 template <class F>
 void ForChunks(const CpuContext& context, int64_t count, F&& body) {
   const int64_t chunk =
@@ -75,7 +78,8 @@ void KvStore(const CpuContext& context, const KvStoreArgs& args) {
 }
 
 void Attention(const CpuContext& context, const AttentionArgs& args) {
-  // 16 query rows share a block's conversion to fp32, and with it fit the L1.
+  // 16 query rows share the conversion of a block to fp32, and together with
+  // the block they fit the L1 cache.
   constexpr int64_t kRows = 16;
   const std::vector<Piece> pieces = Cut(args.sequences, kRows);
   const int64_t kv_heads = args.cache.kv_heads;

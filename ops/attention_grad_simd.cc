@@ -1,15 +1,17 @@
-// Backward kernels of attention.h.
+// The backward kernel of attention.h for one sequence and one KV head. It
+// recomputes the probabilities from log_sum_exp, kGradRows queries at a time,
+// and adds up dk and dv in a fixed order.
 #include "ops/attention_simd.h"
 
 namespace aha::ops::AHA_ISA {
 namespace {
 
-// Whole blocks, so that Dot16 may read past the last key.
+// Rounds up to whole blocks, so that Dot16 may read past the last key.
 int64_t PaddedRows(int64_t rows) {
   return (rows + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
 }
 
-// Queries whose probabilities are kept at a time.
+// The number of queries whose probabilities are kept at the same time.
 constexpr int64_t kGradRows = 32;
 
 int64_t AttentionGradScratch(const AttentionGradArgs& args, int64_t rows) {
@@ -18,7 +20,8 @@ int64_t AttentionGradScratch(const AttentionGradArgs& args, int64_t rows) {
          (2 * kGradRows + 1) * stride;
 }
 
-// A sequence's gradient for one KV head, all fp32 and padded with zeros.
+// The state of one sequence and KV head; all arrays are fp32 and padded with
+// zeros.
 struct Grad {
   const AttentionGradArgs& args;
   const SequenceRows& sequence;
@@ -74,8 +77,8 @@ float DotOutput(const AttentionGradArgs& args, const float* dout, int64_t at,
   return Sum(sum);
 }
 
-// Row i of the kept probabilities and score gradients, and dq, for the query
-// at position n - 1.
+// Computes row i of the kept probabilities and score gradients, and dq, for the
+// query at position n - 1.
 template <int kVectors>
 AHA_INLINE void QueryGrad(const Grad& g, int64_t i, int64_t n,
                           float log_sum_exp, float dot) {
@@ -99,13 +102,14 @@ AHA_INLINE void QueryGrad(const Grad& g, int64_t i, int64_t n,
                        g.dq, 1.f, vectors);
 }
 
-// What queries first .. first+n-1 of one head add to dk and dv: keys outside,
-// so that each key's sums stay in registers.
+// Adds to dk and dv what queries first .. first+n-1 of one head contribute. The
+// outer loop is over keys, so that the sums of a key stay in registers.
 template <int kVectors>
 AHA_INLINE void KeyGrads(const Grad& g, int64_t first, int64_t n) {
   const int64_t vectors = g.shape.vectors, stride = g.shape.stride;
   for (int64_t key = 0; key < first + n; ++key) {
-    const int64_t i = key > first ? key - first : 0;  // The first that sees it.
+    // the first query that sees the key
+    const int64_t i = key > first ? key - first : 0;
     const int64_t at = i * g.padded + key;
     const FloatRows<kVectors> q{g.q + i * stride, vectors};
     const FloatRows<kVectors> dout{g.dout + i * stride, vectors};
@@ -124,7 +128,8 @@ void HeadGrad(const Grad& g, int64_t first, int64_t n, int64_t h) {
     return ((g.sequence.first_row + first + i) * args.heads + h) * dim;
   };
   float dots[kGradRows];
-  // Apart from the arithmetic, so that the loads' latencies overlap.
+  // This loop is separate from the arithmetic so that the latencies of the
+  // loads overlap.
   for (int64_t i = 0; i < n; ++i) {
     const int64_t row = g.sequence.first_row + first + i;
     LoadPadded(args.q + row * args.row_stride + h * dim, g.q + i * stride, dim);

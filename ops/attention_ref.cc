@@ -8,7 +8,7 @@
 namespace aha::ops {
 namespace {
 
-// Where position p of KV head h begins in the cache.
+// Returns where position p of KV head h begins in the cache.
 int64_t CacheAt(const KvBlocks& cache, const SequenceRows& sequence, int64_t p,
                 int64_t h) {
   const int64_t block = sequence.blocks[p / kBlockTokens];
@@ -16,7 +16,7 @@ int64_t CacheAt(const KvBlocks& cache, const SequenceRows& sequence, int64_t p,
          cache.head_dim;
 }
 
-// body(sequence, row, its position, query head, its KV head)
+// Calls body(sequence, row, its position, query head, its KV head).
 template <class Args, class F>
 void ForQueries(const Args& a, F&& body) {
   const int64_t group = a.heads / a.cache.kv_heads;
@@ -46,7 +46,7 @@ std::vector<double> Scores(const Args& a, const SequenceRows& s, int64_t row,
   return scores;
 }
 
-// One head's key and value of row `r` of `s`.
+// Stores one head's key and value of row `r` of `s`.
 void KvStoreHead(const KvStoreArgs& a, const SequenceRows& s, int64_t r,
                  int64_t h) {
   const int64_t dim = a.cache.head_dim;
@@ -60,7 +60,7 @@ void KvStoreHead(const KvStoreArgs& a, const SequenceRows& s, int64_t r,
 
 }  // namespace
 
-void KvStore(const RefContext&, const KvStoreArgs& a) {
+void KvStore(const ReferenceContext&, const KvStoreArgs& a) {
   for (const SequenceRows& s : a.sequences) {
     for (int64_t r = 0; r < s.rows; ++r) {
       for (int64_t h = 0; h < a.cache.kv_heads; ++h) KvStoreHead(a, s, r, h);
@@ -68,7 +68,7 @@ void KvStore(const RefContext&, const KvStoreArgs& a) {
   }
 }
 
-void Attention(const RefContext&, const AttentionArgs& a) {
+void Attention(const ReferenceContext&, const AttentionArgs& a) {
   const int64_t dim = a.cache.head_dim;
   ForQueries(a, [&](const SequenceRows& s, int64_t row, int64_t position,
                     int64_t h, int64_t kv) {
@@ -92,7 +92,7 @@ void Attention(const RefContext&, const AttentionArgs& a) {
   });
 }
 
-void AttentionGrad(const RefContext&, const AttentionGradArgs& a) {
+void AttentionGrad(const ReferenceContext&, const AttentionGradArgs& a) {
   const int64_t dim = a.cache.head_dim;
   for (const SequenceRows& s : a.sequences) {
     for (int64_t row = s.first_row; row < s.first_row + s.rows; ++row) {

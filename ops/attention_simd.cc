@@ -1,4 +1,7 @@
-// Forward kernels of attention.h.
+// The forward kernels of attention.h. A tile's queries walk the KV blocks
+// together: each block is converted to fp32 once for all of them
+// (WalkConverted) or, for few queries, read in place (WalkInPlace). Both give
+// the same bits.
 #include "ops/attention_simd.h"
 
 #include "ops/scalar_math.h"
@@ -12,7 +15,7 @@ bool IsPaired(const KvBlocks& cache) {
   return cache.dtype == DType::kBf16 && cache.head_dim % (2 * kLanes) == 0;
 }
 
-// The same as LoadBlock in the order "even, odd".  REQUIRES: IsPaired.
+// Does the same as LoadBlock, in the order "even, odd". REQUIRES: IsPaired.
 void LoadPairedBlock(const void* cache, const KvBlocks& shape,
                      const SequenceRows& sequence, int64_t index,
                      int64_t kv_head, int64_t n, float* out) {
@@ -24,12 +27,12 @@ void LoadPairedBlock(const void* cache, const KvBlocks& shape,
   }
 }
 
-// One query head's online softmax.
+// The state of the online softmax of one query head.
 struct Head {
   float max, sum;
 };
 
-// Walks one KV block of which the head sees the first n keys.
+// Walks one KV block, of which the head sees the first n keys.
 template <int kVectors, class Rows>
 AHA_INLINE void Step(const float* q, Rows keys, Rows values, int64_t n,
                      float scale, int64_t vectors, Head& head, float* acc) {
@@ -102,7 +105,8 @@ struct Queries {
   int64_t HeadOf(int64_t i) const {
     return tile.kv_head * shape.group + i % shape.group;
   }
-  // How many keys of the block that begins at position `start` query i sees.
+  // Returns how many keys of the block that begins at position `start` query i
+  // sees.
   int64_t Seen(int64_t i, int64_t start) const {
     const int64_t position =
         tile.sequence->first_position + tile.begin + i / shape.group;
@@ -147,7 +151,7 @@ AHA_INLINE void StepAll(const Queries& s, Rows keys, Rows values,
   }
 }
 
-// From the cache to fp32 and on from there.
+// Converts a block from the cache to fp32 first.
 template <int kVectors>
 void WalkConverted(const Queries& s, int64_t start, int64_t n) {
   const KvBlocks& cache = s.args.cache;
@@ -159,7 +163,7 @@ void WalkConverted(const Queries& s, int64_t start, int64_t n) {
                     FloatRows<kVectors>{s.values, s.shape.vectors}, start);
 }
 
-// Straight from the cache: for few queries.
+// Reads a block in place, which is faster for few queries.
 template <int kVectors>
 void WalkInPlace(const Queries& s, int64_t start) {
   const KvBlocks& cache = s.args.cache;

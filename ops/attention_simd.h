@@ -1,11 +1,13 @@
-// What attention's forward and backward kernels share.
+// Helpers that the forward and the backward kernels of attention share.
 //
-// The order of a score q . k: lane l sums every 16th number of a row in
-// ascending order, then the lanes fold by simd.h's tree.  A weighted sum of
-// values: keys ascending in kChains interleaved chains, which are then added.
+// The order of summation of a score q . k: lane l sums every 16th number of a
+// row in ascending order, and then simd.h's tree folds the lanes. A weighted
+// sum of values takes the keys in ascending order in kChains interleaved
+// chains, which are added at the end.
 //
-// A bf16 row of 32s is taken in the order "even, odd" (LoadEven, LoadOdd)
-// wherever the forward pass reads it, converted or not: one order, same bits.
+// Wherever the forward pass reads a bf16 row whose length is a multiple of 32,
+// converted or not, it takes the numbers in the order "even, odd" (LoadEven,
+// LoadOdd). One order means the same bits.
 #pragma once
 
 #include "ops/simd.h"
@@ -14,12 +16,13 @@
 namespace aha::ops::AHA_ISA {
 namespace {
 
-// Vectors a head: head_dim padded with zeros to a multiple of kLanes.
+// Number of vectors of a head: head_dim is padded with zeros to a multiple of
+// kLanes.
 AHA_INLINE int64_t Vectors(int64_t head_dim) {
   return (head_dim + kLanes - 1) / kLanes;
 }
 
-// in [n] to fp32, padded with zeros to whole vectors.
+// Converts in[n] to fp32 and pads it with zeros to whole vectors.
 template <class T>
 AHA_INLINE void LoadPadded(const T* in, float* out, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) {
@@ -27,8 +30,8 @@ AHA_INLINE void LoadPadded(const T* in, float* out, int64_t n) {
   }
 }
 
-// Runs body with the number of vectors a head as a constant where it is a usual
-// one, and 0 (use the variable) where not.
+// Calls body with the number of vectors of a head as a constant if it is a
+// common one, and with 0 (use the variable) otherwise.
 template <class F>
 AHA_INLINE void WithVectors(int64_t vectors, F&& body) {
   switch (vectors) {
@@ -45,7 +48,8 @@ AHA_INLINE void WithVectors(int64_t vectors, F&& body) {
   }
 }
 
-// Rows of whole fp32 vectors, `vectors` each (kVectors, if not 0).
+// Rows of whole fp32 vectors, `vectors` in each row (kVectors, if that is not
+// 0).
 template <int kVectors>
 struct FloatRows {
   const float* data;
@@ -60,8 +64,8 @@ struct FloatRows {
   }
 };
 
-// Rows of bf16 as they stand in the cache; vectors 2i and 2i+1 are the even and
-// the odd numbers of a 32.
+// Rows of bf16 as the cache holds them; vectors 2i and 2i+1 are the even and
+// the odd numbers of 32 consecutive ones.
 template <int kVectors>
 struct PairRows {
   const Bf16* data;
@@ -74,7 +78,7 @@ struct PairRows {
   }
 };
 
-// The dot products of q with rows 0 to 15.
+// Returns the dot products of q with rows 0 to 15.
 template <int kVectors, class Rows>
 AHA_INLINE F32x16 Dot16(const float* q, Rows rows, int64_t vectors) {
   F32x16 sums[16];
@@ -96,17 +100,18 @@ AHA_INLINE F32x16 Dot16(const float* q, Rows rows, int64_t vectors) {
   return Sum16(sums);
 }
 
-// Weights of consecutive rows stand `step` floats apart.
+// The weights of consecutive rows are `step` floats apart.
 struct Weights {
   const float* data;
   int64_t step = 1;
 };
 
-// sum = sum * rescale + the weighted rows 0 to n-1; kWidth vectors from j on.
+// Computes sum = sum * rescale + the weighted rows 0 to n-1, for kWidth vectors
+// from j on.
 template <int kWidth, class Rows>
 AHA_INLINE void AccumulateSome(Weights weights, Rows rows, int64_t n,
                                float* sum, float rescale, int64_t j) {
-  // Enough chains to hide the latency of an addition.
+  // These are enough chains to hide the latency of an addition.
   constexpr int kChains = kWidth >= 4 ? 2 : 4;
   F32x16 acc[kChains][kWidth];
 #pragma GCC unroll 4
@@ -154,7 +159,7 @@ AHA_INLINE void Accumulate(Weights weights, Rows rows, int64_t n, float* sum,
 
 AHA_INLINE int64_t Min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// A block's rows of one KV head, from key `begin` on.
+// Returns the rows of one KV head in a block.
 template <class T>
 const T* BlockRows(const void* cache, const KvBlocks& shape, int64_t block,
                    int64_t kv_head) {
@@ -162,7 +167,7 @@ const T* BlockRows(const void* cache, const KvBlocks& shape, int64_t block,
          (block * shape.kv_heads + kv_head) * kBlockTokens * shape.head_dim;
 }
 
-// n keys (or values) of block number `index` of the sequence, to fp32.
+// Converts n keys (or values) of block number `index` of the sequence to fp32.
 [[maybe_unused]] void LoadBlock(const void* cache, const KvBlocks& shape,
                                 const SequenceRows& sequence, int64_t index,
                                 int64_t kv_head, int64_t n, float* out) {

@@ -3,7 +3,7 @@
 
 namespace aha::ops {
 
-void Round(const RefContext&, const float* in, void* out, int64_t count,
+void Round(const ReferenceContext&, const float* in, void* out, int64_t count,
            DType dtype) {
   for (int64_t i = 0; i < count; ++i) RefStore(out, i, in[i], dtype);
 }

@@ -1,11 +1,13 @@
-// Row kernels of rms_norm, swiglu, rope and the conversions.
+// The row kernels of rms_norm, swiglu, rope and the conversions. A row's sums
+// have one fixed order, and no row depends on another.
 #include "ops/simd.h"
 #include "ops/simd_table.h"
 
 namespace aha::ops::AHA_ISA {
 namespace {
 
-// body(offset, lanes) over [0, n) in steps of kLanes, the last one short.
+// Calls body(offset, lanes) over [0, n) in steps of kLanes; the last step may
+// have fewer lanes.
 template <class F>
 AHA_INLINE void ForLanes(int64_t n, F&& body) {
   int64_t i = 0;
@@ -61,6 +63,8 @@ void RmsNormGrad(const float* x, const float* gamma, float inv_rms,
     dots = Fma(d * LoadN(gamma + i, lanes), normed, dots);
     StoreN(dgamma + i, Fma(d, normed, LoadN(dgamma + i, lanes)), lanes);
   });
+  // With norm = x * inv and d = dy * gamma: dx += inv * (d - norm * mean(d *
+  // norm)).
   const F32x16 mean = F32x16::Set(Sum(dots) / static_cast<float>(n));
   ForLanes(n, [&](int64_t i, int64_t lanes) {
     const F32x16 normed = LoadN(x + i, lanes) * inv;
@@ -74,6 +78,7 @@ void Rope(float* x, const float* cos, const float* sin, int64_t heads,
           int64_t half, float sign) {
   const F32x16 turn = F32x16::Set(sign);
   for (int64_t h = 0; h < heads; ++h) {
+    // Each pair (low[i], high[i]) is turned by its angle.
     float* low = x + h * 2 * half;
     float* high = low + half;
     ForLanes(half, [&](int64_t i, int64_t lanes) {

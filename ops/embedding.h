@@ -1,4 +1,4 @@
-// Token embedding: gather, and scatter-add for its gradient.
+// Token embedding: a gather, and a scatter-add for its gradient.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,22 @@ struct EmbeddingArgs {
   DType dtype;
 };
 void Embedding(const CpuContext& context, const EmbeddingArgs& args);
+void Embedding(const ReferenceContext&, const EmbeddingArgs& args);
+inline void Embedding(const Context& context, const EmbeddingArgs& args) {
+  context.Visit([&](const auto& device) { Embedding(device, args); });
+}
 
 struct EmbeddingGradArgs {
   const int32_t* tokens;  // [rows]
   const float* dy;        // [rows, cols]
-  float* dtable;          // [vocab, cols], added to, row 0 first
+  float* dtable;          // [vocab, cols], added to; row 0 first
   int64_t rows, cols;
 };
 void EmbeddingGrad(const CpuContext& context, const EmbeddingGradArgs& args);
+void EmbeddingGrad(const ReferenceContext&, const EmbeddingGradArgs& args);
+inline void EmbeddingGrad(const Context& context,
+                          const EmbeddingGradArgs& args) {
+  context.Visit([&](const auto& device) { EmbeddingGrad(device, args); });
+}
 
 }  // namespace aha::ops

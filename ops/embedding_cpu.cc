@@ -21,7 +21,7 @@ void Embedding(const CpuContext& context, const EmbeddingArgs& a) {
 }
 
 void EmbeddingGrad(const CpuContext& context, const EmbeddingGradArgs& a) {
-  // Rows may share a token, so threads share columns out, not rows.
+  // Rows may have the same token, so threads take columns rather than rows.
   constexpr int64_t kBlock = 64;
   context.pool->For((a.cols + kBlock - 1) / kBlock, [&](int64_t block) {
     const int64_t begin = block * kBlock;

@@ -1,3 +1,9 @@
+// Implements gemm.h. Per thread, OneDnn compiles and caches one primitive for
+// each shape. If oneDNN has no invariant ("brgemm") kernel for a panel, the
+// panel is packed for our own fp32 kernel (gemm_simd.cc) instead, once and for
+// every row count.
+//
+// Scratch slots of scratch.h: 1 for dense copies, 2 and 3 for the fallback.
 #include "ops/gemm.h"
 
 #include <omp.h>
@@ -39,7 +45,7 @@ memory::data_type TypeOf(DType dtype) {
                               : memory::data_type::bf16;
 }
 
-// What a compiled product depends on.
+// The parameters of a compiled product.
 struct Key {
   int64_t m, k, n;
   DType dtype;
@@ -71,7 +77,7 @@ memory::desc AnyLayout(int64_t k, int64_t n, DType dtype) {
   return memory::desc({k, n}, TypeOf(dtype), memory::format_tag::any);
 }
 
-// brgemm wants every operand dense.  Throws dnnl::error if there is no kernel.
+// brgemm needs every operand dense. Throws dnnl::error if there is no kernel.
 dnnl::matmul::primitive_desc Plan(const Key& key, const memory::desc& weights) {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -93,7 +99,7 @@ bool IsInvariant(const dnnl::matmul::primitive_desc& plan) {
   return std::strncmp(plan.impl_info_str(), "brg", 3) == 0;
 }
 
-// A compiled product with its arguments, in one thread.
+// A compiled product with its arguments, for one thread.
 struct Compiled {
   bool usable = false;
   dnnl::matmul primitive;
@@ -102,8 +108,9 @@ struct Compiled {
   std::unordered_map<int, memory> args;
 };
 
-// oneDNN as one thread sees it: products run in their caller's thread alone, so
-// that oneDNN's own choices never depend on the number of threads.
+// The oneDNN objects of one thread. A product runs in the thread that calls it
+// and in no other, so that oneDNN's own choices never depend on the number of
+// threads.
 class OneDnn {
  public:
   static OneDnn& Get() {
@@ -144,12 +151,13 @@ class OneDnn {
                   {DNNL_ARG_SCRATCHPAD, out.scratch}};
       out.usable = true;
     } catch (const dnnl::error&) {
-      out.usable = false;  // The fallback takes it.
+      out.usable = false;  // The fallback is used.
     }
   }
 
   dnnl::stream stream_;
-  Buffer scratch_;  // Of one product at a time: hundreds of them are compiled.
+  // Shared by all products, because hundreds of them are compiled.
+  Buffer scratch_;
   std::unordered_map<Key, Compiled, KeyHash> compiled_;
 };
 
@@ -158,7 +166,8 @@ class OneDnn {
   std::abort();
 }
 
-// fp32 rows of x [m, k], `stride` apart; in scratch slot 2 if they were bf16.
+// Returns the rows of x [m, k] in fp32; bf16 rows are converted into scratch
+// slot 2.
 const float* WidenRows(const void* x, int64_t m, int64_t k, DType dtype) {
   if (dtype == DType::kF32) return static_cast<const float*>(x);
   float* out = ThreadScratch(2, m * k);
@@ -170,7 +179,7 @@ int64_t RoundUp(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-// Into panels of [k, kPanel], zeros at the end of the last.
+// Packs into panels of [k, kPanel] and fills the last one with zeros.
 template <class At>
 void PackFallback(int64_t k, int64_t n, float* out, const At& at) {
   for (int64_t j = 0; j < n; j += kPanel) {
@@ -194,7 +203,7 @@ void RunFallback(const Rows& rows, const float* packed, float* y,
   }
 }
 
-// dy's columns, without the gaps between them.
+// Returns dy's columns without the gaps between them.
 const void* DenseColumns(const GradWeightPanel& a) {
   if (a.stride_dy == a.n) return a.dy;
   const size_t size = SizeOf(a.dtype);
@@ -216,7 +225,7 @@ struct PackedPanel::Impl {
   bool one_dnn = false;
   memory::desc layout;
   Buffer data;
-  memory packed;  // Over data.
+  memory packed;  // Wraps `data`.
 };
 
 PackedPanel::PackedPanel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -241,7 +250,7 @@ absl::StatusOr<PackedPanel> PackedPanel::Create(int64_t k, int64_t n,
     Key key{kMaxGemmRows, k, n, dtype, Into::kOverwrite, false};
     const auto most = Plan(key, AnyLayout(k, n, dtype));
     impl->layout = most.weights_desc();
-    key.m = 1;  // The layout must serve any number of rows.
+    key.m = 1;  // The layout must serve every number of rows.
     impl->one_dnn = IsInvariant(most) && IsInvariant(Plan(key, impl->layout));
   } catch (const dnnl::error&) {
     impl->one_dnn = false;
@@ -285,6 +294,8 @@ void Gemm(const PackedPanel& b, const void* x, float* y, int64_t stride_y,
                 stride_y, p.k, p.n, into);
     return;
   }
+  // oneDNN's kernel writes dense rows only. Other strides need scratch memory
+  // and a copy.
   const bool dense = stride_y == p.n || m == 1;
   const Key key{m, p.k, p.n, p.dtype, dense ? into : Into::kOverwrite, false};
   OneDnn& one_dnn = OneDnn::Get();
@@ -320,6 +331,7 @@ void GemmGradWeight(const GradWeightPanel& a) {
     one_dnn.Run(product, DenseColumns(a), weights, a.dw);
     return;
   }
+  // The fallback packs x as B and transposes dy, whose rows become those of dw.
   float* packed = ThreadScratch(2, RoundUp(a.k, kPanel) * a.m);
   float* turned = ThreadScratch(3, a.n * a.m);
   WithType(a.dtype, [&]<class T>() {

@@ -1,10 +1,10 @@
-// One product in one thread.  Internal to ops/: matmul.h and head.h cut their
-// products into calls of this.
+// One matrix product in one thread. Internal to ops/: matmul.h and head.h cut
+// their products into calls of it.
 //
-// oneDNN computes it where its kernel is "brgemm", which sums each element over
-// k in one order whatever the other rows (measured, and checked again at
-// start-up by Certify); elsewhere (AVX2, bf16 without AVX512-BF16) our own
-// fp32 kernel does.
+// oneDNN computes it where its kernel is a "brgemm", which sums each element
+// over k in one order whatever the other rows are (measured, and checked again
+// at start-up by Certify). Elsewhere (AVX2, and bf16 without AVX512-BF16) our
+// own fp32 kernel computes it.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@
 
 namespace aha::ops {
 
-// The rows of x that one Gemm takes at most: enough for the kernel to run at
-// its best, and it bounds the number of compiled kernels.
+// The most rows of x in one Gemm. So many let the kernel run at full speed, and
+// the limit bounds the number of compiled kernels.
 constexpr int64_t kMaxGemmRows = 64;
 
-// B [k, n], packed.  Thread-safe while no Pack runs.
+// A packed B [k, n]. Thread-safe while no Pack runs.
 class PackedPanel {
  public:
   static absl::StatusOr<PackedPanel> Create(int64_t k, int64_t n, DType dtype);
@@ -28,7 +28,8 @@ class PackedPanel {
   PackedPanel& operator=(PackedPanel&&) noexcept;
   ~PackedPanel();
 
-  // kTransposed: B[i, j] = w[j * stride + i]; kPlain: w[i * stride + j].
+  // kTransposed: B[i, j] = w[j * stride + i]. kPlain: B[i, j] = w[i * stride +
+  // j].
   void Pack(const void* w, int64_t stride, PackedMatrix::Source source);
 
   int64_t k() const;
@@ -42,12 +43,13 @@ class PackedPanel {
   std::unique_ptr<Impl> impl_;
 };
 
-// y [m, n] at row stride `stride_y` = or += x [m, k] b, m <= kMaxGemmRows.
+// Computes y = x b or y += x b. y is [m, n] at row stride `stride_y`, x is [m,
+// k], and m <= kMaxGemmRows.
 void Gemm(const PackedPanel& b, const void* x, float* y, int64_t stride_y,
           int64_t m, Into into);
 
-// Some rows of a weight's gradient: dw [n, k] = or += dy^T x, with dy's rows
-// `stride_dy` apart.
+// Some rows of a weight's gradient: dw [n, k] = dy^T x or += dy^T x, with dy's
+// rows `stride_dy` apart.
 struct GradWeightPanel {
   const void* dy;
   int64_t stride_dy;

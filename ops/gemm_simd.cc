@@ -1,6 +1,6 @@
-// The fallback product, where oneDNN has no row-invariant kernel: fp32, each
-// element one chain of fused multiply-adds over k in order, so invariant by
-// construction.
+// The product for shapes without a row-invariant oneDNN kernel. It is fp32, and
+// each element is one chain of fused multiply-adds over k in ascending order,
+// so it is invariant by construction.
 #include "ops/simd.h"
 #include "ops/simd_table.h"
 

@@ -1,6 +1,6 @@
-// The output head, fused: logits never exist for more than a tile of the
-// vocabulary, and one routine serves sampling and the loss, so that both see
-// the same log-probability bits.
+// The output head, fused with the log-softmax: one routine serves sampling and
+// the loss, so that both see the same log-probability bits, and logits never
+// exist for more than a tile of the vocabulary.
 //
 //   logits[r, v] = x[r] . w[v] * inv_temperature[r]
 //   log_sum_exp[r] = ln sum_v exp(logits[r, v])
@@ -8,52 +8,67 @@
 //   entropy[r]   = log_sum_exp[r] - sum_v p[r, v] logits[r, v]
 //
 // The vocabulary is walked in tiles of kHeadTile, combined in ascending order
-// whatever the threads.  Sampling is exact and needs one draw a tile (as in
-// Gumbel-max over groups): a tile competes with ln(its mass) + Gumbel(key,
-// tile), and the token inside the winner is taken by inversion.  Of a row's
-// key, number 2t is tile t's Gumbel draw and number 2t + 1 its inversion. top_k
-// is applied first, then top_p to the mass of what it left; both only exclude
-// tokens from the same competition.
+// whatever the number of threads.  Sampling is exact and needs one draw a tile
+// (as in Gumbel-max over groups): a tile competes with ln(its mass) +
+// Gumbel(key, tile), and the token inside the winning tile is taken by
+// inversion.  Of a row's key, number 2t is tile t's Gumbel draw and number
+// 2t + 1 its inversion.  top_k is applied first, then top_p to the mass that
+// top_k left; both only exclude tokens from the same competition.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/rng.h"
 #include "device/context.h"
 #include "device/dtype.h"
-#include "ops/matmul.h"
 
 namespace aha::ops {
 
 constexpr int64_t kHeadTile = 1024;
 
-// The head's matrix, packed by tiles.
+// The head's matrix, in the layout that its device multiplies fastest.
+// Thread-safe while no Pack runs.
 class PackedHead {
  public:
-  static absl::StatusOr<PackedHead> Create(int64_t vocab, int64_t hidden,
+  // A matrix of zeros on the context's device.  INVALID_ARGUMENT if vocab or
+  // hidden is below 1.
+  static absl::StatusOr<PackedHead> Create(const Context& context,
+                                           int64_t vocab, int64_t hidden,
                                            DType dtype);
-  PackedHead(PackedHead&&) noexcept;
-  PackedHead& operator=(PackedHead&&) noexcept;
-  ~PackedHead();
-  void Pack(const CpuContext& context,
-            const void* w);  // [vocab, hidden], dtype
-  int64_t vocab() const;
-  int64_t hidden() const;
-  DType dtype() const;
+  // w: [vocab, hidden], dtype.  REQUIRES, here and in every op: the context is
+  // of the device that Create got.
+  void Pack(const Context& context, const void* w);
+  int64_t vocab() const { return vocab_; }
+  int64_t hidden() const { return hidden_; }
+  DType dtype() const { return dtype_; }
 
-  struct Impl;
-  const Impl& impl() const { return *impl_; }
+  // What one device keeps of it; the device's body file derives from it.
+  struct Storage {
+    virtual ~Storage() = default;
+  };
+  const Storage& storage() const { return *storage_; }
 
  private:
-  explicit PackedHead(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  PackedHead(int64_t vocab, int64_t hidden, DType dtype,
+             std::unique_ptr<Storage> storage)
+      : vocab_(vocab),
+        hidden_(hidden),
+        dtype_(dtype),
+        storage_(std::move(storage)) {}
+
+  int64_t vocab_, hidden_;
+  DType dtype_;
+  std::unique_ptr<Storage> storage_;
 };
 
-// How one row draws its token.
+// How the token of one row is drawn.
 struct DrawArgs {
-  RandomKey key;          // Already of this (group, sample, position).
+  RandomKey key;          // of this (group, sample, position)
   float temperature = 1;  // 0: arg-max (lowest id among equals).
   float top_p = 1;        // Below 1 or
   int32_t top_k = 0;      // above 0: only the kept tokens compete.
@@ -70,6 +85,10 @@ struct HeadSampleArgs {
                                      // not finite if a logit was not
 };
 void HeadSample(const CpuContext& context, const HeadSampleArgs& args);
+void HeadSample(const ReferenceContext&, const HeadSampleArgs& args);
+inline void HeadSample(const Context& context, const HeadSampleArgs& args) {
+  context.Visit([&](const auto& device) { HeadSample(device, args); });
+}
 
 struct HeadScoreArgs {
   const void* x;  // [rows, hidden], dtype
@@ -82,19 +101,10 @@ struct HeadScoreArgs {
   float* log_sum_exp;     // [rows]; may be null
 };
 void HeadScore(const CpuContext& context, const HeadScoreArgs& args);
-
-// Reference of both: all logits in double.
-struct RefHeadArgs {
-  const void* x;  // [rows, hidden], dtype
-  const void* w;  // [vocab, hidden], dtype
-  int64_t rows, vocab, hidden;
-  DType dtype;
-  const int32_t* tokens;  // [rows]
-  float temperature;
-  float* logprobs;   // [rows]
-  float* entropies;  // [rows]
-};
-void HeadScore(const RefContext&, const RefHeadArgs& args);
+void HeadScore(const ReferenceContext&, const HeadScoreArgs& args);
+inline void HeadScore(const Context& context, const HeadScoreArgs& args) {
+  context.Visit([&](const auto& device) { HeadScore(device, args); });
+}
 
 // dL/dx and dL/dw of L = sum_r dlogprob[r] * logprob[r].
 struct HeadGradArgs {
@@ -113,5 +123,20 @@ struct HeadGradArgs {
   std::function<void(int64_t first, int64_t rows)> take_tile = nullptr;
 };
 void HeadGrad(const CpuContext& context, const HeadGradArgs& args);
+void HeadGrad(const ReferenceContext&, const HeadGradArgs& args);
+inline void HeadGrad(const Context& context, const HeadGradArgs& args) {
+  context.Visit([&](const auto& device) { HeadGrad(device, args); });
+}
+
+// The part of PackedHead that a device's body file defines.
+absl::StatusOr<std::unique_ptr<PackedHead::Storage>> NewHeadStorage(
+    const CpuContext& context, int64_t vocab, int64_t hidden, DType dtype);
+absl::StatusOr<std::unique_ptr<PackedHead::Storage>> NewHeadStorage(
+    const ReferenceContext& context, int64_t vocab, int64_t hidden,
+    DType dtype);
+void PackInto(const CpuContext& context, const void* w,
+              PackedHead::Storage* storage);
+void PackInto(const ReferenceContext& context, const void* w,
+              PackedHead::Storage* storage);
 
 }  // namespace aha::ops

@@ -5,36 +5,26 @@
 
 namespace aha::ops {
 
-PackedHead::PackedHead(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-PackedHead::PackedHead(PackedHead&&) noexcept = default;
-PackedHead& PackedHead::operator=(PackedHead&&) noexcept = default;
-PackedHead::~PackedHead() = default;
-int64_t PackedHead::vocab() const { return impl_->vocab; }
-int64_t PackedHead::hidden() const { return impl_->hidden; }
-DType PackedHead::dtype() const { return impl_->dtype; }
-
-absl::StatusOr<PackedHead> PackedHead::Create(int64_t vocab, int64_t hidden,
-                                              DType dtype) {
-  auto impl = std::make_unique<Impl>();
-  impl->vocab = vocab;
-  impl->hidden = hidden;
-  impl->dtype = dtype;
-  int64_t begin = 0;
-  do {
+absl::StatusOr<std::unique_ptr<PackedHead::Storage>> NewHeadStorage(
+    const CpuContext&, int64_t vocab, int64_t hidden, DType dtype) {
+  auto head = std::make_unique<CpuHead>();
+  head->hidden = hidden;
+  head->dtype = dtype;
+  for (int64_t begin = 0; begin < vocab; begin += kHeadTile) {
     absl::StatusOr<PackedPanel> tile =
         PackedPanel::Create(hidden, std::min(kHeadTile, vocab - begin), dtype);
     if (!tile.ok()) return tile.status();
-    impl->tiles.push_back(*std::move(tile));
-    begin += kHeadTile;
-  } while (begin < vocab);
-  return PackedHead(std::move(impl));
+    head->tiles.push_back(*std::move(tile));
+  }
+  return std::unique_ptr<PackedHead::Storage>(std::move(head));
 }
 
-void PackedHead::Pack(const CpuContext& context, const void* w) {
-  Impl& p = *impl_;
-  context.pool->For(static_cast<int64_t>(p.tiles.size()), [&](int64_t t) {
-    p.tiles[t].Pack(ElementAt(w, t * kHeadTile * p.hidden, p.dtype), p.hidden,
-                    PackedMatrix::Source::kTransposed);
+void PackInto(const CpuContext& context, const void* w,
+              PackedHead::Storage* storage) {
+  auto& head = static_cast<CpuHead&>(*storage);
+  context.pool->For(static_cast<int64_t>(head.tiles.size()), [&](int64_t t) {
+    head.tiles[t].Pack(ElementAt(w, t * kHeadTile * head.hidden, head.dtype),
+                       head.hidden, PackedMatrix::Source::kTransposed);
   });
 }
 
@@ -45,7 +35,7 @@ void HeadScore(const CpuContext& context, const HeadScoreArgs& args) {
   std::vector<float> targets(static_cast<size_t>(args.rows));
   ForTiles(context, *args.head, args.x, args.rows,
            [&](int64_t row, int64_t tile, float* logits) {
-             const int64_t n = args.head->impl().tiles[tile].n();
+             const int64_t n = CpuHeadOf(*args.head).tiles[tile].n();
              Simd().scale_logits(logits, inv, n);
              sums[row * tiles + tile] = Simd().sum_tile(logits, n, nullptr);
              const int64_t target = args.tokens[row] - tile * kHeadTile;

@@ -12,10 +12,11 @@
 namespace aha::ops {
 namespace {
 
-// dlogits of every row in one tile, rounded to the GEMMs' format.
+// Computes dlogits of every row in one tile, rounded to the format of the
+// GEMMs.
 void TileGrad(const CpuContext& context, const HeadGradArgs& args, int64_t tile,
               std::byte* dlogits) {
-  const PackedHead::Impl& head = args.head->impl();
+  const CpuHead& head = CpuHeadOf(*args.head);
   const PackedPanel& panel = head.tiles[tile];
   const float inv = InverseTemperature(args.temperature);
   constexpr int64_t kRows = 32;
@@ -34,8 +35,10 @@ void TileGrad(const CpuContext& context, const HeadGradArgs& args, int64_t tile,
 }
 
 // The shapes were good for PackedHead::Create, so they are here.
-PackedMatrix NewMatrix(int64_t k, int64_t n, DType dtype) {
-  absl::StatusOr<PackedMatrix> matrix = PackedMatrix::Create(k, n, dtype);
+PackedMatrix NewMatrix(const CpuContext& context, int64_t k, int64_t n,
+                       DType dtype) {
+  absl::StatusOr<PackedMatrix> matrix =
+      PackedMatrix::Create(context, k, n, dtype);
   if (!matrix.ok()) {
     std::fprintf(stderr, "aha: HeadGrad: %s\n",
                  matrix.status().ToString().c_str());
@@ -47,11 +50,11 @@ PackedMatrix NewMatrix(int64_t k, int64_t n, DType dtype) {
 }  // namespace
 
 void HeadGrad(const CpuContext& context, const HeadGradArgs& args) {
-  const PackedHead::Impl& head = args.head->impl();
+  const CpuHead& head = CpuHeadOf(*args.head);
   const int64_t tiles = HeadTiles(*args.head), hidden = head.hidden;
   Buffer dlogits(static_cast<size_t>(args.rows * kHeadTile) *
                  SizeOf(head.dtype));
-  std::unique_ptr<PackedMatrix> w;  // One tile's entries as B of dx = dl w.
+  std::unique_ptr<PackedMatrix> w;  // The rows of one tile as B in dx = dl w.
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t n = head.tiles[tile].n();
     const std::byte* rows =
@@ -67,7 +70,8 @@ void HeadGrad(const CpuContext& context, const HeadGradArgs& args) {
                                .dtype = head.dtype});
     if (args.take_tile) args.take_tile(tile * kHeadTile, n);
     if (w == nullptr || w->k() != n) {
-      w = std::make_unique<PackedMatrix>(NewMatrix(n, hidden, head.dtype));
+      w = std::make_unique<PackedMatrix>(
+          NewMatrix(context, n, hidden, head.dtype));
     }
     w->Pack(context, rows, PackedMatrix::Source::kPlain);
     Matmul(context, {.x = dlogits.data(),

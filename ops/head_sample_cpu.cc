@@ -1,3 +1,7 @@
+// The CPU body of HeadSample (head.h). In each pass every tile of every row
+// produces an Entry; the entries of a row then compete. Rows with top_p or
+// top_k keep all their logits, and DrawFiltered repeats the competition among
+// the kept tokens.
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -9,11 +13,12 @@
 namespace aha::ops {
 namespace {
 
-// One tile's entry to a row's competition.
+// The entry of one tile in a row's competition.
 struct Entry {
   TileSums sums;
-  double score;   // The tile with the highest wins, the first among equals.
-  int32_t token;  // What the tile would give,
+  // The tile with the highest score wins; among equals, the first one.
+  double score;
+  int32_t token;  // The token that the tile would give,
   float logit;    // and that token's logit.
 };
 
@@ -50,7 +55,7 @@ Entry Compete(const DrawArgs& draw, int64_t tile, const float* logits,
   return entry;
 }
 
-// Higher logit first, then lower id: a total order if none is NaN.
+// Orders by higher logit, then by lower id: a total order if none is NaN.
 struct ByLogit {
   const float* logits;
   bool operator()(int32_t a, int32_t b) const {
@@ -58,7 +63,7 @@ struct ByLogit {
   }
 };
 
-// Brings the best `count` of `ids` to the front, in order.
+// Moves the best `count` of `ids` to the front, in order.
 void SortBest(std::vector<int32_t>& ids, int64_t count, const ByLogit& order) {
   if (count < static_cast<int64_t>(ids.size())) {
     std::nth_element(ids.begin(), ids.begin() + count, ids.end(), order);
@@ -69,7 +74,7 @@ void SortBest(std::vector<int32_t>& ids, int64_t count, const ByLogit& order) {
       order);
 }
 
-// The fewest best ids whose mass reaches top_p of the mass of all `ids`.
+// Keeps the fewest best ids whose mass reaches top_p of the mass of all `ids`.
 void KeepTopP(std::vector<int32_t>& ids, float top_p, const ByLogit& order) {
   const float* logits = order.logits;
   float max = -std::numeric_limits<float>::infinity();
@@ -78,7 +83,7 @@ void KeepTopP(std::vector<int32_t>& ids, float top_p, const ByLogit& order) {
   for (const int32_t id : ids) total += ExpOf(double{logits[id]} - max);
   const double goal = top_p * total;
   const int64_t all = static_cast<int64_t>(ids.size());
-  // The nucleus is small as a rule, and a full sort slow.
+  // The nucleus is usually small, and sorting everything is slow.
   for (int64_t count = 64;; count *= 16) {
     count = std::min(count, all);
     SortBest(ids, count, order);
@@ -94,7 +99,7 @@ void KeepTopP(std::vector<int32_t>& ids, float top_p, const ByLogit& order) {
   }
 }
 
-// Draws as Compete does, among the kept tokens.  REQUIRES: finite logits.
+// Draws like Compete, but among the kept tokens only. REQUIRES: finite logits.
 Entry DrawFiltered(const DrawArgs& draw, const float* logits, int64_t vocab) {
   std::vector<int32_t> ids(static_cast<size_t>(vocab));
   std::iota(ids.begin(), ids.end(), 0);
@@ -123,7 +128,7 @@ Entry DrawFiltered(const DrawArgs& draw, const float* logits, int64_t vocab) {
   return best;
 }
 
-// The rows of one pass, and the logits of those that need all of them.
+// The rows of one pass, and the logits of those rows that need all of them.
 struct Pass {
   const HeadSampleArgs& args;
   int64_t begin, rows;
@@ -167,7 +172,7 @@ void SamplePass(const CpuContext& context, Pass& pass) {
   ForTiles(
       context, head, x, pass.rows, [&](int64_t r, int64_t tile, float* logits) {
         const DrawArgs& draw = args.draws[pass.begin + r];
-        const int64_t n = head.impl().tiles[tile].n();
+        const int64_t n = CpuHeadOf(head).tiles[tile].n();
         Simd().scale_logits(logits, InverseTemperature(draw.temperature), n);
         pass.entries[r * tiles + tile] = Compete(draw, tile, logits, n);
         if (pass.kept_at[r] >= 0) {
@@ -185,7 +190,7 @@ void SamplePass(const CpuContext& context, Pass& pass) {
 }  // namespace
 
 void HeadSample(const CpuContext& context, const HeadSampleArgs& args) {
-  // Bounds the memory for kept logits: 256 rows of 49152 are 50 MB.
+  // This bounds the memory for kept logits: 256 rows of 49152 are 50 MB.
   constexpr int64_t kPassRows = 256;
   for (int64_t begin = 0; begin < args.rows; begin += kPassRows) {
     Pass pass{args, begin, std::min(kPassRows, args.rows - begin), {}, {}, {}};

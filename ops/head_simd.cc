@@ -1,4 +1,5 @@
-// Kernels of head.h over one row's logits in one tile of the vocabulary.
+// The kernels of head.h for the logits of one row in one tile of the
+// vocabulary.
 #include "ops/simd.h"
 #include "ops/simd_table.h"
 
@@ -33,8 +34,9 @@ TileSums SumTile(const float* l, int64_t n, float* exps) {
   return {top, Sum(sum), Sum(weighted)};
 }
 
-// The first index at which the running sum passes uniform * total.  Two
-// levels: groups of 64 in order, then the numbers of one group in order.
+// Returns the first index at which the running sum exceeds uniform * total. The
+// sum has two levels: runs of 64 in order, then the numbers of one run in
+// order.
 int64_t Pick(const float* exps, int64_t n, float uniform) {
   constexpr int64_t kGroup = 64, kMaxGroups = 16;
   float mass[kMaxGroups];
@@ -54,7 +56,8 @@ int64_t Pick(const float* exps, int64_t n, float uniform) {
   int64_t g = 0;
   while (g + 1 < groups && passed + mass[g] <= goal) passed += mass[g++];
   const int64_t end = (g + 1) * kGroup < n ? (g + 1) * kGroup : n;
-  int64_t last = g * kGroup;  // Of positive mass, should rounding let all pass.
+  // has positive mass; returned if rounding lets all pass
+  int64_t last = g * kGroup;
   for (int64_t i = g * kGroup; i < end; ++i) {
     if (exps[i] > 0) last = i;
     passed += exps[i];

@@ -1,5 +1,5 @@
-// The walk over the head's tiles that sampling, scoring and the gradient share.
-// Internal to ops/.
+// The walk over the head's tiles, which sampling, scoring and the gradient
+// share. Internal to ops/.
 #pragma once
 
 #include <algorithm>
@@ -15,14 +15,19 @@
 
 namespace aha::ops {
 
-struct PackedHead::Impl {
-  int64_t vocab, hidden;
+// The CPU's copy of a head: kHeadTile rows of w a tile, the last one fewer.
+struct CpuHead final : PackedHead::Storage {
+  int64_t hidden;
   DType dtype;
-  std::vector<PackedPanel> tiles;  // kHeadTile entries each, the last fewer.
+  std::vector<PackedPanel> tiles;
 };
 
+inline const CpuHead& CpuHeadOf(const PackedHead& head) {
+  return static_cast<const CpuHead&>(head.storage());
+}
+
 inline int64_t HeadTiles(const PackedHead& head) {
-  return static_cast<int64_t>(head.impl().tiles.size());
+  return static_cast<int64_t>(CpuHeadOf(head).tiles.size());
 }
 
 inline float InverseTemperature(float temperature) {
@@ -47,7 +52,8 @@ class RowSums {
     const double factor = ExpOf(max - max_), shift = max - max_;
     sum_ += factor * tile.sum;
     if (factor > 0) weighted_ += factor * (tile.weighted + shift * tile.sum);
-    // A logit of -inf or NaN leaves its mark here and nowhere else.
+    // A logit of -inf or NaN makes only `weighted` a NaN; it must reach the
+    // sum.
     if (tile.weighted != tile.weighted) sum_ = tile.weighted;
   }
   double log_sum_exp() const { return max_ + Ln(sum_); }
@@ -60,14 +66,15 @@ class RowSums {
 
  private:
   void Rescale(double factor, double shift) {
-    if (sum_ == 0) return;  // Nothing yet; shift is -inf.
+    if (sum_ == 0) return;  // Nothing was added yet, and shift is -inf.
     weighted_ = factor * (weighted_ + shift * sum_);
     sum_ *= factor;
   }
 
   double max_ = -std::numeric_limits<double>::infinity();
   double sum_ = 0;
-  double weighted_ = 0;  // Relative to max_, as TileSums' is to its own.
+  // Relative to max_, as TileSums::weighted is to its own max.
+  double weighted_ = 0;
 };
 
 // body(row, tile, logits): each row's products with each tile of the
@@ -76,9 +83,10 @@ class RowSums {
 template <class F>
 void ForTiles(const CpuContext& context, const PackedHead& head, const void* x,
               int64_t rows, F&& body) {
-  const PackedHead::Impl& h = head.impl();
+  const CpuHead& h = CpuHeadOf(head);
   const int64_t tiles = HeadTiles(head);
-  // Rows at a time: enough tasks for the threads, if the products allow.
+  // With fewer rows in a task there are more tasks, enough for all threads, if
+  // the products allow it.
   const int64_t enough = 4 * context.pool->threads();
   int64_t block = kMaxGemmRows;
   while (block > 16 && tiles * ((rows + block - 1) / block) < enough) {
@@ -98,7 +106,7 @@ void ForTiles(const CpuContext& context, const PackedHead& head, const void* x,
   });
 }
 
-// Rows of a combination step a task.
+// The number of rows that one task combines.
 constexpr int64_t kCombineRows = 32;
 
 }  // namespace aha::ops

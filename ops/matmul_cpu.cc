@@ -1,3 +1,5 @@
+// The CPU bodies of matmul.h. They choose the blocks and panels, which decide
+// how fast a product is, and never how an element is summed.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -10,15 +12,16 @@
 namespace aha::ops {
 namespace {
 
-// A task below about 10 us costs more in hand-over than it gains.
+// A task of less than about 10 us costs more to hand over than it gains.
 constexpr int64_t kMinTaskMacs = 1 << 20;
 constexpr int64_t kMinRows = 16;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// A panel's bytes should stay in half an L2 while rows stream past it, and
-// narrow ones balance better; but results of more than one panel are copied
-// (gemm.cc), which hurts where k is small.  A function of the shape alone.
+// The number of columns of a panel, a function of the shape alone. A panel
+// should stay in half an L2 cache while rows stream past it, and narrow panels
+// balance better; but results of more than one panel are copied (gemm.cc),
+// which costs much if k is small.
 int64_t PanelWidth(int64_t k, int64_t n) {
   const int64_t most =
       k <= 256 ? 1024 : std::clamp<int64_t>((1 << 17) / k / 64 * 64, 64, 512);
@@ -31,55 +34,49 @@ const std::byte* At(const void* data, int64_t index, DType dtype) {
          index * static_cast<int64_t>(SizeOf(dtype));
 }
 
-}  // namespace
-
-struct PackedMatrix::Impl {
+// B in panels of `width` columns each, the last one narrower.
+struct CpuMatrix final : PackedMatrix::Storage {
   int64_t k, n, width;
   DType dtype;
-  std::vector<PackedPanel> panels;  // width columns each, the last fewer.
+  std::vector<PackedPanel> panels;
 };
 
-PackedMatrix::PackedMatrix(std::unique_ptr<Impl> impl)
-    : impl_(std::move(impl)) {}
-PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
-PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
-PackedMatrix::~PackedMatrix() = default;
-int64_t PackedMatrix::k() const { return impl_->k; }
-int64_t PackedMatrix::n() const { return impl_->n; }
-DType PackedMatrix::dtype() const { return impl_->dtype; }
-
-absl::StatusOr<PackedMatrix> PackedMatrix::Create(int64_t k, int64_t n,
-                                                  DType dtype) {
-  auto impl = std::make_unique<Impl>();
-  impl->k = k;
-  impl->n = n;
-  impl->dtype = dtype;
-  impl->width = k > 0 && n > 0 ? PanelWidth(k, n) : 1;
-  int64_t begin = 0;
-  do {
-    absl::StatusOr<PackedPanel> panel =
-        PackedPanel::Create(k, std::min(impl->width, n - begin), dtype);
-    if (!panel.ok()) return panel.status();
-    impl->panels.push_back(*std::move(panel));
-    begin += impl->width;
-  } while (begin < n);
-  return PackedMatrix(std::move(impl));
+const CpuMatrix& CpuMatrixOf(const PackedMatrix& matrix) {
+  return static_cast<const CpuMatrix&>(matrix.storage());
 }
 
-void PackedMatrix::Pack(const CpuContext& context, const void* w,
-                        Source source) {
-  Impl& p = *impl_;
-  const bool plain = source == Source::kPlain;
-  const int64_t stride = plain ? p.n : p.k;
-  const int64_t count = static_cast<int64_t>(p.panels.size());
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<PackedMatrix::Storage>> NewMatrixStorage(
+    const CpuContext&, int64_t k, int64_t n, DType dtype) {
+  auto matrix = std::make_unique<CpuMatrix>();
+  matrix->k = k;
+  matrix->n = n;
+  matrix->dtype = dtype;
+  matrix->width = PanelWidth(k, n);
+  for (int64_t begin = 0; begin < n; begin += matrix->width) {
+    absl::StatusOr<PackedPanel> panel =
+        PackedPanel::Create(k, std::min(matrix->width, n - begin), dtype);
+    if (!panel.ok()) return panel.status();
+    matrix->panels.push_back(*std::move(panel));
+  }
+  return std::unique_ptr<PackedMatrix::Storage>(std::move(matrix));
+}
+
+void PackInto(const CpuContext& context, const void* w,
+              PackedMatrix::Source source, PackedMatrix::Storage* storage) {
+  auto& matrix = static_cast<CpuMatrix&>(*storage);
+  const bool plain = source == PackedMatrix::Source::kPlain;
+  const int64_t stride = plain ? matrix.n : matrix.k;
+  const int64_t count = static_cast<int64_t>(matrix.panels.size());
   context.pool->For(count, [&](int64_t i) {
-    const int64_t first = i * p.width * (plain ? 1 : p.k);
-    p.panels[i].Pack(At(w, first, p.dtype), stride, source);
+    const int64_t first = i * matrix.width * (plain ? 1 : matrix.k);
+    matrix.panels[i].Pack(At(w, first, matrix.dtype), stride, source);
   });
 }
 
 void Matmul(const CpuContext& context, const MatmulArgs& args) {
-  const PackedMatrix::Impl& b = args.b->impl();
+  const CpuMatrix& b = CpuMatrixOf(*args.b);
   const int64_t panels = static_cast<int64_t>(b.panels.size());
   const int64_t enough = 4 * context.pool->threads();
   int64_t block = kMaxGemmRows;
@@ -89,7 +86,7 @@ void Matmul(const CpuContext& context, const MatmulArgs& args) {
   }
   const int64_t blocks = CeilDiv(args.m, block);
   const auto task = [&](int64_t i) {
-    // Rows vary fastest: a panel stays in the cache while rows pass.
+    // Rows vary fastest, so that a panel stays in the cache while rows pass.
     const int64_t panel = i / blocks, row = i % blocks * block;
     Gemm(b.panels[panel], At(args.x, row * b.k, b.dtype),
          args.y + row * b.n + panel * b.width, b.n,
@@ -105,10 +102,10 @@ void Matmul(const CpuContext& context, const MatmulArgs& args) {
 
 namespace {
 
-// Longer pieces are faster by little, and each size is a kernel to compile.
+// Longer pieces are hardly faster, and each size is one more kernel to compile.
 constexpr int64_t kLongSum = 1024;
 
-// The last rows (m % kGradWeightStep) of both factors, padded.
+// The last rows (m % kGradWeightStep) of both factors, padded with zeros.
 struct Tail {
   Buffer dy, x;
 };
@@ -126,15 +123,16 @@ Tail PadTail(const MatmulGradWeightArgs& a, int64_t begin) {
   return {padded(a.dy, a.n), padded(a.x, a.k)};
 }
 
-// Rows of dw a task: wide ones are faster (measured: 128 over 32 by a quarter),
-// an even number of them balances better on an even number of threads.
+// The number of rows of dw in a task. Wide tasks are faster (measured: 128 rows
+// by a quarter over 32), and an even number of them balances better on an even
+// number of threads.
 int64_t GradWidth(int64_t n) {
   int64_t panels = CeilDiv(n, n >= 512 ? 128 : 64);
   panels += panels % 2;
   return CeilDiv(CeilDiv(n, panels), 32) * 32;
 }
 
-// A product cut into tasks of some rows of dw each.  REQUIRES: m > 0.
+// A product cut into tasks of some rows of dw each. REQUIRES: m > 0.
 class GradWeightTasks {
  public:
   explicit GradWeightTasks(const MatmulGradWeightArgs& args)
@@ -209,7 +207,7 @@ std::vector<RowRange> SampleGradWeight(const CpuContext& context,
   std::vector<RowRange> sampled;
   if (args.m == 0) return sampled;
   const GradWeightTasks tasks(args);
-  // All but the last are alike.
+  // All tasks but the last have the same width.
   const int64_t last = tasks.size() - 1;
   const int64_t count =
       tasks.RowsOf(last).count == tasks.RowsOf(0).count ? 1 : 2;

@@ -1,4 +1,4 @@
-// How the references read and write numbers of either format.  Internal to
+// Reads and writes numbers of either format as double. Internal to
 // ops/*_ref.cc.
 #pragma once
 

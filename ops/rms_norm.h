@@ -1,7 +1,7 @@
 // Root-mean-square normalization (Zhang & Sennrich 2019).
 //
-//   y[r, c] = x[r, c] * s[r] * gamma[c],  s[r] = 1 / sqrt(mean_c x[r, c]^2 +
-//   eps)
+//   s[r]    = 1 / sqrt(eps + mean over c of x[r, c]^2)
+//   y[r, c] = x[r, c] * s[r] * gamma[c]
 #pragma once
 
 #include <cstdint>
@@ -21,18 +21,24 @@ struct RmsNormArgs {
   DType dtype;
 };
 void RmsNorm(const CpuContext& context, const RmsNormArgs& args);
-void RmsNorm(const RefContext&, const RmsNormArgs& args);
+void RmsNorm(const ReferenceContext&, const RmsNormArgs& args);
+inline void RmsNorm(const Context& context, const RmsNormArgs& args) {
+  context.Visit([&](const auto& device) { RmsNorm(device, args); });
+}
 
 struct RmsNormGradArgs {
   const float* x;        // [rows, cols]
   const float* gamma;    // [cols]
   const float* inv_rms;  // [rows]
   const float* dy;       // [rows, cols]
-  float* dx;             // [rows, cols], added to (the residual's gradient)
-  float* dgamma;         // [cols], overwritten; rows summed in a fixed order
+  float* dx;      // [rows, cols], added to (the gradient of the residual)
+  float* dgamma;  // [cols], overwritten; rows summed in a fixed order
   int64_t rows, cols;
 };
 void RmsNormGrad(const CpuContext& context, const RmsNormGradArgs& args);
-void RmsNormGrad(const RefContext&, const RmsNormGradArgs& args);
+void RmsNormGrad(const ReferenceContext&, const RmsNormGradArgs& args);
+inline void RmsNormGrad(const Context& context, const RmsNormGradArgs& args) {
+  context.Visit([&](const auto& device) { RmsNormGrad(device, args); });
+}
 
 }  // namespace aha::ops

@@ -17,7 +17,8 @@ void RmsNorm(const CpuContext& context, const RmsNormArgs& a) {
 }
 
 void RmsNormGrad(const CpuContext& context, const RmsNormGradArgs& a) {
-  // dgamma: rows in blocks of kBlock, then the blocks, both in order.
+  // dgamma sums the rows of each block of kBlock in order, and then the blocks
+  // in order.
   constexpr int64_t kBlock = 32;
   const int64_t blocks = (a.rows + kBlock - 1) / kBlock;
   std::vector<float> partial(static_cast<size_t>(blocks * a.cols));

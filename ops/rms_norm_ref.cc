@@ -7,7 +7,7 @@
 
 namespace aha::ops {
 
-void RmsNorm(const RefContext&, const RmsNormArgs& a) {
+void RmsNorm(const ReferenceContext&, const RmsNormArgs& a) {
   for (int64_t r = 0; r < a.rows; ++r) {
     const float* x = a.x + r * a.cols;
     double squares = 0;
@@ -21,7 +21,7 @@ void RmsNorm(const RefContext&, const RmsNormArgs& a) {
   }
 }
 
-void RmsNormGrad(const RefContext&, const RmsNormGradArgs& a) {
+void RmsNormGrad(const ReferenceContext&, const RmsNormGradArgs& a) {
   std::vector<double> dgamma(static_cast<size_t>(a.cols));
   for (int64_t r = 0; r < a.rows; ++r) {
     const float* x = a.x + r * a.cols;

@@ -1,4 +1,4 @@
-// Rotary position embedding (Su et al. 2021), Hugging Face's rotate_half
+// Rotary position embedding (Su et al. 2021) in Hugging Face's rotate_half
 // layout: dimension i pairs with i + head_dim/2.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace aha::ops {
 
-// cos and sin of position * theta^(-2i/head_dim), computed in double once.
+// The cos and sin of position * theta^(-2i/head_dim), computed once in double.
 class RopeTable {
  public:
   RopeTable(int64_t max_positions, int64_t head_dim, double theta);
@@ -22,17 +22,22 @@ class RopeTable {
   std::vector<float> cos_, sin_;  // [max_positions, head_dim/2]
 };
 
-enum class Turn { kForward, kBackward };  // kBackward: the gradient (-angle).
+// kBackward turns by -angle: the gradient
+enum class Turn { kForward, kBackward };
 
 struct RopeArgs {
-  float* x;                  // [rows, row_stride]; the first heads*head_dim of
-                             // each row are turned in place
+  // [rows, row_stride]; the first heads*head_dim numbers of each row are turned
+  // in place
+  float* x;
   const int32_t* positions;  // [rows]
   const RopeTable* table;
   int64_t rows, heads, row_stride;
   Turn turn = Turn::kForward;
 };
 void Rope(const CpuContext& context, const RopeArgs& args);
-void Rope(const RefContext&, const RopeArgs& args);
+void Rope(const ReferenceContext&, const RopeArgs& args);
+inline void Rope(const Context& context, const RopeArgs& args) {
+  context.Visit([&](const auto& device) { Rope(device, args); });
+}
 
 }  // namespace aha::ops

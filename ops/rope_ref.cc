@@ -2,7 +2,7 @@
 
 namespace aha::ops {
 
-void Rope(const RefContext&, const RopeArgs& a) {
+void Rope(const ReferenceContext&, const RopeArgs& a) {
   const int64_t dim = a.table->head_dim(), half = dim / 2;
   const double sign = a.turn == Turn::kForward ? 1 : -1;
   for (int64_t r = 0; r < a.rows; ++r) {

@@ -1,4 +1,4 @@
-// Cutting rows into tasks.  Internal to ops/.
+// Cuts the rows of an op into tasks. Internal to ops/.
 #pragma once
 
 #include <algorithm>
@@ -8,11 +8,11 @@
 
 namespace aha::ops {
 
-// body(row) for every row, several rows a task: about `cost` is what a row
-// costs, in multiply-adds or the like.
+// Calls body(row) for every row, with several rows in one task. `cost` is about
+// what one row costs, in multiply-adds.
 template <class F>
 void ForRows(const CpuContext& context, int64_t rows, int64_t cost, F&& body) {
-  constexpr int64_t kTaskCost = 1 << 15;  // Some microseconds.
+  constexpr int64_t kTaskCost = 1 << 15;  // a few microseconds
   const int64_t block =
       std::clamp<int64_t>(kTaskCost / std::max<int64_t>(cost, 1), 1, rows | 1);
   context.pool->For((rows + block - 1) / block, [&](int64_t i) {

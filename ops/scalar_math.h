@@ -1,6 +1,6 @@
-// ln and e^x of one double, from +, *, / alone: the same bits on every machine
-// and with every libm.  Internal to ops/; internal linkage, as it is compiled
-// for several instruction sets.
+// ln and e^x of one double, computed with +, *, / alone, so that they give the
+// same bits on every machine and with every libm. Internal to ops/. They have
+// internal linkage because they are compiled for several instruction sets.
 #pragma once
 
 #include <bit>
@@ -10,7 +10,7 @@
 namespace aha::ops {
 namespace {
 
-// Within 2 ulp.  NaN for NaN and below 0, -inf for 0, inf for inf.
+// Accurate to 2 ulp. Returns NaN for NaN and below 0, -inf for 0, inf for inf.
 [[maybe_unused]] inline double Ln(double x) {
   if (!(x > 0)) {
     return x == 0 ? -std::numeric_limits<double>::infinity()
@@ -23,7 +23,7 @@ namespace {
     exponent = -54;
   }
   uint64_t bits = std::bit_cast<uint64_t>(x);
-  // The mantissa goes to [sqrt(1/2), sqrt(2)).
+  // Brings the mantissa into [sqrt(1/2), sqrt(2)).
   bits += 0x3ff0000000000000 - 0x3fe6a09e667f3bcd;
   exponent += static_cast<int64_t>(bits >> 52) - 1023;
   const double mantissa =
@@ -41,7 +41,7 @@ namespace {
          (2 * f + (2 * f * series + e * 0x1.ef35793c76730p-45));
 }
 
-// Within 2 ulp for results that are normal numbers.  NaN for NaN.
+// Accurate to 2 ulp if the result is a normal number. Returns NaN for NaN.
 [[maybe_unused]] inline double ExpOf(double x) {
   if (x != x) return x;
   if (x < -745) return 0;

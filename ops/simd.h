@@ -1,10 +1,11 @@
-// Sixteen floats at a time, the same arithmetic on AVX2 and AVX-512: an
-// operation rounds alike on both, and sums fold lanes in one fixed tree
-// (l + l+8, then l+4, l+2, l+1).
+// Vectors of sixteen floats with the same arithmetic on AVX2 and AVX-512: each
+// operation rounds alike on both, and sums fold the lanes in one fixed tree (l
+// + l+8, then l+4, l+2, l+1).
 //
-// Only for *_simd.cc, which are compiled once per instruction set (see
-// CMakeLists.txt) into the namespace AHA_ISA.  Everything here has internal
-// linkage, so code for a better CPU cannot leak into the rest of the program.
+// Only *_simd.cc include this. They are compiled once for each instruction set
+// (see CMakeLists.txt), each time into the namespace AHA_ISA. Everything here
+// has internal linkage, so that code for a better CPU cannot become part of the
+// rest of the program.
 #pragma once
 
 #include <immintrin.h>
@@ -37,7 +38,7 @@ AHA_INLINE F32x16 operator-(F32x16 a) { return F32x16::Set(0) - a; }
 // c - a * b.
 AHA_INLINE F32x16 Fnma(F32x16 a, F32x16 b, F32x16 c) { return Fma(-a, b, c); }
 
-// The first n lanes (n from 1 to 16) from memory, the others zero.
+// Loads the first n lanes (n from 1 to 16) and sets the others to zero.
 AHA_INLINE F32x16 LoadN(const float* p, int64_t n) {
   return n >= kLanes ? Load(p) : LoadPart(p, n);
 }
@@ -51,7 +52,7 @@ AHA_INLINE void StoreN(Bf16* p, F32x16 x, int64_t n) {
   n >= kLanes ? Store(p, x) : StorePart(p, x, n);
 }
 
-// e^x within 1.1 ulp; 0 below -104, inf above 88.8, NaN for NaN.
+// Computes e^x within 1.1 ulp; 0 below -104, inf above 88.8, NaN for NaN.
 AHA_INLINE F32x16 Exp(F32x16 x) {
   // Max and Min return their second operand if one is a NaN.
   x = Max(F32x16::Set(-104.f), x);
@@ -60,7 +61,7 @@ AHA_INLINE F32x16 Exp(F32x16 x) {
   // ln 2 in two parts; n has at most 8 bits, so n * high is exact.
   F32x16 r = Fma(n, F32x16::Set(-0.693359375f), x);
   r = Fma(n, F32x16::Set(2.12194440e-4f), r);
-  // Taylor's coefficients up to r^7: |r| <= 0.35, the rest is below 2^-27.
+  // Taylor coefficients up to r^7; since |r| <= 0.35, the rest is below 2^-27.
   F32x16 p = F32x16::Set(1.f / 5040);
   p = Fma(p, r, F32x16::Set(1.f / 720));
   p = Fma(p, r, F32x16::Set(1.f / 120));
@@ -72,7 +73,7 @@ AHA_INLINE F32x16 Exp(F32x16 x) {
   return ScaleByPowerOf2(p, n);
 }
 
-// 1 / (1 + e^-x)
+// Computes 1 / (1 + e^-x).
 AHA_INLINE F32x16 Sigmoid(F32x16 x) {
   const F32x16 one = F32x16::Set(1.f);
   return one / (one + Exp(-x));

@@ -1,4 +1,4 @@
-// F32x16 in two AVX2 registers.  Included by simd.h only.
+// F32x16 in two AVX2 registers. Only simd.h includes this.
 #pragma once
 
 namespace aha::ops::AHA_ISA {
@@ -29,7 +29,7 @@ AHA_INLINE F32x16 Fma(F32x16 a, F32x16 b, F32x16 c) {
 AHA_INLINE F32x16 Sqrt(F32x16 a) {
   return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)};
 }
-// The second operand if either is a NaN.
+// Return the second operand if either is a NaN.
 AHA_INLINE F32x16 Max(F32x16 a, F32x16 b) {
   return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
 }
@@ -45,7 +45,8 @@ AHA_INLINE __m256 PowerOf2(__m256i n) {
       _mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
 }
 AHA_INLINE __m256 ScaleByPowerOf2(__m256 a, __m256 n) {
-  // In two steps, for 2^n itself may be no normal number.  The first is exact.
+  // This takes two steps, because 2^n itself may not be a normal number. The
+  // first step is exact.
   const __m256i whole = _mm256_cvtps_epi32(n);
   const __m256i half = _mm256_srai_epi32(whole, 1);
   return _mm256_mul_ps(_mm256_mul_ps(a, PowerOf2(half)),
@@ -59,12 +60,12 @@ AHA_INLINE __m256i FirstLanes(int64_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
                             _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-// a in the first n lanes, b in the others.
+// Takes a in the first n lanes and b in the others.
 AHA_INLINE F32x16 KeepFirst(F32x16 a, int64_t n, F32x16 b) {
   return {_mm256_blendv_ps(b.lo, a.lo, _mm256_castsi256_ps(FirstLanes(n))),
           _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(FirstLanes(n - 8)))};
 }
-// The lowest lane in which a == b; 16 if none.
+// Returns the lowest lane in which a == b; 16 if there is none.
 AHA_INLINE int FirstEqual(F32x16 a, F32x16 b) {
   const uint32_t lo = _mm256_movemask_ps(_mm256_cmp_ps(a.lo, b.lo, _CMP_EQ_OQ));
   const uint32_t hi = _mm256_movemask_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_EQ_OQ));
@@ -75,7 +76,7 @@ AHA_INLINE __m256 Widen(__m128i bits) {
   return _mm256_castsi256_ps(
       _mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
-// device/dtype.h's ToBf16, lane by lane.
+// Does the same as device/dtype.h's ToBf16 in each lane.
 AHA_INLINE __m128i Narrow(__m256 x) {
   const __m256i bits = _mm256_castps_si256(x);
   const __m256i odd =
@@ -119,8 +120,8 @@ AHA_INLINE void StorePart(T* p, F32x16 x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = part[i];
 }
 
-// 32 consecutive numbers as those of even and those of odd index: cheaper than
-// in order, one shift or mask each.
+// Load the numbers of even and of odd index among 32 consecutive ones. This is
+// cheaper than loading them in order: it takes one shift or mask each.
 AHA_INLINE F32x16 LoadEven(const Bf16* p) {
   const __m256i* bits = reinterpret_cast<const __m256i*>(p);
   return {
@@ -134,7 +135,7 @@ AHA_INLINE F32x16 LoadOdd(const Bf16* p) {
           _mm256_castsi256_ps(
               _mm256_and_si256(_mm256_loadu_si256(bits + 1), mask))};
 }
-// (a, b) in order to its even and its odd numbers, and back.
+// Split (a, b) into its even and its odd numbers, and merge them again.
 AHA_INLINE void Deinterleave(F32x16& a, F32x16& b) {
   float in[32], out[32];
   Store(in, a);
@@ -190,7 +191,7 @@ AHA_INLINE F32x16 Sum16(const F32x16 (&v)[16]) {
   return {Sum8(v), Sum8(v + 8)};
 }
 
-// float(sums[i] * scale), the product in double.
+// Computes float(sums[i] * scale) with the product in double.
 AHA_INLINE F32x16 LoadScaled(const int64_t* sums, double scale) {
   float out[16];
   for (int i = 0; i < 16; ++i) {

@@ -1,4 +1,4 @@
-// F32x16 in one AVX-512 register.  Included by simd.h only.
+// F32x16 in one AVX-512 register. Only simd.h includes this.
 #pragma once
 
 namespace aha::ops::AHA_ISA {
@@ -25,7 +25,7 @@ AHA_INLINE F32x16 Fma(F32x16 a, F32x16 b, F32x16 c) {
   return {_mm512_fmadd_ps(a.v, b.v, c.v)};
 }
 AHA_INLINE F32x16 Sqrt(F32x16 a) { return {_mm512_sqrt_ps(a.v)}; }
-// The second operand if either is a NaN.
+// Return the second operand if either is a NaN.
 AHA_INLINE F32x16 Max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
 AHA_INLINE F32x16 Min(F32x16 a, F32x16 b) { return {_mm512_min_ps(a.v, b.v)}; }
 AHA_INLINE F32x16 RoundToInt(F32x16 a) {
@@ -38,11 +38,11 @@ AHA_INLINE F32x16 ScaleByPowerOf2(F32x16 a, F32x16 n) {
 AHA_INLINE __mmask16 FirstLanes(int64_t n) {
   return n >= 16 ? 0xffff : static_cast<__mmask16>((1u << n) - 1);
 }
-// a in the first n lanes, b in the others.
+// Takes a in the first n lanes and b in the others.
 AHA_INLINE F32x16 KeepFirst(F32x16 a, int64_t n, F32x16 b) {
   return {_mm512_mask_mov_ps(b.v, FirstLanes(n), a.v)};
 }
-// The lowest lane in which a == b; 16 if none.
+// Returns the lowest lane in which a == b; 16 if there is none.
 AHA_INLINE int FirstEqual(F32x16 a, F32x16 b) {
   const uint32_t mask = _mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ);
   return __builtin_ctz(mask | 0x10000u);
@@ -52,8 +52,8 @@ AHA_INLINE F32x16 Widen(__m256i bits) {
   return {
       _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
 }
-// device/dtype.h's ToBf16, lane by lane (not vcvtneps2bf16, which flushes
-// denormals and is missing on older CPUs).
+// Does the same as device/dtype.h's ToBf16 in each lane. vcvtneps2bf16 would
+// flush denormals and is missing on older CPUs.
 AHA_INLINE __m256i Narrow(F32x16 x) {
   const __m512i bits = _mm512_castps_si512(x.v);
   const __m512i odd =
@@ -66,8 +66,8 @@ AHA_INLINE __m256i Narrow(F32x16 x) {
       _mm512_srli_epi32(_mm512_mask_mov_epi32(rounded, nan, quiet), 16));
 }
 
-// 32 consecutive numbers as those of even and those of odd index: cheaper than
-// in order, one shift or mask each.
+// Load the numbers of even and of odd index among 32 consecutive ones. This is
+// cheaper than loading them in order: it takes one shift or mask each.
 AHA_INLINE F32x16 LoadEven(const Bf16* p) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16))};
 }
@@ -75,7 +75,7 @@ AHA_INLINE F32x16 LoadOdd(const Bf16* p) {
   return {_mm512_castsi512_ps(_mm512_and_si512(
       _mm512_loadu_si512(p), _mm512_set1_epi32(static_cast<int>(0xffff0000))))};
 }
-// (a, b) in order to its even and its odd numbers, and back.
+// Split (a, b) into its even and its odd numbers, and merge them again.
 AHA_INLINE void Deinterleave(F32x16& a, F32x16& b) {
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20,
                                          22, 24, 26, 28, 30);
@@ -156,7 +156,7 @@ AHA_INLINE F32x16 Sum16(const F32x16 (&v)[16]) {
   return {_mm512_permutexvar_ps(order, z)};
 }
 
-// float(sums[i] * scale), the product in double.
+// Computes float(sums[i] * scale) with the product in double.
 AHA_INLINE F32x16 LoadScaled(const int64_t* sums, double scale) {
   const __m512d s = _mm512_set1_pd(scale);
   const __m256 low = _mm512_cvtpd_ps(

@@ -26,7 +26,7 @@ AHA_DECLARE_KERNELS(avx512)
 #undef AHA_DECLARE_KERNELS
 
 const SimdTable& Simd() {
-  // What AVX512-BF16 adds is used by oneDNN's products alone.
+  // Only oneDNN's products use what AVX512-BF16 adds.
   static const SimdTable table =
       CurrentIsa() == Isa::kAvx2 ? avx2::Table() : avx512::Table();
   return table;

@@ -1,9 +1,9 @@
-// The kernels that are compiled once per instruction set, as one table of
-// function pointers.  Internal to ops/.
+// The kernels that are compiled once for each instruction set, as one table of
+// function pointers. Internal to ops/.
 //
-// A kernel works on a row or a small tile in one thread; the *_cpu.cc bodies
-// cut an op into calls of it.  Adding a kernel: a field here and a line in its
-// file's Add function.
+// A kernel processes a row or a small tile in one thread; the *_cpu.cc bodies
+// cut an op into calls of kernels. To add a kernel, add a field here and a line
+// in the Add function of its file.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,14 @@
 
 namespace aha::ops {
 
-// Some query rows of one sequence against one KV head.
+// Some query rows of one sequence and one KV head.
 struct AttentionTile {
   const SequenceRows* sequence;
   int64_t kv_head;
   int64_t begin, end;  // Rows of the sequence.
 };
 
-// A row's logits over one tile of the vocabulary.
+// The sums of a row's logits over one tile of the vocabulary.
 struct TileSums {
   float max;
   float sum;       // of exp(l - max)
@@ -52,14 +52,15 @@ struct SimdTable {
   void (*adamw)(const AdamWFactors& factors, const int64_t* sums, float* master,
                 float* m, float* v, void* weights, int64_t n, DType dtype);
   double (*sum_of_squares)(const int64_t* sums, int64_t n);
-  // halves.h, with the bit for ties in v's sign, which join clears.
-  void (*join)(const Bf16* rounded, const uint16_t* low, float* v,
-               float* master, int64_t n);
-  void (*split)(const float* master, Bf16* rounded, uint16_t* low, float* v,
-                int64_t n);
+  // Convert from and to split_master.h. The bit for ties is the sign of v;
+  // join_master clears it.
+  void (*join_master)(const Bf16* rounded, const uint16_t* low, float* v,
+                      float* master, int64_t n);
+  void (*split_master)(const float* master, Bf16* rounded, uint16_t* low,
+                       float* v, int64_t n);
 
-  // attention_simd.cc.  Scratch: at least the floats that the function beside
-  // it asks for.
+  // attention_simd.cc. The scratch must have at least as many floats as the
+  // function before it returns.
   int64_t (*attention_scratch)(const AttentionArgs& args, int64_t rows);
   void (*attention)(const AttentionArgs& args, const AttentionTile& tile,
                     float* scratch);
@@ -70,14 +71,14 @@ struct SimdTable {
                          const SequenceRows& sequence, int64_t kv_head,
                          float* scratch);
 
-  // head_simd.cc.  l [n] is scaled in place before it is summed; exps may be
-  // null or take exp(l - max).  n <= kHeadTile.
+  // head_simd.cc. l [n] is scaled in place before it is summed. exps may be
+  // null; otherwise it receives exp(l - max). n <= kHeadTile.
   void (*scale_logits)(float* l, float inv_temperature, int64_t n);
   TileSums (*sum_tile)(const float* l, int64_t n, float* exps);
   int64_t (*pick)(const float* exps, int64_t n, float uniform);
   int64_t (*first_equal)(const float* l, int64_t n, float value);
-  // dl = factor * (onehot(target) - exp(l * inv_temperature - log_sum_exp));
-  // target outside [0, n): no one-hot.
+  // dl = factor * (onehot(target) - exp(l * inv_temperature - log_sum_exp)). A
+  // target outside [0, n) means no one-hot.
   void (*dlogits)(const float* l, float inv_temperature, float log_sum_exp,
                   float factor, int64_t target, void* dl, int64_t n,
                   DType dtype);
@@ -87,7 +88,7 @@ struct SimdTable {
                      int64_t ldy, int64_t rows, int64_t k, int64_t n, bool add);
 };
 
-// The table of CurrentIsa().
+// Returns the table for CurrentIsa().
 const SimdTable& Simd();
 
 }  // namespace aha::ops

@@ -15,7 +15,10 @@ struct SwiGluArgs {
   DType dtype;
 };
 void SwiGlu(const CpuContext& context, const SwiGluArgs& args);
-void SwiGlu(const RefContext&, const SwiGluArgs& args);
+void SwiGlu(const ReferenceContext&, const SwiGluArgs& args);
+inline void SwiGlu(const Context& context, const SwiGluArgs& args) {
+  context.Visit([&](const auto& device) { SwiGlu(device, args); });
+}
 
 struct SwiGluGradArgs {
   const float* gate_up;  // [rows, 2 * cols]
@@ -25,6 +28,9 @@ struct SwiGluGradArgs {
   DType dtype;
 };
 void SwiGluGrad(const CpuContext& context, const SwiGluGradArgs& args);
-void SwiGluGrad(const RefContext&, const SwiGluGradArgs& args);
+void SwiGluGrad(const ReferenceContext&, const SwiGluGradArgs& args);
+inline void SwiGluGrad(const Context& context, const SwiGluGradArgs& args) {
+  context.Visit([&](const auto& device) { SwiGluGrad(device, args); });
+}
 
 }  // namespace aha::ops

@@ -5,7 +5,7 @@
 
 namespace aha::ops {
 
-void SwiGlu(const RefContext&, const SwiGluArgs& a) {
+void SwiGlu(const ReferenceContext&, const SwiGluArgs& a) {
   for (int64_t r = 0; r < a.rows; ++r) {
     const float* gate = a.gate_up + r * 2 * a.cols;
     for (int64_t c = 0; c < a.cols; ++c) {
@@ -15,7 +15,7 @@ void SwiGlu(const RefContext&, const SwiGluArgs& a) {
   }
 }
 
-void SwiGluGrad(const RefContext&, const SwiGluGradArgs& a) {
+void SwiGluGrad(const ReferenceContext&, const SwiGluGradArgs& a) {
   for (int64_t r = 0; r < a.rows; ++r) {
     const int64_t at = r * 2 * a.cols;
     for (int64_t c = 0; c < a.cols; ++c) {

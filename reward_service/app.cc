@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mutex.h"
@@ -23,8 +25,16 @@
 namespace aha::reward {
 namespace {
 
-// Rules are short and linear in the text; the cores belong to the model.
+// Two are enough: a rule takes time linear in a short text, and the cores
+// belong to the model.
 constexpr int kWorkers = 2;
+
+// "score", "unparsable", ...
+std::string OutcomeLabel(v1::RewardOutcome outcome) {
+  absl::string_view name = v1::RewardOutcome_Name(outcome);
+  absl::ConsumePrefix(&name, "REWARD_OUTCOME_");
+  return absl::AsciiStrToLower(name);
+}
 
 class App {
  public:
@@ -36,6 +46,7 @@ class App {
 
  private:
   PipelineStats Stats();
+  void CountPart(const v1::RewardPart& part);
   absl::Status Start();
   absl::Status Join();
   void Fail(const absl::Status& status);
@@ -59,8 +70,8 @@ class App {
 PipelineStats App::Stats() {
   const auto outcome = [this](const char* name) {
     return metrics_.AddCounter("aha_reward_trajectories_total",
-                               "Trajectories by how scoring went; an "
-                               "infra_error is ours and never a reward.",
+                               "Trajectories by how scoring ended; an "
+                               "infra_error never becomes a reward.",
                                {{"outcome", name}});
   };
   const rpc::Counter scored = outcome("scored");
@@ -85,13 +96,7 @@ PipelineStats App::Stats() {
     scored.Increment();
     ++scored_;
     seconds.Observe(absl::ToDoubleSeconds(took));
-    for (const v1::RewardPart& part : score.parts) {
-      metrics_
-          .AddCounter("aha_reward_value_total",
-                      "Sum of unweighted rewards, by component.",
-                      {{"component", part.name()}})
-          .Increment(std::max(0.0, part.value()));
-    }
+    for (const v1::RewardPart& part : score.parts) CountPart(part);
   };
   stats.delivered = [delivery](absl::Duration took) {
     delivery.Observe(absl::ToDoubleSeconds(took));
@@ -101,7 +106,7 @@ PipelineStats App::Stats() {
   };
   stats.infra_error = [this, infra](const absl::Status& status) {
     infra.Increment();
-    // A reference that the rules cannot judge by: no retry will help.
+    // A verifier cannot judge by this reference: no retry will help.
     if (absl::IsInvalidArgument(status)) Fail(status);
   };
   stats.refused = [refused](const absl::Status&) { refused.Increment(); };
@@ -109,6 +114,20 @@ PipelineStats App::Stats() {
     pending.Set(static_cast<double>(bytes));
   };
   return stats;
+}
+
+void App::CountPart(const v1::RewardPart& part) {
+  metrics_
+      .AddCounter("aha_reward_value_total",
+                  "Sum of unweighted rewards, by component.",
+                  {{"component", part.name()}})
+      .Increment(std::max(0.0, part.value()));
+  metrics_
+      .AddCounter("aha_reward_verdicts_total",
+                  "Verdicts of a component, by how they ended.",
+                  {{"component", part.name()},
+                   {"outcome", OutcomeLabel(part.outcome())}})
+      .Increment();
 }
 
 absl::Status App::Start() {
@@ -147,7 +166,8 @@ absl::Status App::Join() {
   const rpc::Cancellation::Registration leave(&stop_,
                                               [this] { member_->Interrupt(); });
   AHA_RETURN_IF_ERROR(member_->Join(rpc::kJoinTimeout));
-  AHA_ASSIGN_OR_RETURN(Scorer scorer, MakeRuleScorer(member_->job()));
+  AHA_ASSIGN_OR_RETURN(Scorer scorer,
+                       MakeRuleScorer(member_->job(), MonotonicClock()));
   forwarder_->SetPatience(
       absl::Seconds(member_->job().cluster().wait_seconds()));
   pipeline_->SetScorer(std::move(scorer));
@@ -158,7 +178,7 @@ absl::Status App::Join() {
        .directive =
            [this](v1::Directive directive) {
              if (directive == v1::DIRECTIVE_RUN) return;
-             AHA_LOG(kInfo) << "told to stop";
+             AHA_LOG(kInfo) << "the coordinator says to stop";
              stop_.Cancel();
            },
        .rejoined =
@@ -182,7 +202,7 @@ void App::Fail(const absl::Status& status) {
   }
   AHA_LOG(kError) << status.ToString();
   if (!member_->Report(/*fatal=*/true, std::string(status.message())).ok()) {
-    AHA_LOG(kError) << "and the coordinator could not be told";
+    AHA_LOG(kError) << "the coordinator does not know: the report failed";
   }
   stop_.Cancel();
 }

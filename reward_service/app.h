@@ -1,5 +1,5 @@
-// aha-reward: the pipeline, its server, its membership and its metrics, put
-// together.
+// The reward service's process: its server, pipeline, membership and metrics,
+// put together.
 #pragma once
 
 #include "absl/status/status.h"
@@ -8,7 +8,8 @@
 
 namespace aha::reward {
 
-// Serves until `stop`, the coordinator's word, or an error.
+// Serves until `stop` is cancelled, the coordinator says that the job is over,
+// or an error ends it.  Returns that error.
 absl::Status Run(const rpc::ServiceFlags& flags, rpc::Cancellation& stop);
 
 }  // namespace aha::reward

@@ -107,14 +107,17 @@ Assembler::Group* Assembler::Find(const Ticket& ticket) {
   return const_cast<Group*>(std::as_const(*this).Find(ticket));
 }
 
-std::optional<Question> Assembler::Get(const Ticket& ticket) const {
+std::optional<Completion> Assembler::Get(const Ticket& ticket) const {
   const Group* group = Find(ticket);
   if (group == nullptr) return std::nullopt;
   const v1::Trajectory& trajectory =
       group->samples[ticket.sample]->trajectory();
-  return Question{
-      .reference = group->context.reference(),
-      .completion = trajectory.completion(),
+  const v1::GroupContext& context = group->context;
+  return Completion{
+      .prompt = context.prompt(),
+      .reference = context.reference(),
+      .fields = {context.fields().begin(), context.fields().end()},
+      .text = trajectory.completion(),
       .truncated = trajectory.finish_reason() == v1::FINISH_REASON_LENGTH};
 }
 

@@ -1,15 +1,21 @@
-// Groups on their way to being whole.
+// The assembler collects the trajectories of groups and their scores until each
+// group is whole.
 //
-//   Open --> partial --(all trajectories scored)--> whole --Take--> out
+//   1. Open announces a group on a stream.
+//   2. Add takes a trajectory and returns the ticket for scoring it.
+//   3. SetScore stores a score; the last one returns the whole group, ready for
+//      delivery.
+//   4. Forget removes the group, delivered or given up.
 //
 // Invariants: a sample of a group is held once; a second copy is dropped if its
-// bits are equal and DATA_LOSS if not.  A group leaves whole or not at all.
+// bits are equal and is DATA_LOSS if not.  A group leaves whole or not at all.
 // bytes() counts what is held, whole groups included until Forget.
 //
 // Thread-compatible: callers lock.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,18 +32,20 @@ namespace aha::reward {
 
 using StreamId = uint64_t;
 
-// A trajectory to score.  `incarnation` tells a group from an earlier one of
-// the same key that was forgotten meanwhile.
+// A trajectory that is to be scored.  `incarnation` tells its group from an
+// earlier one of the same key that was forgotten meanwhile.
 struct Ticket {
   GroupId id;
   uint64_t incarnation = 0;
   uint32_t sample = 0;
 };
 
-// What is to be scored.
-struct Question {
+// A completion to score, with what is known of its prompt.
+struct Completion {
+  std::string prompt;
   std::string reference;
-  std::string completion;
+  std::map<std::string, std::string> fields = {};
+  std::string text;        // The completion itself.
   bool truncated = false;  // Finish reason LENGTH.
 };
 
@@ -46,11 +54,11 @@ struct Score {
   std::vector<v1::RewardPart> parts;
 };
 
-// A whole group, to be delivered to its consumer.
+// A whole group, ready to be delivered to its consumer.
 struct WholeGroup {
   GroupId id;
   uint64_t incarnation = 0;
-  uint64_t delivery = 0;  // Grows when a group changes its consumer.
+  uint64_t delivery = 0;  // Increases when the group changes its consumer.
   std::shared_ptr<const v1::DeliverRequest> message;
 };
 
@@ -59,40 +67,44 @@ class Assembler {
   explicit Assembler(uint64_t max_group_bytes)
       : max_group_bytes_(max_group_bytes) {}
 
-  // Announces a group on `stream`, or joins one that is here.  INVALID_ARGUMENT
-  // if malformed; DATA_LOSS if it differs from what was announced before (the
-  // consumer may change: a learner that was restarted).  A group that was whole
-  // and now has another consumer comes back for delivery.
+  // Announces a group on `stream`, or adds the stream to a group that is here.
+  // Returns the group for delivery if it was whole and now has another
+  // consumer. INVALID_ARGUMENT if malformed; DATA_LOSS if it differs from what
+  // was announced before, except for the consumer: a learner may have
+  // restarted.
   absl::StatusOr<std::optional<WholeGroup>> Open(
       StreamId stream, const v1::GroupContext& context, absl::Time now);
 
-  // Nothing if an equal one is here.  NOT_FOUND if the group is not here or
-  // was not opened on this stream; INVALID_ARGUMENT if malformed or if the
-  // group would grow beyond max_group_bytes; DATA_LOSS if a different one is
-  // here.
+  // Takes a trajectory and returns its ticket; nothing if an equal one is here.
+  // NOT_FOUND if the group is not here or was not opened on this stream;
+  // INVALID_ARGUMENT if malformed or if the group would grow beyond
+  // max_group_bytes; DATA_LOSS if a different one is here.
   absl::StatusOr<std::optional<Ticket>> Add(StreamId stream, const GroupId& id,
                                             v1::Trajectory trajectory,
                                             absl::Time now);
 
-  // Nothing if the ticket's group was forgotten.
-  std::optional<Question> Get(const Ticket& ticket) const;
+  // The ticket's completion; nothing if its group was forgotten.
+  std::optional<Completion> Get(const Ticket& ticket) const;
 
-  // The whole group once its last score is here.
+  // Stores a score.  Returns the whole group if it was the last one.
   std::optional<WholeGroup> SetScore(const Ticket& ticket, Score score);
 
-  // Is this delivery still the group's current one?
+  // Whether this delivery is still the group's current one.
   bool Current(const WholeGroup& group) const;
 
   // Removes the group and returns the streams that wait for its ack.
   std::vector<StreamId> Forget(const GroupId& id);
+  // Removes the stream from all groups; they stay.
   void Disconnect(StreamId stream);
 
-  // Which groups to give up: partial ones that nothing came for in `ttl`, also
-  // those of a stream that lives (its actor has lost the lease, or will open
-  // the group again), and beyond `max_bytes` the oldest partial ones without a
-  // stream, then the newest partial ones with one (the oldest is nearest to
-  // being whole, so one always stays and the table cannot jam).
+  // The partial groups for which nothing came in `ttl`.  Groups of a stream
+  // that is still connected are among them: its actor has lost the lease, or
+  // will open the group again.
   std::vector<GroupId> Overdue(absl::Time now, absl::Duration ttl) const;
+  // The partial groups to give up so that at most `max_bytes` are held: first
+  // those without a stream, from the oldest on, then those with one, from the
+  // newest on.  The oldest group with a stream is nearest to being whole and
+  // never among them, so the table cannot jam.
   std::vector<GroupId> Excess(uint64_t max_bytes) const;
   std::vector<GroupId> OlderThanEpoch(uint64_t epoch) const;
 
@@ -106,7 +118,7 @@ class Assembler {
     v1::GroupContext context;
     std::vector<std::optional<v1::ScoredTrajectory>> samples;
     std::vector<bool> scored;
-    uint32_t missing = 0;  // Scores that are not here yet.
+    uint32_t missing = 0;  // The number of scores that are not here yet.
     uint64_t bytes = 0;
     std::vector<StreamId> streams;
     absl::Time touched;

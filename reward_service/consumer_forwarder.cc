@@ -47,7 +47,8 @@ struct ConsumerForwarder::Impl {
     Mutex mutex;
     CondVar changed;
     bool stopping ABSL_GUARDED_BY(mutex) = false;
-    std::multimap<absl::Time, Item> items ABSL_GUARDED_BY(mutex);  // By turn.
+    // By the time at which each may be tried next.
+    std::multimap<absl::Time, Item> items ABSL_GUARDED_BY(mutex);
     uint64_t jitter_key = 0;
     std::unique_ptr<rpc::Client> client;
     std::thread thread;
@@ -56,27 +57,27 @@ struct ConsumerForwarder::Impl {
   explicit Impl(Options o) : options(std::move(o)) {}
 
   enum class Turn { kItem, kIdle, kStop };
-  // Waits for the next item whose turn has come.
+  // Waits until an item may be tried, the lane is idle, or it stops.
   Turn Next(Lane& lane, Item* item);
-  // Ends the lane unless an item came meanwhile.
+  // Moves the lane to `retired` unless an item came meanwhile.
   bool Retire(Lane& lane);
   absl::Status Attempt(Lane& lane, const Item& item);
   void Serve(Lane& lane);
   void Handle(Lane& lane, Item item);
   void StepBack(Lane& lane, Item item, absl::Time turn,
                 const absl::Status& status);
-  // Null if there are too many.
+  // The lane of the address, made if it is new; null if there are too many.
   Lane* Find(const std::string& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
   const Options options;
   const Clock clock = MonotonicClock();
   rpc::Cancellation cancel;
-  Mutex mutex;  // Before a lane's.
+  Mutex mutex;  // Is locked before a lane's.
   bool stopped ABSL_GUARDED_BY(mutex) = false;
   absl::Duration patience ABSL_GUARDED_BY(mutex) = absl::Seconds(300);
   absl::flat_hash_map<std::string, std::unique_ptr<Lane>> lanes
       ABSL_GUARDED_BY(mutex);
-  // Their threads have ended, or are about to.
+  // The threads of these lanes have ended, or are about to.
   std::vector<std::unique_ptr<Lane>> retired ABSL_GUARDED_BY(mutex);
 };
 
@@ -111,7 +112,8 @@ bool ConsumerForwarder::Impl::Retire(Lane& lane) {
 }
 
 absl::Status ConsumerForwarder::Impl::Attempt(Lane& lane, const Item& item) {
-  // gRPC would answer RESOURCE_EXHAUSTED, as a consumer that is full does.
+  // gRPC would answer RESOURCE_EXHAUSTED, which a full consumer answers too, so
+  // it would be tried again in vain.
   if (const size_t bytes = item.message->ByteSizeLong();
       bytes > rpc::kMaxMessageBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -163,7 +165,7 @@ void ConsumerForwarder::Impl::Handle(Lane& lane, Item item) {
     item.done(absl::CancelledError("shutting down"));
   } else if (turn > item.deadline) {
     item.done(absl::UnavailableError(absl::StrCat(
-        "consumer ", lane.address, " did not take the group for ",
+        "consumer ", lane.address, " has not taken the group for ",
         absl::FormatDuration(absl::Trunc(now - item.came, absl::Seconds(1))),
         "; last answer: ", status.ToString())));
   } else {
@@ -215,14 +217,14 @@ void ConsumerForwarder::Deliver(
     std::function<bool()> wanted, std::function<void(absl::Status)> done) {
   const std::string address = message->group().context().consumer();
   const absl::Time now = impl_->clock();
-  // Their threads hold no lock but may be waiting for ours.
+  // They are joined below, without the lock, for which their threads may wait.
   std::vector<std::unique_ptr<Impl::Lane>> retired;
   Item item{std::move(message), std::move(wanted), std::move(done), now,
             /*deadline=*/now};
   std::optional<Item> refused;
   {
     MutexLock lock(impl_->mutex);
-    // Who stops has no use for the answer any more.
+    // After Stop there is no use for the answer any more.
     if (impl_->stopped) return;
     retired.swap(impl_->retired);
     item.deadline = now + impl_->patience;

@@ -1,10 +1,12 @@
-// Delivers groups to learners and the coordinator over gRPC.
+// The forwarder delivers whole groups to learners and the coordinator over
+// gRPC.
 //
-// One lane (thread, connection) an address, so a consumer that is away holds
-// up nobody else's groups; within a lane a group that was answered UNAVAILABLE
-// steps back, so a group that is wanted later does not block one wanted now.
-// A lane ends when nothing was delivered on it for a while, as happens to the
-// address of a learner that was restarted.
+// Each address has a lane, which is a thread with a connection.  A consumer
+// that is away therefore holds up no other consumer's groups.  Within a lane a
+// group that was answered UNAVAILABLE waits behind the others, so that a group
+// that is wanted later does not block one that is wanted now.  A lane that
+// delivered nothing for a while ends: a learner that restarts has another
+// address.
 //
 // Thread-safe.  Stop cancels what is under way; its groups are done with
 // CANCELLED.
@@ -27,16 +29,16 @@ class ConsumerForwarder final : public Forwarder {
     rpc::Security security = {};
     absl::Duration attempt = absl::Seconds(20);
     Backoff backoff = kDeliveryBackoff;
-    absl::Duration idle = absl::Minutes(1);  // Then a lane ends.
-    // Of them; a group for one more is UNAVAILABLE.  Far more than learners.
+    absl::Duration idle = absl::Minutes(1);  // After it an idle lane ends.
+    // A group for one lane more is UNAVAILABLE.  A job has far fewer learners.
     size_t max_lanes = 256;
-    // Time that groups spent waiting for consumers, for metrics.
+    // Called with the time that a group waited for its consumer, for metrics.
     std::function<void(absl::Duration)> waited = {};
   };
   explicit ConsumerForwarder(Options options);
   ~ConsumerForwarder() override;
 
-  // How long a group is tried before it is UNAVAILABLE.
+  // Sets how long the delivery of a group is tried before it is UNAVAILABLE.
   void SetPatience(absl::Duration patience);
 
   void Deliver(std::shared_ptr<const v1::DeliverRequest> message,

@@ -6,8 +6,8 @@
 #include "cluster/service_flags.h"
 #include "reward_service/app.h"
 
-// CLI11 throws while flags are added if the flags are wrong: our mistake.
-// NOLINTNEXTLINE(bugprone-exception-escape)
+// CLI11 throws while flags are added if two of them clash, which no input
+// causes. NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   aha::OpenStandardStreams();
   aha::rpc::Cancellation terminated;
@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
                                   aha::rpc::SignalAgain::kEndsTheProcess);
   aha::rpc::ServiceFlags flags;
   flags.name = "reward-0";
-  CLI::App app("Aha reward service: scores completions by rules.",
+  CLI::App app("Aha reward service: gives completions their rewards.",
                "aha-reward");
   aha::rpc::AddServiceFlags(app, aha::rpc::DialsCoordinator::kYes, flags);
   if (const auto code = aha::rpc::ParseServiceFlags(app, argc, argv, flags)) {

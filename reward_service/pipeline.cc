@@ -9,8 +9,8 @@
 namespace aha::reward {
 namespace {
 
-// Beyond it the memory of what was acknowledged on a stream starts afresh; a
-// straggler of a forgotten group is then refused like one never opened.
+// When a stream has more closed groups than this, all of them are forgotten.  A
+// late trajectory of one is then refused as if its group had never been opened.
 constexpr size_t kMaxClosed = 1 << 16;
 
 v1::SubmitResponse AckOf(const GroupId& id, const absl::Status& status) {
@@ -152,7 +152,7 @@ void Pipeline::Open(StreamId stream, const v1::GroupContext& context,
 void Pipeline::Add(StreamId stream, const v1::TrajectoryOf& message,
                    uint64_t bytes, Effects& effects) {
   const GroupId id = GroupId::Of(message.key());
-  // Sent before our refusal of the group arrived.
+  // The sender had not yet read that the group was acknowledged.
   if (streams_[stream].closed.contains(id)) return Owe(stream, bytes);
   absl::StatusOr<std::optional<Ticket>> ticket =
       assembler_.Add(stream, id, message.trajectory(), parts_.clock());
@@ -223,17 +223,17 @@ void Pipeline::Run(Effects effects) {
 }
 
 void Pipeline::ScoreOne(const Ticket& ticket, StreamId stream, uint64_t bytes) {
-  std::optional<Question> question;
+  std::optional<Completion> completion;
   Scorer scorer;
   {
     MutexLock lock(mutex_);
-    question = assembler_.Get(ticket);
+    completion = assembler_.Get(ticket);
     scorer = scorer_;
   }
   absl::StatusOr<Score> score = absl::CancelledError("group was given up");
-  if (question.has_value()) {
+  if (completion.has_value()) {
     const absl::Time began = parts_.clock();
-    score = scorer(*question);
+    score = scorer(*completion);
     if (score.ok() && !std::isfinite(score->reward)) {
       score = absl::InternalError(
           absl::StrCat("a rule gave the reward ", score->reward));
@@ -305,7 +305,7 @@ void Pipeline::Tick() {
     MutexLock lock(mutex_);
     for (const GroupId& id :
          assembler_.Overdue(parts_.clock(), options_.partial_ttl)) {
-      AHA_LOG(kInfo) << "forgot a partial group nobody completed: "
+      AHA_LOG(kInfo) << "gave up a partial group that was not completed: "
                      << id.ToString();
       GiveUp(
           id,

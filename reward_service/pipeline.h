@@ -1,13 +1,18 @@
-// From trajectories to delivered groups: the reward service without its wire.
+// The pipeline is the reward service without its wire: it takes trajectories
+// and delivers scored groups.
 //
-//   Receive -> assemble -> score (workers) -> deliver (forwarder) -> ack
+//   1. Receive takes a request of a stream; the assembler holds it.
+//   2. A worker scores each trajectory.
+//   3. When a group is whole, the forwarder delivers it to its consumer.
+//   4. The answer is acknowledged on every stream that opened the group.
 //
 // Invariants:
 //  * A group is acknowledged OK only after its consumer has it.
-//  * An error of ours is an UNAVAILABLE ack, never a reward.
-//  * What is held is bounded by max_bytes plus the credit that was granted:
-//    credit for a request comes back once it is scored and the memory is below
-//    max_bytes, so a consumer that is away holds the senders back.
+//  * An infrastructure error is an UNAVAILABLE ack, never a reward.
+//  * What is held is bounded by max_bytes plus the credit that was granted.
+//    Credit for a request is granted again once the request is scored and less
+//    than max_bytes are held, so a consumer that is away holds the senders
+//    back.
 //
 // Thread-safe.  Outbox, forwarder and workers are called without the lock held.
 #pragma once
@@ -30,7 +35,7 @@
 
 namespace aha::reward {
 
-// Where answers go.  Must not block; a stream that is gone is ignored.
+// Takes the answers.  Must not block; a stream that is gone is ignored.
 class Outbox {
  public:
   virtual ~Outbox() = default;
@@ -41,9 +46,9 @@ class Outbox {
 class Forwarder {
  public:
   virtual ~Forwarder() = default;
-  // Tries, while `wanted` is true and the forwarder's patience lasts, until
-  // the consumer answers; then calls `done` once, from any thread, perhaps
-  // before Deliver returns.  Must not block.
+  // Tries to deliver until the consumer answers, `wanted` is false or the
+  // forwarder's patience ends.  Then calls `done` once, from any thread,
+  // perhaps before Deliver returns.  Must not block.
   virtual void Deliver(std::shared_ptr<const v1::DeliverRequest> message,
                        std::function<bool()> wanted,
                        std::function<void(absl::Status)> done) = 0;
@@ -53,20 +58,20 @@ class Forwarder {
 using Executor = std::function<void(std::function<void()>)>;
 
 struct PipelineOptions {
-  uint64_t initial_credit = 8 << 20;  // Bytes, a stream.
+  uint64_t initial_credit = 8 << 20;  // Bytes that each stream begins with.
   uint64_t max_bytes = 256 << 20;
   absl::Duration partial_ttl = absl::Minutes(5);
 };
 
-// Counted for metrics.
+// Called for metrics; each may be null.
 struct PipelineStats {
   std::function<void(const Score& score, absl::Duration took)> scored = {};
   std::function<void(uint64_t bytes)> received = {};
   // From the last reward until the consumer has the group.
   std::function<void(absl::Duration took)> delivered = {};
   std::function<void(const absl::Status& error)> infra_error = {};
-  std::function<void(const absl::Status& error)> refused =
-      {};  // A bad message.
+  // A malformed or contradictory message was refused.
+  std::function<void(const absl::Status& error)> refused = {};
   std::function<void(uint64_t bytes)> pending_bytes = {};
 };
 
@@ -81,16 +86,19 @@ class Pipeline {
   };
   Pipeline(PipelineOptions options, Parts parts);
 
-  // Before it, every group is UNAVAILABLE.
+  // Until a scorer is set, every group is UNAVAILABLE.
   void SetScorer(Scorer scorer);
-  // The coordinator's; groups of an earlier one are given up.
+  // Sets the coordinator's epoch.  Groups of earlier epochs are given up.
   void SetEpoch(uint64_t epoch);
-  // A group of a later epoch came: this replica should join anew.
+  // `callback` is called when a group of a later epoch comes, which means that
+  // this replica should join anew.
   void SetOnNewerEpoch(std::function<void()> callback);
 
-  // The caller names its streams, never twice alike; credit follows at once.
+  // Begins a stream, whose number the caller never used before.  Its first
+  // credit is sent at once.
   void Connect(StreamId stream);
-  // RESOURCE_EXHAUSTED: sent without credit; the caller ends the stream.
+  // RESOURCE_EXHAUSTED: the request came without credit; the caller ends the
+  // stream.
   absl::Status Receive(StreamId stream, const v1::SubmitRequest& request);
   void Disconnect(StreamId stream);
 
@@ -101,12 +109,14 @@ class Pipeline {
 
  private:
   struct Stream {
-    uint64_t owed = 0;    // Credit to give back.
-    int64_t balance = 0;  // Granted minus received.
-    // Acknowledged here; trajectories of them may still be under way.
+    uint64_t owed = 0;    // Credit in bytes that is to be granted again.
+    int64_t balance = 0;  // Bytes granted minus bytes received.
+    // Groups that were acknowledged on this stream.  The sender may have sent
+    // more of their trajectories before it read that.
     absl::flat_hash_set<GroupId> closed;
   };
-  struct Effects;  // What to do when the lock is released.
+  // What a function under the lock decides to do; Run does it without the lock.
+  struct Effects;
 
   void Open(StreamId stream, const v1::GroupContext& context, Effects& effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

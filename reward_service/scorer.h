@@ -1,5 +1,5 @@
-// What scores a completion.  The body that the service uses is made of
-// rewards/reward_rules.h; tests give their own.
+// A scorer gives a completion its reward.  The service uses MakeRuleScorer
+// (rule_scorer.h); tests give their own.
 #pragma once
 
 #include <functional>
@@ -9,8 +9,9 @@
 
 namespace aha::reward {
 
-// An error means that our side failed, never that the completion is bad: it
-// must not become a reward.  Called from several threads at once.
-using Scorer = std::function<absl::StatusOr<Score>(const Question& question)>;
+// An error means that this side failed, never that the completion is bad: it
+// must not become a reward.  INVALID_ARGUMENT: trying again will not help.
+// Called from several threads at once.
+using Scorer = std::function<absl::StatusOr<Score>(const Completion&)>;
 
 }  // namespace aha::reward

@@ -13,7 +13,7 @@
 namespace aha::reward {
 namespace {
 
-// Owns itself until the call is over.
+// One stream.  It owns itself, through self_, until the call is over.
 class SubmitStream final
     : public grpc::ServerBidiReactor<v1::SubmitRequest, v1::SubmitResponse> {
  public:
@@ -34,7 +34,7 @@ class SubmitStream final
     if (queue_.size() == 1) StartWrite(&queue_.front());
   }
 
-  // What is queued is still written.
+  // Ends the stream after what is queued has been written.
   void End(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
     if (ending_) return;
@@ -82,7 +82,7 @@ class SubmitStream final
   v1::SubmitRequest request_;
 
   Mutex mutex_;
-  // The front is being written.
+  // gRPC is writing the front; the others wait.
   std::deque<v1::SubmitResponse> queue_ ABSL_GUARDED_BY(mutex_);
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

@@ -1,4 +1,4 @@
-// The wire face of the pipeline: one reactor a Submit stream.
+// The gRPC face of the pipeline: one reactor for each Submit stream.
 //
 // Thread-safe.  The service must outlive its server's streams: call Close, then
 // shut the server down.
@@ -26,7 +26,7 @@ class RewardService final : public Outbox {
 
   void Send(StreamId stream, const v1::SubmitResponse& response) override;
 
-  // Ends all streams, and new ones at once, with `status`.
+  // Ends all streams with `status`, and every later one as soon as it begins.
   void Close(const absl::Status& status);
 
  private:

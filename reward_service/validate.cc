@@ -21,6 +21,18 @@ absl::Status TextFits(absl::string_view field, const std::string& text) {
                 text.size());
 }
 
+// Names and values, all together.
+absl::Status FieldsFit(const v1::GroupContext& context) {
+  size_t bytes = 0;
+  for (const auto& [name, value] : context.fields()) {
+    bytes += name.size() + value.size();
+  }
+  if (bytes <= kMaxTextBytes) return absl::OkStatus();
+  return Broken("context.fields",
+                absl::StrCat("at most ", kMaxTextBytes, " bytes together"),
+                bytes);
+}
+
 absl::Status ValidateTokens(absl::string_view field,
                             absl::Span<const int32_t> ids) {
   if (ids.empty() || ids.size() > kMaxTokens) {
@@ -58,6 +70,7 @@ absl::Status ValidateContext(const v1::GroupContext& context) {
   }
   AHA_RETURN_IF_ERROR(TextFits("context.prompt", context.prompt()));
   AHA_RETURN_IF_ERROR(TextFits("context.reference", context.reference()));
+  AHA_RETURN_IF_ERROR(FieldsFit(context));
   return ValidateTokens("context.prompt_token_ids", context.prompt_token_ids());
 }
 

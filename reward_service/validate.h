@@ -1,5 +1,7 @@
-// The door of the reward service: what a well-formed context and trajectory
-// are.  Errors are INVALID_ARGUMENT with the field, the rule and the value.
+// Checks of what enters the reward service: whether a context and a trajectory
+// are well-formed.  Errors are INVALID_ARGUMENT with the field, the rule and
+// the value.
+//
 // Pure functions.
 #pragma once
 
@@ -13,7 +15,7 @@ inline constexpr int kMaxTokens = 1 << 20;
 inline constexpr int kMaxTextBytes = 4 << 20;
 
 absl::Status ValidateContext(const v1::GroupContext& context);
-// `context` has passed ValidateContext.
+// REQUIRES: ValidateContext(context).
 absl::Status ValidateTrajectory(const v1::GroupContext& context,
                                 const v1::Trajectory& trajectory);
 

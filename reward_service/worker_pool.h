@@ -1,5 +1,5 @@
-// A few threads that run tasks in order of arrival.  The queue is bounded by
-// whoever feeds it (here: the credit of the streams).
+// A few threads that run tasks in order of arrival.  The queue is not bounded
+// here: the streams' credit bounds the number of tasks.
 //
 // Thread-safe.  The destructor waits for the tasks that run and drops those
 // that have not begun.

@@ -6,11 +6,19 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "rl/names.h"
 
 namespace aha {
 namespace {
 
-// Summed from small to large, so that the samples' order leaves no trace.
+constexpr NamedValue<AdvantageEstimator> kEstimators[] = {
+    {AdvantageEstimator::kGroupMean, "group_mean"},
+    {AdvantageEstimator::kLeaveOneOut, "leave_one_out"}};
+constexpr NamedValue<ScaleRewards> kScales[] = {{ScaleRewards::kGroup, "group"},
+                                                {ScaleRewards::kBatch, "batch"},
+                                                {ScaleRewards::kNone, "none"}};
+
+// Sums from small to large, so that the samples' order leaves no trace.
 double OrderFreeSum(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   double sum = 0;
@@ -44,11 +52,20 @@ absl::Status CheckGroup(absl::Span<const double> rewards, size_t outputs) {
 }  // namespace
 
 absl::StatusOr<ScaleRewards> ParseScaleRewards(absl::string_view text) {
-  if (text == "group") return ScaleRewards::kGroup;
-  if (text == "batch") return ScaleRewards::kBatch;
-  if (text == "none") return ScaleRewards::kNone;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "scale_rewards must be group, batch or none, got '", text, "'"));
+  return ValueOfName("scale_rewards", kScales, text);
+}
+
+absl::string_view ScaleRewardsName(ScaleRewards scale) {
+  return NameOfValue(kScales, scale);
+}
+
+absl::StatusOr<AdvantageEstimator> ParseAdvantageEstimator(
+    absl::string_view text) {
+  return ValueOfName("advantage_estimator", kEstimators, text);
+}
+
+absl::string_view AdvantageEstimatorName(AdvantageEstimator estimator) {
+  return NameOfValue(kEstimators, estimator);
 }
 
 absl::Status AdvantageOptions::Validate() const {
@@ -104,8 +121,13 @@ absl::Status GroupAdvantages(const AdvantageOptions& options,
     divisor = batch_deviation + options.eps;
   }
   const double mean = Mean(rewards);
+  const double count = static_cast<double>(rewards.size());
+  const bool leave_one_out =
+      options.estimator == AdvantageEstimator::kLeaveOneOut;
   for (size_t i = 0; i < rewards.size(); ++i) {
-    advantages[i] = static_cast<float>((rewards[i] - mean) / divisor);
+    double difference = rewards[i] - mean;
+    if (leave_one_out) difference *= count / (count - 1);
+    advantages[i] = static_cast<float>(difference / divisor);
   }
   return absl::OkStatus();
 }

@@ -1,5 +1,5 @@
-// The job's checksum: what was consumed and what came of it, chained over the
-// steps (DESIGN.md sections 1 and 10).
+// The job's checksum: a hash of what each step consumed and of the weights that
+// it made, chained over the steps (docs/design.md sections 1 and 10).
 //
 // All functions are pure.
 #pragma once
@@ -11,11 +11,11 @@
 
 namespace aha {
 
-// One trajectory, as far as it decides the result.
+// The parts of a trajectory that decide the result.
 struct TrajectoryRecord {
   absl::Span<const int32_t> token_ids;
   absl::Span<const float> logprobs;  // Enter as bits.
-  double reward = 0;                 // Likewise.
+  double reward = 0;                 // Enters as bits.
   uint32_t finish_reason = 0;        // v1::FinishReason's number.
 };
 
@@ -25,13 +25,13 @@ struct GroupRecord {
   uint32_t slot = 0;
 };
 
-// `trajectories` in order of sample.
+// The digest of one group; `trajectories` stand in order of sample.
 Hash128 GroupDigest(const GroupRecord& key,
                     absl::Span<const TrajectoryRecord> trajectories);
 
-// The chain after a step.  `groups`: digests in slot order, empty for sft.
-// `weights`: checksum of the weights that the step made.  The chain begins
-// with Hash128{}.
+// The chain after a step.  `groups` are digests in slot order, none for sft;
+// `weights` is the checksum of the weights that the step made.  The chain
+// begins with Hash128{}.
 Hash128 NextChain(const Hash128& previous, uint32_t stage, uint64_t step,
                   absl::Span<const Hash128> groups, const Hash128& weights);
 

@@ -5,11 +5,52 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "rl/names.h"
 
 namespace aha {
 namespace {
 
-// exp(20) = 4.9e8: beyond it a ratio only says "unlike", and exp overflows.
+enum class Weighting { kTokenMean, kTokenSum };  // Within a completion.
+enum class Denominator {
+  kCompletions,
+  kTokens,
+  kUnmaskedTokens,
+  kCompletionsTimesLongest,
+};
+enum class TokenLoss { kClippedRatio, kWeightedLogprob };
+
+// A loss type is a row of this table and nothing else.
+struct LossRow {
+  LossType type;
+  absl::string_view name;
+  Weighting weighting;
+  Denominator denominator;
+  TokenLoss token_loss = TokenLoss::kClippedRatio;
+};
+constexpr LossRow kLosses[] = {
+    {LossType::kGrpo, "grpo", Weighting::kTokenMean, Denominator::kCompletions},
+    {LossType::kDapo, "dapo", Weighting::kTokenSum, Denominator::kTokens},
+    {LossType::kBnpo, "bnpo", Weighting::kTokenSum,
+     Denominator::kUnmaskedTokens},
+    {LossType::kDrGrpo, "dr_grpo", Weighting::kTokenSum,
+     Denominator::kCompletionsTimesLongest},
+    {LossType::kCispo, "cispo", Weighting::kTokenSum, Denominator::kTokens,
+     TokenLoss::kWeightedLogprob},
+};
+
+const LossRow& RowOf(LossType type) {
+  for (const LossRow& row : kLosses) {
+    if (row.type == type) return row;
+  }
+  return kLosses[0];
+}
+
+constexpr NamedValue<ImportanceLevel> kLevels[] = {
+    {ImportanceLevel::kToken, "token"},
+    {ImportanceLevel::kSequence, "sequence"}};
+
+// exp(20) is 4.9e8: beyond it a ratio says no more than that the policies
+// differ, and exp would overflow.
 constexpr double kMaxLogRatio = 20;
 
 struct ValueAndGrad {
@@ -17,7 +58,7 @@ struct ValueAndGrad {
   double grad = 0;  // By the log of the ratio.
 };
 
-// min(..., clip) of PPO with both safety bounds, as a loss.
+// PPO's clipped objective with both safety bounds, as a loss.
 ValueAndGrad ClippedLoss(const LossOptions& options, double log_ratio,
                          double advantage) {
   if (advantage == 0) return {};
@@ -44,9 +85,10 @@ ValueAndGrad ClippedLoss(const LossOptions& options, double log_ratio,
   return result;
 }
 
-// sg[clip(ratio)] * A * logp.
-ValueAndGrad CispoLoss(const LossOptions& options, double log_ratio,
-                       double advantage, double logprob) {
+// The clipped ratio, held constant, times A times the log-probability, as a
+// loss.
+ValueAndGrad WeightedLoss(const LossOptions& options, double log_ratio,
+                          double advantage, double logprob) {
   if (advantage == 0) return {};
   const double weight = std::clamp(std::exp(log_ratio), 1 - options.epsilon,
                                    1 + options.EpsilonHigh());
@@ -132,6 +174,8 @@ void AddLoss(const LossOptions& options, const SequenceLossInput& input,
   const double weight = SequenceWeight(options, static_cast<int64_t>(length));
   const double advantage = input.advantage;
   const bool by_sequence = options.importance == ImportanceLevel::kSequence;
+  const bool weighted =
+      RowOf(options.loss_type).token_loss == TokenLoss::kWeightedLogprob;
   double log_ratio = 0;
   if (by_sequence) {
     log_ratio = ClampedLogRatio(MeanLogRatio(input));
@@ -151,9 +195,8 @@ void AddLoss(const LossOptions& options, const SequenceLossInput& input,
     // With kSequence each of the |o| tokens carries the same loss, and its
     // log-ratio is the mean: the two factors |o| cancel in the derivative.
     const ValueAndGrad policy =
-        options.loss_type == LossType::kCispo
-            ? CispoLoss(options, log_ratio, advantage, logprob)
-            : ClippedLoss(options, log_ratio, advantage);
+        weighted ? WeightedLoss(options, log_ratio, advantage, logprob)
+                 : ClippedLoss(options, log_ratio, advantage);
     double grad = policy.grad;
     policy_sum += policy.value;
     if (options.beta != 0) {
@@ -175,42 +218,42 @@ absl::Status AtLeast(absl::string_view name, double value, double minimum) {
       absl::StrCat(name, " must be at least ", minimum, ", got ", value));
 }
 
+// A weighted loss has one weight a token, which the safety bounds of the
+// clipped one do not know.
+absl::Status CheckWeighted(const LossOptions& options) {
+  if (options.importance == ImportanceLevel::kSequence) {
+    return absl::InvalidArgumentError(
+        "importance_sampling_level must be token for loss_type cispo, got "
+        "sequence");
+  }
+  if (options.delta) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "delta must be absent for loss_type cispo, got ", *options.delta));
+  }
+  if (options.dual_clip) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dual_clip must be absent for loss_type cispo, got ",
+                     *options.dual_clip));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<LossType> ParseLossType(absl::string_view text) {
-  for (const LossType type : {LossType::kGrpo, LossType::kDapo, LossType::kBnpo,
-                              LossType::kDrGrpo, LossType::kCispo}) {
-    if (LossTypeName(type) == text) return type;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("loss_type must be grpo, dapo, bnpo, dr_grpo or cispo, "
-                   "got '",
-                   text, "'"));
+  AHA_ASSIGN_OR_RETURN(const LossRow* const row,
+                       FindByName("loss_type", kLosses, text));
+  return row->type;
 }
 
-absl::string_view LossTypeName(LossType type) {
-  switch (type) {
-    case LossType::kGrpo:
-      return "grpo";
-    case LossType::kDapo:
-      return "dapo";
-    case LossType::kBnpo:
-      return "bnpo";
-    case LossType::kDrGrpo:
-      return "dr_grpo";
-    case LossType::kCispo:
-      return "cispo";
-  }
-  return "";
-}
+absl::string_view LossTypeName(LossType type) { return RowOf(type).name; }
 
 absl::StatusOr<ImportanceLevel> ParseImportanceLevel(absl::string_view text) {
-  if (text == "token") return ImportanceLevel::kToken;
-  if (text == "sequence") return ImportanceLevel::kSequence;
-  return absl::InvalidArgumentError(
-      absl::StrCat("importance_sampling_level must be token or sequence, "
-                   "got '",
-                   text, "'"));
+  return ValueOfName("importance_sampling_level", kLevels, text);
+}
+
+absl::string_view ImportanceLevelName(ImportanceLevel level) {
+  return NameOfValue(kLevels, level);
 }
 
 absl::Status LossOptions::Validate() const {
@@ -225,10 +268,8 @@ absl::Status LossOptions::Validate() const {
                      "got ",
                      max_completion_length));
   }
-  if (loss_type == LossType::kCispo &&
-      importance == ImportanceLevel::kSequence) {
-    return absl::InvalidArgumentError(
-        "importance_sampling_level must be token for cispo, got sequence");
+  if (RowOf(loss_type).token_loss == TokenLoss::kWeightedLogprob) {
+    return CheckWeighted(*this);
   }
   return absl::OkStatus();
 }
@@ -254,20 +295,19 @@ LossSums& LossSums::operator+=(const LossSums& other) {
 }
 
 double SequenceWeight(const LossOptions& options, int64_t length) {
-  if (options.loss_type != LossType::kGrpo) return 1;
+  if (RowOf(options.loss_type).weighting == Weighting::kTokenSum) return 1;
   return length > 0 ? 1.0 / static_cast<double>(length) : 0;
 }
 
 double StepDenominator(const LossOptions& options, const LossSums& counts) {
-  switch (options.loss_type) {
-    case LossType::kGrpo:
+  switch (RowOf(options.loss_type).denominator) {
+    case Denominator::kCompletions:
       return static_cast<double>(counts.completions);
-    case LossType::kDapo:
-    case LossType::kCispo:
+    case Denominator::kTokens:
       return static_cast<double>(counts.tokens);
-    case LossType::kBnpo:
+    case Denominator::kUnmaskedTokens:
       return static_cast<double>(counts.unmasked_tokens);
-    case LossType::kDrGrpo:
+    case Denominator::kCompletionsTimesLongest:
       return static_cast<double>(counts.completions) *
              static_cast<double>(options.max_completion_length);
   }

@@ -1,21 +1,24 @@
 // The policy loss of one completion and its derivative by the completion's
-// log-probabilities (algorithms.md sections 2 and 3).
+// log-probabilities (docs/algorithms.md section 3).
 //
-// What is independent of other ranks is kept apart from what is not.  Each
-// completion adds, un-normalised,
+// What one rank knows by itself is kept apart from what it does not.  Each
+// completion adds to the step's sums
 //
-//   SequenceWeight * sum_t loss_t,   dloss[t] = SequenceWeight *
-//   dloss_t/dlogp_t
+//   SequenceWeight * sum over t of loss_t
 //
-// to the step's sums; after the all-reduce the learner divides once by
-// StepDenominator of the step's global counts:
+// and has the derivative SequenceWeight * d loss_t / d logp_t at token t. After
+// the all-reduce the learner divides once by StepDenominator of the step's
+// global counts.  The table in losses.cc gives both for each loss type:
 //
-//   loss_type  SequenceWeight  StepDenominator
-//   grpo       1 / |o_i|       completions
-//   dapo       1               tokens of all completions
-//   bnpo       1               tokens of unmasked completions
-//   cispo      1               tokens of all completions
-//   dr_grpo    1               completions * max_completion_length
+//   loss_type  SequenceWeight  StepDenominator                      token loss
+//   grpo       1 / |o_i|       completions                          clipped
+//   dapo       1               tokens of all completions            clipped
+//   bnpo       1               tokens of unmasked completions       clipped
+//   dr_grpo    1               completions * max_completion_length  clipped
+//   cispo      1               tokens of all completions            weighted
+//
+//   clipped   -min(r A, clip(r) A), r the ratio of the policies
+//   weighted  -clip(r) A logp, with clip(r) held constant
 //
 // Masked completions contribute 0 but stay in the counts (except bnpo's), so
 // that masking does not inflate the others.  Everything is computed in double
@@ -43,6 +46,7 @@ absl::string_view LossTypeName(LossType type);
 // kToken: a ratio for each token.  kSequence: GSPO's geometric mean of them.
 enum class ImportanceLevel { kToken, kSequence };
 absl::StatusOr<ImportanceLevel> ParseImportanceLevel(absl::string_view text);
+absl::string_view ImportanceLevelName(ImportanceLevel level);
 
 struct LossOptions {
   LossType loss_type = LossType::kGrpo;
@@ -60,14 +64,15 @@ struct LossOptions {
   int64_t max_completion_length = 0;  // Of the job; used by kDrGrpo only.
 
   double EpsilonHigh() const { return epsilon_high.value_or(epsilon); }
-  // INVALID_ARGUMENT with the field, the rule and the value.
+  // INVALID_ARGUMENT with the field, the rule and the value.  cispo has one
+  // weight a token, so it refuses kSequence, delta and dual_clip.
   absl::Status Validate() const;
 };
 
 // One completion.  Spans have its length; the end token is part of it.
 struct SequenceLossInput {
   absl::Span<const float> logprobs;      // Under the policy being trained.
-  absl::Span<const float> old_logprobs;  // Under the one that sampled.
+  absl::Span<const float> old_logprobs;  // Under the policy that sampled.
   absl::Span<const float> ref_logprobs;  // Reference; empty if beta is 0.
   float advantage = 0;
   bool truncated = false;  // Finish reason length.
@@ -103,8 +108,8 @@ static_assert(std::is_trivially_copyable_v<LossSums>);
 
 double SequenceWeight(const LossOptions& options, int64_t length);
 
-// REQUIRES: options.Validate().  0 if nothing was counted: then there is
-// nothing to divide.
+// 0 if nothing was counted: then there is nothing to divide.
+// REQUIRES: options.Validate().
 double StepDenominator(const LossOptions& options, const LossSums& counts);
 
 // Overwrites dloss_dlogprob (same length) and adds to *sums.

@@ -1,10 +1,10 @@
-// Which sequences share a forward and backward pass.
+// Packing decides which sequences share a forward and backward pass.
 //
 // A micro-batch's gradient is rounded once when it enters the step's sum, so
-// its composition is part of the result.  It must therefore never depend on
-// how groups are dealt to ranks: pack each group by itself.
+// its composition is part of the result.  It must never depend on how groups
+// are dealt to ranks; callers therefore pack each group by itself.
 //
-// Pure.
+// The function is pure.
 #pragma once
 
 #include <cstdint>

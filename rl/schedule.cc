@@ -5,12 +5,17 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "rl/names.h"
 
 namespace aha {
 namespace {
 
-// More than the four that suffice in theory, because halves are as narrow as
-// one bit for short prompt files.
+constexpr NamedValue<LearningRateSchedule::Type> kSchedules[] = {
+    {LearningRateSchedule::Type::kConstant, "constant"},
+    {LearningRateSchedule::Type::kCosine, "cosine"}};
+
+// Four rounds suffice in theory; more are used because the halves are as narrow
+// as one bit for short prompt files.
 constexpr int kFeistelRounds = 10;
 
 // A permutation of [0, 2^(2 * half_bits)).
@@ -52,10 +57,7 @@ uint64_t PromptIndex(const PromptOrder& order, uint64_t step, uint32_t slot) {
 
 absl::StatusOr<LearningRateSchedule::Type> LearningRateSchedule::ParseType(
     absl::string_view text) {
-  if (text == "constant") return Type::kConstant;
-  if (text == "cosine") return Type::kCosine;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "lr_scheduler_type must be constant or cosine, got '", text, "'"));
+  return ValueOfName("lr_scheduler_type", kSchedules, text);
 }
 
 absl::Status LearningRateSchedule::Validate() const {

@@ -1,6 +1,6 @@
-// The exact schedule (DESIGN.md section 4): which weights, which prompt, which
-// random numbers, which rank, which learning rate - each a pure function of
-// the job and a position in it.
+// The exact schedule (docs/design.md section 4): which weights, which prompt,
+// which rank and which learning rate a place in the job has.  Each is a pure
+// function of the job and that place.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ inline uint32_t OwnerRank(uint32_t slot, uint32_t world_size) {
 // inside).  REQUIRES: i < n, n <= 2^62.
 uint64_t Permute(const RandomKey& key, uint64_t i, uint64_t n);
 
-// Order of the prompts of one stage.
+// The order of one stage's prompts.
 struct PromptOrder {
   uint64_t seed = 0;  // The job's.
   uint32_t stage = 0;
@@ -35,10 +35,10 @@ struct PromptOrder {
   uint32_t prompts_per_step = 0;  // At least 1.
 };
 
-// Index of the prompt that slot `slot` of step `step` holds.  Slots are
-// counted through the stage; every num_prompts slots are an epoch, in which
-// each prompt comes once, in an order of its own.  (An eval stage needs no
-// order: its slot is the index.)
+// The index of the prompt that slot `slot` of step `step` holds.  Slots are
+// counted through the whole stage.  Every num_prompts of them are an epoch, in
+// which each prompt comes once, in an order that only that epoch has.  (An eval
+// stage needs no order: its slot is the index.)
 uint64_t PromptIndex(const PromptOrder& order, uint64_t step, uint32_t slot);
 
 struct LearningRateSchedule {
@@ -52,7 +52,7 @@ struct LearningRateSchedule {
   uint64_t total_steps = 1;   // Of the stage.
 
   absl::Status Validate() const;
-  // Of the update that step `step` (from 0) makes.
+  // The learning rate of the update that step `step` (from 0) makes.
   double At(uint64_t step) const;
 };
 

@@ -1,5 +1,5 @@
-// A loopback address of a test's own: no other test and no outgoing connection
-// takes its ports, so one that was given back can be taken again.
+// A loopback address for one test. No other test and no outgoing connection
+// takes its ports, so a port that was released can be taken again.
 #pragma once
 
 #include <unistd.h>
@@ -10,7 +10,8 @@
 
 namespace aha {
 
-// 127.64.0.0 to 127.127.255.255, by the process.
+// Returns an address from 127.64.0.0 to 127.127.255.255 that depends on the
+// process.
 inline std::string OwnLoopback() {
   const pid_t pid = ::getpid();
   return absl::StrCat("127.", 64 + (pid >> 16) % 64, ".", (pid >> 8) % 256, ".",

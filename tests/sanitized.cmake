@@ -1,11 +1,14 @@
-# What `make test` runs under sanitizers besides (cmake/Sanitized.cmake): what
-# reads foreign bytes and the services' domains, which need no gRPC; then what
-# threads share.  `make asan` and `make tsan` run all that they can.
+# The tests that `make test` also runs under sanitizers (cmake/Sanitized.cmake):
+# first the code that reads foreign bytes and the services' domains, which need
+# no gRPC; then the code that threads share. `make asan` and `make tsan` run
+# everything that they can.
 aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
   SRCS base/*.cc data/jsonl.cc data/sources.cc job/*.cc job/file/*.cc run/*.cc
        comm/communicator.cc comm/local.cc comm/shard.cc
-       model/config.cc model/formats/gguf*.cc
+       model/config.cc model/config_json.cc model/families/*.cc
+       model/formats/gguf*.cc
        model/formats/safetensors_*.cc text/*.cc
+       rewards/*.cc rewards/rules/*.cc
        reward_service/assembler.cc reward_service/validate.cc
        coordinator/controller*.cc coordinator/eval_board.cc
        coordinator/history.cc coordinator/ledger.cc coordinator/membership.cc
@@ -19,7 +22,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        tests/data/jsonl_test.cc tests/data/sources_test.cc tests/job/*.cc tests/run/*.cc
        tests/model/config_test.cc tests/model/gguf_test.cc
        tests/model/safetensors_test.cc tests/text/*.cc
-       tests/reward_service/assembler_test.cc
+       tests/rewards/*.cc tests/reward_service/assembler_test.cc
        tests/reward_service/validate_test.cc
        tests/coordinator/controller*_test.cc tests/coordinator/ledger_test.cc
        tests/coordinator/membership_test.cc
@@ -28,8 +31,9 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        tests/actor/weight_*_test.cc
   FUZZERS actor_wire_fuzz chat_template_fuzz config_fuzz coordinator_wire_fuzz
           gguf_fuzz job_fuzz jsonl_fuzz learner_wire_fuzz manifest_fuzz
+          number_fuzz
           reward_wire_fuzz safetensors_fuzz state_store_fuzz tokenizer_fuzz
-  DEPS aha::job aha::learner aha::actor_core aha::reward_service
+  DEPS aha::job aha::learner aha::actor_core aha::reward_service aha::rewards
        aha::coordinator_domain)
 
 aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 2

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What ctest skipped, and why: its own summary names the tests alone.
+"""Prints which tests ctest skipped and why; ctest itself prints only names.
 
   tests/skipped.py JUNIT_FILE      a file of `ctest --output-junit`
 
-Prints a line for each reason, and nothing where nothing was skipped.
+It prints a line for each reason, and nothing if nothing was skipped.
 """
 import collections
 import re
@@ -13,11 +13,11 @@ import xml.etree.ElementTree as xml
 
 def reason(output: str) -> str:
     """What the test said: googletest's message, else its last line."""
-    of_googletest = re.search(r": Skipped\n(.+?)\n\s*\[", output, re.DOTALL)
+    """Returns googletest's message, else the last line of the output."""
     if of_googletest:
         return " ".join(of_googletest.group(1).split())
     lines = output.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no reason was printed"
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
             said = case.findtext("system-out") or ""
             names[reason(said)].append(case.get("name"))
     if names:
-        print("\nWhat was skipped, and why:")
+        print("\nSkipped tests and the reasons:")
     for why, tests in names.items():
         more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
         print(f"  {why}\n    {tests[0]}{more}")

@@ -1,4 +1,4 @@
-// A directory of a test's own, removed with everything in it.
+// A directory for one test, which is removed with everything in it.
 #pragma once
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@ namespace aha {
 class TempDir {
  public:
   TempDir() : TempDir(std::filesystem::temp_directory_path().string()) {}
-  // Below a directory that is there.
+  // Makes it below a directory that exists.
   explicit TempDir(const std::string& parent)
       : path_(parent + "/aha-test-XXXXXX") {
     EXPECT_NE(::mkdtemp(path_.data()), nullptr) << path_;
@@ -31,7 +31,7 @@ class TempDir {
   std::string operator/(const std::string& name) const {
     return path_ + "/" + name;
   }
-  // With the directories above it; its path.
+  // Writes a file, and the directories above it, and returns its path.
   std::string Write(const std::string& name, const std::string& text) const {
     const std::filesystem::path file = *this / name;
     std::filesystem::create_directories(file.parent_path());
@@ -43,7 +43,8 @@ class TempDir {
   std::string path_;
 };
 
-// In memory where there is such a place: tests do not wait for the disk.
+// Returns a directory in memory if there is one, so that tests do not wait for
+// the disk.
 inline std::string Memory() {
   return std::filesystem::exists("/dev/shm") ? "/dev/shm"
                                              : ::testing::TempDir();

@@ -1,3 +1,7 @@
+// Implements text/chat_template.h. A template passes three stages: Reduce turns
+// it into a sequence of Items (statements in canonical spelling and literal
+// outputs, with white space treated as Jinja treats it), a Reader walks along
+// them, and Recognise compares them with the shapes of ChatML.
 #include "text/chat_template.h"
 
 #include <algorithm>
@@ -17,8 +21,8 @@
 namespace aha {
 namespace {
 
-// Stand for a message's role and content within an output's text; a template
-// that has these characters itself is refused.
+// These characters stand for a message's role and content in an output's text.
+// A template that contains them itself is refused.
 constexpr char kRole[] = "\x01";
 constexpr char kContent[] = "\x02";
 
@@ -33,12 +37,12 @@ struct Item {
 
 struct Token {
   bool is_string;
-  std::string text;  // Of a string: unescaped.
+  std::string text;  // Strings are unescaped.
 };
 
 absl::Status Unknown(absl::string_view what) {
   return absl::UnimplementedError(
-      absl::StrCat("chat_template is not a ChatML template that Aha knows: ",
+      absl::StrCat("chat_template is not a form of ChatML that Aha supports: ",
                    Quote(what, 120)));
 }
 
@@ -46,9 +50,9 @@ bool IsPlain(absl::string_view text) {
   return !absl::StrContains(text, kRole) && !absl::StrContains(text, kContent);
 }
 
-// The character that \c stands for in a string literal.  Jinja knows all of
-// Python's escapes (\x41, \u2019, octal, line ends); these are the ones that
-// chat templates need.
+// Returns the character that \c stands for in a string literal. Jinja supports
+// all of Python's escapes (\x41, \u2019, octal, line ends); chat templates need
+// only these.
 std::optional<char> Unescape(char c) {
   switch (c) {
     case 'n':
@@ -64,7 +68,7 @@ std::optional<char> Unescape(char c) {
   }
 }
 
-// Takes a string literal off the front of *code.
+// Removes a string literal from the front of *code and returns its value.
 absl::StatusOr<std::string> TakeString(absl::string_view* code) {
   const char quote = (*code)[0];
   std::string text;
@@ -111,7 +115,7 @@ bool IsWord(absl::string_view text) {
   });
 }
 
-// message['role'] and message.role are the same.
+// Rewrites message['role'] to message.role, which means the same.
 std::vector<Token> WithDots(const std::vector<Token>& tokens) {
   std::vector<Token> out;
   for (size_t i = 0; i < tokens.size(); ++i) {
@@ -139,7 +143,8 @@ absl::StatusOr<std::string> CanonicalStatement(absl::string_view code) {
                        });
 }
 
-// The text of `a + b + ...`: literals, message.role and message.content.
+// Returns the text of `a + b + ...`, whose terms are literals, message.role and
+// message.content.
 absl::StatusOr<std::string> OutputText(absl::string_view code) {
   AHA_ASSIGN_OR_RETURN(std::vector<Token> tokens, Tokenize(code));
   tokens = WithDots(tokens);
@@ -179,8 +184,9 @@ void AddOutput(absl::string_view text, std::vector<Item>* items) {
   absl::StrAppend(&items->back().text, text);
 }
 
-// Literal text before a block: "-" strips it, and lstrip_blocks (which
-// transformers sets) strips the indentation of a statement or comment.
+// Trims the literal text before a block. A "-" strips its trailing white space;
+// lstrip_blocks, which transformers sets, strips the indentation of a statement
+// or comment.
 absl::string_view TrimBefore(absl::string_view text, bool dash,
                              bool is_statement, bool at_line_start) {
   if (dash) return absl::StripTrailingAsciiWhitespace(text);
@@ -190,7 +196,8 @@ absl::string_view TrimBefore(absl::string_view text, bool dash,
   return text[last] == '\n' ? text.substr(0, last + 1) : text;
 }
 
-// Text after a block: "-" strips it, trim_blocks the first newline.
+// Trims the text after a block. A "-" strips its leading white space;
+// trim_blocks strips the first newline.
 absl::string_view TrimAfter(absl::string_view text, bool dash,
                             bool is_statement) {
   if (dash) return absl::StripLeadingAsciiWhitespace(text);
@@ -257,7 +264,7 @@ class Reader {
   }
   bool AtEnd() const { return at_ == items_.size(); }
   absl::Status Stuck() const {
-    return Unknown(AtEnd() ? "it ends too early" : items_[at_].text);
+    return Unknown(AtEnd() ? "the template ends too early" : items_[at_].text);
   }
 
  private:
@@ -271,7 +278,7 @@ class Reader {
   size_t at_ = 0;
 };
 
-// `condition`text{% endif %}; OK and empty if it is not there.
+// Reads `condition`text{% endif %} and returns the text; "" if it is absent.
 absl::StatusOr<std::string> ReadPreamble(absl::string_view condition,
                                          Reader* reader) {
   if (!reader->Statement(condition)) return "";
@@ -294,15 +301,16 @@ bool ReadDefaultForPrompt(Reader* reader) {
 
 absl::StatusOr<ChatTemplate> ChatTemplate::Recognise(absl::string_view jinja) {
   if (!IsPlain(jinja)) return Unknown(jinja);
-  // As Jinja reads every line end.
+  // Jinja reads every kind of line end as a newline.
   const std::string text =
       absl::StrReplaceAll(jinja, {{"\r\n", "\n"}, {"\r", "\n"}});
   AHA_ASSIGN_OR_RETURN(const std::vector<Item> items, Reduce(text));
   Reader reader(items);
   ChatTemplate chat;
   if (!ReadDefaultForPrompt(&reader)) return reader.Stuck();
-  // Each condition in its own place: without `loop.first` in the loop the
-  // text would come before every message, and outside there is no `loop`.
+  // Each condition is accepted in one place only. Inside the loop without
+  // `loop.first` the text would precede every message, and outside there is no
+  // `loop`.
   AHA_ASSIGN_OR_RETURN(
       chat.preamble_,
       ReadPreamble("if messages [ 0 ] . role != 'system'", &reader));
@@ -324,7 +332,7 @@ absl::StatusOr<ChatTemplate> ChatTemplate::Recognise(absl::string_view jinja) {
       !IsPlain(*prompt) || !reader.Statement("endif")) {
     return reader.Stuck();
   }
-  reader.Output("\n");  // A file's last line end.
+  reader.Output("\n");  // The newline at the end of the template file.
   if (!reader.AtEnd()) return reader.Stuck();
   chat.generation_prompt_ = *prompt;
   return chat;

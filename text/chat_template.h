@@ -1,9 +1,10 @@
-// The ChatML chat format, recognised in a model's Jinja template.
+// The ChatML chat format, recognised in a model's Jinja template. Use it to
+// turn a conversation into the text that the model continues.
 //
-// There is no Jinja engine: a template is reduced to its sequence of
-// statements and outputs, white space and spelling aside, and compared with
-// the shapes that ChatML templates have.  What does not fit exactly is refused
-// rather than guessed.
+// This is not a Jinja engine. A template is reduced to its sequence of
+// statements and outputs, which ignores white space and spelling, and is
+// compared with the shapes that ChatML templates have. A template that does not
+// match exactly is refused rather than guessed.
 //
 // Immutable; thread-safe.
 #pragma once
@@ -19,16 +20,18 @@ namespace aha {
 
 class ChatTemplate {
  public:
-  // UNIMPLEMENTED, with the part that does not fit, if `jinja` is not ChatML.
+  // Returns UNIMPLEMENTED, with the part that does not match, if `jinja` is not
+  // ChatML.
   static absl::StatusOr<ChatTemplate> Recognise(absl::string_view jinja);
 
-  // The conversation, ending where the assistant begins.  INVALID_ARGUMENT if
-  // there is no message or a role is empty or has white space in it.
+  // Returns the conversation up to the place where the assistant's turn begins.
+  // INVALID_ARGUMENT if there is no message, or if a role is empty or contains
+  // white space or one of "<|>".
   absl::StatusOr<std::string> Apply(
       absl::Span<const ChatMessage> messages) const;
 
  private:
-  std::string preamble_;  // Unless the first message is the system's.
+  std::string preamble_;  // Precedes a conversation without a system message.
   std::string generation_prompt_;
 };
 

@@ -1,3 +1,5 @@
+// Implements text/json_field.h. Every error is made by Must or Unsupported, so
+// all of them name the path and show the value in the same form.
 #include "text/json_field.h"
 
 #include <utility>
@@ -13,7 +15,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Ids are int32 everywhere; no vocabulary comes near this.
+// Ids are int32 everywhere, and no vocabulary comes close to this size.
 constexpr int64_t kMaxId = (1 << 24) - 1;
 
 std::string Show(const Json& value) {
@@ -48,7 +50,7 @@ absl::StatusOr<std::string> JsonField::String() const {
 
 absl::StatusOr<int32_t> JsonField::Id() const {
   if (!value->is_number_integer()) return Must("an integer");
-  // A huge unsigned number would wrap.
+  // get<int64_t>() would wrap a huge unsigned number.
   if (value->is_number_unsigned() && value->get<uint64_t>() > kMaxId) {
     return Must(absl::StrCat("at most ", kMaxId));
   }
@@ -66,8 +68,8 @@ std::optional<JsonField> JsonField::Find(const std::string& name) const {
 
 absl::StatusOr<JsonField> JsonField::Get(const std::string& name) const {
   if (std::optional<JsonField> field = Find(name)) return *std::move(field);
-  return absl::InvalidArgumentError(absl::StrCat(
-      path, path.empty() ? "" : ".", name, " must be there, got nothing"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, path.empty() ? "" : ".", name, " is missing"));
 }
 
 absl::StatusOr<bool> JsonField::Bool(const std::string& name,

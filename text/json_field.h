@@ -1,7 +1,7 @@
-// A value of a JSON file and where it stands in it, for errors that say so:
+// A value in a JSON file together with its path, for errors that name both:
 // "model.vocab must be an object, got an array of 1".
 //
-// Borrows the value.
+// It does not own the value, which must outlive it.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct JsonField {
   const nlohmann::json* value;
   std::string path;
 
-  // INVALID_ARGUMENT and UNIMPLEMENTED.
+  // Make the errors: Must is INVALID_ARGUMENT, Unsupported is UNIMPLEMENTED.
   absl::Status Must(absl::string_view rule) const;
   absl::Status Unsupported(absl::string_view supported) const;
 
@@ -28,7 +28,7 @@ struct JsonField {
   absl::StatusOr<int32_t> Id() const;
   absl::StatusOr<std::vector<JsonField>> Items() const;
 
-  // The member `name`.  Absent and null are the same.
+  // Return the member `name`. A null member counts as absent.
   std::optional<JsonField> Find(const std::string& name) const;
   absl::StatusOr<JsonField> Get(const std::string& name) const;
   absl::StatusOr<bool> Bool(const std::string& name, bool absent) const;

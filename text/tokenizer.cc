@@ -1,3 +1,6 @@
+// Implements text/tokenizer.h out of its parts: tokenizer_json reads the files,
+// AddedTokens cuts out added tokens, WordSplitter cuts the rest into words, and
+// Bpe encodes each word.
 #include "text/tokenizer.h"
 
 #include <optional>
@@ -21,10 +24,10 @@ namespace {
 // The largest known tokenizer.json has 33 MB.
 constexpr uint64_t kMaxFileBytes = 256 << 20;
 
-// Of an id that stands for nothing.
+// The text of an id that has no token.
 constexpr char kNothing[] = "\uFFFD";
 
-// What one id decodes to.
+// The text that one id decodes to.
 struct Piece {
   std::string bytes = kNothing;
   bool special = false;
@@ -60,8 +63,9 @@ Bpe MakeBpe(const TokenizerSpec& spec) {
   return Bpe(byte_ids, spec.merges, std::move(whole_words));
 }
 
-// The offset of the first character that Unicode's form C may change or join:
-// marks, the jamo that follow, and the few that decompose for good.
+// Returns the offset of the first character that Unicode's normalisation form C
+// may change or join with another: combining marks, conjoining jamo, and the
+// few characters that it always decomposes.
 size_t FindOutsideNfc(absl::string_view text) {
   for (size_t at = 0; at < text.size();) {
     const Utf8Char c = ReadUtf8(text, at);
@@ -109,11 +113,13 @@ absl::Status Tokenizer::Impl::EncodeText(absl::string_view text, size_t offset,
   for (const Word& word : words) {
     const size_t missing = bpe.Encode(word.text, out);
     if (missing == absl::string_view::npos) continue;
+    // The vocabulary may have some bytes of a character and lack others. The
+    // error names the whole character.
     size_t start = missing;
     while (start > 0 && (word.text[start] & 0xC0) == 0x80) --start;
     const size_t size = ReadUtf8(word.text, start).size;
     return absl::InvalidArgumentError(absl::StrCat(
-        "text must be spelled in the model's vocabulary, which lacks ",
+        "text must consist of the model's vocabulary, which lacks ",
         Quote(word.text.substr(start, size)), " at byte ",
         offset + word.offset + start));
   }
@@ -152,7 +158,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(
       ReadFileIfThere(path("tokenizer_config.json"), kMaxFileBytes));
   absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Parse(json, config);
   if (!tokenizer.ok()) return InFile(tokenizer.status(), directory);
-  // Newer files hold the template beside the configuration.
+  // Newer models have the template in a file of its own.
   AHA_ASSIGN_OR_RETURN(
       const std::string jinja,
       ReadFileIfThere(path("chat_template.jinja"), kMaxFileBytes));

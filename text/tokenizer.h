@@ -1,5 +1,9 @@
-// Text to token ids and back, from a tokenizer.json in Hugging Face's format:
-// byte-level BPE with added (special) tokens.
+// Converts text to token ids and back, as a tokenizer.json in Hugging Face's
+// format prescribes: byte-level BPE with added (special) tokens.
+//
+//   AHA_ASSIGN_OR_RETURN(auto tokenizer, Tokenizer::Load(directory));
+//   AHA_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
+//                        tokenizer->Encode("2 + 2 = "));
 #pragma once
 
 #include <cstdint>
@@ -21,29 +25,30 @@ struct ChatMessage {
 // Immutable after loading; thread-safe.
 class Tokenizer {
  public:
-  // A model directory: tokenizer.json and, if there, tokenizer_config.json
-  // (chat template).  Malformed input is INVALID_ARGUMENT with file, field,
-  // rule and value; an unsupported kind of tokenizer is UNIMPLEMENTED.
+  // Loads the tokenizer of a model directory: tokenizer.json and, if present,
+  // the chat template in tokenizer_config.json or chat_template.jinja.
+  // Malformed input is INVALID_ARGUMENT with file, field, rule and value; an
+  // unsupported kind of tokenizer is UNIMPLEMENTED.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(
       const std::string& directory);
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Parse(
       absl::string_view tokenizer_json, absl::string_view config_json);
   ~Tokenizer();
 
-  // Added tokens in the text become single ids.  INVALID_ARGUMENT if the
-  // vocabulary cannot spell the text, naming the character and its offset.
+  // Each added token in the text becomes one id. Returns INVALID_ARGUMENT with
+  // the character and its offset if the vocabulary cannot spell the text.
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text) const;
 
-  // Bytes that are not UTF-8 become U+FFFD, and so does an id that stands for
-  // nothing: models pad their vocabulary, and may sample what they padded.
-  // kSkip leaves special tokens out; kKeep spells them out.
+  // Bytes that are not UTF-8 become U+FFFD. So does an id without a token:
+  // models pad their vocabulary and may sample an id of the padding. kSkip
+  // omits special tokens; kKeep spells them out.
   enum class Special { kKeep, kSkip };
   std::string Decode(absl::Span<const int32_t> ids,
                      Special special = Special::kKeep) const;
 
-  // The conversation in the model's chat format, ending where the assistant
-  // begins.  UNIMPLEMENTED if the model has no template that Aha knows
-  // (ChatML).
+  // Returns the conversation in the model's chat format, up to the place where
+  // the assistant's turn begins. UNIMPLEMENTED if the model has no template or
+  // one that ChatTemplate does not recognise.
   absl::StatusOr<std::string> ApplyChatTemplate(
       absl::Span<const ChatMessage> messages) const;
 
@@ -55,9 +60,9 @@ class Tokenizer {
   std::unique_ptr<Impl> impl_;
 };
 
-// The tokenizer of `model.architecture.tokenizer: characters`: tokenizer.json
-// and tokenizer_config.json.  Printable ASCII and newline one token each, the
-// tags <think> </think> <answer> </answer> and <eos> one each.
+// The files of the tokenizer that `model.architecture.tokenizer: characters`
+// selects. Each printable ASCII character, the newline, the tags <think>
+// </think> <answer> </answer> and <eos> are one token each.
 struct TokenizerFiles {
   std::string tokenizer_json;
   std::string tokenizer_config_json;

@@ -1,3 +1,5 @@
+// Implements text/tokenizer_added.h. The candidates at each byte of the text
+// are found through a table by first byte, longest first.
 #include "text/tokenizer_added.h"
 
 #include <algorithm>
@@ -10,7 +12,7 @@
 namespace aha {
 namespace {
 
-// Start of the white space that ends at `at`, not before `floor`.
+// Returns where the white space that ends at `at` begins, at least `floor`.
 size_t SkipSpaceLeft(absl::string_view text, size_t at, size_t floor) {
   while (at > floor) {
     size_t start = at - 1;
@@ -39,6 +41,8 @@ AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens) {
   }
   for (Pass& pass : passes_) {
     for (std::vector<AddedToken>& bucket : pass) {
+      // The longest token comes first. Tokens of equal length keep the order of
+      // the file.
       std::stable_sort(bucket.begin(), bucket.end(),
                        [](const AddedToken& a, const AddedToken& b) {
                          return a.content.size() > b.content.size();
@@ -67,6 +71,7 @@ void AddedTokens::SplitPart(const Pass& pass, absl::string_view text,
     }
     size_t begin = at;
     size_t end = at + token->content.size();
+    // Stripping must not reach into what an earlier token took.
     if (token->strip_left) begin = SkipSpaceLeft(view, begin, done);
     if (token->strip_right) end = SkipSpaceRight(view, end, part.end);
     if (done < begin) out->push_back({done, begin, -1});

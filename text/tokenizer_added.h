@@ -1,6 +1,5 @@
-// Finds added tokens in a text: at each place the longest, the leftmost first.
-//
-// Immutable; thread-safe.
+// Finds added tokens in a text. The leftmost match wins, and of several at one
+// place the longest. Immutable; thread-safe.
 #pragma once
 
 #include <array>
@@ -14,7 +13,7 @@
 
 namespace aha {
 
-// A part of a text: an added token, or (id -1) text between two.
+// A part of a text: an added token, or with id -1 the text between two of them.
 struct Segment {
   size_t begin;
   size_t end;
@@ -25,11 +24,13 @@ class AddedTokens {
  public:
   explicit AddedTokens(const std::vector<AddedToken>& tokens);
 
-  // Covers `text` but for white space that tokens swallow; no part is empty.
+  // The parts cover `text` except for white space that tokens absorb. No part
+  // is empty.
   std::vector<Segment> Split(absl::string_view text) const;
 
  private:
-  // Those looked for first, and those looked for in what is left.
+  // Tokens of the first pass are searched in the whole text, those of the
+  // second (`normalized`) in what the first leaves.
   using Pass = std::array<std::vector<AddedToken>, 256>;  // By first byte.
 
   static const AddedToken* FindAt(const Pass& pass, absl::string_view text,

@@ -1,3 +1,5 @@
+// Implements text/tokenizer_bpe.h with a linked list of symbols and a priority
+// queue of candidate pairs, so that long words stay O(n log n).
 #include "text/tokenizer_bpe.h"
 
 #include <algorithm>
@@ -14,7 +16,8 @@ uint64_t PairKey(int32_t left, int32_t right) {
          static_cast<uint32_t>(right);
 }
 
-// A symbol in a list linked by index; -1 ends it, id -1 is a merged-away one.
+// A symbol in a list that is linked by index; -1 ends the list, and id -1 marks
+// a symbol that was merged into its left neighbour.
 struct Link {
   int32_t id;
   int32_t previous;
@@ -85,8 +88,8 @@ void Bpe::Merge(std::vector<int32_t>* symbols) const {
     const Candidate best = queue.top();
     queue.pop();
     Link& left = links[best.position];
-    // A pair that was offered may have changed since: its left symbol merged
-    // away or either side grown.
+    // A pair may have changed since it was offered: its left symbol was merged
+    // away, or one of the two symbols has grown.
     if (left.id < 0 || left.next < 0) continue;
     const Target* target = Find(left.id, links[left.next].id);
     if (target == nullptr || target->rank != best.rank) continue;

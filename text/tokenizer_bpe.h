@@ -1,9 +1,7 @@
-// Byte-pair encoding of one word: starts from single bytes and merges the
-// adjacent pair of the lowest rank, the leftmost of equals, until none is left
-// (Sennrich et al., "Neural Machine Translation of Rare Words with Subword
-// Units", ACL 2016).
-//
-// Immutable; thread-safe.
+// Byte-pair encoding of one word. It starts from single bytes and repeatedly
+// merges the adjacent pair of lowest rank, of equals the leftmost, until no
+// pair has a rank (Sennrich et al., "Neural Machine Translation of Rare Words
+// with Subword Units", ACL 2016). Immutable; thread-safe.
 #pragma once
 
 #include <array>
@@ -25,15 +23,15 @@ struct BpeMerge {
 
 class Bpe {
  public:
-  // `whole_words` (bytes -> id) are taken as they are when a word equals one
-  // (tokenizer.json's ignore_merges); empty to switch that off.
-  // byte_ids[b] is -1 if no token spells byte b alone.
+  // A word that equals one of `whole_words` (bytes -> id) becomes its id
+  // without merging, as tokenizer.json's ignore_merges demands; pass an empty
+  // map to disable that. byte_ids[b] is -1 if no token spells byte b alone.
   Bpe(const std::array<int32_t, 256>& byte_ids,
       const std::vector<BpeMerge>& merges,
       absl::flat_hash_map<std::string, int32_t> whole_words);
 
-  // Appends the ids of `word` and returns npos, or appends nothing and returns
-  // the offset of the first byte that no token spells.
+  // Appends the ids of `word` and returns npos. If no token spells one of its
+  // bytes, it appends nothing and returns the offset of the first such byte.
   // Time: O(n log n) for n bytes.
   size_t Encode(absl::string_view word, std::vector<int32_t>* ids) const;
 

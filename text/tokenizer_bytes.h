@@ -1,8 +1,6 @@
-// Bytes and characters: the alphabet in which byte-level BPE spells bytes in
-// tokenizer.json (GPT-2: printable Latin-1 stands for itself, the other 68
-// bytes are U+0100 and up, so a space reads as U+0120).
-//
-// All functions are pure.
+// The alphabet in which byte-level BPE spells bytes in tokenizer.json. As in
+// GPT-2, printable Latin-1 characters stand for themselves and the other 68
+// bytes for U+0100 and up, so a space reads as U+0120. All functions are pure.
 #pragma once
 
 #include <cstddef>
@@ -13,14 +11,14 @@
 
 namespace aha {
 
-// Unicode's White_Space.
+// Whether the character has Unicode's property White_Space.
 bool IsWhiteSpace(char32_t code);
 
 std::string BytesToAlphabet(absl::string_view bytes);
-// Nothing if a character is not of the alphabet.
+// Returns nothing if a character is not in the alphabet.
 std::optional<std::string> AlphabetToBytes(absl::string_view spelled);
 
-// For messages: printable, quoted, at most `limit` bytes of it.
+// Returns at most `limit` bytes of `text`, quoted and escaped, for messages.
 std::string Quote(absl::string_view text, size_t limit = 60);
 
 }  // namespace aha

@@ -1,5 +1,5 @@
-// The character tokenizer, written as the byte-level BPE without merges that
-// it is, so that Hugging Face's libraries read it too.
+// The character tokenizer. It is a byte-level BPE without merges and is written
+// as one, so that Hugging Face's libraries read it too.
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -22,8 +22,8 @@ TokenizerFiles CharacterTokenizer() {
   Json vocabulary;
   Json added = Json::array();
   for (const char* token : kAdded) {
-    // The tags are text that rewards look at; only <eos> is dropped where
-    // special tokens are.
+    // Rewards look for the tags, so they are text; only <eos> disappears where
+    // special tokens are skipped.
     added.push_back(AddedTokenJson(
         files.vocab_size, token,
         files.vocab_size == 0 ? TokenKind::kSpecial : TokenKind::kText));

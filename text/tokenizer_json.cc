@@ -1,3 +1,6 @@
+// Implements text/tokenizer_json.h. Each Parse... function reads one section of
+// the file, and Refuse... and Check... reject what Aha would not reproduce
+// exactly.
 #include "text/tokenizer_json.h"
 
 #include <algorithm>
@@ -27,7 +30,7 @@ absl::Status ParseVocabulary(const Field& model, TokenizerSpec* spec) {
     const Field field{&value,
                       absl::StrCat(vocabulary.path, "[", Quote(token), "]")};
     AHA_ASSIGN_OR_RETURN(const int32_t id, field.Id());
-    if (!ids.insert(id).second) return field.Must("an id of its own");
+    if (!ids.insert(id).second) return field.Must("a unique id");
     spec->vocabulary.emplace(token, id);
     spec->vocab_size = std::max(spec->vocab_size, id + 1);
   }
@@ -66,14 +69,15 @@ absl::Status ParseMerges(const Field& model, TokenizerSpec* spec) {
     const BpeMerge merge = {find(pair.first), find(pair.second),
                             find(pair.first + pair.second)};
     if (merge.left < 0 || merge.right < 0 || merge.merged < 0) {
-      return item.Must("of tokens in model.vocab, as must what they make");
+      return item.Must(
+          "two tokens of model.vocab whose concatenation is one too");
     }
     spec->merges.push_back(merge);
   }
   return absl::OkStatus();
 }
 
-// Options of BPE that byte-level tokenizers leave off.
+// Refuses BPE options that byte-level tokenizers do not use.
 absl::Status RefuseOtherBpe(const Field& model) {
   if (const std::optional<Field> dropout = model.Find("dropout")) {
     if (*dropout->value != 0) return dropout->Unsupported("null");
@@ -92,7 +96,7 @@ absl::Status RefuseOtherBpe(const Field& model) {
 absl::Status ParseModel(const Field& root, TokenizerSpec* spec) {
   AHA_ASSIGN_OR_RETURN(const Field model, root.Get("model"));
   if (!model.value->is_object()) return model.Must("an object");
-  // Old files leave the type out.
+  // Old files omit the type.
   if (const std::optional<Field> type = model.Find("type")) {
     AHA_ASSIGN_OR_RETURN(const std::string name, type->String());
     if (name != "BPE") return type->Unsupported("\"BPE\"");
@@ -134,6 +138,8 @@ absl::Status ParseAddedTokens(const Field& root, TokenizerSpec* spec) {
   absl::flat_hash_set<std::string> seen;
   for (const Field& item : items) {
     AHA_ASSIGN_OR_RETURN(AddedToken token, ParseAddedToken(item));
+    // An added token may repeat an entry of the vocabulary if both have the
+    // same id.
     const auto known = spec->vocabulary.find(token.content);
     if (known != spec->vocabulary.end() && known->second != token.id) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -143,13 +149,13 @@ absl::Status ParseAddedTokens(const Field& root, TokenizerSpec* spec) {
     const auto [place, fresh] = spelled.emplace(token.id, token.content);
     if (!fresh && place->second != token.content) {
       return absl::InvalidArgumentError(
-          absl::StrCat(item.path, ".id must be an id of its own, got ",
-                       token.id, ", that of ", Quote(place->second)));
+          absl::StrCat(item.path, ".id must be unique, got ", token.id,
+                       ", that of ", Quote(place->second)));
     }
     if (!seen.insert(token.content).second) {
       return absl::InvalidArgumentError(
-          absl::StrCat(item.path, ".content must be there once, got ",
-                       Quote(token.content), " again"));
+          absl::StrCat(item.path, ".content must be unique, got ",
+                       Quote(token.content), " twice"));
     }
     spec->vocab_size = std::max(spec->vocab_size, token.id + 1);
     spec->added.push_back(std::move(token));
@@ -186,6 +192,7 @@ absl::StatusOr<SplitStep> ParseSplit(const Field& step) {
 }
 
 absl::Status ParseByteLevel(const Field& step, std::vector<SplitStep>* out) {
+  // The defaults are those of Hugging Face's library.
   AHA_ASSIGN_OR_RETURN(const bool prefix, step.Bool("add_prefix_space", true));
   AHA_ASSIGN_OR_RETURN(const bool regex, step.Bool("use_regex", true));
   SplitStep split;
@@ -201,8 +208,8 @@ absl::Status ParseByteLevel(const Field& step, std::vector<SplitStep>* out) {
   return absl::OkStatus();
 }
 
-// `last` says that nothing may follow: ByteLevel rewrites the text, so it must
-// be the last step.
+// `last` says that this is the last step. ByteLevel rewrites the text, so it
+// must be the last one.
 absl::Status ParsePreTokenizer(const Field& step, bool last,
                                std::vector<SplitStep>* out) {
   if (!step.value->is_object()) return step.Must("an object");
@@ -252,10 +259,10 @@ absl::Status ParseNormalizer(const Field& root, TokenizerSpec* spec) {
   return absl::OkStatus();
 }
 
-// What it adds to a text's tokens is not added here, so it must add none.
+// Accepts only post-processors that add no tokens, because none are added here.
 absl::Status CheckPostProcessor(const Field& processor) {
   AHA_ASSIGN_OR_RETURN(const Field type, processor.Get("type"));
-  // Says where in the text a token was, which nobody asks.
+  // This one changes only the offsets of tokens, which Aha does not use.
   if (*type.value == "ByteLevel") return absl::OkStatus();
   if (*type.value == "Sequence") {
     AHA_ASSIGN_OR_RETURN(const Field list, processor.Get("processors"));

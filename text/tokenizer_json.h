@@ -1,8 +1,9 @@
-// What tokenizer.json and tokenizer_config.json say, validated: names are
-// resolved to ids and every id is in range.
+// The validated content of tokenizer.json and tokenizer_config.json: names are
+// resolved to ids, and every id is in range.
 //
-// Errors name the field, the rule and the value; INVALID_ARGUMENT for what is
-// malformed, UNIMPLEMENTED for kinds of tokenizer other than byte-level BPE.
+// Errors name the field, the rule and the value. Malformed input is
+// INVALID_ARGUMENT; kinds of tokenizer other than byte-level BPE are
+// UNIMPLEMENTED.
 #pragma once
 
 #include <cstdint>
@@ -19,20 +20,20 @@
 namespace aha {
 
 struct AddedToken {
-  std::string content;  // Not empty, UTF-8.
+  std::string content;  // Not empty; UTF-8.
   int32_t id = 0;
   bool special = false;
-  bool normalized = false;  // Looked for after the others.
-  bool strip_left = false;  // Swallows white space before it.
+  bool normalized = false;  // Searched for after the others.
+  bool strip_left = false;  // Absorbs the white space before it.
   bool strip_right = false;
 };
 
 struct TokenizerSpec {
-  // Spelled as in the file: byte-level alphabet.
+  // Spelled as in the file, in the byte-level alphabet.
   absl::flat_hash_map<std::string, int32_t> vocabulary;
   std::vector<BpeMerge> merges;  // In order of rank.
   bool ignore_merges = false;
-  bool nfc = false;  // Text is to be brought to Unicode's form C first.
+  bool nfc = false;  // Text is to be normalised to Unicode's form C first.
   std::vector<AddedToken> added;
   std::vector<SplitStep> split;
   int32_t vocab_size = 0;  // Largest id + 1.
@@ -40,8 +41,8 @@ struct TokenizerSpec {
 
 absl::StatusOr<TokenizerSpec> ParseTokenizerJson(absl::string_view text);
 
-// tokenizer_config.json's "chat_template" (the one named "default" of a list),
-// nothing if it has none or the text is empty.
+// Returns "chat_template" of tokenizer_config.json, of a list the one named
+// "default"; nothing if there is none or the text is empty.
 absl::StatusOr<std::optional<std::string>> ParseChatTemplate(
     absl::string_view config_json);
 

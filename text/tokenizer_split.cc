@@ -1,3 +1,6 @@
+// Implements text/tokenizer_split.h on PCRE2, the only library with Unicode
+// properties and the look-ahead that GPT-2's expression needs. Its searches can
+// be exponential, so each one runs under a step limit.
 #include "text/tokenizer_split.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -27,21 +30,22 @@ using CompileContext =
 
 constexpr size_t kMaxPatternBytes = 1 << 16;
 constexpr uint32_t kMaxHeapKib = 64 << 10;
-// One search gets this many steps, then more as long as the budget of the
-// whole text lasts.  GPT-2's expression needs a handful.
+// One search may take this many steps, and then eight times as many, again and
+// again, while the budget of the whole text lasts. GPT-2's expression needs a
+// handful.
 constexpr uint32_t kFirstLimit = 2000;
 constexpr int64_t kBaseBudget = 1'000'000;
 constexpr int64_t kBudgetPerByte = 64;
 
-// Part of a text: matched or not, by offsets.
+// A part of a text by its offsets, matched or not.
 struct Part {
   size_t begin;
   size_t end;
   bool matched;
 };
 
-// PCRE2's \s includes U+180E, which Unicode took out of White_Space in 2013;
-// Hugging Face's engines follow Unicode.
+// Makes \s Unicode's White_Space. PCRE2's \s includes U+180E, which Unicode
+// removed from White_Space in 2013; Hugging Face's engines follow Unicode.
 std::string WithUnicodeSpaces(absl::string_view pattern) {
   std::string out;
   for (size_t i = 0; i < pattern.size(); ++i) {
@@ -76,6 +80,7 @@ absl::StatusOr<Code> Compile(absl::string_view pattern) {
   const std::string adapted = WithUnicodeSpaces(pattern);
   int error = 0;
   PCRE2_SIZE offset = 0;
+  // \C would match single bytes and so split characters; it is forbidden.
   Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(adapted.data()),
                           adapted.size(),
                           PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
@@ -88,7 +93,7 @@ absl::StatusOr<Code> Compile(absl::string_view pattern) {
   return code;
 }
 
-// Searches in one text, drawing on the budget of the whole.
+// Searches in one text and charges the steps to the budget of the whole text.
 class Searcher {
  public:
   Searcher(const pcre2_code* code, absl::string_view text, int64_t* budget)
@@ -100,7 +105,7 @@ class Searcher {
     pcre2_set_heap_limit(context_.get(), kMaxHeapKib);
   }
 
-  // The end of the match that begins at `at`, nothing if there is none.
+  // Returns the end of the match that begins at `at`, or nothing.
   absl::StatusOr<std::optional<size_t>> MatchAt(size_t at) {
     for (int64_t limit = kFirstLimit;; limit *= 8) {
       const int rc = Run(at, static_cast<uint32_t>(limit));
@@ -114,6 +119,7 @@ class Searcher {
             absl::StrCat("pre-tokenizer's pattern failed at offset ", at, ": ",
                          Pcre2Message(rc)));
       }
+      // A search that reached its limit has used all of its steps.
       budget_ -= limit;
       if (budget_ < limit * 8) {
         return absl::InvalidArgumentError(absl::StrCat(
@@ -152,7 +158,7 @@ absl::StatusOr<std::vector<Part>> FindParts(const pcre2_code* code,
       parts.push_back({at, *end, true});
       done = *end;
     }
-    // An empty match cuts, but the search must move on.
+    // An empty match separates parts, but the search must still advance.
     const bool moved = end.has_value() && *end > at;
     at = moved ? *end : at + ReadUtf8(text, at).size;
   }

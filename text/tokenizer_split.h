@@ -1,8 +1,9 @@
-// Pre-tokenization: cuts a text into the words that BPE works on, by regular
+// Pre-tokenization: cuts a text into the words that BPE encodes, with regular
 // expressions in PCRE2's syntax over Unicode.
 //
-// Expressions come from files, so they may be hostile: every search is bounded
-// in steps and memory, the whole text by a budget linear in its length.
+// The expressions come from files and may be hostile. Each search is bounded in
+// steps and memory, and the whole text has a step budget that is linear in its
+// length.
 //
 // Immutable after Create; thread-safe.
 #pragma once
@@ -18,43 +19,43 @@
 
 namespace aha {
 
-// What becomes of the parts of a text that match (Hugging Face's names).
+// What happens to the matching parts of a text (Hugging Face's names).
 enum class SplitBehavior {
   kRemoved,             // Dropped.
-  kIsolated,            // A word each.
+  kIsolated,            // A word of its own.
   kMergedWithPrevious,  // Joined to the part before.
   kMergedWithNext,      // Joined to the part after.
-  kContiguous,          // Adjacent matches are one word.
+  kContiguous,          // Adjacent matches become one word.
 };
 
 struct SplitStep {
   enum class Kind { kPattern, kPrefixSpace };
   Kind kind = Kind::kPattern;
-  std::string pattern;  // Of kPattern.
+  std::string pattern;  // Only for kPattern.
   SplitBehavior behavior = SplitBehavior::kIsolated;
-  bool invert = false;  // Parts that do not match count as matches.
+  bool invert = false;  // The parts that do not match count as matches.
 };
 
 struct Word {
   std::string text;
-  size_t offset = 0;  // In the text that was split.
+  size_t offset = 0;  // Position in the text that was split.
 };
 
-// GPT-2's expression, that of ByteLevel(use_regex).
+// GPT-2's expression, which ByteLevel(use_regex) implies.
 extern const char kGpt2Pattern[];
 
-// A regular expression that matches exactly `text`.
+// Returns a regular expression that matches exactly `text`.
 std::string LiteralPattern(absl::string_view text);
 
 class WordSplitter {
  public:
-  // INVALID_ARGUMENT, with the pattern, if one does not compile.
+  // Returns INVALID_ARGUMENT, with the pattern, if one does not compile.
   static absl::StatusOr<std::unique_ptr<WordSplitter>> Create(
       std::vector<SplitStep> steps);
   ~WordSplitter();
 
-  // Appends the words of `text`, none empty.  INVALID_ARGUMENT if a pattern
-  // needs more steps than a sane one would.  REQUIRES: text is UTF-8.
+  // Appends the words of `text`; none is empty. INVALID_ARGUMENT if a pattern
+  // exceeds the step budget. REQUIRES: text is UTF-8.
   absl::Status Split(absl::string_view text, std::vector<Word>* words) const;
 
  private:

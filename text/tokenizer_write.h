@@ -1,6 +1,5 @@
-// Parts of a tokenizer.json for byte-level BPE, for those that write one.
-//
-// Pure functions.  Internal to model/.
+// Builds the parts of a tokenizer.json for byte-level BPE. Pure functions; for
+// text/ and model/formats/ only.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +10,7 @@
 
 namespace aha {
 
-// Keeps the order of keys: files are compared by their bytes.
+// This type keeps the order of keys, because files are compared byte by byte.
 using OrderedJson = nlohmann::ordered_json;
 
 struct ByteLevelOptions {

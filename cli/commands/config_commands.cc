@@ -55,7 +55,8 @@ Json ToJson(const std::vector<KeyInfo>& keys) {
                     {"range", key.range},
                     {"unit", key.unit},
                     {"help", key.help},
-                    {"also", key.also}});
+                    {"also", key.also},
+                    {"presets", key.presets}});
   }
   return list;
 }

@@ -1,5 +1,5 @@
 // The job commands that wait or follow: watch, wait, logs, events.  Each gives
-// an exit code of DESIGN.md section 10.
+// an exit code of docs/design.md section 10.
 #pragma once
 
 #include <string>

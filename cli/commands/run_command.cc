@@ -29,6 +29,7 @@
 #include "job/file/job.h"
 #include "job/identity.h"
 #include "job/inputs.h"
+#include "job/plan.h"
 
 namespace aha::cli {
 namespace {
@@ -234,11 +235,11 @@ absl::StatusOr<Start> Prepare(const RunDirectory& run, const v1::Job& job,
 }
 
 int LargestLag(const v1::Job& job) {
-  int lag = 0;
-  for (const v1::Stage& stage : job.stages()) {
-    if (stage.type() == "grpo") lag = std::max(lag, stage.grpo().lag());
+  uint64_t lag = 0;
+  for (const StagePlan& stage : MakePlan(job).stages) {
+    lag = std::max(lag, stage.lag);
   }
-  return lag;
+  return static_cast<int>(lag);
 }
 
 SessionOptions MakeSession(const v1::Job& job, const RunDirectory& run,

@@ -1,6 +1,6 @@
 // Which process of a local cluster computes with how many threads, where.
 //
-// Rule (DESIGN.md section 9):
+// Rule (docs/design.md section 9):
 //   lag 0   Sampling and training alternate: while one side computes, the other
 //           sleeps in an RPC.  So each side gets every core; several processes
 //           of a side divide them, at least one thread each.  Nothing is

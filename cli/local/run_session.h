@@ -28,7 +28,7 @@ struct SessionOptions {
   absl::Duration clean_stop = absl::Minutes(2);
 };
 
-// Runs to the end and returns the exit code of DESIGN.md section 10.
+// Runs to the end and returns the exit code of docs/design.md section 10.
 int RunSession(SessionOptions options);
 
 // What `ahactl run` prints of a run that is over: its report, and the line

@@ -140,7 +140,7 @@ absl::Status Supervisor::Spawn(Process* process) {
   const CpuShare share = Cpus(*process);
   child.cpus = share.cpus;
   // A spinning OpenMP team starves the process that it shares the cores with
-  // (DESIGN.md section 9: 5 to 100 times slower).
+  // (docs/design.md section 9: 5 to 100 times slower).
   child.environment = {
       "OMP_WAIT_POLICY=passive",
       absl::StrCat("OMP_NUM_THREADS=", share.threads),

@@ -1,4 +1,4 @@
-// Reads a run directory (DESIGN.md section 10) and its neighbours.
+// Reads a run directory (docs/design.md section 10) and its neighbours.
 //
 // Files may be half-written, of another version or damaged at any time: what
 // cannot be read is left out or is an error that names the file, never a

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Draws a dashboard as SVG: its panels from the JSON that Grafana reads, its
-data from a real Prometheus.  Not Grafana, but what Grafana would be asked for.
+"""Draws the dashboards as SVG, without Grafana.
+
+The panels come from the JSON that Grafana reads and the data from a real
+Prometheus.
 
   draw.py URL JOB DIRECTORY            run.svg, pipeline.svg and index.html
   draw.py URL JOB DIRECTORY --every 10 again every ten seconds, until killed
@@ -23,7 +25,7 @@ TEXT, FAINT, GRID, PANEL, PAGE = ("#ccccdc", "#8e8e9c", "#2c3036", "#181b1f",
 
 
 def shown(value, unit):
-    """A value for people: 0.25 percentunit is 25 %."""
+    """Formats a value for a reader: 0.25 percentunit is 25 %."""
     if unit == "percentunit":
         return f"{100 * value:.3g} %"
     if unit in ("bytes", "Bps"):
@@ -47,7 +49,7 @@ def shown(value, unit):
 
 
 def ticks(low, high, unit, most=5):
-    """Round numbers from low to high."""
+    """Returns round numbers from low to high."""
     raw = (high - low) / most
     power = 1
     if unit in ("bytes", "Bps"):
@@ -92,7 +94,7 @@ class Svg:
 
 
 def stacked(series):
-    """Each on top of those before: [(labels, [(time, bottom, top)])]."""
+    """Stacks the series: [(labels, [(time, bottom, top)])]."""
     sums, result = {}, []
     for name, points in series:
         layer = []
@@ -105,7 +107,7 @@ def stacked(series):
 
 
 def pieces(points, gap):
-    """Cut where samples are missing."""
+    """Cuts a series where samples are missing."""
     start = 0
     for i in range(1, len(points) + 1):
         if i == len(points) or points[i][0] - points[i - 1][0] > gap:
@@ -166,7 +168,7 @@ def draw_chart(svg, panel, series, box, span):
 
 
 def layout(layers, width):
-    """The legend in at most two lines: [[(offset, number, name)]]."""
+    """Lays the legend out in at most two lines: [[(offset, number, name)]]."""
     rows, at = [[]], 0
     for i, (name, _) in enumerate(layers):
         need = 30 + 6.1 * len(name)
@@ -183,7 +185,7 @@ def layout(layers, width):
 def draw_number(svg, panel, series, box):
     x, y, w, h = box
     defaults, mode = panel["fieldConfig"]["defaults"], panel["options"]["textMode"]
-    # The latest of each; a state that is over is no state.
+    # Show the latest value of each; a state that has ended is not shown.
     latest = max(points[-1][0] for _, points in series)
     if mode == "name":
         series = [s for s in series if s[1][-1][0] == latest]
@@ -269,7 +271,7 @@ def main():
             for name, dashboard in queries.dashboards().items():
                 write(os.path.join(options.directory, name + ".svg"),
                       draw(dashboard, prometheus, options.job, options.scrape))
-        except (RuntimeError, OSError):  # Not there yet, or no longer.
+        except (RuntimeError, OSError):  # They do not exist yet, or no longer.
             if not options.every:
                 raise
         if not options.every:

@@ -1,6 +1,6 @@
-"""What a dashboard's panels ask, and what a Prometheus answers.
+"""Runs the queries of the dashboards' panels on a Prometheus.
 
-Used by draw.py and by tests/deploy/monitoring_test.py; Grafana does the same.
+draw.py and tests/deploy/monitoring_test.py use it; Grafana does the same.
 """
 
 import glob
@@ -12,11 +12,11 @@ import urllib.parse
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DEADLINE = 20  # Seconds an answer may take.
+DEADLINE = 20  # Seconds that an answer may take.
 
 
 def dashboards():
-    """Name -> dashboard, of the committed files."""
+    """Maps the name of each committed dashboard to its content."""
     found = {}
     for path in sorted(glob.glob(os.path.join(HERE, "dashboards", "*.json"))):
         with open(path, encoding="utf-8") as text:
@@ -25,13 +25,13 @@ def dashboards():
 
 
 def expanded(expr, job, rate_interval):
-    """The query with Grafana's variables filled in; rate_interval: seconds."""
+    """Fills in Grafana's variables. rate_interval is in seconds."""
     return (expr.replace("$job", job).replace("$instance", ".*")
             .replace("$__rate_interval", f"{math.ceil(rate_interval)}s"))
 
 
 class Prometheus:
-    """The HTTP API.  A refused query is a RuntimeError with its reason."""
+    """A client of the HTTP API. A refused query raises RuntimeError."""
 
     def __init__(self, url):
         self.url = url.rstrip("/")
@@ -48,7 +48,7 @@ class Prometheus:
                 f"{url}: {error.read().decode(errors='replace')}") from error
 
     def range(self, query, start, end, step):
-        """[(labels, [(time, value)])], finite values only, none empty."""
+        """Returns [(labels, [(time, value)])] without NaN and empty series."""
         data = self.get("query_range", query=query, start=start, end=end,
                         step=step)
         series = []
@@ -60,7 +60,7 @@ class Prometheus:
         return series
 
     def span(self, job):
-        """(first, last) time that any process of the job was scraped."""
+        """Returns when a process of the job was (first, last) scraped."""
         up = f'up{{job="{job}"}}'
         now = float(self.get("query", query="time()")["result"][1])
 
@@ -71,7 +71,8 @@ class Prometheus:
                 raise RuntimeError(f"{self.url} knows nothing of job {job!r}")
             return min(found), max(found)
 
-        # Coarsely, then finely: a range may have 11,000 steps.
+        # This searches coarsely and then finely, because a range may have
+        # 11,000 steps.
         first, last = times(f"last_over_time({up}[300s])", now - 15 * 86400,
                             now, 300)
         start, end = first - 300, min(last + 300, now)

@@ -4,10 +4,12 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "job/algorithm.h"
 #include "job/file/schema.h"
 
 namespace aha {
@@ -38,6 +40,7 @@ KeyInfo Describe(const SchemaKey& key) {
   info.unit = rule.unit();
   info.help = rule.help();
   info.also = rule.also();
+  info.presets = PresetTexts(*key.field);
   return info;
 }
 
@@ -116,6 +119,16 @@ absl::StatusOr<std::string> Explain(absl::string_view path) {
     AppendWrapped(key.help, 4, &out);
     if (!key.also.empty()) {
       AppendWrapped(absl::StrCat("Elsewhere: ", key.also, "."), 4, &out);
+    }
+    if (key.presets.empty()) continue;
+    if (absl::EndsWith(key.path, ".algorithm")) {
+      for (const std::string& preset : key.presets) {
+        AppendWrapped(preset, 4, &out);
+      }
+    } else {
+      AppendWrapped(absl::StrCat("Set by algorithm: ",
+                                 absl::StrJoin(key.presets, ", "), "."),
+                    4, &out);
     }
   }
   return out;

@@ -19,6 +19,9 @@ struct KeyInfo {
   std::string unit;           // "tokens"; mostly empty.
   std::string help;
   std::string also;  // What TRL and verl call it; mostly empty.
+  // What the presets of grpo.algorithm set it to: "dapo 0.28, gspo 0.0004"; of
+  // the key algorithm itself, a sentence or two for each preset.
+  std::vector<std::string> presets;
 };
 
 // The key itself and all below it, in the schema's order; "" is all.  Indices

@@ -6,13 +6,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
 #include "base/status.h"
+#include "job/config_errors.h"
 #include "job/file/overrides.h"
-#include "job/file/problems.h"
 #include "job/file/reader.h"
 #include "job/file/resolve.h"
 #include "job/file/rules.h"
 #include "job/file/semantics.h"
 #include "job/file/yaml_node.h"
+#include "job/stages/stage_kind.h"
 
 namespace aha {
 namespace {
@@ -26,12 +27,12 @@ absl::StatusOr<std::string> ReadJobFile(const std::string& path) {
       absl::StrCat(text.status().message(), "; a job file must be given"));
 }
 
-absl::Status Complete(v1::Job* job, Problems* problems) {
+absl::Status Complete(v1::Job* job, ConfigErrors* errors) {
   FillDefaults(job);
-  CheckRules(*job, problems);
-  AHA_RETURN_IF_ERROR(problems->ToStatus());
-  CheckSemantics(*job, problems);
-  return problems->ToStatus();
+  CheckRules(*job, errors);
+  AHA_RETURN_IF_ERROR(errors->ToStatus());
+  CheckSemantics(*job, errors);
+  return errors->ToStatus();
 }
 
 std::string AbsolutePath(const std::string& path) {
@@ -51,8 +52,11 @@ void MakePathsAbsolute(v1::Job* job) {
     job->mutable_prompts()->set_file(AbsolutePath(job->prompts().file()));
   }
   for (v1::Stage& stage : *job->mutable_stages()) {
-    if (stage.sft().file().empty()) continue;
-    stage.mutable_sft()->set_file(AbsolutePath(stage.sft().file()));
+    const StageKind* kind = FindStageKind(stage.type());
+    if (kind == nullptr) continue;
+    kind->VisitFiles(&stage, [](absl::string_view, std::string* file) {
+      if (!file->empty()) *file = AbsolutePath(*file);
+    });
   }
 }
 
@@ -64,10 +68,10 @@ absl::StatusOr<v1::Job> ParseJob(absl::string_view text, absl::string_view name,
   }
   v1::Job job;
   Places places;
-  Problems problems(&places);
-  ReadJob(root, &job, &places, &problems);
-  AHA_RETURN_IF_ERROR(problems.ToStatus());
-  AHA_RETURN_IF_ERROR(Complete(&job, &problems));
+  ConfigErrors errors(&places);
+  ReadJob(root, &job, &places, &errors);
+  AHA_RETURN_IF_ERROR(errors.ToStatus());
+  AHA_RETURN_IF_ERROR(Complete(&job, &errors));
   return job;
 }
 
@@ -80,8 +84,8 @@ absl::StatusOr<v1::Job> LoadJob(const std::string& path,
 absl::StatusOr<v1::Job> ResolveJob(const v1::Job& job) {
   v1::Job resolved = job;
   const Places places;
-  Problems problems(&places);
-  AHA_RETURN_IF_ERROR(Complete(&resolved, &problems));
+  ConfigErrors errors(&places);
+  AHA_RETURN_IF_ERROR(Complete(&resolved, &errors));
   return resolved;
 }
 

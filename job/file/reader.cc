@@ -17,7 +17,7 @@ namespace {
 
 using Kind = YamlNode::Kind;
 
-// "'abc'", or the kind of what is no scalar; long values are cut.
+// "'abc'" for a scalar, which is cut if it is long, else the kind of the node.
 std::string Shown(const YamlNode& node) {
   constexpr size_t kLongest = 60;
   if (node.kind != Kind::kScalar) return std::string(node.KindName());
@@ -26,8 +26,8 @@ std::string Shown(const YamlNode& node) {
                       "'", node.quoted ? " in quotes" : "");
 }
 
-// With the whole range, since what is too large for the type is as unreadable
-// as what is no number.
+// Names the whole range: a number that is too large for the type is as
+// unreadable as a text.
 std::string WholeNumber(const FieldDescriptor& field) {
   const v1::Rule& rule = RuleOf(field);
   const bool is_unsigned = field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64;
@@ -44,16 +44,16 @@ std::string WholeNumber(const FieldDescriptor& field) {
 
 class Reader {
  public:
-  Reader(Places* places, Problems* problems)
-      : places_(places), problems_(problems) {}
+  Reader(Places* places, ConfigErrors* errors)
+      : places_(places), errors_(errors) {}
 
   void ReadMessage(const YamlNode& node, const std::string& path,
                    Message* message) {
     (*places_)[path] = node.place;
     if (node.kind == Kind::kNull) return;
     if (node.kind != Kind::kMap) {
-      problems_->Add(
-          path, absl::StrCat("must be a map of keys, is ", node.KindName()));
+      errors_->Add(path,
+                   absl::StrCat("must be a map of keys, is ", node.KindName()));
       return;
     }
     std::set<absl::string_view> seen;
@@ -65,9 +65,14 @@ class Reader {
       const FieldDescriptor* field =
           message->GetDescriptor()->FindFieldByName(key);
       if (field == nullptr) {
-        problems_->Add(child, UnknownKey(key, path, *message->GetDescriptor()));
+        errors_->Add(child, UnknownKey(key, path, *message->GetDescriptor()));
       } else if (!seen.insert(key).second) {
-        problems_->Add(child, "the key is given twice");
+        errors_->Add(child, "the key is given twice");
+      } else if (const std::string other = Alternative(*field, *message);
+                 !other.empty()) {
+        errors_->Add(child, absl::StrCat("must be absent beside ",
+                                         ChildPath(path, other),
+                                         ": only one of them may be given"));
       } else {
         ReadField(value, child, *field, message);
       }
@@ -75,6 +80,17 @@ class Reader {
   }
 
  private:
+  // The key that is set already and that excludes `field`, as the settings of
+  // one stage kind exclude those of another; "" if there is none.
+  static std::string Alternative(const FieldDescriptor& field,
+                                 const Message& message) {
+    if (field.containing_oneof() == nullptr) return "";
+    const FieldDescriptor* set =
+        message.GetReflection()->GetOneofFieldDescriptor(
+            message, field.containing_oneof());
+    return set == nullptr ? "" : set->name();
+  }
+
   static std::string UnknownKey(const std::string& key, const std::string& path,
                                 const Descriptor& around) {
     std::vector<std::string> names;
@@ -106,8 +122,8 @@ class Reader {
       return;
     }
     if (node.kind != Kind::kList) {
-      problems_->Add(path, absl::StrCat("must be a ", TypeName(field), ", is ",
-                                        node.KindName()));
+      errors_->Add(path, absl::StrCat("must be a ", TypeName(field), ", is ",
+                                      node.KindName()));
       return;
     }
     for (size_t i = 0; i < node.items.size(); ++i) {
@@ -125,7 +141,7 @@ class Reader {
   void ReadScalar(const YamlNode& node, const std::string& path,
                   const FieldDescriptor& field, Message* message) {
     if (node.kind == Kind::kNull) {
-      problems_->Add(path, "has no value; give one or leave the key out");
+      errors_->Add(path, "has no value; give one or leave the key out");
       return;
     }
     if (node.kind == Kind::kScalar && SetScalar(node, field, message)) return;
@@ -135,7 +151,7 @@ class Reader {
         : field.cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE
             ? "a number"
             : WholeNumber(field);
-    problems_->Add(path, absl::StrCat("must be ", type, ", is ", Shown(node)));
+    errors_->Add(path, absl::StrCat("must be ", type, ", is ", Shown(node)));
   }
 
   static bool SetScalar(const YamlNode& node, const FieldDescriptor& field,
@@ -183,14 +199,14 @@ class Reader {
   }
 
   Places* places_;
-  Problems* problems_;
+  ConfigErrors* errors_;
 };
 
 }  // namespace
 
 void ReadJob(const YamlNode& root, v1::Job* job, Places* places,
-             Problems* problems) {
-  Reader(places, problems).ReadMessage(root, "", job);
+             ConfigErrors* errors) {
+  Reader(places, errors).ReadMessage(root, "", job);
 }
 
 }  // namespace aha

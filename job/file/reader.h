@@ -1,15 +1,16 @@
-// YAML tree -> message, by reflection; internal to job/.
+// Reads a YAML tree into a job, by reflection; internal to job/file/.
 #pragma once
 
 #include "aha/v1/job.pb.h"
-#include "job/file/problems.h"
+#include "job/config_errors.h"
 #include "job/file/yaml_node.h"
 
 namespace aha {
 
-// Sets what the tree says in *job.  Unknown and repeated keys and wrong types
-// go to *problems; where each key stood goes to *places.
+// Sets in *job what the tree says.  Adds unknown and repeated keys, wrong types
+// and keys that exclude each other to *errors, and the place of each key to
+// *places.
 void ReadJob(const YamlNode& root, v1::Job* job, Places* places,
-             Problems* problems);
+             ConfigErrors* errors);
 
 }  // namespace aha

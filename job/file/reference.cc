@@ -1,11 +1,13 @@
-// JobFileReference: docs/job-file.md from the schema.
+// Writes docs/job-file.md from the schema.
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "job/algorithm.h"
+#include "job/config_errors.h"
 #include "job/file/explain.h"
-#include "job/file/problems.h"
 #include "job/file/schema.h"
 
 namespace aha {
@@ -36,10 +38,18 @@ std::string DefaultCell(const FieldDescriptor& field) {
   return text.empty() ? "" : absl::StrCat("`", text, "`");
 }
 
-std::string MeaningCell(const v1::Rule& rule) {
+std::string MeaningCell(const FieldDescriptor& field) {
+  const v1::Rule& rule = RuleOf(field);
   std::string text = rule.help();
   if (!rule.also().empty()) {
     absl::StrAppend(&text, " Elsewhere: ", rule.also(), ".");
+  }
+  const std::vector<std::string> presets = PresetTexts(field);
+  if (field.name() == "algorithm") {
+    absl::StrAppend(&text, " ", absl::StrJoin(presets, " "));
+  } else if (!presets.empty()) {
+    absl::StrAppend(&text, " Set by algorithm: ", absl::StrJoin(presets, ", "),
+                    ".");
   }
   return Cell(text);
 }
@@ -63,7 +73,7 @@ void AppendSection(const Descriptor& message, const std::string& path,
     const v1::Rule& rule = RuleOf(field);
     absl::StrAppend(out, "| `", field.name(), "` | ", TypeName(field), " | ",
                     DefaultCell(field), " | ", RangeCell(rule), " | ",
-                    MeaningCell(rule), " |\n");
+                    MeaningCell(field), " |\n");
   }
   for (int i = 0; i < message.field_count(); ++i) {
     const FieldDescriptor& field = *message.field(i);

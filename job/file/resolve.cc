@@ -1,10 +1,10 @@
 #include "job/file/resolve.h"
 
-#include <algorithm>
 #include <string>
 
 #include "data/generator.h"
 #include "job/file/schema.h"
+#include "job/stages/stage_kind.h"
 
 namespace aha {
 namespace {
@@ -32,7 +32,7 @@ void FillScalar(Message* message, const FieldDescriptor& field) {
   }
 }
 
-// The message's own scalars and those of messages that are present.
+// Sets the scalars of the message and of those messages in it that are present.
 void FillScalars(Message* message) {
   const Descriptor& descriptor = *message->GetDescriptor();
   const Reflection& reflection = *message->GetReflection();
@@ -54,24 +54,14 @@ void FillScalars(Message* message) {
   }
 }
 
-void AddStageSettings(v1::Stage* stage) {
-  if (stage->type() == "sft") {
-    v1::Sft* sft = stage->mutable_sft();
-    sft->mutable_optimizer();
-    if (!sft->has_file()) sft->mutable_corpus();
-  } else if (stage->type() == "grpo") {
-    stage->mutable_grpo()->mutable_optimizer();
-  } else if (stage->type() == "eval") {
-    stage->mutable_eval()->mutable_sampling();
-  }
-}
-
-bool UsesGenerator(const v1::Job& job) {
-  return !job.prompts().has_file() ||
-         std::any_of(job.stages().begin(), job.stages().end(),
-                     [](const v1::Stage& stage) {
-                       return stage.type() == "sft" && !stage.sft().has_file();
-                     });
+// Settings of another kind than `type` says stay as they are: to add those of
+// the right kind would remove them, and CheckSemantics reports them.
+void FillStage(const v1::Job& job, v1::Stage* stage) {
+  const StageKind* kind = FindStageKind(stage->type());
+  if (kind == nullptr) return;
+  const absl::string_view settings = SettingsKey(*stage);
+  if (!settings.empty() && settings != kind->name()) return;
+  kind->FillDefaults(job, stage);
 }
 
 void AddMessages(v1::Job* job) {
@@ -79,28 +69,23 @@ void AddMessages(v1::Job* job) {
   job->mutable_sampling();
   job->mutable_checkpoint();
   job->mutable_cluster();
-  for (v1::Stage& stage : *job->mutable_stages()) AddStageSettings(&stage);
-  if (UsesGenerator(*job)) job->mutable_prompts()->mutable_generated();
+  for (v1::Stage& stage : *job->mutable_stages()) FillStage(*job, &stage);
+  if (!job->prompts().has_file() || UsesGenerator(*job)) {
+    job->mutable_prompts()->mutable_generated();
+  }
 }
 
-// What follows from other keys.
+// Sets the keys of the job itself that follow from others.
 void FillDerived(v1::Job* job) {
   for (v1::RewardComponent& reward : *job->mutable_rewards()) {
     if (!reward.has_name()) reward.set_name(reward.type());
   }
   v1::Prompts* prompts = job->mutable_prompts();
   if (prompts->has_generated() && prompts->generated().kinds().empty()) {
-    for (const ProblemKind kind : DefaultProblemKinds()) {
+    for (const ExerciseKind kind : DefaultExerciseKinds()) {
       prompts->mutable_generated()->add_kinds(
-          std::string(ProblemKindName(kind)));
+          std::string(ExerciseKindName(kind)));
     }
-  }
-  for (v1::Stage& stage : *job->mutable_stages()) {
-    if (stage.type() != "eval") continue;
-    // Key by key: what the stage does not say, the job does.
-    v1::Sampling sampling = job->sampling();
-    sampling.MergeFrom(stage.eval().sampling());
-    *stage.mutable_eval()->mutable_sampling() = sampling;
   }
 }
 

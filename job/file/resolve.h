@@ -1,14 +1,14 @@
-// Defaults; internal to job/.
+// The defaults of a job file; internal to job/file/.
 #pragma once
 
 #include "aha/v1/job.pb.h"
 
 namespace aha {
 
-// Sets every key that has a default, and those that follow from others.
-// Alternatives that were not chosen stay away (model.architecture beside
-// model.path, a stage's settings for another type), as do keys whose absence
-// means something (epsilon_high, delta).  Idempotent.
+// Sets every key that has a default, and those that follow from other keys.  It
+// does not add alternatives that the user did not choose (model.architecture
+// beside model.path), nor keys whose absence means something (epsilon_high,
+// delta).  Idempotent.
 void FillDefaults(v1::Job* job);
 
 }  // namespace aha

@@ -1,12 +1,13 @@
-// The Rule annotations, enforced; internal to job/.
+// Checks a job against the Rule annotations of its schema; internal to
+// job/file/.
 #pragma once
 
 #include "aha/v1/job.pb.h"
-#include "job/file/problems.h"
+#include "job/config_errors.h"
 
 namespace aha {
 
-// Required keys, ranges and lists of allowed values, over the whole job.
-void CheckRules(const v1::Job& job, Problems* problems);
+// Checks required keys, ranges and lists of allowed values over the whole job.
+void CheckRules(const v1::Job& job, ConfigErrors* errors);
 
 }  // namespace aha

@@ -1,11 +1,10 @@
 #include "job/file/schema.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "job/file/problems.h"
+#include "job/config_errors.h"
 
 namespace aha {
 namespace {
@@ -35,12 +34,6 @@ std::string TypeName(const FieldDescriptor& field) {
   std::string name = ScalarTypeName(field);
   if (!field.is_repeated()) return name;
   return absl::StrCat("list of ", name, IsMessage(field) ? "s" : "");
-}
-
-std::string NumberText(double value) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value);
-  return std::string(buffer, end.ptr);
 }
 
 std::string DefaultText(const FieldDescriptor& field) {

@@ -1,5 +1,5 @@
-// The schema behind job files: descriptors and their Rule annotations;
-// internal to job/.
+// The schema of job files: descriptors and their Rule annotations; internal to
+// job/file/.
 #pragma once
 
 #include <string>
@@ -22,23 +22,22 @@ inline bool IsMessage(const FieldDescriptor& field) {
   return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
 }
 
-// "whole number", "list of text", ...
+// What a user calls the type: "whole number", "list of text", ...
 std::string TypeName(const FieldDescriptor& field);
 
-// As it would stand in a job file; empty if there is none.
+// The default as it would stand in a job file; empty if there is none.
 std::string DefaultText(const FieldDescriptor& field);
 
-// "2 to 1024", "at least 1", "above 0", "one of a, b"; empty if free.
+// The allowed values: "2 to 1024", "at least 1", "above 0", "one of a, b";
+// empty if every value is allowed.
 std::string RangeText(const v1::Rule& rule);
 
-// 0.2 as "0.2": the fewest digits that read back as the same number.
-std::string NumberText(double value);
-
-// "stages[].grpo.steps" of every field below a message.
+// A key of job files.
 struct SchemaKey {
-  std::string path;
+  std::string path;  // "stages[].grpo.steps"
   const FieldDescriptor* field;
 };
+// Every key below a message, in the order of the schema.
 std::vector<SchemaKey> SchemaKeys(const Descriptor& root,
                                   absl::string_view prefix = "");
 

@@ -1,13 +1,14 @@
-// What no single key's rule can say; internal to job/.
+// The checks of a job file that concern more than one key; internal to
+// job/file/.
 #pragma once
 
 #include "aha/v1/job.pb.h"
-#include "job/file/problems.h"
+#include "job/config_errors.h"
 
 namespace aha {
 
 // Checks that keys agree with each other.  REQUIRES: FillDefaults was called
 // and CheckRules found nothing.
-void CheckSemantics(const v1::Job& job, Problems* problems);
+void CheckSemantics(const v1::Job& job, ConfigErrors* errors);
 
 }  // namespace aha

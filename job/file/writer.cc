@@ -1,9 +1,11 @@
-// JobToYaml and JobToJson: what is set, in the order of the schema.
+// Writes a job as YAML and as JSON: the keys that are set, in the order of the
+// schema.
 #include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "job/config_errors.h"
 #include "job/file/job.h"
 #include "job/file/schema.h"
 

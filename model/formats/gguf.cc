@@ -1,3 +1,5 @@
+// Implements the access to values and tensors of model/formats/gguf.h;
+// gguf_parse.cc reads the head of the file and gguf_dequantize.cc the numbers.
 #include "model/formats/gguf.h"
 
 #include <cstring>
@@ -41,7 +43,7 @@ template <class T>
 absl::StatusOr<const T*> Get(const GgufFile& file, absl::string_view key) {
   const GgufValue* value = file.Find(key);
   if (value == nullptr) {
-    return absl::NotFoundError(absl::StrCat(key, " must be there"));
+    return absl::NotFoundError(absl::StrCat(key, " is missing"));
   }
   if (const T* typed = std::get_if<T>(value)) return typed;
   return Invalid(key, KindName<T>(), KindOf(*value));
@@ -64,10 +66,12 @@ absl::Status GgufFile::Source::ReadAt(uint64_t offset, void* data,
     return absl::OkStatus();
   }
   absl::Status read = file->ReadAt(offset, data, size);
+  // DATA_LOSS means that the file has become shorter since Open.
   if (!absl::IsDataLoss(read)) return read;
-  return absl::DataLossError(absl::StrCat(
-      "must keep its ", file->size(), " bytes while it is read, lost byte ",
-      offset + size, ": import it again when it is whole"));
+  return absl::DataLossError(
+      absl::StrCat("must keep its ", file->size(),
+                   " bytes while it is read, but has lost byte ", offset + size,
+                   ": import it again when it is whole"));
 }
 
 absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Open(
@@ -90,6 +94,8 @@ absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Parse(
 
 absl::Status GgufFile::Read(const GgufTensor& tensor, int64_t begin,
                             absl::Span<float> out) const {
+  // The range starts at a block, because `begin` is a multiple of 32
+  // (REQUIRES).
   const GgufBlock block = BlockOf(static_cast<uint32_t>(tensor.type));
   const int64_t count = static_cast<int64_t>(out.size());
   const int64_t blocks = (count + block.numbers - 1) / block.numbers;
@@ -113,6 +119,7 @@ absl::StatusOr<int64_t> GgufFile::Integer(absl::string_view key) const {
 }
 
 absl::StatusOr<double> GgufFile::Number(absl::string_view key) const {
+  // Some writers store a whole number, such as a RoPE base, as an integer.
   const GgufValue* value = Find(key);
   if (value != nullptr && std::holds_alternative<double>(*value)) {
     return std::get<double>(*value);

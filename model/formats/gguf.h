@@ -1,10 +1,10 @@
-// GGUF, the model files of llama.cpp: metadata, a table of tensors, and their
-// data, in versions 2 and 3, little-endian.
+// Reads GGUF, the model files of llama.cpp, in versions 2 and 3, little-endian:
+// metadata, a table of tensors, and their data.
 //
-// A file from outside is never trusted: counts and sizes are checked against
-// the bytes that are there before anything is reserved, and every tensor lies
-// within the file.  It is read and not mapped: a file that is cut short
-// meanwhile would be SIGBUS then, and is an error now.
+// A file comes from outside and is not trusted. Counts and sizes are checked
+// against the bytes that exist before any memory is reserved, and every tensor
+// lies within the file. The file is read and not mapped: if another process
+// truncates it meanwhile, that is an error instead of a SIGBUS.
 //
 // Immutable; thread-safe.
 #pragma once
@@ -24,7 +24,7 @@
 
 namespace aha {
 
-// How a tensor's numbers are stored.  Values are the file format's.
+// The format of a tensor's numbers. The values are those in the file.
 enum class GgufType : uint32_t {
   kF32 = 0,
   kF16 = 1,
@@ -34,15 +34,15 @@ enum class GgufType : uint32_t {
   kBf16 = 30,
 };
 
-// "Q4_1", or "type 12" if it is not one of the above.
+// Returns "Q4_1", or "type 12" if it is none of the above.
 std::string GgufTypeName(uint32_t type);
 
 struct GgufTensor {
   std::string name;
   std::vector<int64_t> shape;  // Slowest dimension first, as everywhere else.
   GgufType type = GgufType::kF32;
-  int64_t count = 0;    // Product of shape.
-  uint64_t offset = 0;  // Of its first byte in the file.
+  int64_t count = 0;    // The product of `shape`.
+  uint64_t offset = 0;  // Of the tensor's first byte, in the file.
 };
 
 using GgufValue =
@@ -51,20 +51,20 @@ using GgufValue =
 
 class GgufFile {
  public:
-  // Keeps the file open.  NOT_FOUND if it is not there; otherwise as Parse,
-  // with the path.
+  // Keeps the file open. Returns NOT_FOUND if it does not exist; the other
+  // errors are those of Parse, with the path.
   static absl::StatusOr<std::unique_ptr<GgufFile>> Open(
       const std::string& path);
-  // INVALID_ARGUMENT with field, rule and value for what is malformed,
-  // UNIMPLEMENTED for other versions and tensor types.  `bytes` must outlive
-  // the result.
+  // Malformed input is INVALID_ARGUMENT with field, rule and value; other
+  // versions and tensor types are UNIMPLEMENTED. `bytes` must outlive the
+  // result.
   static absl::StatusOr<std::unique_ptr<GgufFile>> Parse(
       absl::string_view bytes);
 
-  // Null if there is none.
+  // Returns null if there is none.
   const GgufValue* Find(absl::string_view key) const;
-  // NOT_FOUND if the key is not there, INVALID_ARGUMENT if it is of another
-  // type.
+  // Return NOT_FOUND if the key is absent and INVALID_ARGUMENT if its value has
+  // another type.
   absl::StatusOr<int64_t> Integer(absl::string_view key) const;
   absl::StatusOr<double> Number(absl::string_view key) const;
   absl::StatusOr<bool> Bool(absl::string_view key) const;
@@ -75,10 +75,11 @@ class GgufFile {
       absl::string_view key) const;
 
   absl::Span<const GgufTensor> tensors() const { return tensors_; }
-  const GgufTensor* FindTensor(absl::string_view name) const;  // Or null.
-  // Numbers [begin, begin + out.size()) of one of its tensors, as floats.
-  // DATA_LOSS if the file was cut short since it was opened.
-  // REQUIRES: the range lies within the tensor; begin is a multiple of 32.
+  // May return null.
+  const GgufTensor* FindTensor(absl::string_view name) const;
+  // Reads the numbers [begin, begin + out.size()) of one of its tensors as
+  // floats. Returns DATA_LOSS if the file was truncated after it was opened.
+  // REQUIRES: the range lies within the tensor, and begin is a multiple of 32.
   absl::Status Read(const GgufTensor& tensor, int64_t begin,
                     absl::Span<float> out) const;
 
@@ -105,15 +106,15 @@ class GgufFile {
   absl::flat_hash_map<std::string, size_t> tensor_index_;
 };
 
-// The numbers of the blocks that begin at `from`, as floats.
+// Converts the numbers of the blocks that begin at `from` to floats.
 void Dequantize(GgufType type, const char* from, absl::Span<float> out);
 
-// Numbers in a block, and its bytes.
+// The size of a block in numbers and in bytes.
 struct GgufBlock {
   int64_t numbers;
   int64_t bytes;
 };
-// {0, 0} if the type is not one that Aha reads.
+// Returns {0, 0} if Aha does not read the type.
 GgufBlock BlockOf(uint32_t type);
 
 }  // namespace aha

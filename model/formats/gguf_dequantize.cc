@@ -1,3 +1,6 @@
+// Converts the tensor formats of GGUF to floats (model/formats/gguf.h). A
+// quantized block is a float16 scale, for Q4_1 also a float16 minimum, and 32
+// integers.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -21,7 +24,7 @@ T Load(const char* from) {
   return value;
 }
 
-// Low nibbles are the block's first half, high nibbles its second.
+// The low nibbles are the first half of the block, the high nibbles the second.
 struct Nibbles {
   const char* bytes;
   int operator[](int64_t i) const {

@@ -1,3 +1,6 @@
+// Parses the head of a GGUF file (model/formats/gguf.h): header, metadata,
+// tensor table. Every count is checked against the bytes that are left before
+// anything is reserved for it.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -15,10 +18,10 @@ constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
 constexpr int64_t kMaxCount = int64_t{1} << 40;
 constexpr uint64_t kMaxAlignment = 1 << 20;
 constexpr uint32_t kMaxDimensions = 4;
-// What comes before the tensors' data: some 10 MB in real files.  A sparse file
-// may claim terabytes.
+// The most bytes before the tensors' data. Real files have some 10 MB; a sparse
+// file may claim terabytes.
 constexpr uint64_t kMaxHead = 256 << 20;
-constexpr uint64_t kWindow = 1 << 16;  // Read at once.
+constexpr uint64_t kWindow = 1 << 16;  // The number of bytes in one read.
 
 enum class ValueType : uint32_t {
   kU8,
@@ -42,7 +45,7 @@ absl::Status Invalid(absl::string_view field, absl::string_view rule,
       absl::StrCat(field, " must be ", rule, ", got ", value));
 }
 
-// Bytes that one value takes at least.
+// Returns how many bytes one value takes at least.
 uint64_t MinBytes(ValueType type) {
   switch (type) {
     case ValueType::kU8:
@@ -63,7 +66,7 @@ uint64_t MinBytes(ValueType type) {
 
 }  // namespace
 
-// Reads a file's head from front to back.
+// Reads the head of a file from front to back.
 class GgufFile::Parser {
  public:
   explicit Parser(GgufFile* file)
@@ -90,7 +93,7 @@ class GgufFile::Parser {
         " bytes, got one that begins at byte ", at_, " (truncated?)"));
   }
 
-  // Takes the next bytes.  REQUIRES: size <= left().
+  // Copies the next bytes. REQUIRES: size <= left().
   absl::Status Take(void* to, size_t size) {
     const uint64_t used = at_ - window_begin_;
     if (used > window_.size() || size > window_.size() - used) {
@@ -125,21 +128,22 @@ class GgufFile::Parser {
   absl::Status ReadAlignment();
   absl::Status ReadTensor();
   absl::Status PlaceTensors();
-  // GCC 12 warns wrongly of a StatusOr of a variant, so these fill *out.
+  // These fill *out because GCC 12 wrongly warns about a StatusOr of a variant.
   absl::Status ReadValue(const std::string& key, ValueType type,
                          GgufValue* out);
   absl::Status ReadArray(const std::string& key, GgufValue* out);
   absl::StatusOr<int64_t> ReadInteger(const std::string& key, ValueType type);
 
   GgufFile& file_;
-  const uint64_t end_;  // Where the head must end.
+  const uint64_t end_;  // The head must end here.
   uint64_t at_ = 0;
   std::string window_;  // Bytes of the file from window_begin_ on.
   uint64_t window_begin_ = 0;
   uint64_t num_tensors_ = 0;
   uint64_t num_values_ = 0;
   uint64_t alignment_ = 32;
-  std::vector<uint64_t> offsets_;  // Of the tensors, from the data's start.
+  // Of the tensors, from the start of the data.
+  std::vector<uint64_t> offsets_;
 };
 
 absl::Status GgufFile::Parser::ReadHeader() {
@@ -155,9 +159,10 @@ absl::Status GgufFile::Parser::ReadHeader() {
   }
   AHA_ASSIGN_OR_RETURN(num_tensors_, Number<uint64_t>("tensor count"));
   AHA_ASSIGN_OR_RETURN(num_values_, Number<uint64_t>("metadata count"));
-  // A tensor takes 24 bytes or more, a pair of metadata 13.
+  // A tensor takes at least 24 bytes and a pair of metadata at least 13.
   if (num_tensors_ > left() / 24 || num_values_ > left() / 13) {
-    return Invalid("tensor and metadata counts", "what the file has room for",
+    return Invalid("tensor and metadata counts",
+                   "small enough for the size of the file",
                    absl::StrCat(num_tensors_, " and ", num_values_));
   }
   return absl::OkStatus();
@@ -230,10 +235,11 @@ absl::Status GgufFile::Parser::ReadArray(const std::string& key,
   const ValueType type = static_cast<ValueType>(raw);
   if (raw > static_cast<uint32_t>(ValueType::kF64) ||
       type == ValueType::kArray) {
-    return Invalid(key, "an array of a known type, not of arrays",
+    return Invalid(key, "an array of values of a known type and not of arrays",
                    absl::StrCat("type ", raw));
   }
   AHA_ASSIGN_OR_RETURN(const uint64_t count, Number<uint64_t>(key));
+  // This bounds the memory before the first element is read.
   if (count > left() / MinBytes(type)) return Truncated(key);
   std::vector<int64_t> integers;
   std::vector<double> numbers;
@@ -273,7 +279,7 @@ absl::Status GgufFile::Parser::ReadPair() {
   GgufValue value;
   AHA_RETURN_IF_ERROR(ReadValue(name, static_cast<ValueType>(type), &value));
   if (!file_.values_.emplace(key, std::move(value)).second) {
-    return Invalid(name, "there once", "it twice");
+    return Invalid(name, "unique", "it twice");
   }
   return absl::OkStatus();
 }
@@ -301,12 +307,14 @@ absl::Status GgufFile::Parser::ReadTensor() {
   tensor.count = 1;
   for (uint32_t i = 0; i < rank; ++i) {
     AHA_ASSIGN_OR_RETURN(const uint64_t size, Number<uint64_t>(name));
+    // The last test divides instead of multiplying, which could overflow.
     if (size < 1 || size > uint64_t{kMaxCount} ||
         static_cast<int64_t>(size) > kMaxCount / tensor.count) {
       return Invalid(name, "of 1 to 2^40 numbers",
                      absl::StrCat("dimension ", size));
     }
     tensor.count *= static_cast<int64_t>(size);
+    // The file lists the fastest dimension first.
     tensor.shape.insert(tensor.shape.begin(), static_cast<int64_t>(size));
   }
   AHA_ASSIGN_OR_RETURN(const uint32_t type, Number<uint32_t>(name));
@@ -318,14 +326,14 @@ absl::Status GgufFile::Parser::ReadTensor() {
                      GgufTypeName(type)));
   }
   if (tensor.shape.back() % block.numbers != 0) {
-    return Invalid(name,
-                   absl::StrCat("of rows of whole blocks of ", block.numbers),
-                   absl::StrCat(tensor.shape.back()));
+    return Invalid(
+        name, absl::StrCat("made of rows of whole blocks of ", block.numbers),
+        absl::StrCat(tensor.shape.back()));
   }
   tensor.type = static_cast<GgufType>(type);
   const size_t index = file_.tensors_.size();
   if (!file_.tensor_index_.emplace(tensor.name, index).second) {
-    return Invalid(name, "there once", "it twice");
+    return Invalid(name, "unique", "it twice");
   }
   file_.tensors_.push_back(std::move(tensor));
   offsets_.push_back(offset);
@@ -334,13 +342,15 @@ absl::Status GgufFile::Parser::ReadTensor() {
 
 absl::Status GgufFile::Parser::PlaceTensors() {
   const uint64_t size_of_file = file_.source_.size();
+  // The data starts at the next multiple of the alignment. A truncated file may
+  // end before.
   const uint64_t padding = (alignment_ - at_ % alignment_) % alignment_;
   const uint64_t data = std::min(at_ + padding, size_of_file);
   const uint64_t data_size = size_of_file - data;
   for (size_t i = 0; i < offsets_.size(); ++i) {
     GgufTensor& tensor = file_.tensors_[i];
     const GgufBlock block = BlockOf(static_cast<uint32_t>(tensor.type));
-    // Below 2^40 / 1 * 34, so no overflow.
+    // The size is below 2^40 / 1 * 34, so it does not overflow.
     const uint64_t size =
         static_cast<uint64_t>(tensor.count / block.numbers * block.bytes);
     if (offsets_[i] % alignment_ != 0 || offsets_[i] > data_size ||

@@ -1,3 +1,6 @@
+// Implements model/formats/import.h. ReadModel converts each source format to
+// ModelFiles; WriteModel writes them into a staging directory beside the target
+// and renames it.
 #include "model/formats/import.h"
 
 #include <fcntl.h>
@@ -52,7 +55,7 @@ std::string GenerationConfig(const ModelConfig& config) {
   return json.is_null() ? "" : json.dump(2) + "\n";
 }
 
-// A key that is missing from a file that is there: the file is wrong.
+// If a key is missing from a file that exists, the file is malformed.
 absl::Status InGguf(const absl::Status& status, const std::string& path) {
   if (!absl::IsNotFound(status)) return InFile(status, path);
   return InFile(absl::InvalidArgumentError(status.message()), path);
@@ -79,7 +82,8 @@ absl::StatusOr<ModelFiles> ReadGguf(const std::string& path, DType dtype) {
                     GenerationConfig(*config)};
 }
 
-// As for GGUF: a model with such a weight computes nothing but NaN.
+// Checks what the GGUF reader checks too: a model with such a weight computes
+// nothing but NaN.
 absl::Status CheckFinite(const Parameters& parameters) {
   for (const TensorInfo& info : parameters.layout().tensors()) {
     for (int64_t i = 0; i < info.count; ++i) {
@@ -133,13 +137,14 @@ std::string ConfigText(const ModelFiles& files) {
   return json.dump(2) + "\n";
 }
 
-// "a/b" for "./a/b/".
+// Returns "a/b" for "./a/b/".
 fs::path Target(const std::string& directory) {
   const fs::path target = fs::path(directory).lexically_normal();
   return target.has_filename() ? target : target.parent_path();
 }
 
-// Where a process writes a model before it has its name.
+// The names of staging directories: a process writes a model into one before it
+// gets its final name.
 std::string StagingPrefix(const fs::path& target) {
   return absl::StrCat(target.string(), ".partial-");
 }
@@ -147,8 +152,9 @@ std::string OwnStaging(const fs::path& target) {
   return absl::StrCat(StagingPrefix(target), ::getpid());
 }
 
-// Says of a staging directory that somebody writes it, wherever he runs: a
-// process id would say so on one machine only.
+// Holds a lock that marks a staging directory as in use. A lock works across
+// machines that share the file system; a process id would be meaningful on one
+// machine only.
 class StagingLock {
  public:
   explicit StagingLock(const fs::path& staging)
@@ -167,7 +173,7 @@ class StagingLock {
   const bool held_;
 };
 
-// What killed processes left for this target.
+// Removes staging directories of this target whose processes were killed.
 void RemoveStale(const fs::path& target) {
   const std::string prefix = StagingPrefix(target.filename());
   std::error_code error;
@@ -233,10 +239,12 @@ absl::Status WriteModel(const ModelFiles& files, const std::string& directory) {
       (!fs::is_directory(target, error) || !fs::is_empty(target, error))) {
     return absl::AlreadyExistsError(
         absl::StrCat(directory,
-                     ": is there already and not an empty "
+                     ": already exists and is not an empty "
                      "directory; remove it or choose another"));
   }
   RemoveStale(target);
+  // The staging directory is beside the target, so that the rename stays on one
+  // file system.
   const fs::path staging = OwnStaging(target);
   fs::create_directories(staging, error);
   if (error) return FromError(error, staging.string());
@@ -255,7 +263,8 @@ absl::Status WriteModel(const ModelFiles& files, const std::string& directory) {
 void AbandonModel(const std::string& directory) {
   const fs::path staging = OwnStaging(Target(directory));
   std::error_code error;
-  // A file made meanwhile keeps its directory; the next ones find none.
+  // A file that another thread creates meanwhile keeps the directory in place;
+  // a further attempt removes it.
   for (int tries = 0; tries < 100 && fs::exists(staging, error); ++tries) {
     fs::remove_all(staging, error);
   }

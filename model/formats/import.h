@@ -1,11 +1,10 @@
-// Foreign models -> model directories as Hugging Face lays them out:
+// Converts foreign models to model directories in Hugging Face's layout:
 // config.json, model.safetensors, tokenizer.json, tokenizer_config.json,
 // generation_config.json.
 //
-// A directory appears whole or not at all: it is written beside its place and
-// renamed.
-//
-// Pure functions but for the files.
+// A directory appears whole or not at all: it is written under another name
+// beside its place and then renamed. The functions depend on nothing but the
+// files.
 #pragma once
 
 #include <string>
@@ -23,24 +22,26 @@ struct ModelFiles {
   ModelConfig config;
   Parameters parameters;
   std::string tokenizer_json;
-  std::string tokenizer_config_json;   // Empty: none.
-  std::string chat_template_jinja;     // Empty: none.
-  std::string generation_config_json;  // Empty: none.
+  std::string tokenizer_config_json;   // Empty if there is none.
+  std::string chat_template_jinja;     // Empty if there is none.
+  std::string generation_config_json;  // Empty if there is none.
 };
 
-// A .gguf file (llama architecture), a .safetensors file with config.json and
-// tokenizer.json beside it, or a directory of these.  NOT_FOUND if it is not
-// there; otherwise the error names the file, the field, the rule and the value.
+// Reads a .gguf file (llama architecture), a .safetensors file with config.json
+// and tokenizer.json beside it, or a directory of these. Returns NOT_FOUND if
+// the source does not exist; other errors name the file, the field, the rule
+// and the value.
 absl::StatusOr<ModelFiles> ReadModel(const std::string& source, DType dtype);
 
-// ALREADY_EXISTS if the directory is there and not empty.  Also removes what
-// calls for this directory left beside it when their process was killed.
+// Returns ALREADY_EXISTS if the directory exists and is not empty. It also
+// removes what earlier calls for this directory left beside it when their
+// processes were killed.
 absl::Status WriteModel(const ModelFiles& files, const std::string& directory);
-// Removes what a call in this process has written so far; for another thread,
-// when the process is about to end.
+// Removes what a WriteModel call in this process has written so far. Another
+// thread calls it when the process is about to end.
 void AbandonModel(const std::string& directory);
 
-// The parts of ReadModel for GGUF.
+// The parts of ReadModel that read GGUF.
 absl::StatusOr<ModelConfig> ConfigOfGguf(const GgufFile& file);
 absl::StatusOr<Parameters> ParametersOfGguf(const GgufFile& file,
                                             const ModelConfig& config,

@@ -1,3 +1,6 @@
+// Reads the config and the weights of a Llama model from GGUF
+// (model/formats/import.h). Names and the order of rows differ from Hugging
+// Face's; GgufName and SourceRow translate them.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -23,7 +26,8 @@ std::string Key(absl::string_view name) {
   return absl::StrCat(kArch, ".", name);
 }
 
-// A float that stood for a decimal fraction: 9.99999975e-06 is 1e-5.
+// Undoes the rounding of a decimal fraction to float: 9.99999975e-06 becomes
+// 1e-5.
 double ShortestDecimal(double value) {
   const float narrow = static_cast<float>(value);
   char text[32];
@@ -127,7 +131,7 @@ absl::Status ReadSpecialTokens(const GgufFile& file, ModelConfig* config) {
   return absl::OkStatus();
 }
 
-// "model.layers.3.mlp.up_proj.weight" -> "blk.3.ffn_up.weight".
+// Translates "model.layers.3.mlp.up_proj.weight" to "blk.3.ffn_up.weight".
 std::string GgufName(absl::string_view name) {
   static constexpr std::pair<const char*, const char*> kParts[] = {
       {"input_layernorm.weight", "attn_norm.weight"},
@@ -154,9 +158,9 @@ std::string GgufName(absl::string_view name) {
   return std::string(name);
 }
 
-// llama.cpp stores the rows of q and k so that the two halves which rotary
-// positions pair up alternate; Hugging Face keeps the halves apart.  Where the
-// row that is to stand at `row` lies in the file.
+// Returns where in the file the row that belongs at `row` is. The rotary
+// embedding pairs the two halves of a head. llama.cpp stores the rows of q and
+// k with the halves alternating; Hugging Face keeps the halves apart.
 int64_t SourceRow(int64_t row, int64_t head_dim) {
   const int64_t head = row / head_dim;
   const int64_t in_head = row % head_dim;
@@ -171,7 +175,7 @@ absl::Status CopyTensor(const GgufFile& file, const ModelConfig& config,
   const GgufTensor* tensor = file.FindTensor(name);
   if (tensor == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat("tensor ", name, " must be there"));
+        absl::StrCat("tensor ", name, " is missing"));
   }
   if (tensor->shape != info.shape) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -208,7 +212,7 @@ absl::StatusOr<ModelConfig> ConfigOfGguf(const GgufFile& file) {
   const GgufTensor* embedding = file.FindTensor("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() != 2) {
     return absl::InvalidArgumentError(
-        "tensor token_embd.weight must be there, with 2 dimensions");
+        "tensor token_embd.weight is missing or does not have 2 dimensions");
   }
   config.vocab_size = embedding->shape[0];
   AHA_ASSIGN_OR_RETURN(config.rope_theta,
@@ -230,12 +234,13 @@ absl::StatusOr<Parameters> ParametersOfGguf(const GgufFile& file,
   for (const TensorInfo& info : layout->tensors()) {
     expected.insert(GgufName(info.name));
   }
-  // A tensor that nothing reads means a model that we would compute wrongly.
+  // A tensor that no part of our model reads means that we would compute the
+  // model wrongly.
   for (const GgufTensor& tensor : file.tensors()) {
     if (!expected.contains(tensor.name)) {
-      return absl::UnimplementedError(
-          absl::StrCat("tensor ", Quote(tensor.name),
-                       " is not one of a Llama model's that Aha knows"));
+      return absl::UnimplementedError(absl::StrCat(
+          "tensor ", Quote(tensor.name),
+          " must be one that a Llama model has; Aha supports no others"));
     }
   }
   Parameters parameters(layout, dtype);

@@ -1,3 +1,5 @@
+// Converts the tokenizer in a GGUF file to tokenizer.json and
+// tokenizer_config.json (model/formats/import.h).
 #include <optional>
 #include <utility>
 
@@ -14,7 +16,7 @@ namespace {
 
 using Json = OrderedJson;
 
-// tokenizer.ggml.token_type, as llama.cpp numbers them.
+// Values of tokenizer.ggml.token_type in llama.cpp.
 enum GgufTokenType { kControl = 3, kUserDefined = 4 };
 
 Json Sequence(const Json& first, const Json& second) {
@@ -29,8 +31,8 @@ Json SplitBy(const char* regex) {
           {"invert", false}};
 }
 
-// The pre-tokenizers that llama.cpp knows by name, as their models' own
-// tokenizer.json have them.
+// Returns the pre-tokenizer that llama.cpp knows by this name, as the
+// tokenizer.json of its models has it.
 absl::StatusOr<Json> PreTokenizerOf(const std::string& name) {
   if (name == "gpt-2") return ByteLevelJson({.use_regex = true});
   if (name == "smollm" || name == "starcoder" || name == "refact") {
@@ -76,10 +78,11 @@ absl::StatusOr<Vocabulary> ReadVocabulary(
     }
     if (!seen.insert(token).second) {
       return absl::InvalidArgumentError(
-          absl::StrCat("tokenizer.ggml.tokens[", id,
-                       "] must be there once, got ", Quote(token), " again"));
+          absl::StrCat("tokenizer.ggml.tokens[", id, "] must be unique, got ",
+                       Quote(token), " twice"));
     }
-    // Looking keys up in an ordered object is linear in its size.
+    // emplace_back avoids the lookup of operator[], which is linear in the size
+    // of an ordered object.
     vocabulary.ids.emplace_back(token, id);
     if ((*types)[id] == kControl || (*types)[id] == kUserDefined) {
       vocabulary.added.push_back(AddedTokenJson(
@@ -90,7 +93,8 @@ absl::StatusOr<Vocabulary> ReadVocabulary(
   return vocabulary;
 }
 
-// "bos_token": the text of token `tokenizer.ggml.bos_token_id`, and so on.
+// Maps "bos_token" to the text of token `tokenizer.ggml.bos_token_id`, and so
+// on.
 absl::StatusOr<Json> NameSpecialTokens(const std::vector<std::string>& tokens,
                                        const GgufFile& file) {
   Json names;
@@ -133,8 +137,9 @@ absl::StatusOr<Json> ConfigJson(const std::vector<std::string>& tokens,
   return config;
 }
 
-// Tokens that llama.cpp adds to every text; tokenizer.json would have to, too.
-// Where the key is missing, its llama-bpe begins each text with a token.
+// Refuses models for which llama.cpp adds tokens to every text, because
+// tokenizer.json would have to add them too. If the key is missing, llama-bpe
+// adds a token at the beginning of each text.
 absl::Status RefuseAddedEnds(const std::string& pre, const GgufFile& file) {
   for (const auto& [key, absent] :
        {std::pair("tokenizer.ggml.add_bos_token", pre == "llama-bpe"),
@@ -146,7 +151,7 @@ absl::Status RefuseAddedEnds(const std::string& pre, const GgufFile& file) {
     if (!adds) continue;
     return absl::UnimplementedError(absl::StrCat(
         key, " must be false, got ",
-        file.Find(key) == nullptr ? "none, which is true for llama-bpe"
+        file.Find(key) == nullptr ? "no value, which means true for llama-bpe"
                                   : "true"));
   }
   return absl::OkStatus();

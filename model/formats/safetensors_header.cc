@@ -1,3 +1,6 @@
+// Parses the header of a safetensors file (model/formats/safetensors.h). The
+// header is read as a stream of JSON events, and the tensors are then checked
+// to cover the data exactly.
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -17,7 +20,7 @@ constexpr size_t kMaxRank = 8;
 constexpr size_t kMaxName = 1024;
 constexpr uint64_t kMaxExtent = uint64_t{1} << 48;
 
-// 0: not a dtype of the format.
+// Returns 0 if it is not a dtype of the format.
 uint64_t BytesPerElement(absl::string_view dtype) {
   for (const char* name : {"BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3"}) {
     if (dtype == name) return 1;
@@ -34,14 +37,14 @@ uint64_t BytesPerElement(absl::string_view dtype) {
   return 0;
 }
 
-// For messages: printable and of readable length.
+// Makes the text printable and short, for messages.
 std::string Show(absl::string_view text) {
   return absl::StrCat("\"", absl::CEscape(text.substr(0, 100)), "\"",
                       text.size() > 100 ? "..." : "");
 }
 
-// A state machine over the JSON events: no tree is built, nesting is bounded,
-// and a key that appears twice is seen.
+// A state machine over JSON events. It builds no tree, so nesting is bounded,
+// and it sees a key that appears twice.
 class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   std::vector<StoredTensor> TakeTensors() { return std::move(tensors_); }
@@ -115,6 +118,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
         return Fail(absl::StrCat("names must have 1 to ", kMaxName,
                                  " bytes, found ", Show(name)));
       }
+      // The library itself accepts a key that appears twice.
       if (!names_.insert(name).second) {
         return Fail(
             absl::StrCat("names must be unique, found ", Show(name), " twice"));
@@ -207,8 +211,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   Place place_ = Place::kStart;
   std::string field_;  // The latest key.
   absl::flat_hash_set<std::string> names_;
-  absl::flat_hash_set<std::string> fields_;  // Seen in this tensor.
-  uint64_t offsets_ = 0;                     // Numbers in data_offsets.
+  absl::flat_hash_set<std::string> fields_;  // Fields seen in this tensor.
+  uint64_t offsets_ = 0;                     // Numbers seen in data_offsets.
   std::vector<StoredTensor> tensors_;
   absl::Status status_;
 };
@@ -265,7 +269,7 @@ absl::StatusOr<uint64_t> SafetensorsHeaderLength(const uint8_t bytes[8],
 
 absl::StatusOr<std::vector<StoredTensor>> ParseSafetensorsHeader(
     absl::string_view json, uint64_t data_bytes) {
-  // The library would take it for the end.
+  // The library would take a zero byte for the end.
   if (const size_t zero = json.find('\0'); zero != json.npos) {
     return absl::InvalidArgumentError(absl::StrCat(
         "header: must be JSON, has a zero byte at byte ", zero + 1));
@@ -277,6 +281,7 @@ absl::StatusOr<std::vector<StoredTensor>> ParseSafetensorsHeader(
                        : status;
   }
   std::vector<StoredTensor> tensors = reader.TakeTensors();
+  // In this order each tensor must begin where the one before it ends.
   std::sort(tensors.begin(), tensors.end(),
             [](const StoredTensor& a, const StoredTensor& b) {
               return std::tie(a.begin, a.end, a.name) <

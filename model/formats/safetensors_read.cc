@@ -1,3 +1,6 @@
+// Reads models from safetensors files (ReadSafetensors and CheckSafetensors of
+// model/parameters.h). All headers are checked before any memory is allocated
+// for weights.
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
@@ -11,6 +14,7 @@
 #include "base/file_io.h"
 #include "base/json.h"
 #include "base/status.h"
+#include "model/families/family.h"
 #include "model/formats/safetensors.h"
 #include "model/parameters.h"
 #include "nlohmann/json.hpp"
@@ -94,7 +98,7 @@ void ConvertFrom(absl::string_view dtype, const void* in, void* out,
   }
 }
 
-// Reads one tensor, converting to `dtype`.
+// Reads one tensor and converts it to `dtype`.
 absl::Status ReadTensor(const StoredFile& file, const StoredTensor& tensor,
                         DType dtype, void* out) {
   if (tensor.dtype == NameOf(dtype)) {
@@ -122,7 +126,7 @@ absl::Status ReadTensor(const StoredFile& file, const StoredTensor& tensor,
   return absl::OkStatus();
 }
 
-// Where a tensor is stored.
+// The file and the table entry of a tensor.
 struct Location {
   const StoredFile* file;
   const StoredTensor* tensor;
@@ -143,16 +147,16 @@ absl::Status CheckTensor(const Location& at, const TensorInfo& want) {
   if (at.tensor->shape != want.shape) {
     return TensorError(
         at, absl::StrCat("shape must be [", absl::StrJoin(want.shape, ", "),
-                         "] by config.json, found [",
+                         "] according to config.json, found [",
                          absl::StrJoin(at.tensor->shape, ", "), "]"));
   }
   return absl::OkStatus();
 }
 
-// Some exporters store the tied head a second time; it must be the same.
+// Some exporters store the tied head a second time. It must have the same
+// values.
 absl::Status CheckTiedHead(const Location& head, const Parameters& parameters) {
-  const TensorInfo& embedding =
-      parameters.layout().Find("model.embed_tokens.weight");
+  const TensorInfo& embedding = parameters.layout().embedding();
   AHA_RETURN_IF_ERROR(CheckTensor(head, embedding));
   std::vector<char> copy(static_cast<size_t>(embedding.count) *
                          SizeOf(parameters.dtype()));
@@ -162,32 +166,35 @@ absl::Status CheckTiedHead(const Location& head, const Parameters& parameters) {
       0) {
     return absl::OkStatus();
   }
-  return TensorError(head,
-                     "must equal model.embed_tokens.weight as config.json says "
-                     "tie_word_embeddings, found other values");
+  return TensorError(
+      head, absl::StrCat("must equal ", embedding.name,
+                         " because config.json sets tie_word_embeddings, found "
+                         "other values"));
 }
 
 absl::Status CheckUnused(const Location& at, const ModelConfig& config,
                          const Parameters& parameters) {
   const std::string& name = at.tensor->name;
-  // A constant that old exporters stored; RoPE's table is computed.
-  if (absl::EndsWith(name, ".rotary_emb.inv_freq")) return absl::OkStatus();
-  if (name == "lm_head.weight" && config.tie_word_embeddings) {
+  const Family& family = FamilyOf(config);
+  if (family.ignores(name)) return absl::OkStatus();
+  if (name == family.head && config.tie_word_embeddings) {
     return CheckTiedHead(at, parameters);
   }
   return TensorError(at,
-                     "must be a tensor of the model in config.json, and "
-                     "is none");
+                     "must be a tensor of the model in config.json, but is "
+                     "not");
 }
 
-// A model's files, open, and where in them its tensors are.
+// The open files of a model, and where its tensors are in them.
 struct StoredModel {
-  std::string path;  // Of the one file, or of the directory with the shards.
+  std::string path;  // Of the single file, or of the directory with the shards.
   std::map<std::string, StoredFile> files;
-  Locations locations;  // Into `files`, whose nodes a move leaves in place.
+  // They point into `files`, whose nodes stay in place when the map moves.
+  Locations locations;
 };
 
-// That each tensor of the model is there and as config.json wants it.
+// Checks that each tensor of the model exists with the shape that config.json
+// implies.
 absl::Status CheckLayout(const StoredModel& model,
                          const ParameterLayout& layout) {
   for (const TensorInfo& want : layout.tensors()) {
@@ -195,7 +202,7 @@ absl::Status CheckLayout(const StoredModel& model,
     if (it == model.locations.end()) {
       return absl::InvalidArgumentError(
           absl::StrCat(model.path, ": tensor \"", want.name,
-                       "\": must be there by config.json, and is missing"));
+                       "\": is missing, although config.json implies it"));
     }
     AHA_RETURN_IF_ERROR(CheckTensor(it->second, want));
   }
@@ -204,7 +211,7 @@ absl::Status CheckLayout(const StoredModel& model,
 
 absl::StatusOr<Parameters> Assemble(const StoredModel& model,
                                     const ModelConfig& config, DType dtype) {
-  // Everything is checked before memory is taken for a size that only
+  // Everything is checked before memory is allocated for a size that only
   // config.json claims.
   const auto layout = std::make_shared<ParameterLayout>(config);
   AHA_RETURN_IF_ERROR(CheckLayout(model, *layout));
@@ -225,7 +232,7 @@ absl::StatusOr<Parameters> Assemble(const StoredModel& model,
   return parameters;
 }
 
-// weight_map of model.safetensors.index.json: tensor name -> file name.
+// Returns weight_map of model.safetensors.index.json: tensor name -> file name.
 absl::StatusOr<std::map<std::string, std::string>> ReadWeightMap(
     const std::string& path) {
   AHA_ASSIGN_OR_RETURN(const std::string text,
@@ -248,7 +255,7 @@ absl::StatusOr<std::map<std::string, std::string>> ReadWeightMap(
           path, ": weight_map must hold strings, found another type"));
     }
     const std::string file_name = file.get<std::string>();
-    // Only files beside the index: a name must not lead elsewhere.
+    // The files must be beside the index; a name must not lead elsewhere.
     if (!absl::EndsWith(file_name, ".safetensors") ||
         absl::StrContains(file_name, '/') ||
         absl::StrContains(file_name, '\0')) {
@@ -279,7 +286,7 @@ absl::Status OpenShards(const std::string& directory, const std::string& index,
       if (it == weight_map.end() || it->second != file_name) {
         return TensorError({&file, &tensor},
                            "must be in the file that "
-                           "model.safetensors.index.json says, and is not");
+                           "model.safetensors.index.json names for it");
       }
       model->locations[tensor.name] = {&file, &tensor};
     }

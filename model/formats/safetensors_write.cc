@@ -11,7 +11,7 @@ std::string SafetensorsHeader(const Parameters& parameters) {
   const int64_t size = static_cast<int64_t>(SizeOf(parameters.dtype()));
   std::string json = R"({"__metadata__":{"format":"pt"})";
   for (const TensorInfo& tensor : parameters.layout().tensors()) {
-    // Names are ours: nothing in them needs escaping.
+    // The names are our own and need no escaping.
     absl::StrAppend(&json, ",\"", tensor.name, "\":{\"dtype\":\"",
                     NameOf(parameters.dtype()), "\",\"shape\":[",
                     absl::StrJoin(tensor.shape, ","), "],\"data_offsets\":[",
@@ -19,7 +19,7 @@ std::string SafetensorsHeader(const Parameters& parameters) {
                     (tensor.offset + tensor.count) * size, "]}");
   }
   json += '}';
-  json.resize((json.size() + 7) / 8 * 8, ' ');  // Aligns the data.
+  json.resize((json.size() + 7) / 8 * 8, ' ');  // This aligns the data.
   std::string length(8, '\0');
   for (size_t i = 0; i < 8; ++i) {
     length[i] = static_cast<char>(json.size() >> (8 * i));

@@ -1,5 +1,5 @@
-// An actor with a sampler that needs no model, between a scripted coordinator,
-// real reward replicas and a fake consumer, all over loopback.
+// Runs an actor with a sampler that needs no model between a scripted
+// coordinator, real reward replicas and a fake consumer, all over loopback.
 #include "actor/actor.h"
 
 #include <optional>
@@ -73,7 +73,7 @@ class ActorTest : public ::testing::Test {
                                  .name = "actor-0",
                                  .coordinator = coordinator_.address()});
     ASSERT_TRUE(member_->Join(absl::Seconds(30)).ok());
-    // So that peers are known.
+    // The actor needs to know its peers.
     coordinator_.Await([](const World& w) { return !w.heartbeats.empty(); });
     runner_ = std::thread([this] {
       Actor actor({.sampler = &sampler_,
@@ -89,7 +89,7 @@ class ActorTest : public ::testing::Test {
     runner_.join();
     return result_;
   }
-  // Without being asked to.
+  // Waits for the actor to end by itself.
   absl::Status AwaitEnd() {
     runner_.join();
     return result_;
@@ -179,7 +179,7 @@ TEST_F(ActorTest, WeightsAreSwappedWhenTheNextVersionsGroupsCome) {
               ElementsAre(RandomBytes(5500, 1), RandomBytes(5500, 2)));
 }
 
-TEST_F(ActorTest, ABrokenTransferGoesOnWhereItEnded) {
+TEST_F(ActorTest, ABrokenTransferContinuesWhereItEnded) {
   coordinator_.Change([](World& world) { world.break_fetches = 2; });
   StartActor();
   Lease(MakeLease(1, 0));
@@ -210,7 +210,7 @@ TEST_F(ActorTest, WeightsInAnEncodingThatCannotBeReadEndTheActorAtOnce) {
                     HasSubstr(coordinator_.address())));
 }
 
-TEST_F(ActorTest, WhenAReplicaDiesItsGroupsGoToALivingOne) {
+TEST_F(ActorTest, WhenAReplicaDiesItsGroupsGoToALiveOne) {
   sink_.Hold(true);
   StartActor();
   Lease(MakeLease(1, 0));
@@ -218,13 +218,13 @@ TEST_F(ActorTest, WhenAReplicaDiesItsGroupsGoToALivingOne) {
   replicas_[0].reset();
   sink_.Hold(false);
   AwaitCompleted(1);
-  // Delivered by one or both; the bits are the same.
+  // It was delivered by one or both; the bits are the same.
   for (const v1::ScoredGroup& group : sink_.groups()) {
     EXPECT_EQ(group.SerializeAsString(), sink_.groups()[0].SerializeAsString());
   }
 }
 
-TEST_F(ActorTest, TheOnlyReplicasReturnIsWaitedFor) {
+TEST_F(ActorTest, WaitsForTheReturnOfTheOnlyReplica) {
   replicas_.resize(1);
   SetPeers();
   const std::string address = replicas_[0]->address();
@@ -240,7 +240,7 @@ TEST_F(ActorTest, TheOnlyReplicasReturnIsWaitedFor) {
   EXPECT_EQ(sink_.groups().size(), 1u);
 }
 
-TEST_F(ActorTest, AGroupThatNobodyWantsIsDroppedAndNotCompleted) {
+TEST_F(ActorTest, AGroupThatNoConsumerAcceptsIsDroppedAndNotCompleted) {
   sink_.Answer(absl::FailedPreconditionError("the step is over"));
   StartActor();
   Lease(MakeLease(1, 0));
@@ -273,7 +273,7 @@ TEST_F(ActorTest, AGroupThatIsAlwaysRefusedEndsTheJobWithTheReason) {
                     HasSubstr("slot 0 is rank 1's")));
 }
 
-TEST_F(ActorTest, AGroupThatNobodyTakesIsNotSentForEver) {
+TEST_F(ActorTest, AGroupThatNoReplicaTakesIsNotSentForEver) {
   coordinator_.Change(
       [](World& world) { world.job.mutable_cluster()->set_wait_seconds(3); });
   for (const auto& replica : replicas_) {
@@ -324,7 +324,7 @@ TEST_F(ActorTest, AnErrorOfTheSamplerIsFatalAndReported) {
               HasSubstr("position 3"));
 }
 
-TEST_F(ActorTest, AfterACoordinatorsRestartTheActorJoinsAnewAndGoesOn) {
+TEST_F(ActorTest, AfterACoordinatorsRestartTheActorRejoinsAndContinues) {
   sink_.Hold(true);
   StartActor();
   Lease(MakeLease(1, 0));
@@ -332,7 +332,7 @@ TEST_F(ActorTest, AfterACoordinatorsRestartTheActorJoinsAnewAndGoesOn) {
   for (const auto& replica : replicas_) replica->pipeline().SetEpoch(8);
   coordinator_.Change([](World& world) { world.epoch = 8; });
   sink_.Hold(false);
-  v1::Lease lease = MakeLease(1, 1);  // Lease ids begin again.
+  v1::Lease lease = MakeLease(1, 1);  // Lease ids start again.
   lease.mutable_group()->set_epoch(8);
   Lease(lease);
   AwaitCompleted(1);

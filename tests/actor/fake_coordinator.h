@@ -1,6 +1,7 @@
-// A coordinator that does what the test says: members, leases, weights.
+// A coordinator whose members, leases and weights the test scripts.
 //
-// Thread-safe.  Handlers of long polls block; the server is a synchronous one.
+// Thread-safe. Handlers of long polls block, so the server is a synchronous
+// one.
 #pragma once
 
 #include <algorithm>
@@ -24,19 +25,20 @@ namespace aha::actor {
 
 class FakeCoordinator {
  public:
-  // What is seen and what is to be answered.  Change it through Change.
+  // What the coordinator has seen and what it is to answer. Change it through
+  // Change.
   struct World {
     v1::Job job;
     uint64_t epoch = 7;
     uint64_t member_id = 100;                   // Of the latest registration.
-    std::deque<grpc::Status> register_answers;  // Then OK.
+    std::deque<grpc::Status> register_answers;  // After these, OK.
     v1::Directive directive = v1::DIRECTIVE_RUN;
     std::vector<v1::Peer> peers;
     std::vector<uint64_t> lose;
     std::deque<v1::Lease> leases;
     std::map<WeightsId, std::string> weights;
-    int break_fetches = 0;   // So many end after their first chunk.
-    int corrupt_chunks = 0;  // So many have a flipped bit.
+    int break_fetches = 0;   // This many end after their first chunk.
+    int corrupt_chunks = 0;  // This many have a flipped bit.
     v1::WeightsEncoding encoding = v1::WEIGHTS_ENCODING_FULL;
 
     std::vector<v1::RegisterRequest> registered;

@@ -1,5 +1,6 @@
-// A sampler without a model: sample i of a group makes 2 + i % 3 tokens, each a
-// pure function of the weights, the key, the sample and the position.
+// A sampler without a model. Sample i of a group makes 2 + i % 3 tokens, each
+// of which is a pure function of the weights, the key, the sample and the
+// position.
 #pragma once
 
 #include <cstring>

@@ -18,7 +18,7 @@ class LeaseBookTest : public ::testing::Test {
     return book_.Add(lease, Context(slot, 2), replica).ticket;
   }
   static GroupId Id(uint32_t slot) { return GroupId::Of(reward::Key(slot)); }
-  // What may be sent now: "open 0", "sample 1 of 0", ...
+  // Returns what may be sent now: "open 0", "sample 1 of 0", ...
   std::vector<std::string> Drain(const std::string& replica = "a:1") {
     std::vector<std::string> sent;
     while (const auto request =
@@ -47,7 +47,7 @@ TEST_F(LeaseBookTest, AGroupIsOpenedAndEachTrajectorySentOnce) {
   EXPECT_THAT(Drain(), IsEmpty());
 }
 
-TEST_F(LeaseBookTest, ABrokenReplicasGroupsAreSentAgainToALivingOne) {
+TEST_F(LeaseBookTest, ABrokenReplicasGroupsAreSentAgainToALiveOne) {
   const uint64_t ticket = Add(11, 0);
   Add(12, 1, "b:1");
   book_.AddTrajectory(ticket, reward::TrajectoryOf(0));
@@ -91,7 +91,7 @@ TEST_F(LeaseBookTest, AGroupThatCouldNotBeTakenIsSentAgainLater) {
   EXPECT_THAT(Drain(), ElementsAre("open 0"));
 }
 
-TEST_F(LeaseBookTest, ALateAnswerOfTheReplicaBeforeChangesNothing) {
+TEST_F(LeaseBookTest, ALateAnswerOfAnEarlierReplicaChangesNothing) {
   Add(11, 0);
   Drain();
   book_.Resend("a:1", {"b:1"});
@@ -114,7 +114,7 @@ TEST_F(LeaseBookTest, ALeaseIdThatRepeatsInANewEpochGetsANewTicket) {
   book_.Clear();
   const uint64_t after = Add(1, 5);
   EXPECT_NE(before, after);
-  // The engine was still at work on the group of the old epoch.
+  // The engine still worked on the group of the old epoch.
   EXPECT_FALSE(book_.AddTrajectory(before, reward::TrajectoryOf(0)));
 }
 

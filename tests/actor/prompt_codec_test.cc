@@ -34,7 +34,7 @@ TEST_F(PromptCodecTest, APromptThatIsTooLongIsNamedWithItsLength) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("got 9"));
 }
 
-TEST_F(PromptCodecTest, APromptThatCannotBeSpeltIsNamed) {
+TEST_F(PromptCodecTest, APromptOutsideTheVocabularyIsNamed) {
   const absl::Status status = Codec()->Encode("p-9", "\xc3\xa9").status();
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("p-9"));

@@ -39,7 +39,7 @@ class RolloutEngineTest : public ::testing::Test {
     store_.Put(Version(version), Buffer("v" + std::to_string(version)));
     engine_.Wake();
   }
-  // Until there is nothing to do.
+  // Takes turns until there is nothing to do.
   void Work() {
     for (;;) {
       const absl::StatusOr<RolloutEngine::Did> did = engine_.Turn();
@@ -83,7 +83,7 @@ TEST_F(RolloutEngineTest, SamplesOneVersionAtATimeInTheOrderOfSteps) {
   Submit(1, 1, 0, 1);
   Submit(2, 0, 1, 0);
   Submit(3, 0, 0, 0);
-  Work();  // Asks for both versions.
+  Work();  // It asks for both versions.
   Bring(1);
   Bring(0);
   Work();
@@ -95,27 +95,27 @@ TEST_F(RolloutEngineTest, TheNextVersionIsWantedWhileTheLoadedOneSamples) {
   Submit(1, 0, 0, 0);
   Work();
   Bring(0);
-  ASSERT_TRUE(engine_.Turn().ok());  // Swap.
-  ASSERT_TRUE(engine_.Turn().ok());  // First token.
+  ASSERT_TRUE(engine_.Turn().ok());  // This turn swaps the weights.
+  ASSERT_TRUE(engine_.Turn().ok());  // This turn samples the first token.
   ASSERT_FALSE(sampler_.idle());
   Submit(2, 1, 0, 1);
   Submit(3, 2, 0, 2);
   ASSERT_TRUE(engine_.Turn().ok());
   EXPECT_TRUE(store_.Wanted(Version(1)));
-  EXPECT_FALSE(store_.Wanted(Version(2)));  // At most one ahead.
+  EXPECT_FALSE(store_.Wanted(Version(2)));  // At most one version ahead.
 }
 
-TEST_F(RolloutEngineTest, OldWeightsGoWhenTheNextAreWaitedFor) {
+TEST_F(RolloutEngineTest, OldWeightsAreUnloadedWhileItWaitsForTheNext) {
   Submit(1, 0, 0, 0);
   Work();
   EXPECT_EQ(sampler_.unloads, 0);
   Bring(0);
   Work();
-  EXPECT_EQ(sampler_.unloads, 0);  // More groups of theirs may come.
+  EXPECT_EQ(sampler_.unloads, 0);  // More groups of this version may come.
   Submit(2, 1, 0, 1);
   Work();
   EXPECT_EQ(sampler_.unloads, 1);
-  Submit(3, 0, 1, 0);  // They are needed once more: fetched again.
+  Submit(3, 0, 1, 0);  // The version is needed once more and is fetched again.
   Work();
   EXPECT_EQ(sampler_.unloads, 1);
   EXPECT_TRUE(store_.Wanted(Version(0)));
@@ -181,7 +181,7 @@ TEST_F(RolloutEngineTest, AfterAResetTheSameVersionIsFetchedAgain) {
   EXPECT_EQ(samples_[0].group, 2u);
 }
 
-TEST_F(RolloutEngineTest, SamplesDoNotDependOnWhatIsSampledBeside) {
+TEST_F(RolloutEngineTest, SamplesDoNotDependOnTheOtherGroups) {
   Submit(1, 0, 0, 0);
   Work();
   Bring(0);
@@ -197,7 +197,7 @@ TEST_F(RolloutEngineTest, SamplesDoNotDependOnWhatIsSampledBeside) {
   EXPECT_EQ(again->tokens, alone[0].tokens);
 }
 
-TEST_F(RolloutEngineTest, ARefusedGroupIsNamedAndTheRestGoesOn) {
+TEST_F(RolloutEngineTest, ARefusedGroupIsNamedAndTheOthersContinue) {
   sampler_.submit_error = absl::InvalidArgumentError("prompt too long");
   Submit(1, 0, 3, 0);
   Work();
@@ -219,7 +219,7 @@ TEST_F(RolloutEngineTest, AnErrorOfTheSamplerEndsRun) {
   EXPECT_TRUE(absl::IsInternal(engine_.Run()));
 }
 
-TEST_F(RolloutEngineTest, StopEndsAWaitingRunAndSaysWhatForItWaited) {
+TEST_F(RolloutEngineTest, StopEndsAWaitingRunAndNamesWhatItWaitedFor) {
   Submit(1, 0, 0, 0);
   std::thread runner([this] { EXPECT_TRUE(engine_.Run().ok()); });
   // The engine asks for the weights before it waits.

@@ -24,7 +24,7 @@ v1::Lease GoodLease() {
   return lease;
 }
 
-TEST(TrajectoryTest, ALeaseBecomesAnEngineGroupKeyedByItsPlace) {
+TEST(TrajectoryTest, ALeaseBecomesAnEngineGroupWithTheKeyOfItsSlot) {
   ASSERT_TRUE(ValidateLease(GoodLease()).ok());
   const EngineGroup group = ToEngineGroup(GoodLease(), 77, 9);
   EXPECT_EQ(group.id, (GroupId{0, 3, 5}));

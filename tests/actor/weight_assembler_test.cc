@@ -53,7 +53,8 @@ TEST_F(WeightAssemblerTest, AFlippedByteIsFoundAndTheGoodPartIsKept) {
   EXPECT_EQ(Held(), bytes_);
 }
 
-TEST_F(WeightAssemblerTest, AWrongWholeStartsAgainFromTheFirstByte) {
+TEST_F(WeightAssemblerTest,
+       AWrongChecksumOfTheWholeStartsAgainFromTheFirstByte) {
   v1::WeightsChunk bad = At(0, 10'000);
   (*bad.mutable_data())[17] ^= 1;
   bad.set_data_hash(Hash64(bad.data().data(), bad.data().size()));

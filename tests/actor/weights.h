@@ -17,7 +17,8 @@ inline std::string RandomBytes(size_t size, uint64_t seed = 1) {
   return bytes;
 }
 
-// bytes[offset, offset + size), or what there is of it.
+// Returns the chunk bytes[offset, offset + size), shortened at the end of the
+// bytes.
 inline v1::WeightsChunk Chunk(const WeightsId& id, uint64_t epoch,
                               const std::string& bytes, uint64_t offset,
                               uint64_t size) {

@@ -37,7 +37,7 @@ class FileIoTest : public ::testing::Test {
   const std::string& directory_ = scratch_.path();
 };
 
-TEST_F(FileIoTest, WhatWasWrittenIsRead) {
+TEST_F(FileIoTest, ReadsBackWhatItWrote) {
   const std::string text("a\0b\n", 4);
   ASSERT_TRUE(WriteFileDurably(Path("x"), text).ok());
   EXPECT_EQ(*ReadWholeFile(Path("x"), 4), text);
@@ -46,7 +46,7 @@ TEST_F(FileIoTest, WhatWasWrittenIsRead) {
   EXPECT_EQ(Entries(), 1u);  // No temporary file is left.
 }
 
-TEST_F(FileIoTest, PiecesStandOneAfterTheOther) {
+TEST_F(FileIoTest, PiecesAreWrittenOneAfterTheOther) {
   const absl::string_view pieces[] = {"head", "", "body"};
   ASSERT_TRUE(WriteFileDurably(Path("x"), pieces).ok());
   EXPECT_EQ(*ReadWholeFile(Path("x"), 100), "headbody");
@@ -67,10 +67,12 @@ TEST_F(FileIoTest, AMissingFileIsNotFoundOrEmptyAsAsked) {
     EXPECT_EQ(*ReadFileIfThere(path, 9), "");
   }
   EXPECT_EQ(*ReadFileIfThere(Written("x", "text"), 9), "text");
-  EXPECT_FALSE(ReadFileIfThere(Path("x"), 3).ok());  // Not mistaken for absent.
+  // The error is not mistaken for a missing file.
+  EXPECT_FALSE(ReadFileIfThere(Path("x"), 3).ok());
 }
 
-// A pipe nobody writes to, a directory: refused, not waited for.
+// A pipe without a writer and a directory are refused; the reader does not
+// wait.
 TEST_F(FileIoTest, OnlyRegularFilesAreRead) {
   ASSERT_EQ(::mkfifo(Path("pipe").c_str(), 0600), 0);
   for (const std::string& path : {Path("pipe"), directory_}) {
@@ -98,7 +100,8 @@ TEST_F(FileIoTest, ReadsInOrderAndAtAnyPlace) {
 
 TEST_F(FileIoTest, AFailedWriteLeavesTheOldFileAndNothingElse) {
   ASSERT_TRUE(WriteFileDurably(Path("x"), "old").ok());
-  std::filesystem::create_directory(Path("x.tmp"));  // In the writer's way.
+  // This is in the writer's way.
+  std::filesystem::create_directory(Path("x.tmp"));
   EXPECT_FALSE(WriteFileDurably(Path("x"), "new").ok());
   EXPECT_EQ(*ReadWholeFile(Path("x"), 9), "old");
   EXPECT_EQ(Entries(), 2u);
@@ -121,8 +124,8 @@ TEST_F(FileIoTest, LinesFollowOneAnother) {
   EXPECT_EQ(*ReadWholeFile(Path("x"), 100), "one\ntwo\n");
 }
 
-// A file-size limit tears the line as a full disk would.
-TEST_F(FileIoTest, ALineThatTheDiskToreDoesNotSwallowTheNext) {
+// A file-size limit cuts the line off as a full disk would.
+TEST_F(FileIoTest, AnIncompleteLineDoesNotAbsorbTheNext) {
   signal(SIGXFSZ, SIG_IGN);
   ASSERT_TRUE(AppendLine(Path("x"), "whole").ok());
   rlimit before{};

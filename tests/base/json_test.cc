@@ -31,19 +31,19 @@ TEST(JsonTest, AValueIsReadAndKeysStayInOrderWhereTheTypeKeepsThem) {
   EXPECT_EQ(value->dump(), R"({"b":[1,"x"],"a":null})");
 }
 
-TEST(JsonTest, WhatIsNoJsonIsRefusedWithItsPlace) {
+TEST(JsonTest, InvalidJsonIsRefusedWithItsPosition) {
   EXPECT_THAT(Refusal(""), StartsWith("not valid JSON: column 1: "));
   EXPECT_THAT(Refusal("{\"a\": "), StartsWith("not valid JSON: column 7: "));
   EXPECT_THAT(Refusal("[1,\n2"), StartsWith("not valid JSON: line 2, column"));
   EXPECT_THAT(Refusal("1e999"), StartsWith("not valid JSON: "));
-  // The library takes it for the end.
+  // The library would take a zero byte for the end.
   EXPECT_THAT(Refusal(std::string("{}\0{{", 5)),
               HasSubstr("a zero byte at byte 3"));
   EXPECT_THAT(Refusal(std::string("\"\0\"", 3)), HasSubstr("not valid JSON"));
   EXPECT_LT(Refusal("[\"" + std::string(1 << 20, 'x')).size(), 300u);
 }
 
-TEST(JsonTest, NestingIsBoundedSinceWhateverWalksItRecurses) {
+TEST(JsonTest, NestingIsBoundedBecauseTheLibraryRecurses) {
   EXPECT_TRUE(ParseJson<json>(Nested(kMaxJsonDepth)).ok());
   EXPECT_THAT(Refusal(Nested(kMaxJsonDepth + 1)),
               HasSubstr("at most 64 deep, is deeper at byte 65"));

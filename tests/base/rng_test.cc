@@ -11,7 +11,7 @@ namespace {
 using ::testing::ElementsAre;
 
 TEST(PhiloxTest, GivesThePublishedVectors) {
-  // Random123's kat_vectors, philox4x32 10 rounds.
+  // From Random123's kat_vectors: philox4x32 with 10 rounds.
   EXPECT_THAT(Philox({0, 0, 0, 0}, {0, 0}),
               ElementsAre(0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8));
   EXPECT_THAT(Philox({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},

@@ -28,7 +28,7 @@ TEST(Utf8Test, FindsOverlongFormsSurrogatesAndWhatIsBeyondUnicode) {
   EXPECT_EQ(FindMalformedUtf8("gr\xC3\xBC\xC3\x9F"), std::string::npos);
 }
 
-// The example of the Unicode standard, table 3-8.
+// The example in table 3-8 of the Unicode standard.
 TEST(Utf8Test, EachMaximalMalformedPartIsReplacedOnce) {
   EXPECT_EQ(ReplaceMalformedUtf8("a\xF1\x80\x80\xE1\x80\xC2"
                                  "b\x80"
@@ -37,7 +37,7 @@ TEST(Utf8Test, EachMaximalMalformedPartIsReplacedOnce) {
             "a\uFFFD\uFFFD\uFFFDb\uFFFDc\uFFFD\uFFFDd");
 }
 
-TEST(NearestNameTest, IsTheOneWithTheFewestSlips) {
+TEST(NearestNameTest, IsTheCandidateWithTheFewestEdits) {
   EXPECT_EQ(NearestName("rolout", {"run", "rollout"}), "rollout");
   EXPECT_EQ(NearestName("wiat", {"list", "wait"}), "wait") << "a swap is one";
   EXPECT_EQ(NearestName("jbos", {"job", "run"}), "job");

@@ -30,7 +30,7 @@ TEST_P(ThreadPoolTest, ManyShortLoopsNeitherLoseNorMixWork) {
   EXPECT_THAT(totals, Each(3000 * 2999 / 2));
 }
 
-TEST_P(ThreadPoolTest, AnEmptyLoopIsNothing) {
+TEST_P(ThreadPoolTest, AnEmptyLoopRunsNothing) {
   ThreadPool pool(GetParam());
   pool.For(0, [](int64_t) { FAIL(); });
 }

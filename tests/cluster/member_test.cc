@@ -72,7 +72,7 @@ TEST_F(MemberTest, TheCertificateFollowsOnceTheJobIsKnown) {
             world.registered[1].incarnation());
 }
 
-TEST_F(MemberTest, WhoIsBusyWithItsCertificateSaysThatItLives) {
+TEST_F(MemberTest, SendsHeartbeatsWhileItComputesItsCertificate) {
   const auto certify =
       [&](const v1::RegisterResponse&) -> absl::StatusOr<v1::Certificate> {
     coordinator_.Await([](const World& w) { return w.heartbeats.size() >= 2; });
@@ -103,7 +103,7 @@ TEST_F(MemberTest, ARefusalIsFinal) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("certificate differs"));
 }
 
-TEST_F(MemberTest, NamesWhoWasWaitedForWhenTheDeadlinePasses) {
+TEST_F(MemberTest, NamesTheCoordinatorWhenTheDeadlinePasses) {
   coordinator_.Change([](World& world) {
     world.register_answers.assign(100,
                                   {grpc::StatusCode::UNAVAILABLE, "starting"});
@@ -125,7 +125,7 @@ TEST_F(MemberTest, InterruptEndsAWaitingJoin) {
   joiner.join();
 }
 
-TEST_F(MemberTest, ARestartedCoordinatorIsJoinedAnew) {
+TEST_F(MemberTest, RejoinsARestartedCoordinator) {
   ASSERT_TRUE(member_->Join(absl::Seconds(30)).ok());
   std::atomic<uint64_t> rejoined = 0;
   member_->Serve({.rejoined = [&](const v1::RegisterResponse& response) {
@@ -139,7 +139,7 @@ TEST_F(MemberTest, ARestartedCoordinatorIsJoinedAnew) {
   EXPECT_EQ(member_->identity().epoch, 8u);
 }
 
-TEST_F(MemberTest, AskedToJoinAnewItDoesOnceForTheIdentitySeen) {
+TEST_F(MemberTest, RejoinsOnceForEachIdentity) {
   ASSERT_TRUE(member_->Join(absl::Seconds(30)).ok());
   const MemberIdentity seen = member_->identity();
   member_->Rejoin(seen);
@@ -148,7 +148,7 @@ TEST_F(MemberTest, AskedToJoinAnewItDoesOnceForTheIdentitySeen) {
     return !w.heartbeats.empty() &&
            w.heartbeats.back().member_id() == w.member_id;
   });
-  member_->Rejoin(seen);  // Late: it has happened.
+  member_->Rejoin(seen);  // This call is late: the member has rejoined already.
   const size_t beats = coordinator_.Get().heartbeats.size();
   coordinator_.Await(
       [=](const World& w) { return w.heartbeats.size() > beats + 2; });
@@ -190,7 +190,7 @@ TEST_F(MemberTest, DirectivesPeersAndLostLeasesArrive) {
   member_->Stop();
 }
 
-TEST_F(MemberTest, ProblemsAreReported) {
+TEST_F(MemberTest, FailuresAreReported) {
   ASSERT_TRUE(member_->Join(absl::Seconds(30)).ok());
   EXPECT_TRUE(member_->Report(/*fatal=*/true, "NaN").ok());
   EXPECT_EQ(coordinator_.Get().problems[0].message(), "NaN");

@@ -23,7 +23,7 @@ std::optional<int> Parse(std::vector<const char*> arguments,
                            const_cast<char**>(arguments.data()), flags);
 }
 
-TEST(ServiceFlagsTest, TakesWhatTheServicesShare) {
+TEST(ServiceFlagsTest, ParsesTheFlagsThatTheServicesShare) {
   ServiceFlags flags;
   EXPECT_EQ(Parse({"--coordinator", "127.0.0.1:5", "--name", "actor-0"}, flags),
             std::nullopt);
@@ -40,7 +40,7 @@ TEST(ServiceFlagsTest, RefusesWithTheCodeThatSaysDoNotRestart) {
             kExitRefused);
 }
 
-TEST(ServiceFlagsTest, HelpAndVersionAreNoErrors) {
+TEST(ServiceFlagsTest, HelpAndVersionAreNotErrors) {
   ServiceFlags flags;
   EXPECT_EQ(Parse({"--version"}, flags), 0);
   EXPECT_EQ(Parse({"--help"}, flags), 0);
@@ -53,7 +53,8 @@ TEST(ExitCodeTest, RefusalsAreNotRestartedAndFailuresAre) {
   EXPECT_EQ(ExitCode(absl::UnavailableError("coordinator away")), 1);
 }
 
-// In a process of its own: threads of other tests do not block the signal.
+// The death test runs in a process of its own, where threads of other tests do
+// not block the signal.
 TEST(SignalWatcherDeathTest, ASignalBecomesACall) {
   ::testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(
@@ -65,7 +66,7 @@ TEST(SignalWatcherDeathTest, ASignalBecomesACall) {
       ::testing::ExitedWithCode(SIGTERM), "");
 }
 
-TEST(SignalWatcherDeathTest, WhoAsksAgainLaterEndsTheProcessAtOnce) {
+TEST(SignalWatcherDeathTest, ALaterSecondSignalEndsTheProcessAtOnce) {
   ::testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(
       {
@@ -75,7 +76,7 @@ TEST(SignalWatcherDeathTest, WhoAsksAgainLaterEndsTheProcessAtOnce) {
       ::testing::ExitedWithCode(128 + SIGTERM), "ends at once");
 }
 
-TEST(CancellationTest, CallsBackOnceAndLatecomersAtOnce) {
+TEST(CancellationTest, CallsBackOnceAndLateRegistrationsAtOnce) {
   Cancellation cancel;
   int calls = 0;
   Cancellation::Registration first(&cancel, [&] { ++calls; });

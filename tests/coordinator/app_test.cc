@@ -1,6 +1,8 @@
 // A whole tiny job over real gRPC: a scripted learner and a scripted actor.
 #include "coordinator/app.h"
 
+#include <sqlite3.h>
+
 #include <atomic>
 #include <thread>
 
@@ -357,6 +359,23 @@ TEST(AppTest, ADamagedDatabaseIsRefusedNamingItAndNoRestartHelps) {
     EXPECT_THAT(std::string(status.message()),
                 AllOf(HasSubstr(dir.path()), HasSubstr("not a database")));
   }
+}
+
+TEST(AppTest, ADatabaseOfANewerSchemaIsRefusedAndNoRestartHelps) {
+  TempDir dir;
+  const std::string database = dir.path() + "/coordinator.db";
+  { ASSERT_TRUE(App::Start(Options(dir.path())).ok()); }
+  {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(database.c_str(), &db), SQLITE_OK);
+    sqlite3_exec(db, "PRAGMA user_version = 9", nullptr, nullptr, nullptr);
+    sqlite3_close(db);
+  }
+  const absl::Status refused = App::Start(Options(dir.path())).status();
+  EXPECT_EQ(rpc::ExitCode(refused), rpc::kExitRefused) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              AllOf(HasSubstr("coordinator.db: has schema version 9"),
+                    HasSubstr("supports version 1"), Not(HasSubstr("\n"))));
 }
 
 TEST(AppTest, AResumeWithAnEditedPromptFileIsRefusedNamingIt) {

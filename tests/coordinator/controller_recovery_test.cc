@@ -1,4 +1,6 @@
 // Members that die, checkpoints, resumes, and learner groups that break.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "coordinator/controller.h"
 #include "gmock/gmock.h"
@@ -292,6 +294,84 @@ TEST_F(ControllerTest, AGroupThatBreaksAgainAndAgainFailsTheJobNamingTheStep) {
               AllOf(HasSubstr("5 times without a new step"),
                     HasSubstr("stage 0 (grpo) step 2"),
                     HasSubstr("learner rank 0 replaced by a new process")));
+}
+
+// A data set of three prompts, and nothing else.
+class SampleJobTest : public ControllerTest {
+ protected:
+  SampleJobTest() {
+    plan_.stages.erase(plan_.stages.begin());
+    StagePlan& sample = plan_.stages[0];
+    sample.name = "answers";
+    sample.kind = "sample";
+    sample.traits.prompts = PromptUse::kTrainingInOrder;
+    sample.groups = 3;
+  }
+  // Of a coordinator that has just started.
+  v1::LeaseGroupsResponse LeaseAfterStart() {
+    JoinAll();
+    EXPECT_EQ(NextStage(), "0/0@");
+    EXPECT_TRUE(Publish({0, 0}).ok());
+    return Lease();
+  }
+};
+
+TEST_F(SampleJobTest, AfterACrashOnlyGroupsThatAreNotInTheFileAreSampled) {
+  const v1::LeaseGroupsResponse all = LeaseAfterStart();
+  ASSERT_EQ(all.leases_size(), 3);
+  for (const int slot : {2, 0}) {
+    const v1::GroupContext& context = all.leases(slot).group();
+    EXPECT_EQ(context.consumer(), "coordinator:1");
+    ASSERT_TRUE(controller_->Deliver(Scored(context, 1)).ok());
+  }
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(controller_->Status().stages(0).steps_done(), 2u);
+  Start();  // The coordinator was killed: slot 2 was not in the file.
+  const v1::LeaseGroupsResponse rest = LeaseAfterStart();
+  ASSERT_EQ(rest.leases_size(), 2);
+  EXPECT_EQ(rest.leases(0).group().key().slot(), 1u);
+  for (const v1::Lease& lease : rest.leases()) {
+    ASSERT_TRUE(controller_->Deliver(Scored(lease.group(), 1)).ok());
+  }
+  EXPECT_EQ(State(), v1::JOB_STATE_SUCCEEDED);
+  const std::string file = File("datasets/answers.jsonl");
+  EXPECT_LT(file.find("\"p0.0.0\""), file.find("\"p0.0.1\""));
+  EXPECT_LT(file.find("\"p0.0.1\""), file.find("\"p0.0.2\""));
+  EXPECT_EQ(std::count(file.begin(), file.end(), '\n'), 3);
+  EXPECT_THAT(File("summary.json"), HasSubstr("\"prompts\": 3"));
+}
+
+TEST_F(SampleJobTest, AStopKeepsWhatIsInTheFile) {
+  const v1::LeaseGroupsResponse all = LeaseAfterStart();
+  ASSERT_TRUE(controller_->Deliver(Scored(all.leases(0).group(), 1)).ok());
+  ASSERT_TRUE(controller_->Stop("the coordinator got SIGTERM").ok());
+  EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
+  Start();
+  EXPECT_EQ(LeaseAfterStart().leases_size(), 2);
+}
+
+TEST_F(SampleJobTest, ALearnerThatIsLostMeanwhileIsNotWaitedFor) {
+  const v1::LeaseGroupsResponse all = LeaseAfterStart();
+  v1::LeaveRequest leave;
+  leave.set_member_id(learners_[0]);
+  leave.set_epoch(epoch_);
+  ASSERT_TRUE(controller_->Leave(leave).ok());
+  EXPECT_TRUE(controller_->Status().waits().empty());
+  for (const v1::Lease& lease : all.leases()) {
+    ASSERT_TRUE(controller_->Deliver(Scored(lease.group(), 1)).ok());
+  }
+  EXPECT_EQ(State(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(SampleJobTest, ADataSetThatIsWholeEndsTheJobAtItsNextStart) {
+  const v1::LeaseGroupsResponse all = LeaseAfterStart();
+  for (const v1::Lease& lease : all.leases()) {
+    ASSERT_TRUE(controller_->Deliver(Scored(lease.group(), 1)).ok());
+  }
+  const std::string before = File("datasets/answers.jsonl");
+  Start();
+  EXPECT_EQ(State(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(File("datasets/answers.jsonl"), before);
 }
 
 TEST_F(ControllerTest, ANewStepForgivesTheGroupsThatBrokeBefore) {

@@ -54,7 +54,7 @@ TEST_F(EvalTest, GroupsThatNeverArriveFailTheJobNamingWhoHasThem) {
                     HasSubstr("0 of 2 groups arrived"),
                     HasSubstr("actor-0 has slot 0 and waits for reward replica "
                               "reward-0 at reward:0"),
-                    HasSubstr("nobody asks for 1 groups")));
+                    HasSubstr("no actor asks for 1 groups")));
 }
 
 TEST_F(EvalTest, AsLongAsAnythingMovesItGoesOn) {

@@ -90,9 +90,10 @@ class FakeCluster {
     };
     parts.clock = [this] { return now_; };
     parts.wall_clock = parts.clock;
-    auto controller = Controller::New(
-        {.epoch = ++epoch_, .heartbeat = absl::Seconds(1), .lingers = lingers_},
-        std::move(parts));
+    auto controller =
+        Controller::New({.job = {.epoch = ++epoch_, .lingers = lingers_},
+                         .heartbeat = absl::Seconds(1)},
+                        std::move(parts));
     ASSERT_TRUE(controller.ok()) << controller.status();
     controller_ = *std::move(controller);
     controller_->SetAddress("coordinator:1");

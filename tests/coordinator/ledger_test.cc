@@ -47,12 +47,20 @@ TEST_F(LedgerTest, HandsOutTheLowestSlotFirstAndEachOnce) {
   EXPECT_EQ(Where(ledger.Lease(kActor)), "");
 }
 
+TEST_F(LedgerTest, LeasesNoSlotAtOrAboveTheLimit) {
+  Ledger ledger = Make();
+  ledger.MakeVisible(0);
+  EXPECT_EQ(Where(ledger.Lease(kActor, {.end_slot = 1})), "0/0");
+  EXPECT_EQ(Where(ledger.Lease(kActor, {.end_slot = 1})), "");
+  EXPECT_EQ(Where(ledger.Lease(kActor)), "0/1");
+}
+
 TEST_F(LedgerTest, LeasesNothingBeyondTheLastStep) {
   Ledger ledger = Make(/*lag=*/1);
   ledger.MakeVisible(0);
   ledger.Lease(kActor);
   ledger.Lease(kActor);
-  EXPECT_EQ(Where(ledger.Lease(kActor, /*last_step=*/0)), "");
+  EXPECT_EQ(Where(ledger.Lease(kActor, {.last_step = 0})), "");
   EXPECT_EQ(Where(ledger.Lease(kActor)), "1/0");
 }
 

@@ -48,6 +48,17 @@ class StateStoreTest : public ::testing::Test {
         << sqlite3_errmsg(db);
     sqlite3_close(db);
   }
+  int Number(const std::string& sql) {
+    sqlite3* db = nullptr;
+    EXPECT_EQ(sqlite3_open(Path("coordinator.db").c_str(), &db), SQLITE_OK);
+    sqlite3_stmt* get = nullptr;
+    sqlite3_prepare_v2(db, sql.c_str(), -1, &get, nullptr);
+    EXPECT_EQ(sqlite3_step(get), SQLITE_ROW);
+    const int number = sqlite3_column_int(get, 0);
+    sqlite3_finalize(get);
+    sqlite3_close(db);
+    return number;
+  }
   // What metrics.jsonl holds after a match up to (stage, step).
   std::string Match(uint32_t stage, uint64_t step) {
     const absl::Status matched =
@@ -73,6 +84,64 @@ TEST_F(StateStoreTest, CommitsAreFoundAndSummedUpWhereTheyAre) {
   EXPECT_EQ(store_->TotalsBefore(0, 2)->tokens, 20u);
   EXPECT_EQ(store_->TotalsBefore(3, 0)->steps, 4u);
   EXPECT_EQ(store_->TotalsBefore(3, 0)->tokens_compared, 28u);
+}
+
+TEST_F(StateStoreTest, TheSchemaVersionIsStoredWhenTheFileIsCreated) {
+  EXPECT_EQ(Number("PRAGMA user_version"), StateStore::kSchemaVersion);
+  EXPECT_TRUE(StateStore::Open(Path("coordinator.db")).ok()) << "again";
+}
+
+TEST_F(StateStoreTest, ANewerSchemaIsRefusedInOneLineThatSaysWhatToDo) {
+  store_.reset();
+  Execute("PRAGMA user_version = 2");
+  const absl::Status refused =
+      StateStore::Open(Path("coordinator.db")).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_EQ(refused.message(),
+            absl::StrCat(Path("coordinator.db"),
+                         ": has schema version 2, this program supports "
+                         "version 1; use the version of Aha that wrote it, or "
+                         "choose another run directory"));
+  EXPECT_EQ(Number("PRAGMA user_version"), 2) << "it is left as it was";
+}
+
+TEST_F(StateStoreTest, AFileFromBeforeThereWereVersionsIsRefused) {
+  store_.reset();
+  Execute("PRAGMA user_version = 0");
+  const absl::Status refused =
+      StateStore::Open(Path("coordinator.db")).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("has schema version 0 (it was written before versions "
+                        "were kept), this program supports version 1"));
+}
+
+TEST_F(StateStoreTest, ADataSetIsReadBackAsItWasRecorded) {
+  const DatasetRecord record{.stage = 4,
+                             .prompts = 5,
+                             .completions = 20,
+                             .tokens = 300,
+                             .reward_sum = 0.1 + 0.2,
+                             .bytes = 4000,
+                             .checksum = HashBytes("x", 1)};
+  ASSERT_TRUE(store_->PutDataset(record, 1).ok());
+  const auto datasets = store_->Datasets();
+  ASSERT_EQ(datasets->size(), 1u);
+  EXPECT_EQ((*datasets)[0].prompts, 5u);
+  EXPECT_EQ((*datasets)[0].completions, 20u);
+  EXPECT_EQ((*datasets)[0].tokens, 300u);
+  EXPECT_EQ((*datasets)[0].reward_sum, 0.1 + 0.2);
+  EXPECT_EQ((*datasets)[0].bytes, 4000u);
+  EXPECT_EQ((*datasets)[0].checksum, HashBytes("x", 1));
+  EXPECT_FALSE((*datasets)[0].done);
+}
+
+TEST_F(StateStoreTest, ADataSetWithoutAGroupIsNoResult) {
+  ASSERT_TRUE(store_->Clear().ok());
+  ASSERT_TRUE(store_->PutDataset({.stage = 0}, 1).ok());
+  EXPECT_FALSE(*store_->HasResults());
+  ASSERT_TRUE(store_->PutDataset({.stage = 0, .prompts = 1}, 1).ok());
+  EXPECT_TRUE(*store_->HasResults());
 }
 
 TEST_F(StateStoreTest, ADamagedRowIsNamedByItsTableStageAndStep) {

@@ -12,12 +12,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-Problem Example() {
-  Problem problem;
-  problem.prompt = "3+5+9?";
-  problem.answer = "7";
-  problem.steps = {{"3+5=", "8", "9"}, {"8+9=", "7", "5"}};
-  return problem;
+Exercise Example() {
+  Exercise exercise;
+  exercise.prompt = "3+5+9?";
+  exercise.answer = "7";
+  exercise.steps = {{"3+5=", "8", "9"}, {"8+9=", "7", "5"}};
+  return exercise;
 }
 
 TEST(CorpusTest, SolutionsAreWrittenInFourStyles) {
@@ -37,8 +37,8 @@ TEST(CorpusTest, SharesComeOutAsAsked) {
   int facts = 0, facts_at_once = 0, terse = 0, worked = 0, corrected = 0;
   for (uint64_t i = 0; i < kDocuments; ++i) {
     const Document d = MakeDocument(1, i, mix, {});
-    // A fact has one or two operations: no default kind needs more characters
-    // for that than for four.
+    // A fact has one or two operations. No default kind needs more characters
+    // for those than for four.
     const bool fact = d.prompt.size() <= 8 || d.prompt.find(":1") == 23 ||
                       d.prompt.find(":2") == 23;
     const bool at_once = d.completion.find("<think><") != std::string::npos;
@@ -58,7 +58,7 @@ TEST(CorpusTest, SharesComeOutAsAsked) {
   EXPECT_NEAR(corrected, .03 * kDocuments, 150);
 }
 
-TEST(CorpusTest, FullSizeProblemsAreOfTheTrainingSplit) {
+TEST(CorpusTest, FullSizeExercisesAreOfTheTrainingSplit) {
   const CorpusMix no_facts{0, .5, .4, .1};
   for (uint64_t i = 0; i < 20'000; ++i) {
     const Document document = MakeDocument(1, i, no_facts, {});
@@ -66,21 +66,21 @@ TEST(CorpusTest, FullSizeProblemsAreOfTheTrainingSplit) {
   }
 }
 
-TEST(CorpusTest, FactsAsLongAsProblemsAreOfTheTrainingSplitToo) {
+TEST(CorpusTest, FactsAsLongAsTheExercisesAreOfTheTrainingSplitToo) {
   const CorpusMix only_facts{1, 0, 0, 0};
-  const ProblemOptions short_problems{{}, 1, 3};
+  const ExerciseOptions short_exercises{{}, 1, 3};
   int held_out = 0;
   for (uint64_t i = 0; i < 3000; ++i) {
-    const Document d = MakeDocument(1, i, only_facts, short_problems);
+    const Document d = MakeDocument(1, i, only_facts, short_exercises);
     ASSERT_EQ(SplitOf(d.prompt), Split::kTrain) << d.prompt;
-    // Beside long problems they need not be.
+    // If the exercises are longer, facts may be of either split.
     const Document free = MakeDocument(1, i, only_facts, {});
     held_out += SplitOf(free.prompt) == Split::kEval;
   }
   EXPECT_GT(held_out, 100);
 }
 
-TEST(CorpusTest, SharesNeedNotFillTheWhole) {
+TEST(CorpusTest, SharesNeedNotAddUpToOne) {
   const CorpusMix half{0, .25, .25, 0};
   int worked = 0;
   for (uint64_t i = 0; i < 2000; ++i) {

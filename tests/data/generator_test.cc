@@ -14,15 +14,15 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr ProblemKind kEvery[] = {ProblemKind::kSums, ProblemKind::kMachine,
-                                  ProblemKind::kSwaps, ProblemKind::kPointers,
-                                  ProblemKind::kPlainSums};
+constexpr ExerciseKind kEvery[] = {
+    ExerciseKind::kSums, ExerciseKind::kMachine, ExerciseKind::kSwaps,
+    ExerciseKind::kPointers, ExerciseKind::kPlainSums};
 
-ProblemOptions Only(ProblemKind kind, int low, int high) {
+ExerciseOptions Only(ExerciseKind kind, int low, int high) {
   return {{kind}, low, high};
 }
 
-// Answers of an independent solver that reads nothing but the prompt.
+// Returns the answer of an independent solver, which reads only the prompt.
 std::string SolveArithmetic(const std::string& prompt) {
   int value = prompt[0] - '0';
   for (size_t i = 1; prompt[i] != '?'; i += 2) {
@@ -63,93 +63,95 @@ std::string SolvePlainSum(const std::string& prompt) {
   return std::to_string(a + b);
 }
 
-std::string Solve(const Problem& problem) {
-  switch (problem.kind) {
-    case ProblemKind::kSums:
-    case ProblemKind::kMachine:
-      return SolveArithmetic(problem.prompt);
-    case ProblemKind::kSwaps:
-      return SolveSwaps(problem.prompt);
-    case ProblemKind::kPointers:
-      return SolvePointers(problem.prompt);
-    case ProblemKind::kPlainSums:
-      return SolvePlainSum(problem.prompt);
+std::string Solve(const Exercise& exercise) {
+  switch (exercise.kind) {
+    case ExerciseKind::kSums:
+    case ExerciseKind::kMachine:
+      return SolveArithmetic(exercise.prompt);
+    case ExerciseKind::kSwaps:
+      return SolveSwaps(exercise.prompt);
+    case ExerciseKind::kPointers:
+      return SolvePointers(exercise.prompt);
+    case ExerciseKind::kPlainSums:
+      return SolvePlainSum(exercise.prompt);
   }
   return "";
 }
 
-TEST(GeneratorTest, TrainingAndHeldOutProblemsAreDisjoint) {
+TEST(GeneratorTest, TrainingAndHeldOutExercisesAreDisjoint) {
   std::set<std::string> train;
   for (uint64_t i = 0; i < 20'000; ++i) {
-    const Problem problem = MakeProblem(1, Split::kTrain, i, {});
-    ASSERT_EQ(SplitOf(problem.prompt), Split::kTrain);
-    train.insert(problem.prompt);
+    const Exercise exercise = MakeExercise(1, Split::kTrain, i, {});
+    ASSERT_EQ(SplitOf(exercise.prompt), Split::kTrain);
+    train.insert(exercise.prompt);
   }
   EXPECT_GT(train.size(), 19'000u);
-  // Of another seed, too: the split does not depend on it.
+  // The split does not depend on the seed.
   for (const uint64_t seed : {1, 2}) {
     for (uint64_t i = 0; i < 20'000; ++i) {
-      const Problem problem = MakeProblem(seed, Split::kEval, i, {});
-      ASSERT_EQ(train.count(problem.prompt), 0u) << problem.prompt;
+      const Exercise exercise = MakeExercise(seed, Split::kEval, i, {});
+      ASSERT_EQ(train.count(exercise.prompt), 0u) << exercise.prompt;
     }
   }
 }
 
 TEST(GeneratorTest, AnIndependentSolverFindsTheSameAnswers) {
-  for (const ProblemKind kind : kEvery) {
+  for (const ExerciseKind kind : kEvery) {
     for (const int operations : {1, 2, 5, 12}) {
       for (uint64_t i = 0; i < 200; ++i) {
-        const Problem problem =
-            MakeProblem(3, Split::kAll, i, Only(kind, operations, operations));
-        EXPECT_EQ(Solve(problem), problem.answer) << problem.prompt;
-        const bool no_steps = kind == ProblemKind::kPlainSums;
+        const Exercise exercise =
+            MakeExercise(3, Split::kAll, i, Only(kind, operations, operations));
+        EXPECT_EQ(Solve(exercise), exercise.answer) << exercise.prompt;
+        const bool no_steps = kind == ExerciseKind::kPlainSums;
         EXPECT_TRUE(no_steps ||
-                    problem.steps.size() == static_cast<size_t>(operations));
+                    exercise.steps.size() == static_cast<size_t>(operations));
       }
     }
   }
 }
 
 TEST(GeneratorTest, StepsLeadToTheAnswerAndSlipsAreWrong) {
-  for (const ProblemKind kind : kEvery) {
+  for (const ExerciseKind kind : kEvery) {
     for (uint64_t i = 0; i < 500; ++i) {
-      const Problem problem =
-          MakeProblem(3, Split::kTrain, i, Only(kind, 4, 7));
-      EXPECT_EQ(problem.steps.back().right, problem.answer);
-      for (const ProblemStep& step : problem.steps) {
+      const Exercise exercise =
+          MakeExercise(3, Split::kTrain, i, Only(kind, 4, 7));
+      EXPECT_EQ(exercise.steps.back().right, exercise.answer);
+      for (const ExerciseStep& step : exercise.steps) {
         EXPECT_NE(step.slip, step.right);
       }
     }
   }
 }
 
-TEST(GeneratorTest, ProblemsAreShortEnough) {
-  for (const ProblemKind kind : kEvery) {
+TEST(GeneratorTest, ExercisesAreShortEnough) {
+  for (const ExerciseKind kind : kEvery) {
     for (uint64_t i = 0; i < 500; ++i) {
-      const Problem problem =
-          MakeProblem(5, Split::kTrain, i, Only(kind, 4, 7));
-      if (kind != ProblemKind::kPlainSums) {  // Those are not for characters.
-        EXPECT_LE(problem.prompt.size(), 40u) << problem.prompt;
-        EXPECT_EQ(problem.prompt.back(), '?');
+      const Exercise exercise =
+          MakeExercise(5, Split::kTrain, i, Only(kind, 4, 7));
+      // Prompts of plain_sums are not for character tokenizers.
+      if (kind != ExerciseKind::kPlainSums) {
+        EXPECT_LE(exercise.prompt.size(), 40u) << exercise.prompt;
+        EXPECT_EQ(exercise.prompt.back(), '?');
       }
       size_t worked = 0;
-      for (const ProblemStep& step : problem.steps) {
+      for (const ExerciseStep& step : exercise.steps) {
         worked += step.left.size() + step.right.size() + 1;
       }
-      EXPECT_LE(worked, 70u) << problem.prompt;
+      EXPECT_LE(worked, 70u) << exercise.prompt;
     }
   }
 }
 
-// What one reaches who guesses without looking: the commonest answer, and for
-// swaps the first place and the ends of the last swap.
+// Measures how often a guess that ignores the exercise is right: the most
+// frequent answer and, for swaps, the first place and the ends of the last
+// swap.
 TEST(GeneratorTest, GuessingRarelyPays) {
-  constexpr int kProblems = 6000;
-  for (const ProblemKind kind : DefaultProblemKinds()) {
+  constexpr int kExercises = 6000;
+  for (const ExerciseKind kind : DefaultExerciseKinds()) {
     std::map<std::string, int> answers;
     int first = 0, last_left = 0, last_right = 0;
-    for (uint64_t i = 0; i < kProblems; ++i) {
-      const Problem p = MakeProblem(7, Split::kTrain, i, Only(kind, 4, 7));
+    for (uint64_t i = 0; i < kExercises; ++i) {
+      const Exercise p = MakeExercise(7, Split::kTrain, i, Only(kind, 4, 7));
       ++answers[p.answer];
       const size_t end = p.prompt.size();
       first += p.answer[0] == p.prompt[0];
@@ -157,17 +159,17 @@ TEST(GeneratorTest, GuessingRarelyPays) {
       last_right += p.answer[0] == p.prompt[end - 2];
     }
     for (const auto& [answer, count] : answers) {
-      EXPECT_LT(count, kProblems * 0.15) << ProblemKindName(kind) << answer;
+      EXPECT_LT(count, kExercises * 0.15) << ExerciseKindName(kind) << answer;
     }
     for (const int count : {first, last_left, last_right}) {
-      EXPECT_LT(count, kProblems * 0.30) << ProblemKindName(kind);
+      EXPECT_LT(count, kExercises * 0.30) << ExerciseKindName(kind);
     }
   }
 }
 
 TEST(GeneratorTest, IsAPureFunctionOfItsArguments) {
   const auto text = [](uint64_t seed, Split split, uint64_t index) {
-    const Problem p = MakeProblem(seed, split, index, {});
+    const Exercise p = MakeExercise(seed, split, index, {});
     return p.id + "|" + p.prompt + "|" + p.answer;
   };
   EXPECT_EQ(text(1, Split::kTrain, 9), text(1, Split::kTrain, 9));
@@ -177,7 +179,7 @@ TEST(GeneratorTest, IsAPureFunctionOfItsArguments) {
   EXPECT_EQ(distinct.size(), 4u);
 }
 
-// Pinned: jobs' results depend on these.
+// These are pinned because the results of jobs depend on them.
 TEST(GeneratorTest, IsStable) {
   const char* expected[] = {
       "sums-train-0 5+3+3+3+7+7? 8",
@@ -187,31 +189,34 @@ TEST(GeneratorTest, IsStable) {
       "plain_sums-train-4 What is 7 + 3? Answer with only the number. 10",
   };
   for (uint64_t i = 0; i < 5; ++i) {
-    const Problem p = MakeProblem(1, Split::kTrain, i,
-                                  {{std::begin(kEvery), std::end(kEvery)}});
+    const Exercise p = MakeExercise(1, Split::kTrain, i,
+                                    {{std::begin(kEvery), std::end(kEvery)}});
     EXPECT_EQ(p.id + " " + p.prompt + " " + p.answer, expected[i]);
   }
 }
 
 TEST(GeneratorTest, KindsTakeTurns) {
-  const ProblemOptions options{{ProblemKind::kSwaps, ProblemKind::kSums}, 4, 4};
-  EXPECT_EQ(MakeProblem(1, Split::kEval, 0, options).kind, ProblemKind::kSwaps);
-  EXPECT_EQ(MakeProblem(1, Split::kEval, 1, options).kind, ProblemKind::kSums);
-  EXPECT_EQ(MakeProblem(1, Split::kEval, 1, options).id, "sums-eval-1");
+  const ExerciseOptions options{
+      {ExerciseKind::kSwaps, ExerciseKind::kSums}, 4, 4};
+  EXPECT_EQ(MakeExercise(1, Split::kEval, 0, options).kind,
+            ExerciseKind::kSwaps);
+  EXPECT_EQ(MakeExercise(1, Split::kEval, 1, options).kind,
+            ExerciseKind::kSums);
+  EXPECT_EQ(MakeExercise(1, Split::kEval, 1, options).id, "sums-eval-1");
 }
 
 TEST(GeneratorTest, OptionsNameTheRule) {
-  EXPECT_TRUE(ProblemOptions{}.Validate().ok());
-  EXPECT_THAT((ProblemOptions{{}, 5, 4}.Validate().ToString()),
+  EXPECT_TRUE(ExerciseOptions{}.Validate().ok());
+  EXPECT_THAT((ExerciseOptions{{}, 5, 4}.Validate().ToString()),
               HasSubstr("min_operations must be at most max_operations, got "
                         "5 and 4"));
-  EXPECT_FALSE((ProblemOptions{{}, 0, 4}.Validate().ok()));
-  EXPECT_FALSE((ProblemOptions{{}, 1, 65}.Validate().ok()));
-  EXPECT_THAT(ParseProblemKind("sum").status().ToString(),
+  EXPECT_FALSE((ExerciseOptions{{}, 0, 4}.Validate().ok()));
+  EXPECT_FALSE((ExerciseOptions{{}, 1, 65}.Validate().ok()));
+  EXPECT_THAT(ParseExerciseKind("sum").status().ToString(),
               HasSubstr("kinds must be of sums, machine, swaps, pointers, "
                         "plain_sums; got 'sum'"));
-  for (const ProblemKind kind : kEvery) {
-    EXPECT_EQ(*ParseProblemKind(ProblemKindName(kind)), kind);
+  for (const ExerciseKind kind : kEvery) {
+    EXPECT_EQ(*ParseExerciseKind(ExerciseKindName(kind)), kind);
   }
 }
 

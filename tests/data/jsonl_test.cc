@@ -35,6 +35,9 @@ TEST(JsonlTest, ReadsPrompts) {
             "\xC3\xBC"
             "ber");
   EXPECT_EQ((*records)[1].answer, "7.5");
+  EXPECT_TRUE((*records)[0].fields.empty());
+  EXPECT_THAT((*records)[1].fields,
+              ::testing::ElementsAre(::testing::Pair("other", "[1]")));
 }
 
 TEST(JsonlTest, ReadsDocuments) {
@@ -98,7 +101,7 @@ TEST(JsonlTest, SurvivesMutatedInput) {
     }
     refused += PromptError(text) != "ok";
   }
-  EXPECT_GT(refused, 2900);  // Else the ids happen to differ.
+  EXPECT_GT(refused, 2900);  // Otherwise the mutation only changed the ids.
 }
 
 class JsonlFileTest : public ::testing::Test {

@@ -21,15 +21,15 @@ std::unique_ptr<PromptSource> Make(const PromptSourceOptions& options) {
   return *std::move(source);
 }
 
-TEST(GeneratedSourceTest, GivesTheGeneratorsProblems) {
+TEST(GeneratedSourceTest, GivesTheGeneratorsExercises) {
   PromptSourceOptions options;
   options.seed = 5;
   const auto source = Make(options);
   EXPECT_EQ(source->count(), uint64_t{1} << 31);
-  const Problem problem = MakeProblem(5, Split::kTrain, 17, {});
-  EXPECT_EQ(source->Get(17).prompt, problem.prompt);
-  EXPECT_EQ(source->Get(17).reference, problem.answer);
-  EXPECT_EQ(source->Get(17).id, problem.id);
+  const Exercise exercise = MakeExercise(5, Split::kTrain, 17, {});
+  EXPECT_EQ(source->Get(17).prompt, exercise.prompt);
+  EXPECT_EQ(source->Get(17).reference, exercise.answer);
+  EXPECT_EQ(source->Get(17).id, exercise.id);
 }
 
 TEST(GeneratedSourceTest, ShuffledAnswersAreOfOtherPromptsOfTheSameKind) {
@@ -44,7 +44,7 @@ TEST(GeneratedSourceTest, ShuffledAnswersAreOfOtherPromptsOfTheSameKind) {
     EXPECT_EQ(std::isdigit(a.reference[0]), std::isdigit(b.reference[0]));
     equal += a.reference == b.reference;
   }
-  // By chance: one in eight or ten.
+  // One in eight or ten is equal by chance.
   EXPECT_GT(equal, 50);
   EXPECT_LT(equal, 170);
 }
@@ -56,7 +56,7 @@ TEST(GeneratedSourceTest, EvaluationKeepsItsAnswers) {
   const auto source = Make(options);
   for (uint64_t i = 0; i < 50; ++i) {
     EXPECT_EQ(source->Get(i).reference,
-              MakeProblem(1, Split::kEval, i, {}).answer);
+              MakeExercise(1, Split::kEval, i, {}).answer);
   }
 }
 
@@ -97,7 +97,7 @@ TEST_F(FileSourceTest, TheSplitsShareTheFileBetweenThem) {
   EXPECT_EQ(Make(options_)->count(), 200u);
 }
 
-TEST_F(FileSourceTest, ShufflingGivesNobodyItsOwnAnswer) {
+TEST_F(FileSourceTest, ShufflingGivesNoPromptItsOwnAnswer) {
   Write(50);
   options_.split = Split::kAll;
   options_.shuffled_answers = true;

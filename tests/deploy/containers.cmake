@@ -1,4 +1,4 @@
-# The image and the manifests.
+# Tests of the image and of the manifests.
 aha_test_library(deploy_testing SRCS manifests.cc played.cc podman.cc
                  DEPS local_cluster yaml-cpp)
 
@@ -8,9 +8,9 @@ if(TARGET manifests_test)
   add_dependencies(manifests_test programs)
 endif()
 
-# The set-up (base image, image) is shared by the tests of one program, so each
-# is one ctest entry.  The first to run waits for Debian's mirror most of the
-# time; played pods compute.
+# The tests of one program share its set-up (base image, image), so each program
+# is one ctest entry. The first one to run mostly waits for Debian's mirror; the
+# pods compute.
 foreach(name image_test kube_play_test)
   aha_test_program(${name} SRCS ${name}.cc DEPS deploy_testing)
   add_dependencies(${name} programs)

@@ -1,4 +1,5 @@
-// The image of deploy/Dockerfile, built by buildah on a debootstrap base.
+// Tests the image of deploy/Dockerfile, which buildah builds on a debootstrap
+// base.
 #include <gmock/gmock.h>
 
 #include "absl/strings/str_cat.h"
@@ -33,7 +34,7 @@ class ImageTest : public ::testing::Test {
     ASSERT_FALSE(image_.empty());
   }
 
-  // In a container whose root is read-only.
+  // Runs a container whose root is read-only.
   CommandResult Run(const std::string& arguments) const {
     return Podman(
         absl::StrCat("run --rm --network none --read-only "
@@ -55,7 +56,7 @@ TEST_F(ImageTest, ItIsAtMost150MebibytesOverItsBase) {
   EXPECT_LT(*whole - *below, 150 * kMebibyte);
 }
 
-TEST_F(ImageTest, ItIsNotRootHasAHealthCheckAndSaysWhatItIs) {
+TEST_F(ImageTest, ItIsNotRootHasAHealthCheckAndDescribesItself) {
   const CommandResult ran = Podman(absl::StrCat(
       "image inspect --format '{{.User}} {{.Config.Healthcheck}} {{.Labels}}' ",
       image_));
@@ -77,21 +78,21 @@ TEST_F(ImageTest, EveryProgramRunsAndSaysVersionAndCommit) {
               HasSubstr(wanted));
 }
 
-TEST_F(ImageTest, TheRecipesAreInIt) {
+TEST_F(ImageTest, ItContainsTheRecipes) {
   EXPECT_EQ(
       Run(image_ + " ahactl config validate /usr/share/aha/recipes/tiny.yaml")
           .exit_code,
       0);
 }
 
-TEST_F(ImageTest, AWrongArgumentIsRefusedForGood) {
+TEST_F(ImageTest, AWrongArgumentIsRefusedFinally) {
   const CommandResult ran =
       Run(image_ + " aha-actor --coordinator=c:7000 --no-such-flag");
   EXPECT_EQ(ran.exit_code, 78);
   EXPECT_THAT(ran.output, HasSubstr("no-such-flag"));
 }
 
-TEST_F(ImageTest, AVolumeThatIsReadOnlyIsRefusedForGood) {
+TEST_F(ImageTest, AReadOnlyVolumeIsRefusedFinally) {
   const CommandResult ran =
       Run(absl::StrCat("--tmpfs /var/lib/aha:ro ", image_,
                        " aha-coordinator --run-dir=/var/lib/aha/run "
@@ -101,7 +102,7 @@ TEST_F(ImageTest, AVolumeThatIsReadOnlyIsRefusedForGood) {
   EXPECT_THAT(ran.output, HasSubstr("/var/lib/aha/run"));
 }
 
-TEST_F(ImageTest, AVolumeThatIsFullIsOneLineAndMayBeTriedAgain) {
+TEST_F(ImageTest, AFullVolumeIsOneLineAndMayBeTriedAgain) {
   const CommandResult ran =
       Run(absl::StrCat("--tmpfs /tmp:size=16k,mode=1777 ", image_,
                        " aha-coordinator --run-dir=/tmp/run "
@@ -110,7 +111,7 @@ TEST_F(ImageTest, AVolumeThatIsFullIsOneLineAndMayBeTriedAgain) {
   EXPECT_THAT(ran.output, HasSubstr("/tmp/run/coordinator.db"));
 }
 
-TEST_F(ImageTest, AJobThatDoesNotValidateIsRefusedForGood) {
+TEST_F(ImageTest, AJobThatDoesNotValidateIsRefusedFinally) {
   const CommandResult ran = Run(absl::StrCat(
       image_, " aha-coordinator --run-dir=/tmp/run --job=/etc/hostname"));
   EXPECT_EQ(ran.exit_code, 78) << ran.output;

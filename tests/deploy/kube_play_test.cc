@@ -1,4 +1,5 @@
-// Overlays as real containers (played.h): the result is that of `ahactl run`.
+// Runs overlays as real containers (played.h). The result is that of `ahactl
+// run`.
 #include <gmock/gmock.h>
 
 #include <iostream>
@@ -11,10 +12,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Of recipes/tiny.yaml, which the base runs (manifests_test.cc), however it is
-// run (promise_test.cc).
+// The checksum of recipes/tiny.yaml, which the base runs (manifests_test.cc).
+// It is the same in every environment (promise_test.cc).
 constexpr char kChecksum[] = "c42897d19b3de3427ef866585b272b92";
-// Ten seconds alone; the machine may have other things to do.
+// It takes ten seconds on an idle machine; other tests may run at the same
+// time.
 constexpr absl::Duration kJob = absl::Minutes(4);
 
 class KubePlayTest : public ::testing::Test {
@@ -83,8 +85,9 @@ TEST_F(KubePlayTest, TheLocalOverlayGivesTheChecksumOfAhactlRun) {
   ASSERT_EQ(played.Start(), "");
   ExpectReady(played);
   ExpectSucceeded(played);
-  // The coordinator of a finished job stays to be asked (--linger), and SIGTERM
-  // ends it, process 1 of its container, with 0, as the others have ended.
+  // The coordinator of a finished job keeps serving (--linger). SIGTERM ends
+  // it, as process 1 of its container, with exit code 0, as the other processes
+  // have ended.
   for (const Pod& pod : played.pods()) {
     const std::string container = played.Container(pod);
     if (pod.role == "coordinator") {
@@ -120,7 +123,7 @@ TEST_F(KubePlayTest, MutualTlsBetweenPodsChangesNothingAndKeepsRolesApart) {
   Played played(Overlay("local-tls"), image_, *secrets);
   ASSERT_EQ(played.Start(), "");
   ExpectReady(played);
-  // With the coordinator's certificate, which its environment names.
+  // This uses the coordinator's certificate, which its environment names.
   const Pod* const coordinator = Find(played, "coordinator");
   ASSERT_NE(coordinator, nullptr);
   const CommandResult denied =

@@ -6,7 +6,7 @@
 namespace aha::testing {
 namespace {
 
-// Fetches a kubectl where there is none.
+// A script that fetches a kubectl if there is none.
 constexpr char kKubectl[] = AHA_SOURCE_DIR "/tests/deploy/kubectl";
 constexpr absl::Duration kFetch = absl::Minutes(4);
 

@@ -1,4 +1,4 @@
-// What `kubectl kustomize` makes of an overlay, and what a test asks of it.
+// Renders an overlay with `kubectl kustomize` and reads the result.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
@@ -12,27 +12,28 @@ namespace aha::testing {
 
 using Manifests = std::vector<YAML::Node>;
 
-// The documents of deploy/kubernetes/overlays/<overlay>.
+// Returns the documents of deploy/kubernetes/overlays/<overlay>.
 absl::StatusOr<Manifests> Render(const std::string& overlay);
 
-// The Secrets of components/tls, made as docs/kubernetes.md says; `directory`
-// gets the certificates.
+// Makes the Secrets of components/tls as docs/kubernetes.md says. The
+// certificates are written into `directory`.
 absl::StatusOr<Manifests> MakeSecrets(const std::string& directory);
 
 Manifests OfKind(const Manifests& all, const std::string& kind);
-// "" if a kubectl that can render is here, else what is missing: Debian 12's
-// own (1.20) is too old for these files.
+// Returns "" if a kubectl that can render is installed, else what is missing.
+// Debian 12's own (1.20) is too old for these files.
 std::string WhyNoKubectl();
 
-// Deployments and StatefulSets.
+// Returns the Deployments and StatefulSets.
 Manifests Workloads(const Manifests& all);
 std::string Name(const YAML::Node& document);
-// "actor": the component that a workload's pods are of.
+// Returns the component of a workload's pods, such as "actor".
 std::string Role(const YAML::Node& workload);
 YAML::Node PodSpec(const YAML::Node& workload);
-YAML::Node Container(const YAML::Node& workload);  // Its only one.
+// Returns its only container.
+YAML::Node Container(const YAML::Node& workload);
 
-// Whether `selector` (matchLabels) chooses pods with `labels`.
+// Returns whether `selector` (matchLabels) chooses pods with `labels`.
 bool Selects(const YAML::Node& match_labels, const YAML::Node& labels);
 
 std::string ToText(const Manifests& documents);

@@ -1,6 +1,6 @@
-// deploy/kubernetes as kustomize renders it: the twelve points of a well-made
-// deployment on every workload of both overlays, and the names in it against
-// each other and against the programs.  No cluster is asked.
+// Checks deploy/kubernetes as kustomize renders it: the twelve points of a
+// well-made deployment on every workload of both overlays, and the names in it
+// against each other and against the programs. No cluster is needed.
 #include "tests/deploy/manifests.h"
 
 #include <gmock/gmock.h>
@@ -45,7 +45,7 @@ class ManifestsTest : public ::testing::TestWithParam<const char*> {
     return workload["spec"]["template"]["metadata"]["labels"];
   }
 
-  // Pods that `match_labels` choose.
+  // Returns the number of pods that `match_labels` chooses.
   int Selected(const YAML::Node& match_labels) const {
     int selected = 0;
     for (const YAML::Node& workload : Workloads(all_)) {
@@ -54,7 +54,7 @@ class ManifestsTest : public ::testing::TestWithParam<const char*> {
     return selected;
   }
 
-  // The settings that every container gets.
+  // Returns the settings that every container gets.
   YAML::Node Settings() const {
     for (const YAML::Node& map : OfKind(all_, "ConfigMap")) {
       if (absl::StartsWith(Name(map), "aha-settings")) return map["data"];
@@ -109,7 +109,7 @@ TEST_P(ManifestsTest, Point3PodsAreRestricted) {
   }
 }
 
-TEST_P(ManifestsTest, Point4ResourcesAreAskedForAndBounded) {
+TEST_P(ManifestsTest, Point4ResourcesAreRequestedAndBounded) {
   for (const YAML::Node& workload : Workloads(all_)) {
     const YAML::Node resources = Container(workload)["resources"];
     for (const char* what : {"cpu", "memory", "ephemeral-storage"}) {
@@ -247,7 +247,7 @@ TEST_P(ManifestsTest, Point11LabelsAreTheRecommendedOnesAndImagesArePinned) {
     const std::string image = Text(Container(workload)["image"]);
     EXPECT_THAT(image, HasSubstr(":")) << image;
     EXPECT_FALSE(absl::EndsWith(image, ":latest")) << image;
-    // A changed job or setting has another name: the pods are replaced.
+    // A changed job or setting has another name, so the pods are replaced.
     bool job = false;
     for (const YAML::Node& volume : PodSpec(workload)["volumes"]) {
       if (!volume["configMap"]) continue;
@@ -358,7 +358,7 @@ TEST_P(TlsManifestsTest, EachRoleHasItsOwnCertificateAndNoPlainText) {
       EXPECT_TRUE(secret["data"][key.substr(at.size() + 1)]) << key;
     }
   }
-  // The name that pods expect is in the certificates that the document makes.
+  // The certificates that the document makes contain the name that pods expect.
   const CommandResult names =
       RunCommand({"openssl", "x509", "-noout", "-ext", "subjectAltName", "-in",
                   certificates.path() + "/made/reward.pem"});

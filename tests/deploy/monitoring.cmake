@@ -1,4 +1,5 @@
-# Prometheus and the dashboards; python3 of Debian, nothing else.
+# Tests of Prometheus and the dashboards. They need Debian's python3 and nothing
+# else.
 foreach(part Files Watched WatchRefuses)
   add_test(NAME MonitoringTest.${part}
            COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/monitoring_test.py ${part})

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""What deploy/prometheus and deploy/grafana ship, executed.
+"""Executes what deploy/prometheus and deploy/grafana ship.
 
-Files:    Prometheus accepts them, each alert fires and stays silent, the
+Files:    Prometheus accepts them, each alert fires and stays silent, and the
           dashboards' JSON is what dashboards.py writes.
 Watched:  deploy/prometheus/watch watches a real job (watched.yaml) with a real
-          Prometheus.  Every panel's every query has data, every exported series
-          is shown, alerted on or listed as deliberately neither, a fault is
-          seen to fire an alert.
+          Prometheus. Every query of every panel has data; every exported series
+          is shown, alerted on or listed as deliberately neither; a fault makes
+          an alert fire.
 
-AHA_BIN_DIR names the programs.  AHA_UPDATE_DOCS=1 rewrites the table of series
-in docs/monitoring.md.  Private ports and directories: runs beside anything.
+AHA_BIN_DIR names the directory of the programs. AHA_UPDATE_DOCS=1 rewrites the
+table of series in docs/monitoring.md. Ports and directories are private, so it
+can run beside other tests.
 """
 
 import json
@@ -36,7 +37,7 @@ sys.dont_write_bytecode = True
 import dashboards  # noqa: E402  pylint: disable=wrong-import-position
 import queries  # noqa: E402  pylint: disable=wrong-import-position
 
-# Exported, and deliberately neither shown nor alerted on.
+# Series that are exported and deliberately neither shown nor alerted on.
 NEITHER = {
     "exposer_request_latencies": "of the exporter library; dropped by the "
                                  "scrape configuration",
@@ -45,7 +46,7 @@ NEITHER = {
     "process_start_time_seconds": "standard; restarts show in the epoch, in "
                                   "lost members and in counters",
 }
-RUN_LIMIT = 480  # Seconds; the job takes about twenty alone.
+RUN_LIMIT = 480  # Seconds; the job takes about twenty on an idle machine.
 
 
 def read(*path):
@@ -59,7 +60,7 @@ def promtool(*arguments, **more):
 
 
 def names(expr):
-    """The series that a query names."""
+    """Returns the series that a query names."""
     return set(re.findall(r"\b(?:job:)?(?:aha|process)_\w+(?::\w+)?", expr))
 
 
@@ -68,7 +69,7 @@ def alerts():
 
 
 def discovered(config, directory, text=None):
-    """What Prometheus makes of a configuration: [labels of a target]."""
+    """Returns the targets that Prometheus makes of a configuration: [labels]."""
     path = os.path.join(directory, config)
     with open(path, "w", encoding="utf-8") as out:
         out.write(text or read("deploy/prometheus", config))
@@ -78,7 +79,7 @@ def discovered(config, directory, text=None):
     done = promtool("check", "service-discovery", "--timeout=4s", path, "aha")
     if done.returncode != 0:
         raise AssertionError(done.stdout + done.stderr)
-    # Dropped ones have no labels.
+    # Dropped targets have no labels.
     return [one["labels"] for one in json.loads(done.stdout) if one["labels"]]
 
 
@@ -129,7 +130,7 @@ class Files(unittest.TestCase):
 
     def test_kubernetes_pods_are_relabelled(self):
         """Debian's Prometheus has no Kubernetes discovery: the pods come from a
-        file, with the labels that discovery gives; the rest is as shipped."""
+        file with the labels that discovery gives; the rest is as shipped."""
 
         def pod(name, port="metrics", phase="Running", app="aha"):
             meta = "__meta_kubernetes_"
@@ -159,7 +160,7 @@ class Files(unittest.TestCase):
 
 
 class Watch:
-    """deploy/prometheus/watch as a child; `url` once it said where to look."""
+    """Runs deploy/prometheus/watch as a child; `url` is set once it serves."""
 
     def __init__(self, run, *command):
         self.process = subprocess.Popen(
@@ -184,7 +185,7 @@ class Watch:
 
     def stop(self):
         if self.process.poll() is None:
-            # The command too; what watches it dies with the script.
+            # This ends the command too; the watchers end with the script.
             os.killpg(self.process.pid, signal.SIGTERM)
             self.process.wait(timeout=60)
         self.process.stdout.close()
@@ -196,14 +197,14 @@ def http(url):
 
 
 class Watched(unittest.TestCase):
-    """One run for all tests; what was seen while it lasted is kept."""
+    """Uses one run for all tests and keeps what was seen during it."""
 
     @classmethod
     def setUpClass(cls):
-        cls.texts = {}  # Instance -> what its endpoint answered last.
-        cls.services = {}  # Instance -> service.
+        cls.texts = {}  # Maps an instance to the latest text of its endpoint.
+        cls.services = {}  # Maps an instance to its service.
         cls.firing, cls.rules = set(), {}
-        cls.silences = 0  # How often actors were stopped.
+        cls.silences = 0  # Counts how often actors were stopped.
         cls.temporary = tempfile.TemporaryDirectory()
         cls.run_directory = os.path.join(cls.temporary.name, "watched")
         cls.addClassCleanup(cls.temporary.cleanup)
@@ -213,7 +214,7 @@ class Watched(unittest.TestCase):
         cls.addClassCleanup(first.stop)
         cls.follow(first)
         cls.exit_code, cls.said = first.wait()
-        # Looked at again, when the job is over.
+        # The run is shown again after the job has ended.
         cls.watch = Watch(cls.run_directory)
         cls.addClassCleanup(cls.watch.stop)
         cls.span = cls.watch.prometheus.span("watched")
@@ -229,10 +230,10 @@ class Watched(unittest.TestCase):
                 cls.look(watch)
                 actors = [cls.pid("actor-0"), cls.pid("actor-1")]
             except (OSError, RuntimeError, ValueError, StopIteration):
-                continue  # Processes come and go.
-            # Both fall silent, leases in hand, until the alert is seen: with
-            # one of them the job could end before.  Again, if by chance they
-            # had none.
+                continue  # Processes start and end at any time.
+            # Both actors stop answering while they hold leases, until the alert
+            # fires: if only one did, the job could end before. It is repeated
+            # if they happened to hold no lease.
             if not stopped and not cls.firing and cls.steps() > 15:
                 stopped, silent = actors, time.monotonic()
                 cls.silences += 1
@@ -270,7 +271,7 @@ class Watched(unittest.TestCase):
         return next(one["pid"] for one in listed if one["name"] == name)
 
     def families(self):
-        """Name -> (type, services, help) of what was exported."""
+        """Maps the name of each exported series to (type, services, help)."""
         found = {}
         for instance, text in self.texts.items():
             for name, words in re.findall(r"^# HELP (\S+) (.*)$", text, re.M):
@@ -280,7 +281,7 @@ class Watched(unittest.TestCase):
         return found
 
     def missing(self, expr):
-        """Why the query shows nothing, or None."""
+        """Returns why the query shows nothing, or None."""
         start, end = self.span
         query = queries.expanded(expr, "watched", 5)
         try:
@@ -322,7 +323,7 @@ class Watched(unittest.TestCase):
 
     def test_silent_actors_fire_their_alert_and_no_other(self):
         self.assertIn("AhaLeasesExpire", self.firing)
-        # Who falls silent twice is lost twice.
+        # An actor that stops answering twice is lost twice.
         self.assertLessEqual(self.firing, {"AhaLeasesExpire"} | (
             {"AhaCrashLoop"} if self.silences > 1 else set()))
 
@@ -334,7 +335,7 @@ class Watched(unittest.TestCase):
                              f"{instance}: {done.stdout}{done.stderr}")
 
     def shown_in(self, family):
-        """Where a series is seen: dashboards, alerts."""
+        """Lists where a series is shown: dashboards, alerts."""
         parts = {family + end for end in ("", "_bucket", "_sum", "_count")}
         rules = read("deploy/prometheus/recording.yml")
         recorded = {}
@@ -423,5 +424,5 @@ if __name__ == "__main__":
         if shutil.which(needed) is None:
             print(f"MONITORING IS NOT TESTED: {needed} is not here; run "
                   "deploy/install-packages --test")
-            sys.exit(77)  # ctest says so, too.
+            sys.exit(77)  # ctest reports the reason too.
     unittest.main()

@@ -1,3 +1,5 @@
+// Implements played.h: each workload becomes as many `podman kube play` pods as
+// it has replicas, after a few changes that Resolve and Adapt make.
 #include "tests/deploy/played.h"
 
 #include <sys/stat.h>
@@ -20,14 +22,14 @@ const char kPlayLimits[] =
 
 namespace {
 
-// The image's user, and the pods' fsGroup.
+// The image's user and the pods' fsGroup.
 constexpr uid_t kUser = 10001;
 
-int count = 0;  // Of Played, for their names.
+int count = 0;  // Counts objects of Played, for their names.
 
 std::string Scalar(const YAML::Node& node) { return node.as<std::string>(); }
 
-// Sets what the kubelet would fill in from the pod's own fields.
+// Sets the variables that the kubelet would fill in from the pod's own fields.
 void Resolve(YAML::Node variable, const std::string& pod,
              const std::string& address, int index) {
   const YAML::Node from = variable["valueFrom"]["fieldRef"]["fieldPath"];
@@ -40,16 +42,17 @@ void Resolve(YAML::Node variable, const std::string& pod,
   variable["value"] = value;
 }
 
-// A volume of a pod by this machine's means: names are unique on it, and
-// Secrets lie in `directory`.
+// Replaces a volume of a pod by one that this machine can provide. Names are
+// unique on the machine, and Secrets are in `directory`.
 void Adapt(YAML::Node volume, const std::string& pod, const std::string& prefix,
            const std::string& directory) {
-  // Podman 4.3 makes an emptyDir a volume of that name, for all pods.
+  // Podman 4.3 would turn an emptyDir into a volume that all pods share by
+  // name.
   volume["name"] = absl::StrCat(pod, "-", Scalar(volume["name"]));
   if (YAML::Node claim = volume["persistentVolumeClaim"]) {
     claim["claimName"] = prefix + Scalar(claim["claimName"]);
   }
-  // Podman 4.3 would mount what is in a Secret without decoding it.
+  // Podman 4.3 would mount the content of a Secret without decoding it.
   if (const YAML::Node secret = volume["secret"]) {
     const std::string path =
         absl::StrCat(directory, "/", Scalar(secret["secretName"]));
@@ -59,7 +62,7 @@ void Adapt(YAML::Node volume, const std::string& pod, const std::string& prefix,
   }
 }
 
-// `workload`'s pods, named by `prefix`.
+// Returns the pods of `workload`, with names that start with `prefix`.
 std::vector<Pod> AsPods(const YAML::Node& workload, const std::string& prefix,
                         const std::string& directory) {
   std::vector<Pod> pods;
@@ -78,7 +81,8 @@ std::vector<Pod> AsPods(const YAML::Node& workload, const std::string& prefix,
     for (YAML::Node mount : spec["containers"][0]["volumeMounts"]) {
       mount["name"] = absl::StrCat(pod.name, "-", Scalar(mount["name"]));
     }
-    // Podman 4.3 knows no gRPC probe, and publishes every port on the host.
+    // Podman 4.3 does not support gRPC probes, and it publishes every port on
+    // the host.
     for (const char* key :
          {"startupProbe", "livenessProbe", "readinessProbe", "ports"}) {
       spec["containers"][0].remove(key);
@@ -119,12 +123,12 @@ Played::Played(const Manifests& rendered, const std::string& image,
 Played::~Played() {
   for (const Pod& pod : pods_) Podman("pod rm -f -t 0 " + pod.name);
   Podman("volume rm -f " + volume_);
-  // Podman makes a volume of each; another test may still use the same.
+  // Podman makes a volume of each of these; another test may still use it.
   for (const YAML::Node& map : maps_) Podman("volume rm " + Name(map));
   Podman("network rm -f " + network_);
 }
 
-// For the pods' group only, as defaultMode and fsGroup would have it.
+// Only the pods' group may read it, as with defaultMode and fsGroup.
 std::string Played::MakeSecret(const YAML::Node& secret) const {
   const std::string path = absl::StrCat(directory_.path(), "/", Name(secret));
   if (mkdir(path.c_str(), 0750) != 0 || chown(path.c_str(), 0, kUser) != 0) {
@@ -134,7 +138,7 @@ std::string Played::MakeSecret(const YAML::Node& secret) const {
     const std::string file = absl::StrCat(path, "/", Scalar(entry.first));
     std::string bytes;
     if (!absl::Base64Unescape(Scalar(entry.second), &bytes)) {
-      return file + " is no base64";
+      return file + " is not base64";
     }
     std::ofstream(file) << bytes;
     if (chmod(file.c_str(), 0440) != 0 || chown(file.c_str(), 0, kUser) != 0) {
@@ -150,7 +154,7 @@ std::string Played::Start() {
   }
   CommandResult ran = Podman("network create " + network_);
   if (ran.exit_code != 0) return ran.output;
-  // As fsGroup would have it.
+  // fsGroup would set the same owner.
   ran = Podman("volume create -o o=uid=10001,gid=10001 " + volume_);
   if (ran.exit_code != 0) return ran.output;
   ran = Podman("volume inspect --format '{{.Mountpoint}}' " + volume_);

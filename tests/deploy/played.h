@@ -1,7 +1,7 @@
-// An overlay as real containers: `podman kube play`, one pod a replica, a
-// network of its own, the volume shared by coordinator and learner.  What
-// podman does not know is done here as a cluster would do it, and said in
-// kPlayLimits; nothing else is changed.
+// Runs an overlay as real containers with `podman kube play`: one pod for each
+// replica, a network of its own, and a volume that coordinator and learner
+// share. What podman does not support is done here as a cluster would do it;
+// kPlayLimits lists it. Nothing else is changed.
 #pragma once
 
 #include <string>
@@ -13,35 +13,35 @@
 
 namespace aha::testing {
 
-// What of the manifests is not executed.
+// Lists what of the manifests is not executed.
 extern const char kPlayLimits[];
 
 struct Pod {
   std::string role;
-  std::string name;  // Unique on this machine; resolved by podman's DNS.
+  std::string name;  // Unique on this machine; podman's DNS resolves it.
   YAML::Node document;
 };
 
-// The pods of `rendered`; removed at the end.
+// The pods of `rendered`. The destructor removes them.
 class Played {
  public:
-  // `secrets`: what the cluster holds, of kind Secret.
+  // `secrets` are the cluster's documents of kind Secret.
   Played(const Manifests& rendered, const std::string& image,
          const Manifests& secrets = {});
   ~Played();
   Played(const Played&) = delete;
   Played& operator=(const Played&) = delete;
 
-  // "" or what went wrong.
+  // Returns "" or the failure.
   std::string Start();
 
   const std::vector<Pod>& pods() const { return pods_; }
   std::string Container(const Pod& pod) const;
-  // A file of the run directory; "" if it is not there.
+  // Returns a file of the run directory; "" if it does not exist.
   std::string File(const std::string& name) const;
   int64_t Steps() const;
   std::string Logs() const;
-  // The kubelet's question.
+  // Asks the question of the kubelet's probe.
   CommandResult Health(const Pod& pod, const std::string& service) const;
   bool AwaitEnd(absl::Duration limit) const;
 
@@ -54,7 +54,7 @@ class Played {
   const Manifests secrets_;
   const TempDir directory_;
   std::string volume_;
-  std::string run_directory_;  // Where it lies on this machine.
+  std::string run_directory_;  // Its path on this machine.
   std::vector<Pod> pods_;
 };
 

@@ -1,3 +1,5 @@
+// Implements podman.h with podman and buildah, which run in scripts with a time
+// limit and keep their data in a store of this build tree.
 #include "tests/deploy/podman.h"
 
 #include <fcntl.h>
@@ -28,26 +30,28 @@ constexpr char kStripped[] =
     "var/cache/apt/archives/*.deb var/lib/apt/lists/* usr/share/doc/* "
     "usr/share/man/* usr/share/locale/*";
 
-// A real-time process, if this is one, may not enter a container's cgroup.
-// Exit code kTooLate: what the script started was ended, too.
+// Runs a script. If this is a real-time process, it may not enter a container's
+// cgroup, so the script runs without that priority. The exit code is kTooLate
+// if the limit passed; then what the script started was ended too.
 CommandResult Bash(const std::string& script, absl::Duration limit) {
   CommandResult ran = RunCommand(
       {"timeout", "--kill-after=10", absl::StrCat(absl::ToInt64Seconds(limit)),
        "bash", "-c", absl::StrCat("chrt --other --pid 0 $$\n", script)},
       limit + absl::Minutes(1));
-  // 124, or killed as its child had to be.
+  // timeout exits with 124, or it was killed together with its child.
   if (ran.exit_code == 124 || ran.exit_code == -SIGKILL) {
     ran.exit_code = kTooLate;
   }
   return ran;
 }
 
-// Images and containers of this build tree, apart from those that the machine
-// has: what a killed test leaves broken there harms nobody, and goes away with
-// the tree.
+// The images and containers of this build tree, separate from those of the
+// machine. What a killed test leaves broken there harms nothing else and
+// disappears with the build tree.
 struct Store {
-  std::string root;  // What stays.
-  std::string run;   // Until the next start of the machine; its path is short.
+  std::string root;  // The data that stays.
+  // The data until the next start of the machine; its path must be short.
+  std::string run;
 };
 
 const Store& OwnStore() {
@@ -59,8 +63,8 @@ const Store& OwnStore() {
                                     absl::kZeroPad16));
     std::filesystem::create_directories(made.root);
     std::filesystem::create_directories(made.run);
-    // The defaults fail under cgroup v1 and in machines that forbid to raise
-    // the number of open files.
+    // The defaults fail under cgroup v1 and on machines that forbid raising the
+    // number of open files.
     std::ofstream(made.root + "/containers.conf")
         << "[containers]\ndefault_ulimits=[\"nofile=20000:20000\","
            "\"nproc=20000:20000\"]\n"
@@ -84,7 +88,7 @@ std::string Settings() {
                       OwnStore().root, "/storage.conf\n");
 }
 
-// One builder at a time, also of other processes.
+// Allows one builder at a time, also among processes.
 class BuildLock {
  public:
   BuildLock()
@@ -100,11 +104,11 @@ class BuildLock {
   const int fd_;
 };
 
-// Removes what killed tests left, and what a killed builder may have left such
-// that podman can read nothing at all.
+// Removes what killed tests left, including what a killed builder may have left
+// in a state in which podman cannot read anything.
 void Heal() {
   const BuildLock lock;
-  Buildah("rm --all", absl::Minutes(1));  // Nobody builds now.
+  Buildah("rm --all", absl::Minutes(1));  // No builder runs now.
   Bash(
       absl::StrCat(Settings(),
                    "of_the_dead() { while read -r name; do "
@@ -119,7 +123,7 @@ void Heal() {
                    "of_the_dead | xargs -r podman volume rm"),
       absl::Minutes(1));
   if (Podman("images --all").exit_code == 0) return;
-  std::cerr << "the images of an earlier run are broken: made anew\n";
+  std::cerr << "the images of an earlier run are broken and are made again\n";
   Bash(absl::StrReplaceAll(
            "sed 's/^[^ ]* \\([^ ]*\\) .*/\\1/' /proc/mounts | "
            "grep -E '^(ROOT|RUN)/' | sort -r | xargs -r umount -l; "
@@ -135,8 +139,8 @@ absl::Status Check(const CommandResult& ran, const char* what) {
       absl::StrCat(what, ": exit ", ran.exit_code, ": ", ran.output));
 }
 
-// For what needs Debian's mirror: UNAVAILABLE if that could not be reached, or
-// was too slow.
+// Checks a command that needs Debian's mirror. Returns UNAVAILABLE if the
+// mirror could not be reached or was too slow.
 absl::Status CheckFetched(const CommandResult& ran, const char* what) {
   absl::Status status = Check(ran, what);
   if (ran.exit_code == kTooLate) {
@@ -153,8 +157,8 @@ absl::Status CheckFetched(const CommandResult& ran, const char* what) {
   return status;
 }
 
-// The least that a container can be: a static program (podman brings one) under
-// a read-only root, on a network of its own.
+// Runs the smallest possible container: a static program, which podman brings,
+// under a read-only root and on a network of its own.
 CommandResult RunProbe() {
   const std::string name = absl::StrCat("aha-test-probe-", getpid());
   const std::string script = absl::StrReplaceAll(
@@ -223,7 +227,7 @@ absl::StatusOr<std::string> AhaImage() {
   AHA_ASSIGN_OR_RETURN(const std::string base, BaseImage());
   const BuildLock lock;
   const TempDir context;
-  // The context of a build tree that need not be build/release.
+  // The build tree of the context need not be build/release.
   AHA_RETURN_IF_ERROR(Check(
       Bash(
           absl::StrCat("cd ", context.path(),
@@ -244,7 +248,7 @@ absl::StatusOr<std::string> AhaImage() {
       kImage, " ", context.path());
   AHA_RETURN_IF_ERROR(
       CheckFetched(Buildah(arguments, absl::Minutes(10)), "buildah"));
-  // What the name stood for before.
+  // This removes the image that had the name before.
   Podman("image prune -f --filter label=org.opencontainers.image.title=Aha");
   return kImage;
 }

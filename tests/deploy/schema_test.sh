@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Strict schemas (unknown fields are errors) of three Kubernetes versions for
-# what kustomize renders, by PyPI's kubernetes-validate, which carries them.
+# Validates what kustomize renders against the strict schemas (unknown fields
+# are errors) of three Kubernetes versions, which PyPI's kubernetes-validate
+# contains.
 #
-#   schema_test.sh SOURCE_DIR SCRATCH_DIR      77: skipped, ctest says so
+#   schema_test.sh SOURCE_DIR SCRATCH_DIR      exits 77 if it was skipped
 set -euo pipefail
 source_dir=$1
 scratch=$2
@@ -30,7 +31,7 @@ for overlay in local local-tls gpu; do
   done
 done
 
-# The check can fail: a misspelt field is refused.
+# The check can fail: it refuses a misspelt field.
 sed 's/readOnlyRootFilesystem/readOnlyRootFileSystem/' \
   "$scratch/local.yaml" >"$scratch/wrong.yaml"
 if "$validate" --strict --quiet "$scratch/wrong.yaml" >/dev/null 2>&1; then

@@ -1,4 +1,4 @@
-# deploy/slurm under a real Slurm.
+# Tests of deploy/slurm with a real Slurm.
 aha_test(slurm_test
   SRCS slurm_cluster.cc slurm_test.cc DEPS local_cluster LABELS deploy
   PROPERTIES PROCESSORS 2)

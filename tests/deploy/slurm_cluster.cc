@@ -1,3 +1,5 @@
+// Implements slurm_cluster.h: writes a configuration for this machine, starts
+// the daemons in order and stops them in reverse.
 #include "tests/deploy/slurm_cluster.h"
 
 #include <arpa/inet.h>
@@ -23,8 +25,8 @@ namespace {
 
 constexpr absl::Duration kStart = absl::Seconds(60);
 
-// DIR, USER, CTLD, NODE1 and NODE2 are filled in.  Nothing of it needs root,
-// cgroups or a database.
+// A configuration in which DIR, USER, CTLD, NODE1 and NODE2 are filled in. It
+// needs neither root nor cgroups nor a database.
 constexpr char kConfiguration[] = R"(ClusterName=aha
 SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort=CTLD
@@ -60,8 +62,8 @@ PartitionName=low Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP PriorityTie
 PartitionName=hi Nodes=n[1-2] MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 )";
 
-// Nobody listens at it now, on any address of this machine; nor does the system
-// give it to anybody else, as it would one of 32768 or more.
+// Returns a port on which no process listens on any address of this machine. It
+// is below 32768, so the system does not assign it to an outgoing connection.
 std::string FreePort() {
   constexpr int kFirst = 20000, kPorts = 12000;
   static int tried = 0;
@@ -94,7 +96,7 @@ std::string WhyNoSlurm() {
                           " is not here; run deploy/install-packages --test");
     }
   }
-  // slurmd wants control groups even if it is told to use none.
+  // slurmd requires control groups even if it is configured to use none.
   struct statfs groups;
   if (statfs("/sys/fs/cgroup", &groups) != 0 || groups.f_type == SYSFS_MAGIC) {
     return "no control groups are mounted on /sys/fs/cgroup";
@@ -113,7 +115,7 @@ SlurmCluster::~SlurmCluster() {
         },
         absl::Seconds(20));
   }
-  // The nodes first: the others are asked until the end.
+  // The nodes stop first, because they call the other daemons until their end.
   while (!daemons_.empty()) daemons_.pop_back();
 }
 

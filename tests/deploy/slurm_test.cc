@@ -1,5 +1,5 @@
-// deploy/slurm/aha.sbatch, executed by a real Slurm on this machine: whatever
-// Slurm does to a job, its checksum is that of `ahactl run`.
+// Runs deploy/slurm/aha.sbatch in a real Slurm on this machine: whatever Slurm
+// does to a job, its checksum is that of `ahactl run`.
 #include <signal.h>
 
 #include <algorithm>
@@ -23,12 +23,12 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Of recipes/tiny.yaml, however it is run (promise_test.cc).
+// The checksum of recipes/tiny.yaml in every environment (promise_test.cc).
 constexpr char kChecksum[] = "c42897d19b3de3427ef866585b272b92";
 constexpr absl::Duration kJob = absl::Minutes(4);
 
-// The process of this program that serves, or works for, the coordinator at
-// `address`; 0 if there is none.
+// Returns the process of this program that serves, or works for, the
+// coordinator at `address`; 0 if there is none.
 pid_t Find(const std::string& program, const std::string& address) {
   std::error_code error;
   std::filesystem::directory_iterator it("/proc", error);
@@ -84,8 +84,8 @@ class SlurmTest : public ::testing::Test {
         << cluster_->Output(job);
     EXPECT_EQ(Checksum(), kChecksum) << cluster_->Output(job);
   }
-  // recipes/tiny.yaml with more in its section `cluster`, which decides nothing
-  // of the result.
+  // Returns recipes/tiny.yaml with more keys in its section `cluster`, which
+  // does not change the result.
   std::string Variant(const std::string& cluster) const {
     std::string path = cluster_->Path("variant.yaml");
     std::ofstream(path) << absl::StrReplaceAll(
@@ -97,7 +97,8 @@ class SlurmTest : public ::testing::Test {
     const pid_t pid = Find(program, AwaitEndpoint(Run()));
     return pid > 0 && kill(pid, signal) == 0;
   }
-  // A requeued job waits two minutes by Slurm's rule; an operator can do this.
+  // By Slurm's rule a requeued job waits two minutes; an operator can start it
+  // at once like this.
   void StartNow(const std::string& job) {
     ASSERT_TRUE(
         Eventually([&] { return cluster_->State(job) == "PENDING"; }, kJob))
@@ -110,7 +111,8 @@ class SlurmTest : public ::testing::Test {
   void ExpectPreemptionChangesNothing(
       const std::string& job, const std::function<void()>& while_held = [] {}) {
     ASSERT_TRUE(AwaitSteps(4)) << cluster_->Output(job);
-    // Held, so that the warning comes before the end on any machine.
+    // The actor is stopped, so that the warning comes before the end of the job
+    // on any machine.
     ASSERT_TRUE(Signal("aha-actor", SIGSTOP));
     while_held();
     const CommandResult urgent =
@@ -124,7 +126,7 @@ class SlurmTest : public ::testing::Test {
     ASSERT_TRUE(Signal("aha-actor", SIGCONT));
     StartNow(job);
     const int64_t before = StepsDone();
-    EXPECT_LT(before, 24);  // Else nothing was left to go on with.
+    EXPECT_LT(before, 24);  // Otherwise no step was left to continue with.
     ExpectTheChecksum(job);
     EXPECT_THAT(cluster_->Output(job),
                 AllOf(HasSubstr("SIGUSR1: the running step ends"),
@@ -141,7 +143,7 @@ TEST_F(SlurmTest, TwoRanksAndTwoActorsOnTwoNodesGiveTheChecksumOfALocalRun) {
       {"--nodes=2"}, {recipe, Run()},
       {"AHA_LEARNER_NODES=2", "AHA_ACTORS=2", "AHA_THREADS=1"});
   ASSERT_TRUE(AwaitSteps(1)) << cluster_->Output(job);
-  // The nodes' own addresses, not this machine's 127.0.0.1.
+  // These are the nodes' own addresses, not this machine's 127.0.0.1.
   CommandResult members;
   EXPECT_TRUE(Eventually(
       [&] {
@@ -157,7 +159,7 @@ TEST_F(SlurmTest, TwoRanksAndTwoActorsOnTwoNodesGiveTheChecksumOfALocalRun) {
   EXPECT_THAT(cluster_->Output(job), HasSubstr("succeeded"));
 }
 
-TEST_F(SlurmTest, APreemptedJobIsRequeuedGoesOnAndGivesTheSameChecksum) {
+TEST_F(SlurmTest, APreemptedJobIsRequeuedAndGivesTheSameChecksum) {
   ExpectPreemptionChangesNothing(cluster_->Submit(
       {"--nodes=2"}, {Recipe("tiny.yaml"), Run()}, {"AHA_THREADS=1"}));
 }
@@ -195,7 +197,7 @@ TEST_F(SlurmTest, ALearnerAndAnActorThatDieAreReplacedInTheSameAllocation) {
               HasSubstr("ended with 137; again in 1 s"));
 }
 
-TEST_F(SlurmTest, WhatCannotRunIsRefusedInOneLineAndNotRequeued) {
+TEST_F(SlurmTest, AJobThatCannotRunIsRefusedInOneLineAndNotRequeued) {
   const std::string broken = cluster_->Path("broken.yaml");
   std::ofstream(broken) << absl::StrReplaceAll(
       ReadFileOrEmpty(Recipe("tiny.yaml")), {{"seed: 7", "sead: 7"}});
@@ -212,7 +214,7 @@ TEST_F(SlurmTest, WhatCannotRunIsRefusedInOneLineAndNotRequeued) {
   expect_refused(cluster_->Submit({"--nodes=1"}, {Recipe("tiny.yaml"), Run()},
                                   {"AHA_ACTORS=none"}),
                  "AHA_ACTORS must be a number");
-  expect_refused(cluster_->Submit({"--nodes=1"}, {}), "wants JOB.yaml");
+  expect_refused(cluster_->Submit({"--nodes=1"}, {}), "needs JOB.yaml");
 }
 
 TEST_F(SlurmTest, AJobThatIsCancelledStaysCancelledAndCanBeContinued) {

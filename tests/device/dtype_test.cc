@@ -9,7 +9,7 @@
 namespace aha {
 namespace {
 
-TEST(Bf16Test, EveryNumberSurvivesTheWayToFloatAndBack) {
+TEST(Bf16Test, EveryNumberSurvivesConversionToFloatAndBack) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     const Bf16 x{static_cast<uint16_t>(bits)};
     if (std::isnan(ToFloat(x))) {

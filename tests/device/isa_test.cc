@@ -16,7 +16,7 @@ TEST(IsaTest, IsWhatTheEnvironmentAsksFor) {
   EXPECT_EQ(CurrentIsa(), CurrentIsa());
 }
 
-TEST(IsaTest, AProgramMayAskBeforeItComputes) {
+TEST(IsaTest, AProgramMayChooseBeforeItComputes) {
   EXPECT_EQ(ChooseIsa("avx2").value(), Isa::kAvx2);
   EXPECT_EQ(ChooseIsa("").value(), ChooseIsa(nullptr).value());
   for (const char* name : {"sse9", "AVX2", "avx2 "}) {

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What the documents say can be done, can be done.
+"""Checks that the documents' instructions work with the real programs.
 
   docs_test.py BUILD_BIN_DIRECTORY
 
-Checks README.md, docs/*.md and the comments of recipes/*.yaml:
+Checks README.md, CONTRIBUTING.md, docs/*.md and the comments of recipes/*.yaml:
 
 * every command of ours (ahactl, aha-*, make), in a block or in `backticks`,
   names subcommands, flags, recipes and targets that exist;
@@ -26,13 +26,14 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md",
+         *sorted((ROOT / "docs").glob("*.md"))]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 OURS = re.compile(r"^(ahactl|aha-[a-z]+)$")
 
 
 def blocks(page):
-    """(info string, lines) of each fenced block."""
+    """Returns (info string, lines) of each fenced block."""
     found, info, lines = [], None, []
     for line in page.read_text().splitlines():
         fence = re.match(r"^\s*```(.*)$", line)
@@ -47,18 +48,18 @@ def blocks(page):
 
 
 def joined(lines):
-    """Lines with those that end in a backslash put together."""
+    """Joins lines that end in a backslash with the next one."""
     return "\n".join(lines).replace("\\\n", " ").splitlines()
 
 
 def spans(page):
-    """What stands in `backticks` outside of blocks."""
+    """Returns the `backticks` spans outside of blocks."""
     text = re.sub(r"(?ms)^\s*```.*?^\s*```\s*$", "", page.read_text())
     return re.findall(r"`([^`\n]+)`", text)
 
 
 def mentioned(page):
-    """Lines and spans that may hold a command."""
+    """Returns the lines and spans that may contain a command."""
     if page.suffix == ".yaml":
         return [line.lstrip("# ") for line in page.read_text().splitlines()
                 if line.startswith("#   ")]
@@ -70,7 +71,7 @@ def mentioned(page):
 
 
 def commands(page):
-    """Argument lists of our programs and of make."""
+    """Returns the argument lists of our programs and of make."""
     for text in mentioned(page):
         text = re.split(r"\s#\s", text)[0]
         for part in re.split(r"&&|\|\||[|;]", text):
@@ -86,7 +87,7 @@ def commands(page):
 
 @functools.lru_cache(maxsize=None)
 def help_of(*command):
-    """The help of a (sub)command, None if there is none."""
+    """Returns the help of a (sub)command, or None if it does not exist."""
     program = BIN / command[0]
     if not program.exists():
         return None
@@ -187,7 +188,7 @@ class Documents(unittest.TestCase):
 
 
 class Runnable(unittest.TestCase):
-    """Blocks fenced as "sh runnable", all in one scratch directory."""
+    """Runs the blocks fenced as "sh runnable" in one scratch directory."""
 
     @classmethod
     def setUpClass(cls):
@@ -246,7 +247,7 @@ class Runnable(unittest.TestCase):
         self.check_keys(rows["`rollouts/step-NNNNNN.jsonl`"], rollout)
         summary = json.loads((run / "summary.json").read_text())
         self.check_keys(rows["`summary.json`"].replace("`eval`", ""), summary,
-                        # `problem` is there when something went wrong.
+                        # `problem` is present if the job failed.
                         inner=("problem", "name", "type", "before", "after", "prompts", "pass_at_1",
                                "mean_completion_length", "tokens_compared",
                                "tokens_differing"))
@@ -269,7 +270,7 @@ class Installed(unittest.TestCase):
     def test_programs_and_recipes_stand_on_their_own(self):
         with tempfile.TemporaryDirectory() as scratch:
             prefix = pathlib.Path(scratch) / "prefix"
-            # As `make install` says it.
+            # `make install` runs the same command.
             self.call(scratch, "cmake", "--install", BIN.parent, "--prefix", prefix)
             ahactl = prefix / "bin" / "ahactl"
             self.assertIn("ahactl ", self.call(scratch, ahactl, "--version"))
@@ -280,7 +281,7 @@ class Installed(unittest.TestCase):
             self.call(scratch, prefix / "bin" / "aha-model", "inspect", models[0])
 
     def call(self, directory, *command):
-        """Its output; with no other program of ours in sight."""
+        """Returns its output; no other program of ours is on PATH."""
         done = subprocess.run(list(map(str, command)), text=True, cwd=directory,
                               capture_output=True, timeout=250, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

@@ -1,4 +1,5 @@
-// What the coordinator may send to an actor: leases and chunks of weights.
+// Fuzzes what the coordinator may send to an actor: leases and chunks of
+// weights.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -21,11 +22,11 @@ void TakeLease(aha::v1::Lease lease) {
   (void)aha::actor::ToEngineGroup(lease, 1, 2);
 }
 
-// `repair`: with an encoding that is read and a hash that agrees, which
-// mutation seldom finds.
+// With `repair` the chunk gets an encoding that is read and a hash that
+// matches, which mutation would hardly find.
 void TakeChunk(aha::actor::WeightAssembler& assembler,
                aha::v1::WeightsChunk chunk, bool repair) {
-  // Terabytes are announced in other tests; here they would only be slow.
+  // Other tests announce terabytes; here they would only be slow.
   if (chunk.total_bytes() > kMostBytes) return;
   if (repair) {
     chunk.set_encoding(aha::v1::WEIGHTS_ENCODING_FULL);

@@ -1,4 +1,4 @@
-// A chat template in Jinja, recognised or refused.
+// Fuzzes chat templates in Jinja, which must be recognised or refused.
 #include <cstddef>
 #include <cstdint>
 

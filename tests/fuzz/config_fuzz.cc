@@ -1,4 +1,4 @@
-// A model's config.json.
+// Fuzzes a model's config.json.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -10,7 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view text(reinterpret_cast<const char*>(data), size);
   const auto config = aha::ModelConfig::Parse(text);
   if (!config.ok()) return 0;
-  // What was accepted is written so that it is read back as the same.
+  // A config that was accepted must be the same after it is written and read
+  // again.
   const auto again = aha::ModelConfig::Parse(config->ToJson());
   if (!again.ok() || again->ToJson() != config->ToJson()) std::abort();
   return 0;

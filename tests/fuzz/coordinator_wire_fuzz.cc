@@ -1,5 +1,5 @@
-// What members and administrators may send to the coordinator: any sequence of
-// calls on a job that has begun, with time passing.
+// Fuzzes what members and administrators may send to the coordinator: any
+// sequence of calls on a job that has begun, while time passes.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -74,7 +74,8 @@ class Fuzzed : public FakeCluster {
   }
 
  private:
-  // What an honest member would do next, so that the job moves on.
+  // Makes the call that an honest member would make next, so that the job makes
+  // progress.
   void Go(int what, size_t size) {
     const uint64_t step = size % 4;
     switch (what) {
@@ -102,7 +103,7 @@ class Fuzzed : public FakeCluster {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   aha::fuzz::Messages messages(data, size);
   aha::coordinator::Fuzzed cluster;
-  // A long story costs a run's directory many transactions.
+  // A long sequence would cost many transactions in the run directory.
   for (int i = 0; i < 64 && messages.Next(); ++i) cluster.Take(messages);
   return 0;
 }

@@ -1,4 +1,4 @@
-// GGUF: metadata, the table of tensors, and their numbers.
+// Fuzzes GGUF files: metadata, the table of tensors, and their numbers.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Job files: YAML from outside.
+// Fuzzes job files, which are YAML from outside.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view text(reinterpret_cast<const char*>(data), size);
   const auto job = aha::ParseJob(text, "fuzz.yaml");
   if (!job.ok()) return 0;
-  // What was accepted is written so that it is read back as the same job.
+  // A job that was accepted must be the same after it is written and read
+  // again.
   const auto again = aha::ParseJob(aha::JobToYaml(*job), "again.yaml");
   if (again.ok() &&
       aha::ResultFingerprint(*again) == aha::ResultFingerprint(*job)) {

@@ -1,4 +1,4 @@
-// JSON Lines: prompts, and documents to train on.
+// Fuzzes JSON Lines files of prompts and of training documents.
 #include <cstddef>
 #include <cstdint>
 

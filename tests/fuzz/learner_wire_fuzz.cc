@@ -1,5 +1,5 @@
-// What the reward service may send to a learner: any sequence of groups, while
-// its steps go on.
+// Fuzzes what the reward service may send to a learner: any sequence of groups,
+// while the learner's steps advance.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -28,7 +28,7 @@ aha::learner::GroupRules Rules() {
           .reward_parts = 1};
 }
 
-// What a step reads of a group that was taken.
+// Reads what a step reads of an accepted group.
 void Consume(const aha::v1::ScoredGroup& group) {
   (void)aha::learner::DigestOf(group);
   for (const auto& scored : group.trajectories()) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the seeds of tests/fuzz/corpus: one plausible input a parser.
+"""Writes the seeds of tests/fuzz/corpus: one plausible input for each parser.
 
-What fuzzing found is committed beside them by hand.  Needs protoc.
+Inputs that fuzzing found are committed beside them by hand. It needs protoc.
 """
 import json
 import pathlib
@@ -23,7 +23,7 @@ def copy(fuzzer, source):
 
 
 def encode(message, file, text):
-    """A message of proto/aha/v1/FILE.proto as bytes."""
+    """Returns a message of proto/aha/v1/FILE.proto as bytes."""
     return subprocess.run(
         ["protoc", f"-I{ROOT}/proto", f"--encode=aha.v1.{message}",
          f"{ROOT}/proto/aha/v1/{file}.proto"],
@@ -31,7 +31,7 @@ def encode(message, file, text):
 
 
 def story(*messages):
-    """(kind, bytes) pairs as messages.h reads them."""
+    """Encodes (kind, bytes) pairs as messages.h reads them."""
     return b"".join(bytes([kind]) + struct.pack("<H", len(data)) + data
                     for kind, data in messages)
 
@@ -125,17 +125,36 @@ def gguf():
                 + text(b"llama")
                 + text(b"tokens") + struct.pack("<IIQ", 9, 8, 2)
                 + text(b"a") + text(b"b"))
-    # Two dimensions, Q4_1 (type 3), at offset 0.
+    # The tensor has two dimensions and type Q4_1 (3), at offset 0.
     tensor = text(b"w") + struct.pack("<IQQIQ", 2, 32, 2, 3, 0)
     head = b"GGUF" + struct.pack("<IQQ", 3, 1, 2) + metadata + tensor
     write("gguf_fuzz", "one_tensor",
           head + bytes(-len(head) % 32) + bytes(range(40)))
 
 
+def numbers():
+    """The length of the reference, the reference, the completion."""
+    def seed(name, reference, completion):
+        write("number_fuzz", name, bytes([len(reference.encode())])
+              + (reference + completion).encode())
+    seed("fraction", "1/2", "so \\boxed{\\frac{1}{2}}")
+    seed("mixed", "31/4", "It is 7 3/4 or 7\\tfrac34 or 7\u00be.")
+    seed("scientific", "300000", "-3.0 \\times 10^{5}, 3e5, 3\u00d710\u2075")
+    seed("thousands", "1234567", "$1{,}234,567 or 1 234 567")
+    seed("minus", "-5", "x = - 5, \u22125, \u20135, -$5")
+    seed("percent", "0.12", "12\\%, 12 percent, 5 \\text{ million}")
+    seed("unit", "5", "\\boxed{5\\,\\mathrm{cm}^2} 90^\\circ")
+    seed("answer", "7", "<think>2\\pi</think><answer>x = \uff17</answer>")
+    seed("huge", "1", "1e999999999 9^{99999} " + "7" * 5000)
+
+
 def texts():
     copy("job_fuzz", "recipes/tiny.yaml")
     copy("job_fuzz", "recipes/quickstart.yaml")
     copy("config_fuzz", "tests/golden/tiny-llama/config.json")
+    for family in ("qwen2", "qwen3"):
+        source = ROOT / f"tests/golden/tiny-{family}/config.json"
+        write("config_fuzz", f"{family}.json", source.read_bytes())
     copy("tokenizer_fuzz", "tests/golden/bpe/characters.json")
     copy("tokenizer_fuzz", "tests/golden/bpe/llama3.json")
     write("jsonl_fuzz", "prompts", '{"id": "a", "prompt": "1+1=", '
@@ -159,5 +178,5 @@ def texts():
 
 if __name__ == "__main__":
     for make in (reward_wire, learner_wire, actor_wire, coordinator_wire,
-                 safetensors, gguf, texts):
+                 safetensors, gguf, numbers, texts):
         make()

@@ -1,4 +1,4 @@
-// A checkpoint's manifest.json.
+// Fuzzes a checkpoint's manifest.json.
 #include <cstddef>
 #include <cstdint>
 

@@ -1,8 +1,9 @@
-// A fuzzer's input as messages that arrive one after the other:
+// Splits a fuzzer's input into messages that arrive one after the other:
 //
 //   (kind: 1 byte, size: 2 bytes, little-endian, message: size bytes) ...
 //
-// A size beyond the end means what is left, so every input is a sequence.
+// A size beyond the end means all that is left, so every input is a sequence of
+// messages.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +20,7 @@ class Messages {
   Messages(const uint8_t* data, size_t size)
       : left_(reinterpret_cast<const char*>(data), size) {}
 
-  // False at the end.
+  // Returns false at the end.
   bool Next() {
     if (left_.size() < 3) return false;
     const auto byte = [this](size_t i) {
@@ -35,7 +36,8 @@ class Messages {
 
   uint8_t kind() const { return kind_; }
   absl::string_view bytes() const { return bytes_; }
-  // The message; what cannot be parsed never reaches a handler, so it is empty.
+  // Returns the message; it is empty if it cannot be parsed, because such a
+  // message never reaches a handler.
   template <class Message>
   Message As() const {
     Message message;

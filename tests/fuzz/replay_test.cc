@@ -1,4 +1,5 @@
-// Every fuzzer once over its committed corpus: what was found stays found.
+// Runs every fuzzer once over its committed corpus, so that an error that was
+// found cannot return.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -25,14 +26,14 @@ struct Fuzzer {
 
 class ReplayTest : public ::testing::TestWithParam<Fuzzer> {};
 
-TEST_P(ReplayTest, EveryInputIsTakenOrRefused) {
+TEST_P(ReplayTest, EveryInputIsAcceptedOrRefused) {
   int inputs = 0;
   for (const auto& entry : std::filesystem::directory_iterator(
            std::string(AHA_SOURCE_DIR "/tests/fuzz/corpus/") +
            GetParam().name)) {
     std::ifstream file(entry.path(), std::ios::binary);
     const std::vector<char> bytes(std::istreambuf_iterator<char>(file), {});
-    // Said first, so that a crash names its input.
+    // This is printed first, so that a crash names its input.
     std::printf("%s\n", entry.path().c_str());
     std::fflush(stdout);
     EXPECT_EQ(GetParam().run(reinterpret_cast<const uint8_t*>(bytes.data()),

@@ -1,5 +1,5 @@
-// What actors may send to the reward service: any sequence of announced groups
-// and trajectories, on streams that come and go.
+// Fuzzes what actors may send to the reward service: any sequence of announced
+// groups and trajectories, on streams that open and close.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -45,7 +45,7 @@ class Service {
       (void)assembler_.Forget(id);
     }
   }
-  // What is held is counted exactly: nothing held, nothing counted.
+  // When nothing is held any more, the counters must be zero.
   void End() {
     for (int stream = 0; stream < 4; ++stream) assembler_.Disconnect(stream);
     for (const GroupId& id :

@@ -1,4 +1,4 @@
-// The coordinator's database with any of its bytes changed on disk.
+// Fuzzes the coordinator's database, any of whose bytes may change on disk.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -22,11 +22,12 @@ void ReadAll(StateStore& store) {
   (void)store.TotalsBefore(1, 0);
   (void)store.Checkpoints();
   (void)store.Evals();
+  (void)store.Datasets();
   (void)store.StageSeconds();
   (void)store.HasResults();
 }
 
-// A database with something in every table.
+// Returns a database with content in every table.
 std::string Valid() {
   const TempDir directory;
   const std::string path = directory.path() + "/coordinator.db";
@@ -37,6 +38,7 @@ std::string Valid() {
     (void)(*store)->PutCommit({.step = 1, .metrics_line = "{}"}, 1);
     (void)(*store)->PutCheckpoint({.next_step = 2, .directory = "c"}, 2);
     (void)(*store)->PutEval({.stage = 1, .prompts = 4}, 3);
+    (void)(*store)->PutDataset({.stage = 2, .prompts = 5}, 4);
   }
   std::ifstream file(path, std::ios::binary);
   return std::string(std::istreambuf_iterator<char>(file), {});
@@ -45,7 +47,7 @@ std::string Valid() {
 }  // namespace
 }  // namespace aha::coordinator
 
-// The input says which bytes become what: (offset: 2 bytes, value: 1 byte) ...
+// The input lists the bytes that change: (offset: 2 bytes, value: 1 byte) ...
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   namespace coordinator = aha::coordinator;
   static const std::string& valid = *new std::string(coordinator::Valid());

@@ -1,4 +1,5 @@
-// The goldens of tests/golden and the real model, for tests of model/.
+// Reads the golden files of tests/golden and finds the real model, for tests of
+// text/ and model/.
 #pragma once
 
 #include <string>
@@ -29,7 +30,7 @@ inline std::string SmolLm2() {
 
 }  // namespace aha
 
-// Says loudly that a test against the real model did not run.
+// Skips a test against the real model with a message that cannot be overlooked.
 #define AHA_SKIP_WITHOUT_SMOLLM2()                                         \
   if (!std::filesystem::exists(aha::SmolLm2())) {                          \
     GTEST_SKIP() << "NOT COMPARED with the real model: " << aha::SmolLm2() \

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the goldens beside this file; see README.md.
+"""Writes the golden values beside this file; see README.md.
 
-Deterministic for given versions of torch, transformers and tokenizers, which
-each golden names.
+It is deterministic for given versions of torch, transformers and tokenizers,
+which each golden file names.
 """
 
 import json
@@ -12,6 +12,7 @@ import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import safetensors.torch
 import tokenizers
 import torch
 import transformers
@@ -27,9 +28,9 @@ VERSIONS = {
     "tokenizers": tokenizers.__version__,
 }
 
-# What tokenizers get wrong when they do: contractions, runs of white space of
-# every kind, digits of several scripts, marks, joined emoji, text that looks
-# like special tokens, and what is not in any training text.
+# Texts on which tokenizers tend to be wrong: contractions, runs of white space
+# of every kind, digits of several scripts, combining marks, joined emoji, text
+# that looks like special tokens, and text that no training data contains.
 TRICKY = [
     "",
     " ",
@@ -81,7 +82,7 @@ TRICKY = [
     "and \U00040000 \U00080000",
 ]
 
-# What no vocabulary of the small tokenizers spells is left to them.
+# Texts that the small vocabularies cannot spell are left to these tokenizers.
 CHARACTERS = [
     "", "1+2=3\n", "<think>3+5=8;8+9=7</think><answer>7</answer><eos>",
     "<think", "<<eos>>", " ~!@#$%^&*()_+", "<answer></answer",
@@ -120,7 +121,7 @@ def write(name, value):
 
 
 def floats(tensor):
-    """Nine digits give an fp32 back exactly."""
+    """Nine digits restore an fp32 exactly."""
     return [float(f"{x:.9g}") for x in tensor.double().flatten().tolist()]
 
 
@@ -188,10 +189,96 @@ def small_tokenizers():
 
 
 def character_tokenizer():
-    """Aha's own tokenizer.json, read by Hugging Face's library."""
+    """Loads Aha's own tokenizer.json into Hugging Face's library."""
     path = HERE / "bpe" / "characters.json"
     tokenizer = tokenizers.Tokenizer.from_file(str(path))
     write("characters.json", {"encodings": encodings(tokenizer, CHARACTERS)})
+
+
+def randomize(model):
+    """Weights with which attention, gates, gains and biases do something."""
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.copy_(1 + 0.1 * torch.randn_like(weight)
+                         if "norm" in name
+                         else 0.25 * torch.randn_like(weight))
+            # The weights are exact in bf16, so that one file serves both
+            # formats.
+            weight.copy_(weight.bfloat16().float())
+
+
+def save_tiny(model, directory):
+    model.save_pretrained(HERE / directory)
+    (HERE / directory / "model.safetensors").chmod(0o644)
+
+
+def scored_sequences(model, vocab):
+    generator = torch.Generator().manual_seed(11)
+    sequences = []
+    for length in (1, 2, 17, 40):
+        ids = torch.randint(0, vocab, (length,), generator=generator)
+        with torch.no_grad():
+            logits = model(ids[None]).logits[0]
+        logprobs = torch.log_softmax(logits[:-1], -1)
+        picked = logprobs.gather(-1, ids[1:, None])[:, 0]
+        keep = logits if length <= 17 else logits[-2:]
+        sequences.append({"token_ids": ids.tolist(),
+                          "logprobs": floats(picked),
+                          "last_logits_rows": keep.shape[0],
+                          "logits": floats(keep)})
+    return sequences
+
+
+# GRPO as in DeepSeekMath, equation 3, on two groups of completions of one
+# prompt each (algorithms.md section 3.13): clipped ratios to log-probabilities
+# that are a little off, the k3 estimate of the KL divergence from others that
+# are, the mean over each completion's tokens and then over completions.
+EPSILON, BETA, TEMPERATURE = 0.2, 0.1, 0.8
+
+
+def grpo_gradients(model, vocab, directory):
+    generator = torch.Generator().manual_seed(13)
+
+    def draw(count):
+        return torch.randint(0, vocab, (count,), generator=generator).tolist()
+
+    def near(values):
+        return values + 0.25 * torch.randn(values.shape, generator=generator)
+
+    completions = []
+    for prompt_length, lengths in ((9, (5, 1, 12)), (37, (3, 20))):
+        prompt = draw(prompt_length)
+        for length in lengths:
+            completions.append({"prompt": prompt, "tokens": draw(length)})
+    advantages = torch.randn(len(completions), generator=generator)
+    model.zero_grad()
+    loss = torch.zeros(())
+    for completion, advantage in zip(completions, advantages):
+        ids = torch.tensor(completion["prompt"] + completion["tokens"])
+        first = len(completion["prompt"])
+        logits = model(ids[None]).logits[0][first - 1:-1] / TEMPERATURE
+        logp = torch.log_softmax(logits, -1).gather(
+            -1, ids[first:, None])[:, 0]
+        # Log-probabilities are at most 0.
+        old = near(logp.detach()).clamp(max=0)
+        ref = near(logp.detach()).clamp(max=0)
+        ratio = torch.exp(logp - old)
+        clipped = ratio.clamp(1 - EPSILON, 1 + EPSILON)
+        kl = torch.exp(ref - logp) - (ref - logp) - 1
+        terms = -torch.min(ratio * advantage, clipped * advantage) + BETA * kl
+        loss = loss + terms.mean() / len(completions)
+        completion.update(advantage=floats(advantage[None])[0],
+                          logprobs=floats(logp.detach()),
+                          old_logprobs=floats(old), ref_logprobs=floats(ref))
+    loss.backward()
+    safetensors.torch.save_file(
+        {name: weight.grad.contiguous()
+         for name, weight in model.named_parameters()},
+        HERE / directory / "grpo_gradients.safetensors")
+    (HERE / directory / "grpo_gradients.safetensors").chmod(0o644)
+    return {"epsilon": EPSILON, "beta": BETA, "temperature": TEMPERATURE,
+            "loss": floats(loss.detach()[None])[0],
+            "completions": completions}
 
 
 def tiny_llama():
@@ -202,36 +289,44 @@ def tiny_llama():
         max_position_embeddings=128, rms_norm_eps=1e-5, rope_theta=10000.0,
         tie_word_embeddings=False, bos_token_id=1, eos_token_id=2)
     model = transformers.LlamaForCausalLM(config).float().eval()
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            # Large enough that attention and gates do something.
-            weight.copy_(1 + 0.1 * torch.randn_like(weight)
-                         if "norm" in name
-                         else 0.25 * torch.randn_like(weight))
-            # Exact in bf16, so that one file serves both formats.
-            weight.copy_(weight.bfloat16().float())
-    model.save_pretrained(HERE / "tiny-llama")
-    (HERE / "tiny-llama" / "model.safetensors").chmod(0o644)
-    generator = torch.Generator().manual_seed(11)
-    sequences = []
-    for length in (1, 2, 17, 40):
-        ids = torch.randint(0, 64, (length,), generator=generator)
-        with torch.no_grad():
-            logits = model(ids[None]).logits[0]
-        logprobs = torch.log_softmax(logits[:-1], -1)
-        picked = logprobs.gather(-1, ids[1:, None])[:, 0]
-        keep = logits if length <= 17 else logits[-2:]
-        sequences.append({"token_ids": ids.tolist(),
-                          "logprobs": floats(picked),
-                          "last_logits_rows": keep.shape[0],
-                          "logits": floats(keep)})
-    write("tiny_llama.json", {"sequences": sequences})
+    randomize(model)
+    save_tiny(model, "tiny-llama")
+    write("tiny_llama.json", {"sequences": scored_sequences(model, 64)})
+
+
+# Odd shapes: one head for keys and values, vocabularies that are not multiples
+# of 16, a head_dim of its own.
+def tiny_qwens():
+    qwen2 = transformers.Qwen2Config(
+        vocab_size=83, hidden_size=40, intermediate_size=56,
+        num_hidden_layers=3, num_attention_heads=5, num_key_value_heads=1,
+        max_position_embeddings=128, rms_norm_eps=1e-6, rope_theta=1000000.0,
+        tie_word_embeddings=True, bos_token_id=1, eos_token_id=2,
+        use_sliding_window=False, sliding_window=64, max_window_layers=2)
+    qwen3 = transformers.Qwen3Config(
+        vocab_size=75, hidden_size=32, intermediate_size=72,
+        num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+        head_dim=24, max_position_embeddings=128, rms_norm_eps=1e-6,
+        rope_theta=1000000.0, tie_word_embeddings=False, bos_token_id=1,
+        eos_token_id=2)
+    for name, seed, config, kind in (
+            ("tiny-qwen2", 17, qwen2, transformers.Qwen2ForCausalLM),
+            ("tiny-qwen3", 19, qwen3, transformers.Qwen3ForCausalLM)):
+        torch.manual_seed(seed)
+        # The plain formula: with softmax and products in fp32.
+        config._attn_implementation = "eager"
+        model = kind(config).float().eval()
+        randomize(model)
+        save_tiny(model, name)
+        write(f"{name.replace('-', '_')}.json", {
+            "sequences": scored_sequences(model, config.vocab_size),
+            "grpo": grpo_gradients(model, config.vocab_size, name)})
 
 
 def smollm2_tokens():
     tokenizer = transformers.AutoTokenizer.from_pretrained(SMOLLM2)
-    # Of the bytes that the vocabulary lacks Hugging Face drops, and Aha
-    # refuses, the text.
+    # If the vocabulary lacks a byte, Hugging Face drops the byte and Aha
+    # refuses the text.
     spelled = [t for t in TRICKY
                if tokenizer.decode(tokenizer.encode(
                    t, add_special_tokens=False)) == t]
@@ -270,7 +365,7 @@ def smollm2_logprobs():
                          "top5_logprobs":
                              [floats(r) for r in logprobs.topk(5).values]})
         golden[name] = rows
-    # Greedy continuation in fp32: the tokens that generation must give.
+    # The greedy continuation in fp32: the tokens that generation must produce.
     model = transformers.AutoModelForCausalLM.from_pretrained(
         SMOLLM2, dtype=torch.float32).eval()
     prompt = tokenizer.encode(texts[-1].removesuffix("4<|im_end|>"),
@@ -287,6 +382,7 @@ def main():
     small_tokenizers()
     character_tokenizer()
     tiny_llama()
+    tiny_qwens()
     if not SMOLLM2.exists():
         sys.exit(f"{SMOLLM2} is not there: run `make smollm2` first")
     smollm2_tokens()

@@ -1,5 +1,5 @@
-// Bad input, as a user meets it: the real programs, one clear line each, the
-// documented exit code, and nothing lost.
+// Gives bad input to the real programs, as a user would. Each must answer with
+// one clear line and the documented exit code, and nothing may be lost.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -50,7 +50,7 @@ class BadInputTest : public ::testing::Test {
     argv.insert(argv.end(), more.begin(), more.end());
     return RunCommand(argv, kLimit);
   }
-  // One line, exit code 2, and no trace of a run.
+  // Expects one line, exit code 2, and no trace of a run.
   void ExpectRefused(const CommandResult& result,
                      const std::string& what) const {
     EXPECT_EQ(result.exit_code, 2) << result.output;
@@ -58,7 +58,7 @@ class BadInputTest : public ::testing::Test {
     EXPECT_THAT(result.output, AllOf(StartsWith("ahactl: "), HasSubstr(what)));
     EXPECT_FALSE(fs::exists(Path("run"))) << what;
   }
-  // A model directory that is in order.
+  // Writes a valid model directory.
   std::string WriteModel() const {
     const absl::StatusOr<v1::Job> job = ParseJob(kSmallJob, "small");
     const absl::StatusOr<ModelSetup> setup = SetUpModel(job->model());
@@ -113,7 +113,7 @@ TEST_F(BadInputTest, AWrongKeyOrValueIsOneLineThatNamesItAndTheRule) {
   }
 }
 
-TEST_F(BadInputTest, AFileThatIsNoJobIsOneLine) {
+TEST_F(BadInputTest, AFileThatIsNotAJobIsOneLine) {
   ExpectRefused(Ahactl(Path("none.yaml")), "none.yaml: No such file");
   ExpectRefused(Ahactl(Write("empty.yaml", "")), "empty.yaml");
   ExpectRefused(Ahactl(Write("list.yaml", "- 1\n")), "list.yaml");
@@ -128,7 +128,7 @@ TEST_F(BadInputTest, AFileThatIsNoJobIsOneLine) {
   ExpectRefused(Ahactl(scratch_.path()), "not a regular file");
 }
 
-// Replaces the header of <model>/model.safetensors by what `change` makes.
+// Replaces the header of <model>/model.safetensors by the result of `change`.
 void ChangeHeader(const std::string& dir,
                   const std::function<void(nlohmann::json&)>& change) {
   const std::string path = dir + "/model.safetensors";
@@ -195,7 +195,7 @@ TEST_F(BadInputTest, ABrokenModelDirectoryIsOneLineBeforeAnythingStarts) {
     const CommandResult result = Ahactl(JobWithModel(dir));
     ExpectRefused(result, cases[i].says);
     EXPECT_THAT(result.output, HasSubstr("model.path \"" + dir));
-    // The tool that looks at models says the same.
+    // aha-model reports the same error.
     const CommandResult scored =
         RunCommand({Binary("aha-model"), "generate", dir, "--prompt", "1",
                     "--max-new-tokens", "1"});
@@ -225,7 +225,7 @@ TEST_F(BadInputTest, ABrokenPromptFileIsNamedWithItsLine) {
                 "prompts.file: cannot open " + file + ": No such file");
 }
 
-TEST_F(BadInputTest, ACoordinatorRefusesForGood) {
+TEST_F(BadInputTest, ACoordinatorsRefusalIsFinal) {
   const auto coordinator = [&](const std::string& job) {
     return RunCommand({Binary("aha-coordinator"), "--job", job, "--run-dir",
                        Path("run"), "--listen", "127.0.0.1:0"},
@@ -241,7 +241,7 @@ TEST_F(BadInputTest, ACoordinatorRefusesForGood) {
   EXPECT_EQ(coordinator(Path("none.yaml")).exit_code, kRefused);
 }
 
-TEST_F(BadInputTest, AMemberRefusesAModelThatIsNotThere) {
+TEST_F(BadInputTest, AMemberRefusesAModelThatDoesNotExist) {
   const std::string job = JobWithModel(Path("nowhere"));
   Service coordinator(
       {Binary("aha-coordinator"), "--job", job, "--run-dir", Path("run")},
@@ -257,7 +257,7 @@ TEST_F(BadInputTest, AMemberRefusesAModelThatIsNotThere) {
   }
 }
 
-TEST_F(BadInputTest, APortInUseIsOneLineAndForGood) {
+TEST_F(BadInputTest, APortInUseIsOneLineAndFinal) {
   const TakenPort taken;
   const std::string job = Write("job.yaml", kSmallJob);
   for (const char* flag : {"--listen", "--metrics-listen"}) {
@@ -275,7 +275,7 @@ TEST_F(BadInputTest, APortInUseIsOneLineAndForGood) {
                   "--coordinator", "127.0.0.1:1"},
                  kLimit);
   EXPECT_EQ(reward.exit_code, kRefused) << reward.output;
-  // The directory is as good as new.
+  // The directory can still be used.
   EXPECT_EQ(Ahactl(job).exit_code, 0);
 }
 
@@ -300,8 +300,8 @@ TEST_F(BadInputTest, ARunDirectoryBelongsToTheJobThatDidAStepInIt) {
   EXPECT_EQ(direct.exit_code, kRefused);
   EXPECT_THAT(direct.output, HasSubstr("holds another job"));
   EXPECT_EQ(ReadFileOrEmpty(Path("run/job.yaml")), before);
-  // A kill between the last commit and the summary, or damage: it is written
-  // again.
+  // If a kill between the last commit and the summary lost it, or if it is
+  // damaged, the summary is written again.
   const std::string summary = Path("run/summary.json");
   const std::string checksum =
       nlohmann::json::parse(ReadFileOrEmpty(summary))["checksum"];
@@ -322,7 +322,7 @@ TEST_F(BadInputTest, ADirectoryWhereNoStepWasDoneTakesAnotherJob) {
         {Binary("aha-coordinator"), "--job", job, "--run-dir", Path("run")},
         Path("coordinator.out"));
     ASSERT_NE(AwaitEndpoint(Path("run")), "");
-  }  // Killed.
+  }  // Destroying the cluster kills it.
   ASSERT_TRUE(fs::exists(Path("run/coordinator.db")));
   const CommandResult resumed = Ahactl(job, {"--resume", "--set", "seed=8"});
   EXPECT_EQ(resumed.exit_code, 5) << resumed.output;
@@ -331,7 +331,7 @@ TEST_F(BadInputTest, ADirectoryWhereNoStepWasDoneTakesAnotherJob) {
   EXPECT_THAT(ReadFileOrEmpty(Path("run/job.yaml")), HasSubstr("seed: 8"));
 }
 
-TEST_F(BadInputTest, ARunDirectoryThatCannotBeMadeIsAWrongArgument) {
+TEST_F(BadInputTest, ARunDirectoryThatCannotBeCreatedIsAWrongArgument) {
   const std::string job = Write("job.yaml", kSmallJob);
   ExpectRefused(
       RunCommand({Binary("ahactl"), "run", job, "--dir", job + "/run"}, kLimit),
@@ -347,7 +347,7 @@ TEST_F(BadInputTest, WeightsThatWereReplacedAreRefusedOnResumeByName) {
   {
     LocalCluster cluster(job, Path("run"), {});
     ASSERT_TRUE(cluster.WaitForSteps(1, kLimit));
-  }  // Killed.
+  }  // Destroying the cluster kills it.
   std::string bytes = ReadFileOrEmpty(weights);
   bytes.back() ^= 1;
   Write("model/model.safetensors", bytes);
@@ -373,7 +373,7 @@ TEST_F(BadInputTest, AFullDiskLosesACheckpointNotTheJob) {
   for (const Process& process : cluster.Processes()) {
     if (process.role == "learner") learner = process.pid;
   }
-  // The optimizer's file is larger, the log is not.
+  // The optimizer's file exceeds this limit, the log does not.
   const rlimit limit{64 << 10, 64 << 10};
   ASSERT_EQ(prlimit(learner, RLIMIT_FSIZE, &limit, nullptr), 0);
   EXPECT_EQ(cluster.Wait(kLimit), 0) << cluster.Output();

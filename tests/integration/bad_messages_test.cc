@@ -1,5 +1,6 @@
-// Messages that no program of ours would send, to the services of a real run:
-// each is refused with what is wrong, and the run ends as if nothing had been.
+// Sends messages that none of our programs would send to the services of a real
+// run. Each is refused with its error, and the run ends as if they had not been
+// sent.
 #include <fstream>
 #include <memory>
 #include <string>
@@ -62,7 +63,7 @@ class BadMessagesTest : public ::testing::Test {
     ASSERT_TRUE(learner_ && reward_);
   }
 
-  // The job goes on and succeeds.
+  // Checks that the job continues and succeeds.
   void TearDown() override {
     if (!coordinator_) return;
     v1::JobStatus status;
@@ -92,7 +93,7 @@ class BadMessagesTest : public ::testing::Test {
     return Call("aha.v1.Coordinator." + method, request, response,
                 *coordinator_);
   }
-  // The first answer that is no credit, or how the stream ended.
+  // Returns the first answer that is not credit, or how the stream ended.
   absl::StatusOr<v1::GroupAck> Submit(const v1::SubmitRequest& request) {
     auto stream =
         reward_->Open("aha.v1.Reward.Submit", {.deadline = absl::Seconds(10)});
@@ -116,7 +117,7 @@ class BadMessagesTest : public ::testing::Test {
   std::unique_ptr<rpc::Client> reward_;
 };
 
-// A group of the last step, which the learner will want.
+// Returns a group of the last step, which the learner will need.
 v1::DeliverRequest Group() {
   v1::DeliverRequest request;
   v1::GroupContext& context = *request.mutable_group()->mutable_context();
@@ -151,7 +152,7 @@ TEST_F(BadMessagesTest, TheLearnerRefusesGroupsThatAreNotItsOwn) {
 }
 
 TEST_F(BadMessagesTest, TheLearnerRefusesMalformedGroupsOfTheStepItWaitsFor) {
-  // The step that had begun when the pause came still ends.
+  // The step that had begun before the pause still ends.
   uint64_t step = static_cast<uint64_t>(cluster_->StepsDone());
   const auto with = [&](auto change) {
     absl::Status status;
@@ -206,7 +207,7 @@ TEST_F(BadMessagesTest, TheRewardServiceRefuses) {
   EXPECT_THAT(ack->message(), HasSubstr("context.num_generations must be"));
 
   request.mutable_trajectory()->mutable_trajectory()->set_sample(1);
-  ack = Submit(request);  // Of a group that was never opened.
+  ack = Submit(request);  // This group was never opened.
   ASSERT_TRUE(ack.ok()) << ack.status();
   EXPECT_EQ(ack->code(), static_cast<int>(absl::StatusCode::kInvalidArgument));
 
@@ -255,6 +256,7 @@ TEST_F(BadMessagesTest, TheCoordinatorRefuses) {
                                    {.deadline = absl::Seconds(10)});
   ASSERT_TRUE(stream.ok());
   v1::WeightsChunk chunk;
+  chunk.set_encoding(v1::WEIGHTS_ENCODING_FULL);
   chunk.set_epoch(9);
   chunk.set_total_bytes(uint64_t{1} << 60);
   (void)(*stream)->Write(chunk);

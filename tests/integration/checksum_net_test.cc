@@ -100,9 +100,10 @@ TEST_P(ChecksumNetTest, TheRecordedChecksumComesOut) {
   EXPECT_EQ(outcome.checksum, setting.checksum);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, ChecksumNetTest, ::testing::ValuesIn(Settings()),
-    [](const auto& setting) { return setting.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, ChecksumNetTest, ::testing::ValuesIn(Settings()),
+                         [](const auto& setting) {
+                           return setting.param.name;
+                         });
 
 // The negative control of the table: settings that do not reach the
 // computation would all have one checksum.

@@ -1,5 +1,5 @@
-// Exit code 78: what a restart would not help, from each of the four services
-// as a process, with a line that says what to change.
+// Each of the four programs ends with exit code 78 if a restart would not help,
+// with a line that says what to change.
 #include <signal.h>
 
 #include <string>
@@ -29,7 +29,7 @@ class ExitCodeTest : public ::testing::Test {
   std::string Write(const std::string& name, const std::string& text) const {
     return scratch_.Write(name, text);
   }
-  // A command line that would serve.
+  // Returns a command line that starts the program successfully.
   std::vector<std::string> CommandOf(const std::string& program) const {
     if (program == "aha-coordinator") {
       return {Binary(program), "--job", Write("job.yaml", kSmallJob),
@@ -57,7 +57,7 @@ class ExitCodeTest : public ::testing::Test {
     ExpectRefused("aha-coordinator", more, says);
     for (const char* program : kMembers) ExpectRefused(program, more, says);
   }
-  // From here on members find a coordinator.
+  // Starts a coordinator that members find.
   void StartCoordinator(const std::string& job = kSmallJob) {
     coordinator_ = std::make_unique<Service>(
         std::vector<std::string>{Binary("aha-coordinator"), "--job",
@@ -73,7 +73,7 @@ class ExitCodeTest : public ::testing::Test {
   std::string address_;
 };
 
-TEST_F(ExitCodeTest, FlagsThatAreWrong) {
+TEST_F(ExitCodeTest, WrongFlagsAreFinal) {
   ExpectAllRefuse({"--no-such-flag"}, "--no-such-flag");
   ExpectAllRefuse({"--listen", "everywhere"}, "--listen: ");
   ExpectAllRefuse({"--metrics-listen", "127.0.0.1:http"}, "--metrics-listen: ");
@@ -88,7 +88,7 @@ TEST_F(ExitCodeTest, FlagsThatAreWrong) {
                   "[--run-dir,--runs] is required");
 }
 
-TEST_F(ExitCodeTest, SecurityThatIsMissingOrBroken) {
+TEST_F(ExitCodeTest, MissingOrBrokenSecurityIsFinal) {
   ExpectAllRefuse({"--tls-cert", Path("none.pem")}, "tls");
   ExpectAllRefuse({"--tls-cert", Path("none.pem"), "--tls-key",
                    Path("none.pem"), "--tls-ca", Path("none.pem")},
@@ -102,7 +102,7 @@ TEST_F(ExitCodeTest, SecurityThatIsMissingOrBroken) {
   }
 }
 
-TEST_F(ExitCodeTest, PortsThatAreTaken) {
+TEST_F(ExitCodeTest, PortsInUseAreFinal) {
   const TakenPort taken;
   ExpectAllRefuse({"--metrics-listen", taken.address()}, taken.address());
   for (const char* program : {"aha-coordinator", "aha-reward", "aha-learner"}) {
@@ -110,7 +110,7 @@ TEST_F(ExitCodeTest, PortsThatAreTaken) {
   }
 }
 
-TEST_F(ExitCodeTest, JobsAndDirectoriesThatCannotBe) {
+TEST_F(ExitCodeTest, InvalidJobsAndDirectoriesAreFinal) {
   const auto expect_refused = [&](const std::string& job,
                                   const std::string& directory,
                                   const std::string& says) {
@@ -128,12 +128,12 @@ TEST_F(ExitCodeTest, JobsAndDirectoriesThatCannotBe) {
   expect_refused(good, Path("served"), "another coordinator");
 }
 
-TEST_F(ExitCodeTest, PlacesThatTheJobDoesNotHave) {
+TEST_F(ExitCodeTest, RanksOutsideTheJobAreFinal) {
   StartCoordinator();
   ExpectRefused("aha-learner", {"--rank", "1"}, "cluster.learners");
 }
 
-TEST_F(ExitCodeTest, ModelsThatAreNotThere) {
+TEST_F(ExitCodeTest, MissingModelsAreFinal) {
   StartCoordinator(
       absl::StrReplaceAll(kSmallJob, {{kSmallModel, "path: /nowhere"}}));
   for (const char* program : {"aha-learner", "aha-actor"}) {
@@ -141,7 +141,7 @@ TEST_F(ExitCodeTest, ModelsThatAreNotThere) {
   }
 }
 
-TEST_F(ExitCodeTest, APeerThatIsNoCoordinator) {
+TEST_F(ExitCodeTest, APeerThatIsNotACoordinatorIsFinal) {
   StartCoordinator();
   const Service reward({Binary("aha-reward"), "--coordinator", address_},
                        Path("reward.out"));
@@ -160,7 +160,8 @@ TEST_F(ExitCodeTest, APeerThatIsNoCoordinator) {
   for (const char* program : kMembers) ExpectRefused(program, {}, "Register");
 }
 
-// The controls: nobody there yet, and a stop, are no refusals.
+// Negative controls: a coordinator that is not up yet and a stop are not
+// refusals.
 TEST_F(ExitCodeTest, ACleanStopIsZero) {
   for (const std::string program :
        {"aha-coordinator", "aha-actor", "aha-reward", "aha-learner"}) {

@@ -1,5 +1,5 @@
-// Learners and the coordinator that die or are asked to end while the job runs,
-// in grpo and in sft stages: the checksum stays that of an undisturbed run.
+// Kills learners and the coordinator, or asks them to end, while the job runs,
+// in grpo and in sft stages. The checksum stays that of an undisturbed run.
 #include <signal.h>
 
 #include <algorithm>
@@ -21,7 +21,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// Trains supervised before it reinforces; sft stages publish nothing a step.
+// Trains supervised before it reinforces; sft stages publish no weights in a
+// step.
 constexpr char kTwoStages[] = R"(name: two-stages
 seed: 7
 model: {architecture: {hidden_size: 128, intermediate_size: 384,
@@ -65,7 +66,8 @@ int64_t LinesWith(const std::string& text, const std::string& what) {
   });
 }
 
-// Sends the signal to the process once it lives; whether it was there.
+// Waits for the process to live and sends it the signal. Returns whether it was
+// there.
 bool Hit(const LocalCluster& cluster, const std::string& who, int signal) {
   pid_t pid = 0;
   Eventually([&] { return (pid = PidOf(cluster, who)) > 0; },
@@ -73,7 +75,7 @@ bool Hit(const LocalCluster& cluster, const std::string& who, int signal) {
   return pid > 0 && kill(pid, signal) == 0;
 }
 
-// Every hit costs one restart, no more.
+// Expects exactly one restart for each hit.
 void ExpectRestarts(const Outcome& outcome, int64_t hits) {
   EXPECT_EQ(LinesWith(outcome.output, " restarted: "), hits) << outcome.output;
 }
@@ -109,8 +111,9 @@ TEST(LearnerFaultsTest, AKilledRankOfTwoChangesNothing) {
   ExpectRestarts(outcome, killed);
 }
 
-// Its connections stay open, so only the coordinator can tell the other rank.
-TEST(LearnerFaultsTest, ARankThatHangsIsNotWaitedForByTheOther) {
+// The connections of the hanging rank stay open, so only the coordinator can
+// inform the other rank.
+TEST(LearnerFaultsTest, TheOtherRankDoesNotWaitForARankThatHangs) {
   TempDir scratch;
   const std::string run = scratch.path() + "/run";
   LocalCluster cluster(Recipe("tiny.yaml"), run,
@@ -139,9 +142,9 @@ TEST(LearnerFaultsTest, AKilledLearnerWithLagOneChangesNothing) {
   ExpectSame(Finish(cluster), reference);
 }
 
-// Nobody but the rank was asked: the job goes on, and what it had done was
-// saved, so nothing is done again.
-TEST(LearnerFaultsTest, ALearnerAskedToEndSavesAndComesBack) {
+// Only the rank was asked to end: the job continues, and what the rank had done
+// was saved, so nothing is repeated.
+TEST(LearnerFaultsTest, ALearnerAskedToEndSavesAndReturns) {
   TempDir scratch;
   LocalCluster cluster(Recipe("tiny.yaml"), scratch.path() + "/run", {});
   ASSERT_TRUE(cluster.WaitForSteps(4, absl::Minutes(1)));
@@ -158,7 +161,7 @@ TEST(LearnerFaultsTest, ALearnerAskedToEndSavesAndComesBack) {
   EXPECT_EQ(LinesWith(events, "\"rollback\""), 1) << events;
 }
 
-TEST(LearnerFaultsTest, ARankOfTwoAskedToEndComesBack) {
+TEST(LearnerFaultsTest, ARankOfTwoAskedToEndReturns) {
   TempDir scratch;
   LocalCluster cluster(Recipe("tiny.yaml"), scratch.path() + "/run",
                        {"--learners", "2"});
@@ -171,7 +174,7 @@ TEST(LearnerFaultsTest, ARankOfTwoAskedToEndComesBack) {
   ExpectRestarts(outcome, 2);
 }
 
-// A stopped run: how it ended, and that it can be continued.
+// Expects a stopped run that says how it ended and that it can be continued.
 void ExpectStoppedByCoordinator(const Outcome& outcome) {
   EXPECT_EQ(outcome.exit_code, 130) << outcome.output;
   EXPECT_EQ(outcome.summary.value("state", ""), "stopped") << outcome.output;
@@ -191,7 +194,7 @@ TEST(LearnerFaultsTest, ACoordinatorAskedToEndStopsTheJobWithACheckpoint) {
     ASSERT_TRUE(Hit(cluster, "coordinator", SIGTERM));
     const Outcome stopped = Finish(cluster);
     ExpectStoppedByCoordinator(stopped);
-    // What was done was saved: the checksum is that of the newest checkpoint.
+    // Everything done was saved: the checksum is that of the newest checkpoint.
     EXPECT_EQ(stopped.summary.value("steps", int64_t{0}), cluster.StepsDone());
   }
   LocalCluster last(Recipe("tiny.yaml"), run, {"--resume"});
@@ -201,8 +204,8 @@ TEST(LearnerFaultsTest, ACoordinatorAskedToEndStopsTheJobWithACheckpoint) {
   EXPECT_EQ(LinesWith(events, "\"resumed\""), 1) << events;
 }
 
-// As a preempting scheduler does.
-TEST(LearnerFaultsTest, EverybodyAskedToEndAtOnceStopsTheJob) {
+// A preempting scheduler does this.
+TEST(LearnerFaultsTest, AskingAllProcessesToEndAtOnceStopsTheJob) {
   TempDir scratch;
   const std::string run = scratch.path() + "/run";
   for (const int64_t step : {3, 8}) {
@@ -235,7 +238,7 @@ TEST(SftStageTest, AKilledLearnerChangesNothing) {
   }
 }
 
-TEST(SftStageTest, EverythingKilledAndResumedGoesOnFromTheCheckpoint) {
+TEST(SftStageTest, EverythingKilledAndResumedContinuesFromTheCheckpoint) {
   const RandomKey key(2026, RandomPurpose::kTest, 15);
   TempDir scratch;
   const std::string job = WriteJob(scratch);
@@ -267,7 +270,7 @@ TEST(SftStageTest, PauseStopProgressAndMetricsWorkAsInGrpo) {
     LocalCluster cluster(job, run, {});
     ASSERT_TRUE(cluster.WaitForSteps(3, absl::Minutes(1)));
     tell("pause");
-    // The step that had begun ends; then nothing moves.
+    // The step that had begun ends; then nothing advances.
     ASSERT_TRUE(Eventually(
         [&] { return tell("describe").find("paused") != std::string::npos; },
         absl::Seconds(20)));

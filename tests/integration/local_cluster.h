@@ -1,8 +1,8 @@
-// Runs real jobs on real processes for the tests of the promise.
+// Runs real jobs on real processes, for the tests of the promise.
 //
-// A LocalCluster is one run of `ahactl run` in its own directory; the test may
-// look for its processes, kill them, and waits for the end.  Every wait has a
-// deadline; the destructor leaves no process behind.
+// A LocalCluster is one run of `ahactl run` in its own directory. The test may
+// look up its processes, kill them, and wait for the end. Every wait has a
+// deadline, and the destructor leaves no process behind.
 #pragma once
 
 #include <sys/types.h>
@@ -26,7 +26,7 @@ struct Process {
 
 class LocalCluster {
  public:
-  // Starts `ahactl run recipe --dir directory arguments...`, output to
+  // Starts `ahactl run recipe --dir directory arguments...` with its output in
   // <directory>.out.
   LocalCluster(const std::string& recipe, const std::string& directory,
                const std::vector<std::string>& arguments);
@@ -35,19 +35,19 @@ class LocalCluster {
   LocalCluster& operator=(const LocalCluster&) = delete;
 
   pid_t supervisor() const { return pid_; }
-  // From processes.json; empty while it is not there.
+  // Reads processes.json; empty while that does not exist.
   std::vector<Process> Processes() const;
   // Waits until the processes are up and the job has done at least `steps`
-  // steps, or is over.
+  // steps, or has ended.
   bool WaitForSteps(int64_t steps, absl::Duration limit) const;
-  int64_t StepsDone() const;  // Lines of metrics.jsonl.
-  bool Over();                // ahactl ended.
+  int64_t StepsDone() const;  // Counts the lines of metrics.jsonl.
+  bool Over();                // Whether ahactl has ended.
 
-  // Waits for the end; the exit code, or -signal, or -1000 after `limit`.
+  // Waits for the end. Returns the exit code, -signal, or -1000 after `limit`.
   int Wait(absl::Duration limit);
   void Signal(int signal) const;
 
-  // summary.json; null if absent.
+  // Returns summary.json, or null if it does not exist.
   nlohmann::json Summary() const;
   std::string Output() const;
 
@@ -58,7 +58,7 @@ class LocalCluster {
   int status_ = 0;
 };
 
-// One service by itself, output to a file; killed at the end.
+// A single service with its output in a file. The destructor kills it.
 class Service {
  public:
   Service(const std::vector<std::string>& argv, const std::string& output);
@@ -67,18 +67,18 @@ class Service {
   Service& operator=(const Service&) = delete;
 
   void Signal(int signal) const;
-  // As LocalCluster::Wait.
+  // Does the same as LocalCluster::Wait.
   int Wait(absl::Duration limit);
 
  private:
   pid_t pid_;
 };
 
-// Where the coordinator of the run directory serves; "" if it does not within
-// some seconds.
+// Returns the address at which the coordinator of the run directory serves; ""
+// if it does not serve within some seconds.
 std::string AwaitEndpoint(const std::string& directory);
 
-// A port of the loopback that somebody listens at.
+// A port of the loopback on which another socket listens.
 class TakenPort {
  public:
   TakenPort();
@@ -92,7 +92,7 @@ class TakenPort {
   std::string address_;
 };
 
-// Runs a command to its end; its exit code and what it wrote to stdout+stderr.
+// Runs a command to its end. The output is stdout and stderr together.
 struct CommandResult {
   int exit_code = 0;
   std::string output;
@@ -100,13 +100,13 @@ struct CommandResult {
 CommandResult RunCommand(const std::vector<std::string>& argv,
                          absl::Duration limit = absl::Minutes(2));
 
-// Polls until `condition` holds; false after `limit`, here and above several
-// times that under a sanitizer (AHA_PATIENCE in CMakeLists.txt).
+// Polls until `condition` holds; returns false after `limit`. Under a sanitizer
+// all limits here are several times as long (AHA_PATIENCE in CMakeLists.txt).
 bool Eventually(const std::function<bool()>& condition, absl::Duration limit);
 
 std::string Recipe(const std::string& name);      // Path of recipes/<name>.
 std::string Binary(const std::string& name);      // Path of a built program.
-std::string SourceFile(const std::string& path);  // In the source tree.
+std::string SourceFile(const std::string& path);  // Path in the source tree.
 std::string ReadFileOrEmpty(const std::string& path);
 
 }  // namespace aha::testing

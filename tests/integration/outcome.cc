@@ -34,7 +34,8 @@ void ExpectSucceeded(const Outcome& outcome) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   ASSERT_EQ(outcome.summary.value("state", ""), "succeeded") << outcome.output;
   ASSERT_EQ(outcome.checksum.size(), 32u);
-  // Every log-probability an actor recorded is the learner's, bit for bit.
+  // Every log-probability that an actor recorded equals the learner's, bit for
+  // bit.
   const nlohmann::json& exact = outcome.summary["exact"];
   EXPECT_GT(exact.value("tokens_compared", 0), 0);
   EXPECT_EQ(exact.value("tokens_differing", -1), 0);

@@ -1,8 +1,7 @@
-// One job, one checksum: recipes/tiny.yaml on real processes, in many ways.
+// One job, one checksum: runs recipes/tiny.yaml on real processes in many ways.
 //
-// Every test runs the job and compares the checksum with that of an
-// undisturbed run with one actor and one learner, which each shard of the
-// tests runs once.
+// Each test runs the job and compares its checksum with that of an undisturbed
+// run with one actor and one learner, which each shard of the tests runs once.
 #include <signal.h>
 
 #include <algorithm>
@@ -28,8 +27,8 @@ using ::testing::HasSubstr;
 const std::vector<std::string> kPlain = {};
 
 TEST(PromiseTest, TrainsOnRewardsThatDiffer) {
-  // The negative control of all tests here: a job that learned nothing would
-  // have the same weights whatever went wrong.
+  // This is the negative control of all tests here: a job that learned nothing
+  // would have the same weights whatever failed.
   TempDir scratch;
   LocalCluster cluster(Recipe("tiny.yaml"), scratch.path() + "/run", kPlain);
   const Outcome outcome = Finish(cluster);
@@ -81,7 +80,7 @@ TEST(PromiseTest, LagOneGivesOneChecksumHoweverManyActors) {
   ExpectSucceeded(one);
   ExpectSucceeded(two);
   EXPECT_EQ(one.checksum, two.checksum);
-  EXPECT_NE(one.checksum, Reference().checksum);  // Another schedule.
+  EXPECT_NE(one.checksum, Reference().checksum);  // It is another schedule.
 }
 
 TEST(PromiseTest, AnActorKilledAtTenRandomMomentsChangesNothing) {
@@ -145,7 +144,7 @@ TEST(PromiseTest, EverythingKilledAndResumedChangesNothing) {
   ExpectSameAsReference(Finish(last));
 }
 
-// Also if nobody has buried it yet: process 1 of a container may not.
+// It is also gone if it is a zombie: process 1 of a container may not reap it.
 bool IsGone(pid_t pid) {
   const std::string stat =
       ReadFileOrEmpty(absl::StrCat("/proc/", pid, "/stat"));

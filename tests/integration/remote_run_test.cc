@@ -1,4 +1,5 @@
-// A run that another machine holds, as ahactl fetches and forgets it.
+// Shows a run that another machine holds: ahactl fetches its files and removes
+// them afterwards.
 #include <signal.h>
 #include <stdlib.h>
 
@@ -23,7 +24,7 @@ using ::testing::HasSubstr;
 
 class RemoteRunTest : public ::testing::Test {
  protected:
-  // The runs stand where no text of JSON can hold the path as it is.
+  // The path of the runs contains characters that JSON must escape.
   RemoteRunTest() : runs_(scratch_.path() + "/q\"z\\y") {
     Write(runs_ + "/small/job.yaml", kSmallJob);
     Write(runs_ + "/small/summary.json",
@@ -35,7 +36,7 @@ class RemoteRunTest : public ::testing::Test {
                                  "--listen", "127.0.0.1:0"},
         scratch_.path() + "/coordinator.out");
     address_ = AwaitEndpoint(runs_);
-    // Where ahactl puts what it fetched.
+    // ahactl puts here what it fetches.
     fs::create_directories(Temporary());
     ::setenv("TMPDIR", Temporary().c_str(), /*overwrite=*/1);
   }
@@ -75,7 +76,7 @@ TEST_F(RemoteRunTest, ADirectoryWithAQuoteInItsNameIsDescribed) {
 
 TEST_F(RemoteRunTest, NothingFetchedIsLeftByCtrlC) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    // As it begins, and as it follows.
+    // The signal comes at the start and while it follows.
     for (const std::string line : {"", "first line"}) {
       const std::string out =
           absl::StrCat(scratch_.path(), "/", signal, line, ".out");

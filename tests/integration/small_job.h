@@ -1,4 +1,4 @@
-// A job that is over in a second, and its parts that tests replace.
+// A job that ends within a second, and parts of it that tests replace.
 #pragma once
 
 namespace aha::testing {

@@ -1,5 +1,5 @@
-// A cluster that stands: aha-coordinator --runs with members that somebody
-// restarts, and ahactl --address as its only face.
+// A standing cluster: aha-coordinator --runs, members that are restarted
+// whenever they end, and ahactl --address as the only interface.
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -21,7 +21,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using Arguments = std::vector<std::string>;
 
-constexpr int kStillThere = -1000;  // Of Service::Wait.
+constexpr int kStillThere = -1000;  // The result of Service::Wait.
 
 class StandingTest : public ::testing::Test {
  protected:
@@ -53,7 +53,8 @@ class StandingTest : public ::testing::Test {
     address_ = AwaitEndpoint(Path("runs"));
     ASSERT_NE(address_, "") << ReadFileOrEmpty(Path("coordinator.out"));
   }
-  // One of each, started again whenever they end, as every cluster does.
+  // Starts one member of each role, and again whenever one ends, as every
+  // cluster does.
   void StartMembers() {
     for (const char* program : {"aha-reward", "aha-learner", "aha-actor"}) {
       members_.emplace_back([this, program] {
@@ -86,7 +87,7 @@ class StandingTest : public ::testing::Test {
   std::vector<std::thread> members_;
 };
 
-TEST_F(StandingTest, JobsComeOneAfterAnotherAndEverythingIsSeenFromAfar) {
+TEST_F(StandingTest, JobsRunOneAfterAnotherAndAhactlSeesEverythingRemotely) {
   StartMembers();
   const std::string job = Path("job.yaml");
   Expect(0, "submitted to " + address_, {"submit", job, "--set", "name=one"});
@@ -102,7 +103,7 @@ TEST_F(StandingTest, JobsComeOneAfterAnotherAndEverythingIsSeenFromAfar) {
   }
   const CommandResult list = Ahactl({"job", "list"});
   EXPECT_THAT(list.output, AllOf(HasSubstr("one "), HasSubstr("two ")));
-  // One job, one checksum, also here.
+  // The promise holds here too: one job, one checksum.
   const auto checksum = [&](const std::string& run) {
     return nlohmann::json::parse(
         ReadFileOrEmpty(absl::StrCat(Path("runs/"), run, "/summary.json")),
@@ -114,28 +115,28 @@ TEST_F(StandingTest, JobsComeOneAfterAnotherAndEverythingIsSeenFromAfar) {
   EXPECT_EQ(checksum("one"), local.Summary()["checksum"]);
 }
 
-TEST_F(StandingTest, WhatItHasIsNotLostToAnotherSubmissionOrToADeath) {
+TEST_F(StandingTest, ItsJobSurvivesOtherSubmissionsAndItsDeath) {
   const std::string job = Path("job.yaml");
   Expect(0, "submitted", {"submit", job});
-  // No member, so the job waits.
+  // There is no member, so the job waits.
   Expect(3, "unchanged", {"submit", job});
   Expect(5, "the coordinator has another job: ",
          {"submit", job, "--set", "name=other"});
   Expect(5, "the coordinator has another job: ",
          {"submit", job, "--set", "seed=8"});
-  Stand();  // SIGKILL, and started again.
+  Stand();  // This kills it and starts it again.
   Expect(3, "unchanged", {"submit", job});
   StartMembers();
   Expect(0, "succeeded", {"job", "wait"});
-  // Its run is safe from the same name, whatever the job.
+  // A submission under the same name cannot overwrite its run.
   Expect(5, "which has succeeded", {"submit", job});
   Expect(5, "of another job", {"submit", job, "--set", "seed=8"});
 }
 
-TEST_F(StandingTest, AProblemOfTheDiskAtItsStartDoesNotLoseTheJob) {
+TEST_F(StandingTest, ADiskFailureAtItsStartDoesNotLoseTheJob) {
   Expect(0, "submitted", {"submit", Path("job.yaml")});
-  coordinator_.reset();  // SIGKILL.
-  // No directory can be made or read under this name meanwhile.
+  coordinator_.reset();  // This kills it.
+  // While this file exists, no directory of this name can be made or read.
   const std::string weights = Path("runs/small/weights");
   std::filesystem::remove_all(weights);
   Write("runs/small/weights", "");
@@ -148,7 +149,7 @@ TEST_F(StandingTest, AProblemOfTheDiskAtItsStartDoesNotLoseTheJob) {
   Expect(3, "unchanged", {"submit", Path("job.yaml")});
 }
 
-TEST_F(StandingTest, ACurrentJobThatIsNotThereIsToldAndGivenUp) {
+TEST_F(StandingTest, ACurrentJobWhoseRunIsMissingIsReportedAndGivenUp) {
   for (const std::string name : {"", "gone"}) {
     coordinator_.reset();
     Write("runs/.current", name);
@@ -162,7 +163,7 @@ TEST_F(StandingTest, ACurrentJobThatIsNotThereIsToldAndGivenUp) {
 TEST_F(StandingTest, BadSubmissionsAreOneLineAndChangeNothing) {
   Expect(2, "sead: unknown key", {"submit", Write("a.yaml", "sead: 7\n")});
   Expect(2, "none.yaml", {"submit", Path("none.yaml")});
-  // Valid here, but the cluster lacks the file: it says so, too.
+  // The job is valid here, but the cluster lacks the file and says so.
   const std::string prompts =
       Write("b.yaml",
             absl::StrReplaceAll(kSmallJob, {{"generated: {min_operations: 1, "
@@ -178,7 +179,7 @@ TEST_F(StandingTest, BadSubmissionsAreOneLineAndChangeNothing) {
   EXPECT_FALSE(std::filesystem::exists(Path("runs/small")));
 }
 
-TEST_F(StandingTest, NobodyThereIsSoonSaid) {
+TEST_F(StandingTest, AMissingCoordinatorIsReportedSoon) {
   const absl::Time start = absl::Now();
   const CommandResult result =
       RunCommand({Binary("ahactl"), "submit", Path("job.yaml"), "--address",

@@ -1,5 +1,6 @@
-// A whole job over mutual TLS, on the real programs: same checksum as without,
-// and whoever has no certificate, or one of another role, is refused at once.
+// Runs a whole job over mutual TLS with the real programs. Its checksum is the
+// same as without TLS, and a process without a certificate, or with that of
+// another role, is refused at once.
 #include <fstream>
 #include <memory>
 #include <string>
@@ -40,7 +41,8 @@ class TlsTest : public ::testing::Test {
     return argv;
   }
 
-  // A service that joins the coordinator with the certificate of `certificate`.
+  // Returns a service that joins the coordinator with the certificate of
+  // `certificate`.
   std::vector<std::string> Member(const std::string& role,
                                   const std::string& certificate) const {
     return With({Binary("aha-" + role), "--coordinator", address_, "--name",
@@ -102,10 +104,10 @@ TEST_F(TlsTest, AhactlNeedsAnAdministratorsCertificate) {
   const CommandResult admin = RunCommand(With(get, "admin"), kLimit);
   EXPECT_EQ(admin.exit_code, 0) << admin.output;
   const CommandResult actor = RunCommand(With(get, "actor"), kLimit);
-  EXPECT_EQ(actor.exit_code, 6) << actor.output;  // Denied.
+  EXPECT_EQ(actor.exit_code, 6) << actor.output;  // Permission denied.
   EXPECT_THAT(actor.output, HasSubstr("is for the roles admin"));
-  const CommandResult nobody = RunCommand(get, kLimit);
-  EXPECT_EQ(nobody.exit_code, 7) << nobody.output;  // Unavailable.
+  const CommandResult anonymous = RunCommand(get, kLimit);
+  EXPECT_EQ(anonymous.exit_code, 7) << anonymous.output;  // Unavailable.
 }
 
 }  // namespace

@@ -23,8 +23,8 @@ TEST(ExplainTest, FindsAKeyByManyNames) {
   EXPECT_EQ(*Explain("stages[1].grpo.num_generations"), text);
   EXPECT_EQ(*Explain("stages.grpo.num_generations"), text);
   EXPECT_EQ(*Explain("grpo.num_generations"), text);
-  // Of grpo and of eval.
-  EXPECT_EQ(ExplainKeys("num_generations")->size(), 2u);
+  // Those of grpo, eval and sample.
+  EXPECT_EQ(ExplainKeys("num_generations")->size(), 3u);
 }
 
 TEST(ExplainTest, ShowsASubtreeAndAll) {

@@ -1,4 +1,4 @@
-// Files that are no job files.
+// Reads files that are not job files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

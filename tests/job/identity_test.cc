@@ -40,7 +40,7 @@ class InputFilesTest : public ::testing::Test {
   const std::string& directory_ = scratch_.path();
 };
 
-TEST_F(InputFilesTest, OneEditedByteIsAnotherContent) {
+TEST_F(InputFilesTest, OneEditedByteChangesTheContent) {
   v1::Job job;
   EXPECT_TRUE(MeasurePrompts(job)->empty());
   job.mutable_prompts()->set_file(Write("p.jsonl", "one"));
@@ -51,7 +51,7 @@ TEST_F(InputFilesTest, OneEditedByteIsAnotherContent) {
   EXPECT_NE(*MeasurePrompts(job), before);
 }
 
-TEST_F(InputFilesTest, AModelIsItsTextFilesAndForALearnerItsWeights) {
+TEST_F(InputFilesTest, AModelsInputsAreItsTextFilesAndForALearnerItsWeights) {
   v1::Model model;
   model.set_path(directory_);
   Write("config.json", "{}");
@@ -67,10 +67,12 @@ TEST_F(InputFilesTest, AModelIsItsTextFilesAndForALearnerItsWeights) {
                                    Key("model.path/tokenizer.json")));
 }
 
-TEST_F(InputFilesTest, AFileThatIsNotThereIsNamedWithItsKey) {
+TEST_F(InputFilesTest, AMissingFileIsNamedWithItsKey) {
   v1::Job job;
   job.add_stages();
-  job.add_stages()->mutable_sft()->set_file(directory_ + "/none.jsonl");
+  v1::Stage& stage = *job.add_stages();
+  stage.set_type("sft");
+  stage.mutable_sft()->set_file(directory_ + "/none.jsonl");
   const absl::Status status = MeasureDocuments(job).status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_THAT(std::string(status.message()),

@@ -1,4 +1,4 @@
-// What is wrong with a job's files is said before anything starts.
+// Errors in a job's files are reported before anything starts.
 #include "job/inputs.h"
 
 #include <gmock/gmock.h>
@@ -30,7 +30,7 @@ class InputsTest : public testing::Test {
 
   void Write(const std::string& lines) { std::ofstream(file_) << lines; }
 
-  // What CheckInputs says of a job with that reward and that stage.
+  // Returns what CheckInputs reports for a job with this reward and this stage.
   std::string Check(const std::string& reward,
                     const std::string& stage = "grpo, grpo: {steps: 1}") {
     const auto job = ParseJob(
@@ -50,21 +50,22 @@ class InputsTest : public testing::Test {
   std::string directory_, file_;
 };
 
-TEST_F(InputsTest, AnAnswerThatARewardCannotJudgeByIsNamedWithItsLine) {
+TEST_F(InputsTest, AnAnswerThatARewardCannotUseIsNamedWithItsLine) {
   Write(
       "{\"prompt\": \"1+1?\", \"answer\": 2}\n"
       "\n"
       "{\"prompt\": \"1+2?\", \"answer\": \"none\"}\n");
   EXPECT_EQ(Check("last_number"),
             file_ +
-                ":3: answer as reference must be a number for reward "
-                "last_number, got 'none'");
+                ":3: answer must be a number for reward last_number, got "
+                "'none'");
   EXPECT_EQ(Check("contains"), "");
   Write("{\"prompt\": \"1\", \"answer\": \"" + std::string(2000, '9') + "\"}");
   EXPECT_THAT(Check("contains"), HasSubstr("has 2000"));
 }
 
-TEST_F(InputsTest, APromptThatIsTooLongOrNotToBeSpeltIsNamedWithItsLine) {
+TEST_F(InputsTest,
+       APromptThatIsTooLongOrOutsideTheVocabularyIsNamedWithItsLine) {
   Write(
       "{\"prompt\": \"1234567890123456\", \"answer\": 2}\n"
       "{\"prompt\": \"12345678901234567\", \"answer\": 2}\n"
@@ -77,7 +78,7 @@ TEST_F(InputsTest, APromptThatIsTooLongOrNotToBeSpeltIsNamedWithItsLine) {
   EXPECT_THAT(message, HasSubstr(file_ + ":3: prompt: "));
 }
 
-TEST_F(InputsTest, OfManyBadPromptsAFewAreShown) {
+TEST_F(InputsTest, OnlyAFewOfManyBadPromptsAreShown) {
   std::string lines;
   for (int i = 0; i < 50; ++i) {
     absl::StrAppend(&lines, "{\"prompt\": \"", i, "\", \"answer\": \"x\"}\n");
@@ -89,7 +90,7 @@ TEST_F(InputsTest, OfManyBadPromptsAFewAreShown) {
   EXPECT_THAT(message, HasSubstr("prompts: 45 more like these"));
 }
 
-TEST_F(InputsTest, ABadPromptThatNoStageDrawsIsNone) {
+TEST_F(InputsTest, ABadPromptThatNoStageDrawsIsAccepted) {
   std::string lines;
   for (int i = 0; i < 50; ++i) {
     const std::string prompt = absl::StrCat("1+", i, "?");
@@ -99,6 +100,22 @@ TEST_F(InputsTest, ABadPromptThatNoStageDrawsIsNone) {
   Write(lines);
   EXPECT_EQ(Check("last_number", "eval, eval: {prompts: 1}"), "");
   EXPECT_THAT(Check("last_number"), HasSubstr(file_));
+}
+
+TEST_F(InputsTest, AStageThatSamplesInOrderWantsNoMorePromptsThanThereAre) {
+  Write("{\"prompt\": \"1+1?\", \"answer\": 2}\n");
+  EXPECT_EQ(Check("contains", "sample, sample: {prompts: 1}"), "");
+  EXPECT_EQ(Check("contains", "sample, sample: {prompts: 2}"),
+            "stages[0].sample.prompts: must be at most 1, the number of "
+            "training prompts, got 2");
+}
+
+TEST_F(InputsTest, APromptFileThatIsNotThereIsReportedOnce) {
+  file_ += ".none";
+  const std::string message =
+      Check("contains", "sample}, {name: e, type: eval");
+  EXPECT_THAT(message, HasSubstr("prompts.file: "));
+  EXPECT_THAT(message, Not(HasSubstr("\n")));
 }
 
 TEST_F(InputsTest, GeneratedPromptsThatAreTooLongAreFound) {

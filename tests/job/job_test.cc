@@ -145,7 +145,7 @@ TEST(JobTest, RangesAndChoicesAreEnforced) {
   EXPECT_THAT(ErrorWith({"sampling.max_completion_length=0"}),
               HasSubstr("must be at least 1 tokens, got 0"));
   EXPECT_THAT(ErrorWith({"stages[1].grpo.loss_type=dappo"}),
-              HasSubstr("must be one of grpo, dapo, dr_grpo, bnpo; got "
+              HasSubstr("must be one of grpo, dapo, dr_grpo, bnpo, cispo; got "
                         "'dappo'; did you mean dapo?"));
   EXPECT_THAT(ErrorWith({"prompts.generated.kinds=[sums, swap]"}),
               HasSubstr("prompts.generated.kinds[1]: must be one of"));
@@ -182,7 +182,7 @@ TEST(JobTest, RequiredKeysAreNamed) {
   EXPECT_THAT(ErrorWith({"stages=[]"}), HasSubstr("stages: is required"));
 }
 
-TEST(JobTest, SeveralErrorsComeTogetherALineEach) {
+TEST(JobTest, SeveralErrorsAreReportedTogetherOnALineEach) {
   const std::string error =
       ErrorWith({"cluster.learners=0", "stages[1].grpo.num_generations=1"});
   EXPECT_THAT(error,
@@ -212,11 +212,11 @@ TEST(JobTest, TheSchemaUsesOnlyTypesThatTheReaderKnows) {
   }
 }
 
-TEST(JobTest, TheSchemasKindsAreTheGenerators) {
+TEST(JobTest, TheSchemaAndTheGeneratorHaveTheSameKinds) {
   const FieldDescriptor* kinds =
       v1::Generated::descriptor()->FindFieldByName("kinds");
   for (const std::string& name : RuleOf(*kinds).one_of()) {
-    EXPECT_TRUE(ParseProblemKind(name).ok()) << name;
+    EXPECT_TRUE(ParseExerciseKind(name).ok()) << name;
   }
   EXPECT_EQ(RuleOf(*kinds).one_of_size(), 5);
 }

@@ -1,4 +1,4 @@
-// The shortest job that is valid, for tests to spoil.
+// The shortest valid job, which tests modify.
 #pragma once
 
 #include <string>
@@ -31,13 +31,14 @@ stages:
     type: eval
 )";
 
-// The error of a job file; "ok" if there is none.
+// Returns the error of a job file; "ok" if there is none.
 inline std::string ErrorOf(absl::string_view text) {
   const auto job = ParseJob(text, "job.yaml");
   return job.ok() ? "ok" : std::string(job.status().message());
 }
 
-// The error of the minimal job after the overrides; "ok" if there is none.
+// Returns the error of the minimal job with the overrides; "ok" if there is
+// none.
 inline std::string ErrorWith(const std::vector<std::string>& overrides) {
   const auto job = ParseJob(kMinimalJob, "job.yaml", overrides);
   return job.ok() ? "ok" : std::string(job.status().message());

@@ -1,4 +1,5 @@
-// What a job may say is what the model can do: job/ does not see model/.
+// The limits of a job file are those of the model. job/ does not include
+// model/, so this test compares them.
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -38,7 +39,7 @@ TEST(ModelRulesTest, TheWidestHeadOfAJobIsTheModelsWidest) {
   }
 }
 
-TEST(ModelRulesTest, AnArchitectureThatIsTooMuchIsNamedByItsKeyInTheJob) {
+TEST(ModelRulesTest, AnArchitectureThatIsTooLargeIsNamedByItsKeyInTheJob) {
   const auto job = ParseJob(kMinimalJob, "job.yaml",
                             {"model.architecture.hidden_size=16384",
                              "model.architecture.num_attention_heads=16",

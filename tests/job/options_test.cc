@@ -37,8 +37,8 @@ TEST(OptionsTest, CarriesLossSettingsOver) {
 }
 
 TEST(OptionsTest, CarriesTheSchemaChoicesOver) {
-  // Each allowed name must be known to rl/.
-  for (const char* type : {"grpo", "dapo", "dr_grpo", "bnpo"}) {
+  // Each allowed name must be one that rl/ knows.
+  for (const char* type : {"grpo", "dapo", "dr_grpo", "bnpo", "cispo"}) {
     const v1::Job job = With({std::string("stages[1].grpo.loss_type=") + type});
     EXPECT_EQ(LossTypeName(LossOptionsOf(job, job.stages(1).grpo())->loss_type),
               type);
@@ -52,7 +52,7 @@ TEST(OptionsTest, CarriesPromptsAndDocumentsOver) {
   const PromptSourceOptions prompts = *PromptOptions(job, Split::kTrain);
   EXPECT_EQ(prompts.seed, 5u);
   ASSERT_EQ(prompts.generator.kinds.size(), 1u);
-  EXPECT_EQ(prompts.generator.kinds[0], ProblemKind::kSwaps);
+  EXPECT_EQ(prompts.generator.kinds[0], ExerciseKind::kSwaps);
   EXPECT_EQ(prompts.generator.max_operations, 9);
   EXPECT_TRUE(prompts.shuffled_answers);
   EXPECT_EQ(prompts.split, Split::kTrain);
@@ -83,8 +83,8 @@ TEST(OptionsTest, CarriesTheLearningRateOver) {
   EXPECT_EQ(schedule.min_ratio, 0.2);
 }
 
-// The learner's job came over the wire.
-TEST(OptionsTest, NamesThatNobodyKnowsAreRefused) {
+// The learner's job arrives over the wire, so it may contain any name.
+TEST(OptionsTest, UnknownNamesAreRefused) {
   v1::Job job = With({});
   job.mutable_prompts()->mutable_generated()->add_kinds("riddles");
   EXPECT_THAT(std::string(OpenPrompts(job, Split::kTrain).status().message()),

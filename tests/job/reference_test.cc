@@ -1,4 +1,4 @@
-// docs/job-file.md is what the schema says.  After a change of the schema:
+// docs/job-file.md is generated from the schema.  After a change of the schema:
 //   AHA_UPDATE_DOCS=1 build/release/tests/job_test --gtest_filter='Reference*'
 #include <gtest/gtest.h>
 

@@ -68,7 +68,7 @@ TEST(SemanticsTest, PromptsComeFromOnePlace) {
       ErrorWith({no_corpus, "prompts={file: p.jsonl, generated: {}}"}),
       HasSubstr("prompts: must have either file or generated, has both"));
   EXPECT_EQ(ErrorWith({no_corpus, "prompts.file=p.jsonl"}), "ok");
-  // The corpus of an sft stage is the generator's.
+  // The corpus of an sft stage comes from the generator.
   EXPECT_EQ(ErrorWith({"prompts.file=p.jsonl"}), "ok");
   EXPECT_THAT(ErrorWith({"prompts.generated.min_operations=9"}),
               HasSubstr("min_operations: must be at most max_operations (7), "
@@ -113,7 +113,8 @@ TEST(SemanticsTest, NumbersThatASmallerFormatCannotHoldAreRefused) {
                         "got -1e+308"));
 }
 
-// Else members expire between two heartbeats, which come every second.
+// With a shorter lease members would expire between two heartbeats, which are a
+// second apart.
 TEST(SemanticsTest, ALeaseIsThreeHeartbeatsAtLeast) {
   EXPECT_THAT(ErrorWith({"cluster.lease_seconds=1"}),
               HasSubstr("cluster.lease_seconds: must be at least 3 seconds, "
@@ -139,12 +140,6 @@ TEST(SemanticsTest, ScoredStagesNeedRewards) {
   EXPECT_EQ(ErrorWith({"rewards[1]={type: accuracy, name: again}"}), "ok");
   EXPECT_THAT(ErrorWith({"rewards[0].weight=0"}),
               HasSubstr("at least one weight must differ from 0"));
-}
-
-TEST(SemanticsTest, AStageHasTheSettingsOfItsType) {
-  EXPECT_THAT(ErrorWith({"stages[0].grpo={steps: 3}"}),
-              HasSubstr("stages[0].grpo: must be absent in a stage of type "
-                        "sft"));
 }
 
 TEST(SemanticsTest, MicroBatchesDivideTheStep) {

@@ -17,7 +17,7 @@ TEST(ComputeThreadsTest, TheFlagComesBeforeTheJobAndTheJobBeforeTheCores) {
   EXPECT_EQ(ComputeThreads(5, job), 5);
 }
 
-TEST(ComputeThreadsTest, OnlyCoresThatTheProcessMayUseCount) {
+TEST(ComputeThreadsTest, CountsOnlyCoresThatTheProcessMayUse) {
   cpu_set_t before, one;
   ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
   CPU_ZERO(&one);

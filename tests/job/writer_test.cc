@@ -13,7 +13,8 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 v1::Job Odd() {
-  // Texts that YAML would read as something else, and numbers to the last bit.
+  // The job has texts that YAML would read as another type, and numbers whose
+  // last bit matters.
   auto job =
       ParseJob(kMinimalJob, "job.yaml",
                {"name='123'", "seed=18446744073709551615",

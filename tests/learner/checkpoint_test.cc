@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "learner/stage.h"
+#include "learner/stages/stage_work.h"
 #include "tests/learner/fixture.h"
 #include "tests/temp_dir.h"
 
@@ -28,15 +28,17 @@ struct Rank {
 
   // Trains steps [position.next_step, end) of the grpo stage.
   void Train(uint64_t end) {
-    auto stage =
-        Stage::Open(job, kGrpoStage, position.next_step, setup, state.get());
-    ASSERT_TRUE(stage.ok()) << stage.status();
+    const JobPlan plan = MakePlan(job);
+    auto work =
+        OpenStageWork({.plan = plan, .stage = kGrpoStage, .setup = setup},
+                      position.next_step, state.get());
+    ASSERT_TRUE(work.ok()) << work.status();
     for (; position.next_step < end; ++position.next_step) {
       Backprop& sampler =
           state->previous() != nullptr ? *state->previous() : state->current();
       const auto groups = MakeGroups(job, sampler, position.next_step, 0, 1);
-      auto result = (*stage)->Step(position.next_step, Pointers(groups),
-                                   position.chain, *comm);
+      auto result = (*work)->Step(position.next_step, Pointers(groups),
+                                  position.chain, *comm);
       ASSERT_TRUE(result.ok()) << result.status();
       EXPECT_EQ(result->tokens_differing, 0u) << result->first_difference;
       position.stage = kGrpoStage;

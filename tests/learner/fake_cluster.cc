@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "learner/stage.h"
+#include "job/plan.h"
 #include "rl/schedule.h"
 
 namespace aha::learner {
@@ -56,7 +56,7 @@ class FakeCluster::RankView : public Cluster {
 };
 
 FakeCluster::FakeCluster(v1::Job job, const ModelSetup* setup, int ranks)
-    : job_(std::move(job)), setup_(*setup) {
+    : job_(std::move(job)), plan_(MakePlan(job_)), setup_(*setup) {
   MakeRanks(ranks);
 }
 
@@ -75,6 +75,10 @@ Cluster& FakeCluster::ForRank(int rank) {
   return *views_[static_cast<size_t>(rank)];
 }
 
+bool FakeCluster::Trains(uint32_t stage) const {
+  return plan_.stages[stage].trains();
+}
+
 absl::StatusOr<v1::NextStageResponse> FakeCluster::NextStage(int rank) {
   MutexLock lock(mutex_);
   v1::NextStageResponse response;
@@ -84,8 +88,8 @@ absl::StatusOr<v1::NextStageResponse> FakeCluster::NextStage(int rank) {
     position_.next_step = 0;
     position_.stage_done = false;
   }
-  // An eval stage is over as soon as its weights are there.
-  while (position_.stage < stages && IsEval(job_, position_.stage) &&
+  // A stage that does not train is over as soon as its weights are there.
+  while (position_.stage < stages && !Trains(position_.stage) &&
          samplers_.contains({position_.stage, 0})) {
     ++position_.stage;
   }
@@ -93,7 +97,7 @@ absl::StatusOr<v1::NextStageResponse> FakeCluster::NextStage(int rank) {
     response.set_directive(v1::DIRECTIVE_STOP);
     return response;
   }
-  if (IsEval(job_, position_.stage) && rank != 0) return response;
+  if (!Trains(position_.stage) && rank != 0) return response;
   // A rank may be ahead of rank 0's commit.
   const StepKey now(position_.stage, group_epoch_);
   auto& told = told_[rank];
@@ -190,8 +194,8 @@ absl::Status FakeCluster::Publish(StepKey version, const Parameters& weights,
   auto sampler = std::make_unique<Sampler>();
   sampler->checksum = checksum;
   EXPECT_EQ(checksum, WeightsChecksum(weights));
-  sampler->policy =
-      *Policy::Create(setup_.config, setup_.dtype, &sampler->pool);
+  sampler->policy = *Policy::Create(setup_.config, setup_.dtype,
+                                    ops::CpuContext{&sampler->pool});
   EXPECT_TRUE(sampler->policy->Load(weights).ok());
   sampler->backprop = *Backprop::Create(sampler->policy.get());
   MutexLock lock(mutex_);

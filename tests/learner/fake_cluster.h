@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "job/plan.h"
 #include "learner/checkpoint.h"
 #include "learner/cluster.h"
 #include "learner/group_buffer.h"
@@ -54,6 +55,7 @@ class FakeCluster {
   class RankView;
   struct Sampler;
 
+  bool Trains(uint32_t stage) const;
   absl::StatusOr<v1::NextStageResponse> NextStage(int rank);
   absl::StatusOr<v1::BeginStepResponse::Go> BeginStep(StepKey key);
   absl::Status CommitStep(const v1::CommitStepRequest& request);
@@ -65,6 +67,7 @@ class FakeCluster {
   bool DeliverGroups(uint64_t step) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const v1::Job job_;
+  const JobPlan plan_;
   const ModelSetup& setup_;
   std::vector<std::unique_ptr<GroupBuffer>> buffers_;
   std::vector<std::unique_ptr<RankView>> views_;

@@ -6,7 +6,6 @@
 #include "base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "learner/stage.h"
 #include "tests/learner/fixture.h"
 
 namespace aha::learner {

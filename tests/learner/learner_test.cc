@@ -1,4 +1,4 @@
-// The learner's loop against a fake coordinator.
+// A learner rank against a fake coordinator, from its start to its end.
 #include "learner/learner.h"
 
 #include <signal.h>
@@ -43,7 +43,8 @@ std::vector<absl::Status> RunLoops(const v1::Job& job, const ModelSetup& setup,
           {.rank = static_cast<uint32_t>(rank),
            .job = job,
            .run_directory = run,
-           .clock = MonotonicClock()},
+           .clock = MonotonicClock(),
+           .sleep = absl::SleepFor},
           {.setup = &setup,
            .pool = &pool,
            .cluster = &cluster.ForRank(rank),
@@ -254,7 +255,8 @@ TEST_P(LearnerTest, StopEndsALearnerThatWaits) {
   Learner learner({.rank = 0,
                    .job = job_,
                    .run_directory = run_.path(),
-                   .clock = MonotonicClock()},
+                   .clock = MonotonicClock(),
+                   .sleep = absl::SleepFor},
                   {.setup = &setup_,
                    .pool = &pool,
                    .cluster = &cluster.ForRank(0),
@@ -291,7 +293,8 @@ TEST(LearnerStopTest, RanksThatAreStoppedTogetherSaveWhatIsNew) {
         LearnerOptions{.rank = static_cast<uint32_t>(rank),
                        .job = job,
                        .run_directory = run.path(),
-                       .clock = MonotonicClock()},
+                       .clock = MonotonicClock(),
+                       .sleep = absl::SleepFor},
         LearnerParts{
             .setup = &setup,
             .pool = pools.back().get(),
@@ -327,6 +330,7 @@ TEST(LearnerStopTest, ARankThatHangsDoesNotKeepAnotherFromStopping) {
                    .job = job,
                    .run_directory = run.path(),
                    .clock = MonotonicClock(),
+                   .sleep = absl::SleepFor,
                    .stop_patience = absl::Milliseconds(10)},
                   {.setup = &setup,
                    .pool = &pool,
@@ -351,6 +355,35 @@ TEST(LearnerStopTest, ARankThatHangsDoesNotKeepAnotherFromStopping) {
   }
   loop.join();
 }
+
+// The job of one stage that does not train.
+class PublishingTest : public testing::TestWithParam<const char*> {
+ protected:
+  PublishingTest() {
+    job_.clear_stages();
+    job_.add_stages()->set_name("only");
+    job_.mutable_stages(0)->set_type(GetParam());
+    setup_ = MakeSetup(job_);
+  }
+
+  v1::Job job_ = TinyJob();
+  ModelSetup setup_;
+  const TempDir run_{Memory()};
+};
+
+TEST_P(PublishingTest, AJobMayConsistOfOneStageThatIsOnlyPublishedFor) {
+  FakeCluster cluster(job_, &setup_, 1);
+  EXPECT_THAT(RunLoops(job_, setup_, run_.path(), 1, cluster),
+              ElementsAre(absl::OkStatus()));
+  EXPECT_TRUE(cluster.finished());
+  EXPECT_THAT(cluster.published(), ElementsAre(StepKey(0, 0)));
+  EXPECT_THAT(cluster.commits(), IsEmpty());
+  EXPECT_THAT(cluster.checkpoints(), IsEmpty());
+  EXPECT_THAT(cluster.reports(), IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, PublishingTest,
+                         testing::Values("eval", "sample"));
 
 INSTANTIATE_TEST_SUITE_P(Lags, LearnerTest, testing::Values(0, 1));
 

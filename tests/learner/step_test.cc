@@ -1,8 +1,9 @@
-// Steps of a stage: their bits do not depend on the number of ranks, recorded
-// log-probabilities are compared, sft learns.
+// The steps of the kinds of stages that train: their bits do not depend on the
+// number of ranks, recorded log-probabilities are compared, and sft learns.
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "learner/stage.h"
+#include "job/stages/stage_kind.h"
+#include "learner/stages/stage_work.h"
 #include "tests/learner/fixture.h"
 
 namespace aha::learner {
@@ -29,20 +30,22 @@ Outcome RunStage(const v1::Job& job, uint32_t index, int ranks, uint64_t steps,
     const ModelSetup setup = MakeSetup(job);
     std::unique_ptr<ModelState> state =
         FreshState(job, setup, &pool, {comm.rank(), comm.size()});
-    auto stage = Stage::Open(job, index, 0, setup, state.get());
-    ASSERT_TRUE(stage.ok()) << stage.status();
+    const JobPlan plan = MakePlan(job);
+    auto work = OpenStageWork({.plan = plan, .stage = index, .setup = setup}, 0,
+                              state.get());
+    ASSERT_TRUE(work.ok()) << work.status();
     Hash128 chain;
     for (uint64_t step = 0; step < steps; ++step) {
       Backprop& sampler =
           state->previous() != nullptr ? *state->previous() : state->current();
       std::vector<v1::ScoredGroup> groups;
-      if ((*stage)->is_grpo()) {
+      if (plan.stages[index].samples()) {
         groups = MakeGroups(job, sampler, step, comm.rank(), comm.size());
       }
       if (tamper) {
         for (v1::ScoredGroup& group : groups) tamper(step, group);
       }
-      auto result = (*stage)->Step(step, Pointers(groups), chain, comm);
+      auto result = (*work)->Step(step, Pointers(groups), chain, comm);
       ASSERT_TRUE(result.ok()) << result.status();
       chain = result->chain;
       if (comm.rank() == 0) outcome.steps.push_back(*result);
@@ -156,6 +159,38 @@ TEST(StepTest, TheMetricsHaveTrlsNames) {
   EXPECT_EQ(outcome.steps[0].metrics.at("kl"), 0);
   EXPECT_GT(metrics.at("entropy"), 1);
   EXPECT_EQ(outcome.steps[1].slots, (std::vector<uint32_t>{0, 1, 2, 3}));
+}
+
+TEST(StepTest, AStageThatTrainsNothingHasNoWork) {
+  const v1::Job job = TinyJob();
+  const ModelSetup setup = MakeSetup(job);
+  ThreadPool pool(1);
+  const auto state = FreshState(job, setup, &pool);
+  const JobPlan plan = MakePlan(job);
+  const auto work = OpenStageWork(
+      {.plan = plan, .stage = kEvalStage, .setup = setup}, 0, state.get());
+  EXPECT_TRUE(absl::IsInvalidArgument(work.status()));
+  EXPECT_EQ(work.status().message(),
+            "stages[1].type must be one of sft, grpo to be trained, is "
+            "\"eval\"");
+}
+
+TEST(StepTest, EveryKindThatTrainsHasItsWork) {
+  v1::Job job = TinyJob();
+  const ModelSetup setup = MakeSetup(job);
+  ThreadPool pool(1);
+  const auto state = FreshState(job, setup, &pool);
+  JobPlan plan = MakePlan(job);
+  for (const StageKind* kind : StageKinds()) {
+    plan.stages[kSftStage].kind = std::string(kind->name());
+    EXPECT_EQ(OpenStageWork({.plan = plan, .stage = kSftStage, .setup = setup},
+                            0, state.get())
+                      .status()
+                      .message()
+                      .find("to be trained") == absl::string_view::npos,
+              kind->traits().trains)
+        << kind->name();
+  }
 }
 
 TEST(StepTest, SupervisedLossGoesDown) {

@@ -17,7 +17,7 @@ namespace {
 using ::testing::HasSubstr;
 
 struct TapeResult {
-  std::vector<float> x;  // Forward, of all rows.
+  std::vector<float> x;  // The result of the forward pass for all rows.
   std::vector<float> dx;
   std::vector<int64_t> sums;
   bool operator==(const TapeResult& other) const {
@@ -31,7 +31,7 @@ TapeResult RunTape(const Parameters& parameters, const ModelConfig& config,
                    const TrainingBatch& batch, int64_t max_kept_bytes) {
   ThreadPool pool(2);
   const auto policy = MakePolicy(parameters, config, &pool);
-  auto cache = KvCache::Create(config, parameters.dtype(),
+  auto cache = KvCache::Create(policy->transformer().kv_plane_bytes(),
                                static_cast<int64_t>(batch.blocks.size()));
   LayerTape tape(&policy->transformer(), max_kept_bytes);
   const float* x = tape.Forward(batch, &*cache);
@@ -40,7 +40,7 @@ TapeResult RunTape(const Parameters& parameters, const ModelConfig& config,
     const float* at = x + row * config.hidden_size;
     result.x.insert(result.x.end(), at, at + config.hidden_size);
   }
-  // A gradient that differs from row to row, also where x does not.
+  // This gradient differs from row to row, also where x does not.
   for (size_t i = 0; i < result.x.size(); ++i) {
     result.dx.push_back(result.x[i] + 0.001f * static_cast<float>(i % 97));
   }
@@ -50,10 +50,18 @@ TapeResult RunTape(const Parameters& parameters, const ModelConfig& config,
   return result;
 }
 
-TEST(BackpropTest, RunningLayersAgainGivesTheSameBits) {
-  const ModelConfig config = TinyConfig();
+// What holds for the model of every family.
+class BackpropOfFamilyTest : public testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Families, BackpropOfFamilyTest,
+                         testing::ValuesIn(kModelTypes), [](const auto& info) {
+                           return std::string(info.param);
+                         });
+
+TEST_P(BackpropOfFamilyTest, RunningLayersAgainGivesTheSameBits) {
+  const ModelConfig config = TinyConfigOf(GetParam());
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
-    const Parameters parameters = RandomParameters(config, 3, dtype);
+    const Parameters parameters = TinyParameters(config, 3, dtype);
     for (const auto& sequences :
          {Sequences(config.vocab_size), GroupSequences(config.vocab_size)}) {
       const TrainingBatch batch = MakeTrainingBatch(sequences);
@@ -64,7 +72,7 @@ TEST(BackpropTest, RunningLayersAgainGivesTheSameBits) {
   }
 }
 
-// The same batch with every row computed for itself.
+// Returns the same batch with every row computed separately.
 TrainingBatch WithoutSharing(TrainingBatch batch) {
   TrainingBatch::Distinct& distinct = batch.distinct;
   distinct.tokens = batch.tokens;
@@ -75,21 +83,21 @@ TrainingBatch WithoutSharing(TrainingBatch batch) {
   return batch;
 }
 
-TEST(BackpropTest, SequencesThatBeginAlikeShareRowsAndNoBitChanges) {
-  const ModelConfig config = TinyConfig();
+TEST_P(BackpropOfFamilyTest, SequencesThatBeginAlikeShareRowsAndNoBitChanges) {
+  const ModelConfig config = TinyConfigOf(GetParam());
   const TrainingBatch batch =
       MakeTrainingBatch(GroupSequences(config.vocab_size));
   EXPECT_EQ(batch.rows(), 49 + 44 + 57 + 49 + 46);
   EXPECT_EQ(batch.distinct_rows(), 49 + (44 - 40) + (57 - 41) + 0 + (46 - 39));
   const TrainingBatch whole = WithoutSharing(batch);
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
-    const Parameters parameters = RandomParameters(config, 3, dtype);
+    const Parameters parameters = TinyParameters(config, 3, dtype);
     for (const int64_t kept : {LayerTape::kMaxKeptBytes, int64_t{1}}) {
       EXPECT_TRUE(RunTape(parameters, config, batch, kept) ==
                   RunTape(parameters, config, whole, kept));
     }
   }
-  // The comparison sees one token that differs.
+  // The comparison notices one token that differs.
   TrainingBatch other = batch;
   other.distinct.tokens[3] ^= 1;
   const Parameters parameters = RandomParameters(config, 3, DType::kBf16);
@@ -129,7 +137,7 @@ TEST(BackpropTest, AZeroDerivativeAddsNothing) {
   for (const int64_t s : sum.sums()) ASSERT_EQ(s, 0);
 }
 
-// A loss gradient for each completion token of `sequence`, the `s`th.
+// Returns a loss gradient for each completion token of `sequence`, the `s`th.
 std::vector<float> LossGradients(const TrainSequence& sequence, size_t s) {
   std::vector<float> losses;
   const int64_t size = static_cast<int64_t>(sequence.tokens.size());
@@ -139,9 +147,9 @@ std::vector<float> LossGradients(const TrainSequence& sequence, size_t s) {
   return losses;
 }
 
-// Bit for bit the gradient of the others alone.
-void ExpectSkipping(const std::vector<TrainSequence>& sequences) {
-  const ModelConfig config = TinyConfig();
+// Expects the gradient of the other sequences alone, bit for bit.
+void ExpectSkipping(const ModelConfig& config,
+                    const std::vector<TrainSequence>& sequences) {
   const auto loss = [](const std::vector<float>& losses) {
     return [&losses](const TargetScores&, absl::Span<float> dloss) {
       EXPECT_EQ(dloss.size(), losses.size());
@@ -150,7 +158,7 @@ void ExpectSkipping(const std::vector<TrainSequence>& sequences) {
     };
   };
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
-    const Parameters parameters = RandomParameters(config, 3, dtype);
+    const Parameters parameters = TinyParameters(config, 3, dtype);
     for (int skipped = 1; skipped < (1 << sequences.size()) - 1; ++skipped) {
       std::vector<TrainSequence> live;
       std::vector<float> all_losses, live_losses;
@@ -178,11 +186,12 @@ TEST(BackpropTest, SkipsSequencesWithoutDerivatives) {
     sequences.push_back(
         {RandomTokens(static_cast<uint64_t>(s), 23 + s, 30), 4 + 3 * s});
   }
-  ExpectSkipping(sequences);
+  ExpectSkipping(TinyConfig(), sequences);
 }
 
-TEST(BackpropTest, SkipsSequencesWhoseBeginningsOthersShare) {
-  ExpectSkipping(GroupSequences(TinyConfig().vocab_size));
+TEST_P(BackpropOfFamilyTest, SkipsSequencesWhoseBeginningsOthersShare) {
+  const ModelConfig config = TinyConfigOf(GetParam());
+  ExpectSkipping(config, GroupSequences(config.vocab_size));
 }
 
 TEST(BackpropTest, EntropiesAreThoseOfTheDistribution) {
@@ -233,7 +242,22 @@ TEST(BackpropTest, RefusesSequencesByName) {
   EXPECT_THAT(message({{1, 2}, 1}, -1), HasSubstr("temperature"));
 }
 
-TEST(BackpropTest, PassesOnWhatTheLossSays) {
+TEST(BackpropTest, RefusesTheGradientSumOfAnotherModel) {
+  const ModelConfig config = TinyConfig();
+  const Parameters parameters = RandomParameters(config, 3, DType::kF32);
+  ThreadPool pool(1);
+  const auto policy = MakePolicy(parameters, config, &pool);
+  const auto backprop = Backprop::Create(policy.get());
+  GradientSum sum(
+      std::make_shared<const ParameterLayout>(TinyConfigOf("qwen2")));
+  EXPECT_THAT(std::string((*backprop)
+                              ->Accumulate(Sequences(config.vocab_size), 1,
+                                           LinearLoss, &sum)
+                              .message()),
+              HasSubstr("sum: must have the policy's"));
+}
+
+TEST(BackpropTest, ReturnsTheErrorOfTheLoss) {
   const ModelConfig config = TinyConfig();
   const Parameters parameters = RandomParameters(config, 3, DType::kF32);
   ThreadPool pool(1);
@@ -261,16 +285,16 @@ TEST(BackpropTest, PassesOnWhatTheLossSays) {
       HasSubstr("target 4"));
 }
 
-TEST(BackpropTest, ALeanPolicyHasTheSameBits) {
+TEST_P(BackpropOfFamilyTest, ALeanPolicyHasTheSameBits) {
   for (const bool tied : {true, false}) {
-    ModelConfig config = TinyConfig();
+    ModelConfig config = TinyConfigOf(GetParam());
     config.tie_word_embeddings = tied;
     for (const DType dtype : {DType::kF32, DType::kBf16}) {
-      const Parameters first = RandomParameters(config, 3, dtype);
-      const Parameters second = RandomParameters(config, 4, dtype);
+      const Parameters first = TinyParameters(config, 3, dtype);
+      const Parameters second = TinyParameters(config, 4, dtype);
       ThreadPool pool(2);
-      auto lean =
-          Policy::Create(config, dtype, &pool, PolicyUse::kLeanTraining);
+      auto lean = Policy::Create(config, dtype, ops::CpuContext{&pool},
+                                 PolicyUse::kLeanTraining);
       ASSERT_TRUE(lean.ok());
       const auto backprop = Backprop::Create(lean->get());
       const auto sequences = Sequences(config.vocab_size);
@@ -294,13 +318,13 @@ TEST(BackpropTest, ALeanPolicyHasTheSameBits) {
   }
 }
 
-TEST(BackpropTest, ASamplingPolicyScoresButDoesNotLearn) {
-  const ModelConfig config = TinyConfig();
-  const Parameters parameters = RandomParameters(config, 3, DType::kF32);
+TEST_P(BackpropOfFamilyTest, ASamplingPolicyScoresButDoesNotLearn) {
+  const ModelConfig config = TinyConfigOf(GetParam());
+  const Parameters parameters = TinyParameters(config, 3, DType::kF32);
   ThreadPool pool(1);
   const auto training = MakePolicy(parameters, config, &pool);
-  auto sampling =
-      Policy::Create(config, DType::kF32, &pool, PolicyUse::kSampling);
+  auto sampling = Policy::Create(config, DType::kF32, ops::CpuContext{&pool},
+                                 PolicyUse::kSampling);
   ASSERT_TRUE(sampling.ok());
   ASSERT_TRUE((*sampling)->Load(parameters).ok());
   const auto sequences = Sequences(config.vocab_size);
@@ -310,7 +334,7 @@ TEST(BackpropTest, ASamplingPolicyScoresButDoesNotLearn) {
   GradientSum sum(parameters.shared_layout());
   EXPECT_EQ((*b)->Accumulate(sequences, 1, LinearLoss, &sum).code(),
             absl::StatusCode::kFailedPrecondition);
-  // Once more from a buffer that is given back part by part.
+  // It is loaded again from a buffer that is released part by part.
   (*sampling)->Unload();
   Parameters copy(parameters.shared_layout(), DType::kF32);
   std::memcpy(copy.data(), parameters.data(),
@@ -328,11 +352,11 @@ TEST(BackpropTest, ASamplingPolicyScoresButDoesNotLearn) {
   EXPECT_EQ(*(*a)->LogProbs(sequences, 1), *(*b)->LogProbs(sequences, 1));
 }
 
-// Before Load every weight is zero, so every token is as likely.
-TEST(BackpropTest, WithoutWeightsAllTokensAreAlike) {
+// Before Load every weight is zero, so all tokens have the same probability.
+TEST(BackpropTest, WithoutWeightsAllTokensAreEquallyLikely) {
   const ModelConfig config = TinyConfig();
   ThreadPool pool(1);
-  auto policy = Policy::Create(config, DType::kF32, &pool);
+  auto policy = Policy::Create(config, DType::kF32, ops::CpuContext{&pool});
   const auto backprop = Backprop::Create(policy->get());
   const auto logprobs = (*backprop)->LogProbs(Sequences(config.vocab_size), 1);
   ASSERT_TRUE(logprobs.ok());

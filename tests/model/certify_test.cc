@@ -1,5 +1,7 @@
 #include <cmath>
 #include <functional>
+#include <set>
+#include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -15,34 +17,62 @@ using ::testing::HasSubstr;
 TEST(CertifyTest, GivesEqualDigestsForAnyThreads) {
   const ModelConfig config = TinyConfig();
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
-    const auto one = Certify(config, dtype, 1);
-    const auto three = Certify(config, dtype, 3);
+    const auto one = Certify(config, dtype, ops::Device::kCpu, 1);
+    const auto three = Certify(config, dtype, ops::Device::kCpu, 3);
     ASSERT_TRUE(one.ok()) << one.status();
     ASSERT_TRUE(three.ok()) << three.status();
     EXPECT_EQ(one->digest, three->digest);
     EXPECT_EQ(one->digest.size(), 32u);
     EXPECT_THAT(one->numeric_class, HasSubstr("oneDNN"));
   }
-  EXPECT_NE(Certify(config, DType::kF32, 1)->digest,
-            Certify(config, DType::kBf16, 1)->digest);
+  EXPECT_NE(Certify(config, DType::kF32, ops::Device::kCpu, 1)->digest,
+            Certify(config, DType::kBf16, ops::Device::kCpu, 1)->digest);
 }
 
-TEST(CertifyTest, TellsModelsApart) {
+TEST(CertifyTest, DistinguishesModels) {
   ModelConfig other = TinyConfig();
   other.intermediate_size = 48;
   EXPECT_NE(Certify(TinyConfig(), DType::kF32, 1)->digest,
-            Certify(other, DType::kF32, 1)->digest);
+            Certify(other, DType::kF32, ops::Device::kCpu, 1)->digest);
   other.hidden_size = 0;
-  EXPECT_FALSE(Certify(other, DType::kF32, 1).ok());
+  EXPECT_FALSE(Certify(other, DType::kF32, ops::Device::kCpu, 1).ok());
   EXPECT_FALSE(Certify(TinyConfig(), DType::kF32, 0).ok());
 }
 
-// Kernels of one number a row, that of the row.
+TEST(CertifyTest, EveryFamilyHasADigestOfItsOwnForAnyThreads) {
+  std::set<std::string> digests;
+  for (const char* model_type : kModelTypes) {
+    ModelConfig config = TinyConfig();
+    config.model_type = model_type;
+    for (const DType dtype : {DType::kF32, DType::kBf16}) {
+      const auto one = Certify(config, dtype, ops::Device::kCpu, 1);
+      const auto three = Certify(config, dtype, ops::Device::kCpu, 3);
+      ASSERT_TRUE(one.ok()) << one.status();
+      ASSERT_TRUE(three.ok()) << three.status();
+      EXPECT_EQ(one->digest, three->digest);
+      digests.insert(one->digest);
+    }
+  }
+  EXPECT_EQ(digests.size(), 6u);
+}
+
+int ThreadsOf(const ops::Context& context) {
+  return context.Visit([](const auto& device) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(device)>,
+                                 ops::CpuContext>) {
+      return device.pool->threads();
+    } else {
+      return 1;
+    }
+  });
+}
+
+// Uses kernels whose rows are one number, that of the row.
 class CertifierTest : public ::testing::Test {
  protected:
   using Which = Certifier::Which;
 
-  // The row that is `i`th of the last m.
+  // Returns the `i`th of the last m rows.
   static float Last(int64_t m, int64_t i) {
     return static_cast<float>(Certifier::kRows - m + i);
   }
@@ -51,9 +81,10 @@ class CertifierTest : public ::testing::Test {
       const std::function<float(int threads, int64_t m, int64_t i)>& row) {
     return certifier_.Check(
         "kernel", sizeof(float), which,
-        [&](const ops::CpuContext& cpu, int64_t m, void* out) {
+        [&](const ops::Context& context, int64_t m, void* out) {
+          const int threads = ThreadsOf(context);
           for (int64_t i = 0; i < m; ++i) {
-            static_cast<float*>(out)[i] = row(cpu.pool->threads(), m, i);
+            static_cast<float*>(out)[i] = row(threads, m, i);
           }
         });
   }
@@ -65,7 +96,7 @@ class CertifierTest : public ::testing::Test {
                           found));
   }
 
-  Certifier certifier_{TinyConfig(), DType::kF32, 3};
+  Certifier certifier_{TinyConfig(), DType::kF32, ops::Device::kCpu, 3};
 };
 
 TEST_F(CertifierTest, AKernelThatIgnoresItsBatchPasses) {
@@ -78,14 +109,14 @@ TEST_F(CertifierTest, AKernelThatIgnoresItsBatchPasses) {
 }
 
 TEST_F(CertifierTest, AKernelWhoseBitsDependOnTheBatchIsRefused) {
-  // In the last bit of the last row, in a batch of one size.
+  // The difference is in the last bit of the last row, in a batch of one size.
   const auto in_one_size = [](int, int64_t m, int64_t i) {
     const float row = static_cast<float>(i);
     return m == 37 && i == 36 ? std::nextafter(row, 0.f) : row;
   };
   ExpectRefusal(Check(Which::kFirst, in_one_size),
                 "a batch of 37 rows on 1 threads to differ from one of 128");
-  // Another row than the one asked for.
+  // The kernel computes a different row from the requested one.
   ExpectRefusal(Check(Which::kFirst,
                       [](int, int64_t m, int64_t i) { return Last(m, i); }),
                 "a batch of 1 rows on 1 threads");

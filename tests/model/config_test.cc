@@ -13,7 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-// The fields of SmolLM2-135M-Instruct's config.json.
+// Returns the fields of SmolLM2-135M-Instruct's config.json.
 Json SmolLm2Json() {
   return Json::parse(R"({
     "architectures": ["LlamaForCausalLM"], "attention_bias": false,
@@ -64,7 +64,7 @@ TEST(ModelConfigTest, ReadsTheRopeParametersOfTransformers5) {
   EXPECT_EQ(config->rope_theta, 5e5);
 }
 
-// What generate() of transformers does.
+// generate() of transformers does the same.
 TEST(ModelConfigTest, EndTokensOfBothFilesEndACompletion) {
   const TempDir scratch;
   scratch.Write("config.json", SmolLm2Json().dump());
@@ -124,7 +124,7 @@ constexpr auto kNotSupported = absl::StatusCode::kUnimplemented;
 INSTANTIATE_TEST_SUITE_P(
     Fields, BadConfigTest,
     testing::Values(
-        Bad{"model_type", "qwen2", kNotSupported}, Bad{"model_type", nullptr},
+        Bad{"model_type", "mistral", kNotSupported}, Bad{"model_type", nullptr},
         Bad{"hidden_act", "gelu", kNotSupported},
         Bad{"attention_bias", true, kNotSupported},
         Bad{"mlp_bias", true, kNotSupported},
@@ -170,7 +170,7 @@ TEST(ModelConfigTest, BoundsTheTableOfRotations) {
             "most 67108864, found 1048576 and 66");
 }
 
-TEST(ModelConfigTest, RefusesWhatIsNoObject) {
+TEST(ModelConfigTest, RefusesWhatIsNotAnObject) {
   for (const std::string& text :
        {std::string(""), std::string("[1]"), std::string("{"),
         std::string("{}"), std::string(500'000, '['),
@@ -180,7 +180,7 @@ TEST(ModelConfigTest, RefusesWhatIsNoObject) {
   }
 }
 
-// The parser keeps no stack of its own frames; neither may we.
+// The JSON parser does not recurse, and neither may our code.
 TEST(ModelConfigTest, SurvivesDeepNesting) {
   std::string text = SmolLm2Json().dump();
   text.pop_back();

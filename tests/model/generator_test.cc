@@ -127,7 +127,8 @@ TEST_F(GeneratorTest, ReplacesFinishedRowsInTheMiddleOfAGroup) {
   EXPECT_GE(done, 9u);
 }
 
-// Of the first token, against the probabilities that LogProbs gives.
+// Compares the distribution of the first token with the probabilities of
+// LogProbs.
 TEST_F(GeneratorTest, DrawsFromTheModelsDistribution) {
   Start();
   constexpr int kSamples = 4000;
@@ -188,13 +189,13 @@ TEST_F(GeneratorTest, ForgetsACancelledGroup) {
   ASSERT_TRUE(generator_->Submit(Request(2, 40, 3)).ok());
   ASSERT_TRUE(generator_->Submit(Request(3, 40, 2)).ok());
   ASSERT_TRUE(generator_->Step().ok());
-  generator_->Cancel(1);  // Alive and waiting.
-  generator_->Cancel(3);  // Waiting only.
+  generator_->Cancel(1);  // This group is live and waiting.
+  generator_->Cancel(3);  // This group only waits.
   generator_->Cancel(77);
   std::vector<Sample> samples = Finish();
   ASSERT_EQ(samples.size(), 3u);
   for (const Sample& sample : samples) EXPECT_EQ(sample.group, 2u);
-  // Its id is free again, and all the memory is.
+  // The id is free again, and so is all the memory.
   ASSERT_TRUE(generator_->Submit(Request(1, 40, 6)).ok());
   EXPECT_EQ(Finish().size(), 6u);
 }
@@ -233,7 +234,7 @@ TEST_F(GeneratorTest, RefusesRequestsByName) {
 }
 
 TEST_F(GeneratorTest, RefusesWhatCannotFitItsMemory) {
-  // 2 layers x 2 x 2 heads x 4 x 32 tokens x 4 bytes: 4 KiB a block.
+  // A block has 2 layers x 2 x 2 heads x 4 x 32 tokens x 4 bytes = 4 KiB.
   Start({.max_kv_bytes = 3 * 4096});
   EXPECT_EQ(generator_->Submit(Request(1, 60, 1, 40)).code(),
             absl::StatusCode::kResourceExhausted);

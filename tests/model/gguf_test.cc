@@ -67,7 +67,7 @@ TEST(GgufTest, NamesTheKeyThatIsMissingOrOfAnotherType) {
               HasSubstr("tokens must be an integer, got an array of strings"));
 }
 
-// By the format's definition: scale * q, scale * (q - 8), scale * q + minimum.
+// The format defines scale * q, scale * (q - 8) and scale * q + minimum.
 TEST(GgufTest, DequantizesEveryTypeByItsDefinition) {
   std::string q8, q4_0, q4_1, half, bf16;
   GgufWriter::Put<uint16_t>(0x3800, &q8);  // 0.5
@@ -80,7 +80,7 @@ TEST(GgufTest, DequantizesEveryTypeByItsDefinition) {
     GgufWriter::Put(byte, &q4_0);
     GgufWriter::Put(byte, &q4_1);
   }
-  // 65504, the smallest denormal, -0, 1/3 rounded.
+  // These are 65504, the smallest denormal, -0, and 1/3 rounded.
   for (const uint16_t bits : {0x7BFF, 0x0001, 0x8000, 0x3555}) {
     GgufWriter::Put(bits, &half);
   }
@@ -107,7 +107,7 @@ TEST(GgufTest, DequantizesEveryTypeByItsDefinition) {
 
 TEST(GgufTest, EveryTruncationIsRefused) {
   const std::string bytes = Small().Bytes();
-  // The last 8 bytes are padding after the last tensor's 24.
+  // The last 8 bytes are padding after the 24 bytes of the last tensor.
   for (size_t size = 0; size < bytes.size() - 8; ++size) {
     EXPECT_FALSE(GgufFile::Parse(bytes.substr(0, size)).ok()) << size;
   }
@@ -120,7 +120,7 @@ TEST(GgufTest, ForeignFilesAreRefusedByName) {
       HasSubstr("must be GGUF"));
   EXPECT_TRUE(
       absl::IsUnimplemented(GgufFile::Parse(Small().Bytes(1)).status()));
-  // Big-endian files have their version's bytes swapped.
+  // In a big-endian file the bytes of the version are swapped.
   EXPECT_TRUE(absl::IsUnimplemented(
       GgufFile::Parse(Small().Bytes(0x03000000)).status()));
 }
@@ -142,13 +142,13 @@ std::vector<Hostile> HostileFiles() {
   huge_text.resize(100);
   const std::string four(4, '\0');
   return {
-      {"counts", huge_counts, "must be what the file has room for"},
+      {"counts", huge_counts, "must be small enough for the size of the file"},
       {"text", huge_text, "must lie within the file"},
       {"twice", GgufWriter().U32("a", 1).U32("a", 2).Bytes(),
-       "metadata \"a\" must be there once"},
+       "metadata \"a\" must be unique"},
       {"tensor twice",
        GgufWriter().Tensor("t", {1}, 0, four).Tensor("t", {1}, 0, four).Bytes(),
-       "tensor \"t\" must be there once"},
+       "tensor \"t\" must be unique"},
       {"dimensions", GgufWriter().Tensor("t", {1, 1, 1, 1, 1}, 0, four).Bytes(),
        "must be of 1 to 4 dimensions, got 5"},
       {"zero", GgufWriter().Tensor("t", {0}, 0, four).Bytes(), "dimension 0"},
@@ -160,7 +160,7 @@ std::vector<Hostile> HostileFiles() {
       {"too large", GgufWriter().Tensor("t", {1 << 20}, 0, four).Bytes(),
        "must be within the 32 bytes of data"},
       {"blocks", GgufWriter().Tensor("t", {33}, 8, four).Bytes(),
-       "must be of rows of whole blocks of 32, got 33"},
+       "must be made of rows of whole blocks of 32, got 33"},
       {"type", GgufWriter().Tensor("t", {256}, 14, four).Bytes(), "type 14"},
       {"alignment", GgufWriter().U32("general.alignment", 24).Bytes(),
        "general.alignment must be a power of two"},
@@ -219,7 +219,7 @@ TEST(GgufTest, AFileCutShortWhileItIsOpenIsAnError) {
   EXPECT_THAT(std::string(cut.message()), HasSubstr("bytes while it is read"));
 }
 
-TEST(GgufTest, ATextOfASparseFileIsNotReserved) {
+TEST(GgufTest, MemoryForALongTextOfASparseFileIsNotReserved) {
   std::string bytes = "GGUF";
   GgufWriter::Put<uint32_t>(3, &bytes);
   GgufWriter::Put<uint64_t>(0, &bytes);

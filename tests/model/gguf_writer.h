@@ -58,7 +58,7 @@ class GgufWriter {
     return *this;
   }
 
-  // `dims` as in the file: fastest first.
+  // `dims` is in the order of the file, the fastest dimension first.
   GgufWriter& Tensor(const std::string& name, const std::vector<uint64_t>& dims,
                      uint32_t type, const std::string& data) {
     ++num_tensors_;

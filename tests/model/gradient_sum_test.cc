@@ -23,7 +23,7 @@ class GradientSumTest : public testing::Test {
 
   static ModelConfig Config() {
     ModelConfig config = TinyConfig();
-    config.vocab_size = 5001;  // Several blocks, and a rest.
+    config.vocab_size = 5001;  // This makes several blocks and a remainder.
     return config;
   }
 
@@ -31,7 +31,7 @@ class GradientSumTest : public testing::Test {
     const RandomKey key(seed, RandomPurpose::kTest);
     std::vector<float> term(static_cast<size_t>(info_.count));
     for (size_t i = 0; i < term.size(); ++i) {
-      // Magnitudes from 2^-40 to 2^18: eight stay below the bound.
+      // Magnitudes are from 2^-40 to 2^18, so eight terms stay below the bound.
       const int exponent = static_cast<int>(key.Below(2 * i, 59)) - 40;
       term[i] = std::ldexp(key.Uniform(2 * i + 1) - 0.5f, exponent);
     }
@@ -47,13 +47,14 @@ TEST_F(GradientSumTest, DoesNotDependOnOrderOrThreads) {
   GradientSum forward(layout_), backward(layout_);
   ThreadPool one(1);
   for (uint64_t s = 0; s < 8; ++s) {
-    ASSERT_TRUE(forward.Add(info_, Term(s).data(), pool_).ok());
+    ASSERT_TRUE(
+        forward.Add(info_, Term(s).data(), ops::CpuContext{&pool_}).ok());
     ASSERT_TRUE(backward.Add(info_, Term(7 - s).data(), one).ok());
   }
   const size_t bytes = forward.sums().size() * sizeof(int64_t);
   EXPECT_EQ(std::memcmp(forward.sums().data(), backward.sums().data(), bytes),
             0);
-  // Negative control: floats do depend on it.
+  // This is the negative control: a sum of floats depends on the order.
   std::vector<float> up(Term(0).size()), down(up.size());
   for (uint64_t s = 0; s < 8; ++s) {
     const auto a = Term(s), b = Term(7 - s);
@@ -71,7 +72,7 @@ TEST_F(GradientSumTest, RoundsToNearestEvenAtItsPlace) {
   term[2] = 0x1p-37f;
   term[3] = -0x1.8p-37f;
   term[9] = 3;
-  ASSERT_TRUE(sum.Add(second, term.data(), pool_).ok());
+  ASSERT_TRUE(sum.Add(second, term.data(), ops::CpuContext{&pool_}).ok());
   const int64_t* at = sum.sums().data() + second.offset;
   EXPECT_EQ(at[-1], 0);
   EXPECT_EQ(at[0], 1);
@@ -90,7 +91,8 @@ TEST_F(GradientSumTest, NamesTheTensorOfATermOutOfRange) {
       GradientSum sum(layout_);
       std::vector<float> term = Term(1);
       term[at] = bad;
-      const absl::Status status = sum.Add(info_, term.data(), pool_);
+      const absl::Status status =
+          sum.Add(info_, term.data(), ops::CpuContext{&pool_});
       EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
       EXPECT_THAT(std::string(status.message()),
                   HasSubstr("model.embed_tokens.weight"));
@@ -104,8 +106,8 @@ TEST_F(GradientSumTest, RefusesASumThatCouldOverflow) {
   GradientSum sum(layout_);
   std::vector<float> term(static_cast<size_t>(info_.count));
   term[17] = 0x1.8p20f;
-  ASSERT_TRUE(sum.Add(info_, term.data(), pool_).ok());
-  EXPECT_FALSE(sum.Add(info_, term.data(), pool_).ok());
+  ASSERT_TRUE(sum.Add(info_, term.data(), ops::CpuContext{&pool_}).ok());
+  EXPECT_FALSE(sum.Add(info_, term.data(), ops::CpuContext{&pool_}).ok());
 }
 
 TEST_F(GradientSumTest, TheLargestSumsOf64RanksDoNotWrapAndAreRefused) {
@@ -114,7 +116,7 @@ TEST_F(GradientSumTest, TheLargestSumsOf64RanksDoNotWrapAndAreRefused) {
   const TensorInfo& second = layout_->tensors()[1];
   std::vector<float> term(static_cast<size_t>(second.count));
   term[3] = -std::nextafter(0x1p21f, 0.0f);
-  ASSERT_TRUE(sum.Add(second, term.data(), pool_).ok());
+  ASSERT_TRUE(sum.Add(second, term.data(), ops::CpuContext{&pool_}).ok());
   EXPECT_TRUE(sum.Check().ok());
   int64_t& reduced = sum.sums()[static_cast<size_t>(second.offset) + 3];
   ASSERT_FALSE(__builtin_mul_overflow(reduced, 64, &reduced));

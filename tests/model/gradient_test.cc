@@ -1,4 +1,4 @@
-// That the gradient is the derivative, and that following it learns.
+// The gradient is the derivative of the loss, and following it learns.
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -11,30 +11,25 @@ namespace aha {
 namespace {
 
 struct GradientCase {
+  std::string model_type;
   bool tied;
   float temperature;
 };
 
 void PrintTo(const GradientCase& c, std::ostream* out) {
-  *out << (c.tied ? "tied" : "untied") << " temperature " << c.temperature;
+  *out << c.model_type << (c.tied ? " tied" : " untied") << " temperature "
+       << c.temperature;
 }
 
 class GradientTest : public testing::TestWithParam<GradientCase> {};
 
-// The derivative by central differences through LogProbs, for some elements of
-// every tensor.
+// Computes the derivative by central differences through LogProbs, for some
+// elements of every tensor.
 TEST_P(GradientTest, AgreesWithFiniteDifferences) {
-  ModelConfig config = TinyConfig();
+  ModelConfig config = TinyConfigOf(GetParam().model_type);
   config.tie_word_embeddings = GetParam().tied;
-  Parameters parameters = RandomParameters(config, 3, DType::kF32);
-  // Gains other than 1, so that forgetting one shows.
+  Parameters parameters = TinyParameters(config, 3, DType::kF32);
   float* data = static_cast<float*>(parameters.data());
-  for (const TensorInfo& info : parameters.layout().tensors()) {
-    if (info.decays) continue;
-    for (int64_t i = 0; i < info.count; ++i) {
-      data[info.offset + i] = 0.8f + 0.03f * static_cast<float>(i);
-    }
-  }
   const auto sequences = Sequences(config.vocab_size);
   const GradientSum sum =
       Gradient(parameters, config, sequences, GetParam().temperature);
@@ -74,11 +69,14 @@ TEST_P(GradientTest, AgreesWithFiniteDifferences) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GradientTest,
-                         testing::Values(GradientCase{true, 1},
-                                         GradientCase{false, 1},
-                                         GradientCase{true, 0.6f}),
+                         testing::Values(GradientCase{"llama", true, 1},
+                                         GradientCase{"llama", false, 1},
+                                         GradientCase{"llama", true, 0.6f},
+                                         GradientCase{"qwen2", true, 1},
+                                         GradientCase{"qwen3", false, 1}),
                          [](const auto& info) {
                            return absl::StrCat(
+                               info.param.model_type,
                                info.param.tied ? "Tied" : "Untied",
                                info.param.temperature < 1 ? "Cold" : "");
                          });
@@ -94,13 +92,20 @@ double Cosine(const GradientSum& a, const GradientSum& b,
   return ab / std::sqrt(aa * bb);
 }
 
-TEST(GradientDirectionTest, Bf16GradientsPointWhereFp32OnesDo) {
-  ModelConfig config = TinyConfig();
+class GradientDirectionTest : public testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Families, GradientDirectionTest,
+                         testing::ValuesIn(kModelTypes), [](const auto& info) {
+                           return std::string(info.param);
+                         });
+
+TEST_P(GradientDirectionTest, Bf16GradientsPointWhereFp32OnesDo) {
+  ModelConfig config = TinyConfigOf(GetParam());
   config.hidden_size = 64;
   config.head_dim = 16;
   config.intermediate_size = 96;
   config.initializer_range = 0.1;
-  const Parameters narrow = RandomParameters(config, 3, DType::kBf16);
+  const Parameters narrow = TinyParameters(config, 3, DType::kBf16);
   Parameters wide(narrow.shared_layout(), DType::kF32);
   for (int64_t i = 0; i < narrow.layout().count(); ++i) {
     static_cast<float*>(wide.data())[i] =
@@ -116,8 +121,8 @@ TEST(GradientDirectionTest, Bf16GradientsPointWhereFp32OnesDo) {
 
 class OverfitTest : public testing::TestWithParam<DType> {};
 
-// A plain loop of Accumulate and AdamW learns a micro-batch by heart.
-TEST_P(OverfitTest, LearnsOneMicroBatchByHeart) {
+// A plain loop of Accumulate and AdamW overfits one micro-batch.
+TEST_P(OverfitTest, OverfitsOneMicroBatch) {
   ModelConfig config = TinyConfig();
   config.initializer_range = 0.1;
   Parameters weights = RandomParameters(config, 3, GetParam());

@@ -22,10 +22,10 @@ using ::testing::HasSubstr;
 
 constexpr int64_t kHidden = 8;
 constexpr int64_t kInner = 12;
-constexpr int64_t kHeads = 2;  // Of 4 numbers.
+constexpr int64_t kHeads = 2;  // Each head has 4 numbers.
 constexpr int64_t kVocab = 6;
 
-// A number that says which row and column of which tensor it is.
+// Each number encodes its row, its column and its tensor.
 std::vector<float> Numbered(int64_t rows, int64_t cols, float tensor) {
   std::vector<float> values;
   for (int64_t r = 0; r < rows; ++r) {
@@ -82,7 +82,8 @@ GgufWriter WithTensors(GgufWriter writer) {
   return writer;
 }
 
-// The first number of each row: tensor and row in the file.
+// Returns the first number of each row, which encodes tensor and row in the
+// file.
 std::vector<float> FirstColumn(const Parameters& parameters,
                                const std::string& name) {
   const TensorInfo& info = parameters.layout().Find(name);
@@ -115,7 +116,8 @@ TEST_F(GgufImportTest, TakesShapeAndSpecialTokensFromTheMetadata) {
   EXPECT_EQ(files->config.num_key_value_heads, 1);
   EXPECT_EQ(files->config.head_dim, 4);
   EXPECT_EQ(files->config.vocab_size, kVocab);
-  EXPECT_EQ(files->config.rms_norm_eps, 1e-5);  // Not 9.99999975e-06.
+  // The value is not 9.99999975e-06.
+  EXPECT_EQ(files->config.rms_norm_eps, 1e-5);
   EXPECT_TRUE(files->config.tie_word_embeddings);
   EXPECT_THAT(files->config.eos_token_ids, ElementsAre(0));
 }
@@ -135,13 +137,13 @@ TEST_F(GgufImportTest, BringsTheRotatedRowsBackIntoOrder) {
       ElementsAre(700, 701, 702, 703));
 }
 
-TEST_F(GgufImportTest, ATokenizerThatAddsNoTokenMaySaySo) {
+TEST_F(GgufImportTest, ATokenizerMayStateThatItAddsNoToken) {
   const auto files = Import(
       WithTensors(Metadata().Bool("tokenizer.ggml.add_bos_token", false)));
   EXPECT_TRUE(files.ok()) << files.status();
 }
 
-TEST_F(GgufImportTest, AHeadOfItsOwnIsNotTied) {
+TEST_F(GgufImportTest, ASeparateHeadIsNotTied) {
   GgufWriter writer = WithTensors(Metadata());
   AddMatrix("output.weight", kVocab, kHidden, 1200, &writer);
   const auto files = Import(writer);
@@ -161,7 +163,7 @@ TEST_F(GgufImportTest, TheTokenizerIsRebuilt) {
               ElementsAre(3, 4, 5, 5, 0));
 }
 
-TEST_F(GgufImportTest, WhatItDoesNotKnowItRefuses) {
+TEST_F(GgufImportTest, RefusesModelsThatItDoesNotSupport) {
   const struct {
     GgufWriter writer;
     const char* message;
@@ -175,7 +177,7 @@ TEST_F(GgufImportTest, WhatItDoesNotKnowItRefuses) {
       {WithTensors(Metadata())
            .Floats("blk.0.attn_q.bias", {8}, std::vector<float>(8)),
        "tensor \"blk.0.attn_q.bias\" is not one of a Llama model's"},
-      {Metadata(), "token_embd.weight must be there"},
+      {Metadata(), "token_embd.weight is missing"},
       {WithTensors(Metadata().Bool("tokenizer.ggml.add_bos_token", true)),
        "tokenizer.ggml.add_bos_token must be false, got true"},
       {WithTensors(Metadata().Bool("tokenizer.ggml.add_eos_token", true)),
@@ -189,7 +191,7 @@ TEST_F(GgufImportTest, WhatItDoesNotKnowItRefuses) {
   }
 }
 
-// NOT_FOUND is for a file that is not there.
+// NOT_FOUND is reserved for a file that does not exist.
 TEST_F(GgufImportTest, AMissingKeyIsAnErrorInTheFile) {
   const absl::Status status =
       Import(GgufWriter().Text("general.architecture", "llama")).status();
@@ -202,13 +204,13 @@ TEST_F(GgufImportTest, AMissingOrMisshapenTensorIsNamed) {
   GgufWriter writer = Metadata();
   AddMatrix("token_embd.weight", kVocab, kHidden, 100, &writer);
   EXPECT_THAT(std::string(Import(writer).status().message()),
-              HasSubstr("blk.0.attn_norm.weight must be there"));
+              HasSubstr("blk.0.attn_norm.weight is missing"));
   writer.Floats("blk.0.attn_norm.weight", {3}, {1, 2, 3});
   EXPECT_THAT(std::string(Import(writer).status().message()),
               HasSubstr("blk.0.attn_norm.weight must have shape [8], got [3]"));
 }
 
-TEST_F(GgufImportTest, WhatIsWrittenIsReadBackBitForBit) {
+TEST_F(GgufImportTest, ReadsBackWhatItWroteBitForBit) {
   const auto files = Import(WithTensors(Metadata()), DType::kBf16);
   ASSERT_TRUE(files.ok()) << files.status();
   ASSERT_TRUE(WriteModel(*files, scratch_ / "out").ok());
@@ -223,8 +225,8 @@ TEST_F(GgufImportTest, WhatIsWrittenIsReadBackBitForBit) {
   EXPECT_EQ(again->config.ToJson(), files->config.ToJson());
 }
 
-// Of either kind of file.
-TEST_F(GgufImportTest, AWeightThatIsNoNumberIsRefusedByItsTensorsName) {
+// This holds for both kinds of file.
+TEST_F(GgufImportTest, AWeightThatIsNotANumberIsRefusedWithTheNameOfItsTensor) {
   GgufWriter writer = WithTensors(Metadata());
   std::vector<float> values(kVocab * kHidden, 1);
   values[9] = std::numeric_limits<float>::quiet_NaN();
@@ -245,7 +247,7 @@ TEST_F(GgufImportTest, AWeightThatIsNoNumberIsRefusedByItsTensorsName) {
       HasSubstr("tensor model.norm.weight must be finite, got -inf at 3"));
 }
 
-TEST_F(GgufImportTest, NothingIsWrittenOver) {
+TEST_F(GgufImportTest, NothingIsOverwritten) {
   const auto files = Import(WithTensors(Metadata()));
   ASSERT_TRUE(files.ok()) << files.status();
   std::filesystem::create_directory(scratch_ / "out");
@@ -255,7 +257,7 @@ TEST_F(GgufImportTest, NothingIsWrittenOver) {
   EXPECT_EQ(FileText(scratch_ / "out/precious"), "data");
 }
 
-TEST_F(GgufImportTest, WhatAKilledImportLeftGoesWithTheNext) {
+TEST_F(GgufImportTest, TheNextImportRemovesWhatAKilledOneLeft) {
   const auto files = Import(WithTensors(Metadata()));
   ASSERT_TRUE(files.ok()) << files.status();
   for (const char* name :
@@ -263,7 +265,7 @@ TEST_F(GgufImportTest, WhatAKilledImportLeftGoesWithTheNext) {
     std::filesystem::create_directory(scratch_ / name);
     scratch_.Write(std::string(name) + "/config.json", "{}");
   }
-  // As a living process has it.
+  // A live process holds this lock on its staging directory.
   const int fd = ::open((scratch_ / "out.partial-8").c_str(), O_RDONLY);
   ASSERT_EQ(::flock(fd, LOCK_EX | LOCK_NB), 0);
   const absl::Status status = WriteModel(*files, scratch_ / "./out/");
@@ -286,10 +288,10 @@ TEST_F(GgufImportTest, AnAbandonedModelLeavesNothing) {
   std::ofstream(staging + "/config.json") << "{}";
   AbandonModel(scratch_ / "out/");
   EXPECT_FALSE(std::filesystem::exists(staging));
-  AbandonModel(scratch_ / "out");  // Nothing was begun.
+  AbandonModel(scratch_ / "out");  // There is nothing to abandon.
 }
 
-TEST(ImportTest, TheSourceMustBeThereAndOfAKnownKind) {
+TEST(ImportTest, TheSourceMustExistAndBeOfAKnownKind) {
   EXPECT_TRUE(
       absl::IsNotFound(ReadModel("/nowhere/x.gguf", DType::kF32).status()));
   const TempDir scratch;

@@ -1,10 +1,11 @@
 // The invariance contract: however completions are batched, chunked, ordered
-// and threaded, the tokens and the log-probability bits are the same, and the
-// trainer finds the same bits.
+// and threaded, the tokens and the bits of the log-probabilities are the same,
+// and the trainer computes the same bits.
 
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -15,22 +16,22 @@
 namespace aha {
 namespace {
 
-// What a way of sampling may change.
+// The settings that may vary between two ways of sampling the same groups.
 struct Way {
   int threads = 1;
   int32_t max_rows = 128;
   int32_t max_prefill_tokens = 1024;
-  bool reverse = false;  // Order of submission.
-  bool late = false;     // A group every two steps, not all at once.
+  bool reverse = false;  // Reverses the order of submission.
+  bool late = false;  // Submits a group every two steps instead of all at once.
   int64_t max_kv_bytes = int64_t{8} << 30;
   float temperature = 1;
 };
 
-// (group, sample) -> the sample.
+// Maps (group, sample) to the sample.
 using Samples = std::map<std::pair<uint64_t, int32_t>, Sample>;
 
-// Groups of 1 to 9 samples; prompts of 1 to 70 tokens, two of them whole
-// blocks, one 33 long.
+// Returns groups of 1 to 9 samples with prompts of 1 to 70 tokens; two prompts
+// fill whole blocks, and one has 33 tokens.
 std::vector<GroupRequest> Requests(const ModelConfig& config,
                                    float temperature) {
   const int64_t lengths[] = {1, 5, 32, 33, 64, 70};
@@ -51,7 +52,7 @@ std::vector<GroupRequest> Requests(const ModelConfig& config,
 
 struct Outcome {
   Samples samples;
-  std::vector<float> trainer_logprobs;  // In order of `samples`.
+  std::vector<float> trainer_logprobs;  // In the order of `samples`.
 };
 
 std::vector<TrainSequence> ToSequences(
@@ -82,15 +83,22 @@ bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
          std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-class InvarianceTest : public testing::TestWithParam<DType> {
+using Model = std::tuple<const char*, DType>;
+
+class InvarianceTest : public testing::TestWithParam<Model> {
  protected:
-  InvarianceTest() : config_(TinyConfig()) {
+  InvarianceTest() : config_(TinyConfigOf(std::get<0>(GetParam()))) {
     config_.num_hidden_layers = 3;
     config_.hidden_size = 32;
-    config_.head_dim = 8;
-    config_.vocab_size = 1500;  // More than one tile of the head.
+    config_.head_dim = config_.model_type == "qwen3" ? 20 : 8;
+    // The vocabulary has more than one tile of the head.
+    config_.vocab_size = 1500;
     config_.tie_word_embeddings = false;
     config_.eos_token_ids = {3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  }
+
+  Parameters Weights() const {
+    return TinyParameters(config_, 3, std::get<1>(GetParam()));
   }
 
   Samples Generate(const Way& way, Policy* policy) {
@@ -125,8 +133,7 @@ class InvarianceTest : public testing::TestWithParam<DType> {
 
   Outcome Execute(const Way& way) {
     ThreadPool pool(way.threads);
-    const auto policy =
-        MakePolicy(RandomParameters(config_, 3, GetParam()), config_, &pool);
+    const auto policy = MakePolicy(Weights(), config_, &pool);
     Outcome run;
     run.samples = Generate(way, policy.get());
     auto backprop = Backprop::Create(policy.get());
@@ -153,7 +160,9 @@ TEST_P(InvarianceTest, SamplesDoNotDependOnHowTheyWereBatched) {
       {.max_prefill_tokens = 1, .late = true},
       {.threads = 2, .max_rows = 9, .reverse = true},
       {.max_rows = 20, .max_prefill_tokens = 64, .reverse = true, .late = true},
-      {.threads = 3, .max_rows = 64, .max_kv_bytes = 130'000},
+      {.threads = 3,
+       .max_rows = 64,
+       .max_kv_bytes = 130'000 * config_.head_dim / 8},
   };
   for (const Way& way : ways) {
     const Outcome got = Execute(way);
@@ -178,25 +187,25 @@ TEST_P(InvarianceTest, TheTrainerFindsTheSamplersBits) {
 
 TEST_P(InvarianceTest, TheComparisonCanFail) {
   const Outcome run = Execute({});
-  // One unit in the last place of one number.
+  // One number differs by one unit in the last place.
   std::vector<float> other = run.trainer_logprobs;
   other[other.size() / 2] = std::nextafter(other[other.size() / 2], 0.0f);
   EXPECT_FALSE(SameBits(other, Logprobs(run.samples)));
-  // Another temperature: what every number depends on.
+  // Another temperature changes every number.
   const Outcome warm = Execute({.temperature = 1.01f});
   EXPECT_FALSE(SameBits(Logprobs(warm.samples), Logprobs(run.samples)));
 }
 
 TEST_P(InvarianceTest, AccumulateScoresTheSamplersBits) {
   ThreadPool pool(2);
-  const Parameters parameters = RandomParameters(config_, 3, GetParam());
+  const Parameters parameters = Weights();
   const auto policy = MakePolicy(parameters, config_, &pool);
   const Samples samples = Generate({}, policy.get());
   const auto sequences = ToSequences(samples, Requests(config_, 1));
   auto backprop = Backprop::Create(policy.get());
   GradientSum sum(parameters.shared_layout());
   std::vector<float> scores;
-  // In micro-batches of uneven size.
+  // The micro-batches have different sizes.
   for (size_t begin = 0, size = 1; begin < sequences.size();
        begin += size, size += 2) {
     const auto part = absl::MakeConstSpan(sequences).subspan(begin, size);
@@ -213,11 +222,30 @@ TEST_P(InvarianceTest, AccumulateScoresTheSamplersBits) {
   EXPECT_TRUE(SameBits(scores, Logprobs(samples)));
 }
 
+TEST_P(InvarianceTest, ScoresDoNotDependOnWhatIsPackedBeside) {
+  ThreadPool pool(2);
+  const auto policy = MakePolicy(Weights(), config_, &pool);
+  const auto backprop = Backprop::Create(policy.get());
+  // Two begin alike and so share rows, a third does not.
+  std::vector<TrainSequence> sequences;
+  for (uint64_t s = 0; s < 3; ++s) {
+    sequences.push_back({RandomTokens(s, 50, config_.vocab_size), 4});
+  }
+  std::copy_n(sequences[0].tokens.begin(), 40, sequences[1].tokens.begin());
+  const auto together = (*backprop)->LogProbs(sequences, 1);
+  std::vector<float> apart;
+  for (const TrainSequence& sequence : sequences) {
+    const auto alone = (*backprop)->LogProbs({&sequence, 1}, 1);
+    apart.insert(apart.end(), alone->begin(), alone->end());
+  }
+  EXPECT_TRUE(SameBits(*together, apart));
+}
+
 TEST_P(InvarianceTest, GradientsDoNotDependOnThreads) {
   std::vector<int64_t> want;
   for (const int threads : {1, 2, 3}) {
     ThreadPool pool(threads);
-    const Parameters parameters = RandomParameters(config_, 3, GetParam());
+    const Parameters parameters = Weights();
     const auto policy = MakePolicy(parameters, config_, &pool);
     auto backprop = Backprop::Create(policy.get());
     std::vector<TrainSequence> sequences;
@@ -243,10 +271,13 @@ TEST_P(InvarianceTest, GradientsDoNotDependOnThreads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(DTypes, InvarianceTest,
-                         testing::Values(DType::kF32, DType::kBf16),
+INSTANTIATE_TEST_SUITE_P(Models, InvarianceTest,
+                         testing::Combine(testing::ValuesIn(kModelTypes),
+                                          testing::Values(DType::kF32,
+                                                          DType::kBf16)),
                          [](const auto& info) {
-                           return std::string(NameOf(info.param));
+                           return std::string(std::get<0>(info.param)) + "_" +
+                                  std::string(NameOf(std::get<1>(info.param)));
                          });
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Log-probabilities against Hugging Face's (tests/golden).
+// Compares log-probabilities with those of Hugging Face (tests/golden).
 #include <cmath>
 #include <memory>
 #include <vector>
@@ -26,7 +26,7 @@ std::unique_ptr<Loaded> Load(const std::string& directory, DType dtype) {
   const auto parameters = ReadSafetensors(directory, *config, dtype);
   EXPECT_TRUE(parameters.ok()) << parameters.status();
   if (!parameters.ok()) return nullptr;
-  auto policy = Policy::Create(*config, dtype, &loaded->pool);
+  auto policy = Policy::Create(*config, dtype, ops::CpuContext{&loaded->pool});
   EXPECT_TRUE(policy.ok()) << policy.status();
   if (!policy.ok()) return nullptr;
   loaded->policy = *std::move(policy);
@@ -38,7 +38,8 @@ std::unique_ptr<Loaded> Load(const std::string& directory, DType dtype) {
   return loaded;
 }
 
-// The largest difference, over all sequences, of ln p from the golden.
+// Returns the largest difference of ln p from the golden value, over all
+// sequences.
 double LargestDifference(Backprop* backprop, const nlohmann::json& sequences) {
   double largest = 0;
   int64_t compared = 0;
@@ -59,8 +60,8 @@ double LargestDifference(Backprop* backprop, const nlohmann::json& sequences) {
   return largest;
 }
 
-// Both sides compute in fp32, in different orders; ln p is of order 10.
-TEST(TinyLlamaTest, Fp32LogProbabilitiesAreTransformers) {
+// Both sides compute in fp32 but in different orders; ln p is of order 10.
+TEST(TinyLlamaTest, Fp32LogProbabilitiesEqualThoseOfTransformers) {
   const auto model = Load(GoldenPath("tiny-llama"), DType::kF32);
   ASSERT_NE(model, nullptr);
   const auto golden = Golden("tiny_llama.json");
@@ -70,7 +71,7 @@ TEST(TinyLlamaTest, Fp32LogProbabilitiesAreTransformers) {
   EXPECT_LT(difference, 2e-5);
 }
 
-// Negative control: the comparison sees one changed token.
+// This is the negative control: the comparison notices one changed token.
 TEST(TinyLlamaTest, AChangedTokenIsNoticed) {
   const auto model = Load(GoldenPath("tiny-llama"), DType::kF32);
   ASSERT_NE(model, nullptr);
@@ -91,7 +92,7 @@ TEST(TinyLlamaTest, Bf16LogProbabilitiesAreNear) {
             0.3);
 }
 
-TEST(SmolLm2Test, Fp32LogProbabilitiesAreTransformers) {
+TEST(SmolLm2Test, Fp32LogProbabilitiesEqualThoseOfTransformers) {
   AHA_SKIP_WITHOUT_SMOLLM2();
   const auto model = Load(SmolLm2(), DType::kF32);
   ASSERT_NE(model, nullptr);
@@ -101,7 +102,7 @@ TEST(SmolLm2Test, Fp32LogProbabilitiesAreTransformers) {
   EXPECT_LT(difference, 1e-3);
 }
 
-TEST(SmolLm2Test, GreedyAnswerIsTransformers) {
+TEST(SmolLm2Test, GreedyAnswerEqualsThatOfTransformers) {
   AHA_SKIP_WITHOUT_SMOLLM2();
   const auto model = Load(SmolLm2(), DType::kF32);
   ASSERT_NE(model, nullptr);
@@ -122,7 +123,8 @@ TEST(SmolLm2Test, GreedyAnswerIsTransformers) {
   EXPECT_EQ(tokens, golden["tokens"].get<std::vector<int32_t>>());
 }
 
-// Two bf16 computations differ as much as either does from fp32.
+// Two bf16 computations differ as much from each other as either does from
+// fp32.
 TEST(SmolLm2Test, Bf16LogProbabilitiesAreAsNearAsTransformersOwn) {
   AHA_SKIP_WITHOUT_SMOLLM2();
   if (NativeDType() != DType::kBf16) GTEST_SKIP() << "this CPU has no bf16";

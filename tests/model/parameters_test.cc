@@ -3,13 +3,14 @@
 #include <cmath>
 #include <cstring>
 
+#include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "tests/model/tiny.h"
 
 namespace aha {
 namespace {
 
-TEST(ParametersTest, LayoutIsHuggingFaces) {
+TEST(ParametersTest, LayoutIsThatOfHuggingFace) {
   ModelConfig config = TinyConfig();
   const ParameterLayout tied(config);
   EXPECT_EQ(tied.tensors().size(), 2u + 9u * 2u);
@@ -30,6 +31,58 @@ TEST(ParametersTest, LayoutIsHuggingFaces) {
   const ParameterLayout untied(config);
   EXPECT_EQ(untied.tensors().back().name, "lm_head.weight");
   EXPECT_EQ(untied.count(), offset + 30 * 16);
+}
+
+TEST(ParametersTest, AFamilysOwnTensorsStandBesideTheirMatrices) {
+  const ParameterLayout qwen2(TinyConfigOf("qwen2"));
+  EXPECT_EQ(qwen2.tensors().size(), 2u + 12u * 2u);
+  const TensorInfo& q = qwen2.Find("model.layers.1.self_attn.q_proj.bias");
+  const TensorInfo& k = qwen2.Find("model.layers.1.self_attn.k_proj.bias");
+  const TensorInfo& v = qwen2.Find("model.layers.1.self_attn.v_proj.bias");
+  EXPECT_EQ(q.shape, (std::vector<int64_t>{16}));
+  EXPECT_EQ(k.shape, (std::vector<int64_t>{8}));
+  EXPECT_EQ(k.offset, q.offset + 16);
+  EXPECT_EQ(v.offset, k.offset + 8);
+  EXPECT_FALSE(q.decays);
+
+  const ParameterLayout qwen3(TinyConfigOf("qwen3"));
+  EXPECT_EQ(qwen3.tensors().size(), 2u + 11u * 2u);
+  EXPECT_EQ(qwen3.Find("model.layers.0.self_attn.q_norm.weight").shape,
+            (std::vector<int64_t>{6}));
+  EXPECT_EQ(qwen3.Find("model.layers.0.self_attn.o_proj.weight").shape,
+            (std::vector<int64_t>{16, 24}));
+}
+
+TEST(ParametersTest, TheTensorsOfABlockAreASpan) {
+  const ParameterLayout layout(TinyConfigOf("qwen2"));
+  const auto attention = layout.block(1, 0);
+  const auto feed_forward = layout.block(1, 1);
+  EXPECT_EQ(attention.size(), 8u);
+  EXPECT_EQ(attention.front().name, "model.layers.1.input_layernorm.weight");
+  EXPECT_EQ(attention.back().name, "model.layers.1.self_attn.o_proj.weight");
+  EXPECT_EQ(feed_forward.size(), 4u);
+  EXPECT_EQ(feed_forward.back().name, "model.layers.1.mlp.down_proj.weight");
+  EXPECT_EQ(&layout.head(), &layout.embedding());
+}
+
+TEST(ParametersTest, RandomBiasesAreZeroAndRandomGainsOne) {
+  for (const char* model_type : {"qwen2", "qwen3"}) {
+    const Parameters parameters =
+        RandomParameters(TinyConfigOf(model_type), 1, DType::kF32);
+    int64_t gains = 0, biases = 0;
+    for (const TensorInfo& info : parameters.layout().tensors()) {
+      if (info.decays) continue;
+      const bool bias = absl::EndsWith(info.name, ".bias");
+      (bias ? biases : gains) += info.count;
+      for (int64_t i = 0; i < info.count; ++i) {
+        ASSERT_EQ(LoadElement(parameters.data(), info.offset + i, DType::kF32),
+                  bias ? 0 : 1)
+            << info.name;
+      }
+    }
+    EXPECT_EQ(biases, model_type == std::string("qwen2") ? 64 : 0);
+    EXPECT_EQ(gains, model_type == std::string("qwen2") ? 80 : 80 + 24);
+  }
 }
 
 TEST(ParametersTest, StartZeroedAndAligned) {

@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 using OrderedJson = nlohmann::ordered_json;
 
 void WriteFile(const std::string& path, const std::string& bytes) {
-  // A file that is truncated is written to the disk at once (ext4).
+  // Truncating a file would make ext4 write it to the disk at once.
   std::filesystem::remove(path);
   std::ofstream(path, std::ios::binary) << bytes;
 }
@@ -33,7 +33,7 @@ std::string WithLength(const std::string& json, const std::string& data) {
   return length + json + data;
 }
 
-// A valid file, and its parts.
+// A valid file and its parts.
 struct File {
   explicit File(DType dtype = DType::kF32, bool tied = true) {
     config = TinyConfig();
@@ -139,7 +139,7 @@ TEST_F(SafetensorsTest, RoundsF32AndReadsF16) {
   EXPECT_EQ(got[5], 1023 * 0x1p-24f);
 }
 
-// Splits a file's tensors over two shards.
+// Splits the tensors of a file over two shards.
 void WriteShards(const File& file, const TempDir& directory) {
   OrderedJson parts[2], map;
   std::string data[2];
@@ -172,7 +172,7 @@ TEST_F(SafetensorsTest, ReadsShards) {
   EXPECT_TRUE(SameBytes(*read, RandomParameters(file.config, 7, DType::kF32)));
 }
 
-TEST_F(SafetensorsTest, RefusesAnIndexThatLies) {
+TEST_F(SafetensorsTest, RefusesAnIndexThatNamesAnotherFile) {
   const File file;
   WriteShards(file, directory_);
   const std::string index = directory_ / "model.safetensors.index.json";
@@ -210,8 +210,9 @@ TEST_F(SafetensorsTest, NamesWhatIsWrongWithATensor) {
   EXPECT_THAT(with(norm, "dtype", "I32"), HasSubstr("must be F32, BF16"));
   EXPECT_THAT(with(norm, "dtype", "F128"), HasSubstr("\"F128\""));
   EXPECT_THAT(with(norm, "dtype", "BF16"), HasSubstr("must span the 32 bytes"));
-  EXPECT_THAT(with(norm, "shape", {4, 4}),
-              HasSubstr("shape must be [16] by config.json, found [4, 4]"));
+  EXPECT_THAT(
+      with(norm, "shape", {4, 4}),
+      HasSubstr("shape must be [16] according to config.json, found [4, 4]"));
   EXPECT_THAT(with(norm, "shape", {16, 1u << 31, 1u << 31, 1u << 31}),
               HasSubstr("64 bits"));
   EXPECT_THAT(with(norm, "shape", {-16}), HasSubstr("negative"));
@@ -234,16 +235,16 @@ TEST_F(SafetensorsTest, NamesWhatIsWrongWithATensor) {
 
 TEST_F(SafetensorsTest, NamesMissingUnknownAndDoubleTensors) {
   const File file;
-  // The last tensor goes, with its bytes.
+  // The last tensor is removed with its bytes.
   OrderedJson json = file.json;
   const uint64_t begin = json["model.norm.weight"]["data_offsets"][0];
   json.erase("model.norm.weight");
   EXPECT_THAT(
       Message(file.config, WithLength(json.dump(), file.data.substr(0, begin))),
-      HasSubstr("\"model.norm.weight\": must be there"));
+      HasSubstr("\"model.norm.weight\": is missing"));
   EXPECT_THAT(Message(file.config, WithLength(json.dump(), file.data)),
               HasSubstr("must cover all"));
-  // One more comes.
+  // One tensor is added.
   json = file.json;
   json["surplus"] = {
       {"dtype", "F32"},
@@ -251,7 +252,7 @@ TEST_F(SafetensorsTest, NamesMissingUnknownAndDoubleTensors) {
       {"data_offsets", {file.data.size(), file.data.size() + 4}}};
   EXPECT_THAT(Message(file.config, WithLength(json.dump(), file.data + "abcd")),
               HasSubstr("\"surplus\""));
-  // One comes twice.
+  // One tensor appears twice.
   std::string text = file.json.dump();
   text.pop_back();
   text += R"(,"model.norm.weight":{"dtype":"F32"}})";
@@ -299,7 +300,7 @@ TEST_F(SafetensorsTest, RefusesDamagedContainers) {
   EXPECT_FALSE(ReadSafetensors("/dev/zero", file.config, DType::kF32).ok());
 }
 
-// 2000 damaged files: each is read or refused with a message.
+// Damages 2000 files at random. Each is read or refused with a message.
 TEST_F(SafetensorsTest, SurvivesRandomDamage) {
   const File file;
   const std::string path = directory_ / "model.safetensors";

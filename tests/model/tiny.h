@@ -26,9 +26,36 @@ inline ModelConfig TinyConfig() {
   config.vocab_size = 30;
   config.max_position_embeddings = 160;
   config.eos_token_ids = {0};
-  // Wide enough that attention and the head are far from uniform.
+  // The range is wide enough that attention and the head are far from uniform.
   config.initializer_range = 0.3;
   return config;
+}
+
+// The same in the shape of another family, with a head_dim that is not
+// hidden_size / num_attention_heads where the family allows it.
+inline ModelConfig TinyConfigOf(const std::string& model_type) {
+  ModelConfig config = TinyConfig();
+  config.model_type = model_type;
+  if (model_type == "qwen3") config.head_dim = 6;
+  return config;
+}
+
+inline constexpr const char* kModelTypes[] = {"llama", "qwen2", "qwen3"};
+
+// Random weights with gains other than 1 and biases other than 0, so that
+// forgetting one of them shows.
+inline Parameters TinyParameters(const ModelConfig& config, uint64_t seed,
+                                 DType dtype) {
+  Parameters parameters = RandomParameters(config, seed, dtype);
+  for (const TensorInfo& info : parameters.layout().tensors()) {
+    if (info.decays) continue;
+    const float first = info.initial == InitialValue::kZero ? -0.4f : 0.8f;
+    for (int64_t i = 0; i < info.count; ++i) {
+      StoreElement(parameters.data(), info.offset + i,
+                   first + 0.03f * static_cast<float>(i % 30), dtype);
+    }
+  }
+  return parameters;
 }
 
 inline std::vector<int32_t> RandomTokens(uint64_t seed, int64_t count,
@@ -45,7 +72,8 @@ inline std::vector<int32_t> RandomTokens(uint64_t seed, int64_t count,
 inline std::unique_ptr<Policy> MakePolicy(const Parameters& parameters,
                                           const ModelConfig& config,
                                           ThreadPool* pool) {
-  auto policy = Policy::Create(config, parameters.dtype(), pool);
+  auto policy =
+      Policy::Create(config, parameters.dtype(), ops::CpuContext{pool});
   EXPECT_TRUE(policy.ok()) << policy.status();
   EXPECT_TRUE((*policy)->Load(parameters).ok());
   return *std::move(policy);

@@ -1,5 +1,5 @@
-// What the tests of the backward pass share: a micro-batch, a loss, its
-// gradient.
+// A micro-batch, a loss and its gradient, which the tests of the backward pass
+// share.
 #pragma once
 
 #include <vector>
@@ -9,7 +9,8 @@
 
 namespace aha {
 
-// Three sequences, one longer than a KV block, one without targets between.
+// Returns three sequences. One is longer than a KV block, and the one between
+// has no targets.
 inline std::vector<TrainSequence> Sequences(int64_t vocab) {
   return {{RandomTokens(1, 9, vocab), 3},
           {RandomTokens(2, 5, vocab), 5},
@@ -17,9 +18,9 @@ inline std::vector<TrainSequence> Sequences(int64_t vocab) {
           {RandomTokens(4, 2, vocab), 1}};
 }
 
-// Completions of one prompt that is longer than a KV block: of 10 tokens, of 5,
-// of 18 of which one is another's first, the first again, and of 8 after a
-// prompt that is one token shorter.
+// Returns completions of one prompt that is longer than a KV block: of 10
+// tokens, of 5, of 18 whose first token is that of another one, the first
+// again, and of 8 after a prompt that is one token shorter.
 inline std::vector<TrainSequence> GroupSequences(int64_t vocab) {
   const std::vector<int32_t> prompt = RandomTokens(5, 40, vocab);
   const auto after = [&](uint64_t seed, int64_t length) {
@@ -37,7 +38,7 @@ inline std::vector<TrainSequence> GroupSequences(int64_t vocab) {
   return sequences;
 }
 
-// L = sum_i c_i logprob_i with fixed c.
+// The loss is L = sum_i c_i logprob_i with fixed c.
 inline float Coefficient(size_t i) {
   return i % 3 == 0 ? -0.5f : 0.25f + 0.1f * i;
 }

@@ -3,9 +3,10 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <tuple>
 #include <vector>
 
-#include "ops/halves.h"
+#include "ops/split_master.h"
 #include "tests/ops/testing.h"
 
 namespace aha::ops {
@@ -45,31 +46,44 @@ struct State {
   Tensor weights;
 };
 
-class AdamWTest : public ::testing::TestWithParam<DType> {};
+class AdamWTest : public ::testing::TestWithParam<std::tuple<DType, Device>> {
+ protected:
+  const DType dtype_ = std::get<0>(GetParam());
+  Machine machine_{std::get<1>(GetParam())};
+  const Context context_ = machine_.context();
+};
 INSTANTIATE_TEST_SUITE_P(Formats, AdamWTest,
-                         ::testing::Values(DType::kF32, DType::kBf16));
+                         ::testing::Combine(::testing::Values(DType::kF32,
+                                                              DType::kBf16),
+                                            AllDevices()));
+
+class AdamWOnDevice : public ::testing::TestWithParam<Device> {
+ protected:
+  Machine machine_{GetParam()};
+  const Context context_ = machine_.context();
+};
+INSTANTIATE_TEST_SUITE_P(Devices, AdamWOnDevice, AllDevices());
 
 TEST_P(AdamWTest, AgreesWithReference) {
   for (const int64_t count : {1, 15, 16, 17, 40000}) {
-    State want(count, GetParam()), got(count, GetParam());
-    Cpu cpu(2);
-    AdamW(RefContext{}, want.Args(GetParam()));
-    AdamW(cpu, got.Args(GetParam()));
+    State want(count, dtype_), got(count, dtype_);
+    AdamW(ReferenceContext{}, want.Args(dtype_));
+    AdamW(context_, got.Args(dtype_));
     const double tolerance = ToleranceOf(DType::kF32).row;
     ExpectNear(got.master, want.master, tolerance);
     ExpectNear(got.m, want.m, tolerance);
     ExpectNear(got.v, want.v, tolerance);
     ExpectNear(got.weights.Floats(), want.weights.Floats(),
-               ToleranceOf(GetParam()).row);
+               ToleranceOf(dtype_).row);
   }
 }
 
 TEST_P(AdamWTest, BitsDependNeitherOnThreadsNorOnTheRangesCut) {
   constexpr int64_t kCount = 100003, kCut = 33333;
-  State whole(kCount, GetParam()), parts(kCount, GetParam());
-  Cpu one(1), three(3);
-  AdamW(three, whole.Args(GetParam()));
-  AdamWArgs args = parts.Args(GetParam());
+  State whole(kCount, dtype_), parts(kCount, dtype_);
+  const Context one = machine_.contexts().front();
+  AdamW(machine_.contexts().back(), whole.Args(dtype_));
+  AdamWArgs args = parts.Args(dtype_);
   args.count = kCut;
   AdamW(one, args);
   args = {parts.sums.data() + kCut,
@@ -79,7 +93,7 @@ TEST_P(AdamWTest, BitsDependNeitherOnThreadsNorOnTheRangesCut) {
           parts.v.data() + kCut,
           parts.weights.at(kCut),
           kCount - kCut,
-          GetParam(),
+          dtype_,
           1e-3,
           0.9,
           0.95,
@@ -92,16 +106,17 @@ TEST_P(AdamWTest, BitsDependNeitherOnThreadsNorOnTheRangesCut) {
   EXPECT_EQ(DifferingBits(whole.v.data(), parts.v.data(), kCount), 0);
 }
 
-TEST(HalvesTest, EveryNumberComesBack) {
+TEST(SplitMasterTest, EveryNumberComesBack) {
   int64_t ups = 0;
   for (uint32_t high = 0; high < 0x10000; ++high) {
     for (const uint32_t low : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
       const float x = std::bit_cast<float>(high << 16 | low);
       if (std::isnan(x)) continue;
-      const Halves halves = Split(x);
-      ASSERT_EQ(halves.rounded.bits, ToBf16(x).bits);
-      ASSERT_EQ(std::bit_cast<uint32_t>(Join(halves)), high << 16 | low);
-      ups += halves.up;
+      const SplitMaster split = SplitMasterWeight(x);
+      ASSERT_EQ(split.rounded.bits, ToBf16(x).bits);
+      ASSERT_EQ(std::bit_cast<uint32_t>(JoinMasterWeight(split)),
+                high << 16 | low);
+      ups += split.tie_went_up;
     }
   }
   EXPECT_GT(ups, 30000);  // Half of the ties: the bit is needed.
@@ -109,7 +124,7 @@ TEST(HalvesTest, EveryNumberComesBack) {
 
 // Also where a number lies half-way between two bf16 ones, before the update
 // or after it.
-TEST(AdamWHalvesTest, HaveTheBitsOfAMaster) {
+TEST_P(AdamWOnDevice, ASplitMasterHasTheBitsOfAWholeOne) {
   constexpr int64_t kCount = 20005;
   State whole(kCount, DType::kBf16);
   for (size_t i = 0; i < whole.master.size(); i += 3) {
@@ -121,24 +136,23 @@ TEST(AdamWHalvesTest, HaveTheBitsOfAMaster) {
   std::vector<uint16_t> low(kCount);
   std::vector<float> m = whole.m, v = whole.v;
   for (int64_t i = 0; i < kCount; ++i) {
-    const Halves halves = Split(whole.master[i]);
-    rounded[i] = halves.rounded;
-    low[i] = halves.low;
-    if (halves.up) v[i] = -v[i];
+    const SplitMaster split = SplitMasterWeight(whole.master[i]);
+    rounded[i] = split.rounded;
+    low[i] = split.low;
+    if (split.tie_went_up) v[i] = -v[i];
   }
-  Cpu cpu(2);
   for (const double decay : {0.0, 0.1}) {
     AdamWArgs args = whole.Args(DType::kBf16);
     args.weight_decay = decay;
     args.learning_rate = decay;  // First only the ties' own way there and back.
-    AdamW(cpu, args);
+    AdamW(context_, args);
     args.master = nullptr;
     args.rounded = rounded.data();
     args.low = low.data();
     args.m = m.data();
     args.v = v.data();
     args.weights = weights.data();
-    AdamW(cpu, args);
+    AdamW(context_, args);
     for (int64_t i = 0; i < kCount; ++i) {
       const float joined = Join({weights[i], low[i], std::signbit(v[i])});
       ASSERT_EQ(DifferingBits(&joined, &whole.master[i], 1), 0) << i;
@@ -151,18 +165,19 @@ TEST(AdamWHalvesTest, HaveTheBitsOfAMaster) {
   }
 }
 
-TEST(SumOfSquaresTest, IsAccurateAndIndependentOfThreads) {
+TEST_P(AdamWOnDevice, SumOfSquaresIsAccurateForAnyNumberOfThreads) {
   for (const int64_t count : {0, 1, 17, 100003}) {
     State state(count, DType::kF32);
     long double want = 0;
     for (const int64_t x : state.sums) {
       want += static_cast<long double>(x) * static_cast<long double>(x);
     }
-    Cpu one(1), three(3);
-    const double got = SumOfSquares(one, state.sums.data(), count);
+    const double got = SumOfSquares(context_, state.sums.data(), count);
     EXPECT_NEAR(got, static_cast<double>(want),
                 1e-14 * static_cast<double>(want));
-    EXPECT_EQ(got, SumOfSquares(three, state.sums.data(), count));
+    for (const Context& context : machine_.contexts()) {
+      EXPECT_EQ(got, SumOfSquares(context, state.sums.data(), count));
+    }
   }
 }
 

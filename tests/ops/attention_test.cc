@@ -18,9 +18,9 @@ void PrintTo(const Shape& s, std::ostream* out) {
 }
 
 // Sequences of given lengths over a cache whose blocks are in no order.
-class Problem {
+class Batch {
  public:
-  Problem(Shape shape, std::vector<int64_t> lengths, DType dtype)
+  Batch(Shape shape, std::vector<int64_t> lengths, DType dtype)
       : shape_(shape), dtype_(dtype), lengths_(std::move(lengths)) {
     for (const int64_t length : lengths_) rows_ += length;
     int64_t blocks = 0;
@@ -101,17 +101,19 @@ class Problem {
 };
 
 struct Result {
-  Result(const Problem& p, DType dtype)
+  Result(const Batch& p, DType dtype)
       : out(p.out_size(), dtype), lse(p.lse_size()) {}
   Tensor out;
   std::vector<float> lse;
 };
 
 class AttentionTest
-    : public ::testing::TestWithParam<std::tuple<Shape, DType>> {
+    : public ::testing::TestWithParam<std::tuple<Shape, DType, Device>> {
  protected:
   const Shape shape_ = std::get<0>(GetParam());
   const DType dtype_ = std::get<1>(GetParam());
+  Machine machine_{std::get<2>(GetParam())};
+  const Context context_ = machine_.context();
 };
 
 // Every width that has its own code, and one that has not.
@@ -121,24 +123,24 @@ INSTANTIATE_TEST_SUITE_P(
                                          Shape{3, 3, 16}, Shape{4, 4, 32},
                                          Shape{6, 2, 64}, Shape{2, 1, 100},
                                          Shape{2, 1, 128}),
-                       ::testing::Values(DType::kF32, DType::kBf16)));
+                       ::testing::Values(DType::kF32, DType::kBf16),
+                       AllDevices()));
 
 TEST_P(AttentionTest, AgreesWithReference) {
-  Problem p(shape_, {1, 33, 70, 16, 32}, dtype_);
-  Cpu cpu(2);
-  KvStore(cpu, p.Store(p.Whole()));
+  Batch p(shape_, {1, 33, 70, 16, 32}, dtype_);
+  KvStore(context_, p.Store(p.Whole()));
   Result want(p, dtype_), got(p, dtype_);
-  Attention(RefContext{}, p.Args(p.Whole(), want.out.data(), want.lse.data()));
-  Attention(cpu, p.Args(p.Whole(), got.out.data(), got.lse.data()));
+  Attention(ReferenceContext{},
+            p.Args(p.Whole(), want.out.data(), want.lse.data()));
+  Attention(context_, p.Args(p.Whole(), got.out.data(), got.lse.data()));
   ExpectNear(got.out.Floats(), want.out.Floats(), ToleranceOf(dtype_).row);
   ExpectNear(got.lse, want.lse, ToleranceOf(DType::kF32).row);
 }
 
 TEST_P(AttentionTest, StoreIsTheReferencesBitForBit) {
-  Problem a(shape_, {5, 40}, dtype_), b(shape_, {5, 40}, dtype_);
-  Cpu cpu(3);
-  KvStore(RefContext{}, a.Store(a.Whole()));
-  KvStore(cpu, b.Store(b.Whole()));
+  Batch a(shape_, {5, 40}, dtype_), b(shape_, {5, 40}, dtype_);
+  KvStore(ReferenceContext{}, a.Store(a.Whole()));
+  KvStore(context_, b.Store(b.Whole()));
   const size_t bytes =
       static_cast<size_t>(3 * shape_.kv_heads * kBlockTokens * shape_.dim) *
       SizeOf(dtype_);
@@ -148,21 +150,21 @@ TEST_P(AttentionTest, StoreIsTheReferencesBitForBit) {
 
 TEST_P(AttentionTest, DecodePrefillAndTrainingGiveTheSameBits) {
   const std::vector<int64_t> lengths = {70, 3, 100, 31};
-  Problem whole(shape_, lengths, dtype_);
-  Cpu one(1), two(2), three(3);
-  KvStore(two, whole.Store(whole.Whole()));
+  Batch whole(shape_, lengths, dtype_);
+  KvStore(context_, whole.Store(whole.Whole()));
   Result want(whole, dtype_);
-  Attention(two, whole.Args(whole.Whole(), want.out.data(), want.lse.data()));
-  Cpu* cpus[] = {&one, &two, &three};
-  int turn = 0;
+  Attention(context_,
+            whole.Args(whole.Whole(), want.out.data(), want.lse.data()));
+  const std::vector<Context> contexts = machine_.contexts();
+  size_t turn = 0;
   for (const int64_t chunk : {1, 2, 5, 16, 17, 32, 45, 64, 200}) {
-    Problem p(shape_, lengths, dtype_);
+    Batch p(shape_, lengths, dtype_);
     Result got(p, dtype_);
-    Cpu& cpu = *cpus[turn++ % 3];
+    const Context& context = contexts[turn++ % contexts.size()];
     for (int64_t begin = 0; begin < 100; begin += chunk) {
       const auto rows = p.Chunk(begin, begin + chunk);
-      KvStore(cpu, p.Store(rows));
-      Attention(cpu, p.Args(rows, got.out.data(), got.lse.data()));
+      KvStore(context, p.Store(rows));
+      Attention(context, p.Args(rows, got.out.data(), got.lse.data()));
     }
     ASSERT_EQ(std::memcmp(got.out.data(), want.out.data(),
                           p.out_size() * SizeOf(dtype_)),
@@ -175,55 +177,60 @@ TEST_P(AttentionTest, DecodePrefillAndTrainingGiveTheSameBits) {
 
 // The comparison above can fail: another scale of rounding size differs.
 TEST_P(AttentionTest, NegativeControlOneUlpInAQueryDiffers) {
-  Problem p(shape_, {70}, DType::kF32);
-  Cpu cpu(2);
-  KvStore(cpu, p.Store(p.Whole()));
+  Batch p(shape_, {70}, DType::kF32);
+  KvStore(context_, p.Store(p.Whole()));
   Result a(p, DType::kF32), b(p, DType::kF32);
-  Attention(cpu, p.Args(p.Whole(), a.out.data(), a.lse.data()));
+  Attention(context_, p.Args(p.Whole(), a.out.data(), a.lse.data()));
   for (float& x : p.qkv()) x = std::nextafter(x, 10.f);
-  Attention(cpu, p.Args(p.Whole(), b.out.data(), b.lse.data()));
+  Attention(context_, p.Args(p.Whole(), b.out.data(), b.lse.data()));
   EXPECT_GT(DifferingBits(a.lse.data(), b.lse.data(), p.lse_size()), 0);
 }
 
 TEST_P(AttentionTest, GradAgreesWithReferenceForAnyNumberOfThreads) {
-  Problem p(shape_, {1, 33, 70}, dtype_);
-  Cpu one(1), two(2), three(3);
-  KvStore(two, p.Store(p.Whole()));
+  Batch p(shape_, {1, 33, 70}, dtype_);
+  KvStore(context_, p.Store(p.Whole()));
   Result forward(p, dtype_);
-  Attention(two, p.Args(p.Whole(), forward.out.data(), forward.lse.data()));
+  Attention(context_,
+            p.Args(p.Whole(), forward.out.data(), forward.lse.data()));
   const auto dout = Normal(p.out_size(), 7);
   std::vector<float> want(p.qkv().size()), got = want, again = want;
-  const auto run = [&](auto&& context, std::vector<float>& dqkv) {
+  const auto run = [&](const Context& context, std::vector<float>& dqkv) {
     AttentionGrad(context,
                   p.Grad(p.Whole(), forward.out.data(), forward.lse.data(),
                          dout.data(), dqkv.data()));
   };
-  run(RefContext{}, want);
-  run(CpuContext(two), got);
+  run(ReferenceContext{}, want);
+  run(context_, got);
   ExpectNear(got, want, ToleranceOf(DType::kF32).gradient, 4);
-  for (Cpu* cpu : {&one, &three}) {
-    run(CpuContext(*cpu), again);
+  for (const Context& context : machine_.contexts()) {
+    run(context, again);
     EXPECT_EQ(DifferingBits(got.data(), again.data(),
                             static_cast<int64_t>(got.size())),
               0);
   }
 }
 
-TEST(AttentionGradTest, ReferenceAgreesWithFiniteDifferences) {
-  Problem p({4, 2, 3}, {5, 1}, DType::kF32);
+class AttentionGradTest : public ::testing::TestWithParam<Device> {
+ protected:
+  Machine machine_{GetParam()};
+  const Context context_ = machine_.context();
+};
+INSTANTIATE_TEST_SUITE_P(Devices, AttentionGradTest, AllDevices());
+
+TEST_P(AttentionGradTest, AgreesWithFiniteDifferences) {
+  Batch p({4, 2, 3}, {5, 1}, DType::kF32);
   const auto w = Normal(p.out_size(), 7);
   Result forward(p, DType::kF32);
   const auto objective = [&] {
-    KvStore(RefContext{}, p.Store(p.Whole()));
-    Attention(RefContext{},
+    KvStore(context_, p.Store(p.Whole()));
+    Attention(context_,
               p.Args(p.Whole(), forward.out.data(), forward.lse.data()));
     return Dot(w, forward.out.Floats());
   };
   objective();
   std::vector<float> dqkv(p.qkv().size());
-  AttentionGrad(RefContext{},
-                p.Grad(p.Whole(), forward.out.data(), forward.lse.data(),
-                       w.data(), dqkv.data()));
+  AttentionGrad(context_, p.Grad(p.Whole(), forward.out.data(),
+                                 forward.lse.data(), w.data(), dqkv.data()));
   ExpectGradient(p.qkv(), dqkv, objective);
 }
 

@@ -11,11 +11,12 @@
 namespace aha::ops {
 namespace {
 
-PackedMatrix Packed(Cpu& cpu, const Tensor& w, int64_t k, int64_t n,
-                    PackedMatrix::Source source) {
-  absl::StatusOr<PackedMatrix> matrix = PackedMatrix::Create(k, n, w.dtype());
+PackedMatrix Packed(const Context& context, const Tensor& w, int64_t k,
+                    int64_t n, PackedMatrix::Source source) {
+  absl::StatusOr<PackedMatrix> matrix =
+      PackedMatrix::Create(context, k, n, w.dtype());
   EXPECT_TRUE(matrix.ok()) << matrix.status();
-  matrix->Pack(cpu, w.data(), source);
+  matrix->Pack(context, w.data(), source);
   return *std::move(matrix);
 }
 
@@ -29,11 +30,14 @@ Tensor Transposed(const Tensor& w, int64_t rows, int64_t cols, DType dtype) {
 }
 
 class MatmulTest
-    : public ::testing::TestWithParam<std::tuple<int64_t, int64_t, DType>> {
+    : public ::testing::TestWithParam<
+          std::tuple<std::tuple<int64_t, int64_t, DType>, Device>> {
  protected:
-  const int64_t k_ = std::get<0>(GetParam());
-  const int64_t n_ = std::get<1>(GetParam());
-  const DType dtype_ = std::get<2>(GetParam());
+  const int64_t k_ = std::get<0>(std::get<0>(GetParam()));
+  const int64_t n_ = std::get<1>(std::get<0>(GetParam()));
+  const DType dtype_ = std::get<2>(std::get<0>(GetParam()));
+  Machine machine_{std::get<1>(GetParam())};
+  const Context context_ = machine_.context();
   // Products of k normal numbers are about sqrt(k).
   const double scale_ = std::sqrt(static_cast<double>(k_));
 };
@@ -47,27 +51,36 @@ const auto kSplittable = ::testing::Values(
     std::tuple(576, 600, DType::kF32), std::tuple(576, 600, DType::kBf16),
     std::tuple(1536, 130, DType::kF32), std::tuple(1536, 130, DType::kBf16));
 
-INSTANTIATE_TEST_SUITE_P(Shapes, MatmulTest, kSplittable);
-INSTANTIATE_TEST_SUITE_P(Shapes, SplitMatmulTest, kSplittable);
-INSTANTIATE_TEST_SUITE_P(OneNumber, MatmulTest,
-                         ::testing::Values(std::tuple(1, 1, DType::kF32),
-                                           std::tuple(1, 1, DType::kBf16)));
+INSTANTIATE_TEST_SUITE_P(Shapes, MatmulTest,
+                         ::testing::Combine(kSplittable, AllDevices()));
+INSTANTIATE_TEST_SUITE_P(Shapes, SplitMatmulTest,
+                         ::testing::Combine(kSplittable,
+                                            ::testing::Values(Device::kCpu)));
+INSTANTIATE_TEST_SUITE_P(
+    OneNumber, MatmulTest,
+    ::testing::Combine(::testing::Values(std::tuple(1, 1, DType::kF32),
+                                         std::tuple(1, 1, DType::kBf16)),
+                       AllDevices()));
 
-TEST_P(MatmulTest, AgreesWithReferenceFromBothSources) {
+TEST_P(MatmulTest, IsItsDefinitionFromBothSources) {
   constexpr int64_t kRows = 67;
   const Tensor x(Normal(kRows * k_, 1), dtype_);
   const Tensor b(Normal(k_ * n_, 2), dtype_);
   std::vector<float> want(kRows * n_);
-  Matmul(RefContext{},
-         {x.data(), b.data(), want.data(), kRows, k_, n_, dtype_});
-  Cpu cpu(2);
+  for (int64_t i = 0; i < kRows * n_; ++i) {
+    double sum = 0;
+    for (int64_t t = 0; t < k_; ++t) {
+      sum += double{x[i / n_ * k_ + t]} * b[t * n_ + i % n_];
+    }
+    want[i] = static_cast<float>(sum);
+  }
   using Source = PackedMatrix::Source;
   for (const Source source : {Source::kPlain, Source::kTransposed}) {
     const Tensor w =
         source == Source::kPlain ? b : Transposed(b, k_, n_, dtype_);
-    const PackedMatrix packed = Packed(cpu, w, k_, n_, source);
+    const PackedMatrix packed = Packed(context_, w, k_, n_, source);
     std::vector<float> got(kRows * n_);
-    Matmul(cpu, {x.data(), &packed, got.data(), kRows});
+    Matmul(context_, {x.data(), &packed, got.data(), kRows});
     ExpectNear(got, want, ToleranceOf(dtype_).product, scale_);
   }
 }
@@ -76,17 +89,18 @@ TEST_P(MatmulTest, BitsDependNeitherOnTheNumberOfRowsNorOfThreads) {
   constexpr int64_t kRows = 200;
   const Tensor x(Normal(kRows * k_, 1), dtype_);
   const Tensor w(Normal(k_ * n_, 2), dtype_);
-  Cpu one(1), two(2), three(3);
   const PackedMatrix packed =
-      Packed(two, w, k_, n_, PackedMatrix::Source::kTransposed);
+      Packed(context_, w, k_, n_, PackedMatrix::Source::kTransposed);
   std::vector<float> want(kRows * n_), got(kRows * n_);
-  Matmul(two, {x.data(), &packed, want.data(), kRows});
-  for (Cpu* cpu : {&one, &two, &three}) {
-    for (int64_t m = 1; m <= kRows; m += m < 70 ? 1 : 13) {
+  Matmul(context_, {x.data(), &packed, want.data(), kRows});
+  // One row costs the reference what it costs alone: a few counts are enough.
+  const int64_t step = std::get<1>(GetParam()) == Device::kCpu ? 1 : 40;
+  for (const Context& context : machine_.contexts()) {
+    for (int64_t m = 1; m <= kRows; m += m < 70 ? step : 13 * step) {
       const int64_t first = (kRows - m) / 2;  // Any row may come first.
-      Matmul(*cpu, {x.at(first * k_), &packed, got.data(), m});
+      Matmul(context, {x.at(first * k_), &packed, got.data(), m});
       ASSERT_EQ(DifferingBits(got.data(), &want[first * n_], m * n_), 0)
-          << m << " rows, " << cpu->pool.threads() << " threads";
+          << m << " rows";
     }
   }
 }
@@ -97,7 +111,6 @@ TEST_P(SplitMatmulTest, NegativeControlSplitKDiffers) {
   const int64_t half = k_ / 2;
   const Tensor x(Normal(kRows * k_, 1), dtype_);
   const Tensor b(Normal(k_ * n_, 2), dtype_);
-  Cpu cpu(2);
   using Source = PackedMatrix::Source;
   const auto part = [&](int64_t begin, int64_t k) {
     Tensor xs(kRows * k, dtype_), bs(k * n_, dtype_);
@@ -105,9 +118,9 @@ TEST_P(SplitMatmulTest, NegativeControlSplitKDiffers) {
       xs.Set(i, x[i / k * k_ + begin + i % k]);
     }
     for (int64_t i = 0; i < k * n_; ++i) bs.Set(i, b[begin * n_ + i]);
-    const PackedMatrix packed = Packed(cpu, bs, k, n_, Source::kPlain);
+    const PackedMatrix packed = Packed(context_, bs, k, n_, Source::kPlain);
     std::vector<float> y(kRows * n_);
-    Matmul(cpu, {xs.data(), &packed, y.data(), kRows});
+    Matmul(context_, {xs.data(), &packed, y.data(), kRows});
     return y;
   };
   const auto whole = part(0, k_), low = part(0, half);
@@ -120,32 +133,30 @@ TEST_P(MatmulTest, AddRoundsTheProductFirst) {
   constexpr int64_t kRows = 70;
   const Tensor x(Normal(kRows * k_, 1), dtype_);
   const Tensor w(Normal(k_ * n_, 2), dtype_);
-  Cpu cpu(2);
   const PackedMatrix packed =
-      Packed(cpu, w, k_, n_, PackedMatrix::Source::kPlain);
+      Packed(context_, w, k_, n_, PackedMatrix::Source::kPlain);
   auto y = Normal(kRows * n_, 3), want = y;
   std::vector<float> product(kRows * n_);
-  Matmul(cpu, {x.data(), &packed, product.data(), kRows});
-  Matmul(cpu, {x.data(), &packed, y.data(), kRows, Into::kAdd});
+  Matmul(context_, {x.data(), &packed, product.data(), kRows});
+  Matmul(context_, {x.data(), &packed, y.data(), kRows, Into::kAdd});
   for (size_t i = 0; i < want.size(); ++i) want[i] += product[i];
   EXPECT_EQ(DifferingBits(y.data(), want.data(), kRows * n_), 0);
 }
 
 TEST_P(MatmulTest, GradWeightAgreesWithReferenceForAnyNumberOfThreads) {
-  Cpu one(1), two(2), three(3);
   for (const int64_t m : {0, 1, 50, 64, 130}) {
     const Tensor dy(Normal(m * n_, 1), dtype_), x(Normal(m * k_, 2), dtype_);
     std::vector<float> want(n_ * k_), got(n_ * k_, 9.f), again = got;
     MatmulGradWeightArgs args{dy.data(), x.data(), want.data(), m,
                               n_,        k_,       dtype_};
-    MatmulGradWeight(RefContext{}, args);
+    MatmulGradWeight(ReferenceContext{}, args);
     args.dw = got.data();
-    MatmulGradWeight(two, args);
+    MatmulGradWeight(context_, args);
     ExpectNear(got, want, ToleranceOf(dtype_).product,
                std::sqrt(static_cast<double>(m)));
     args.dw = again.data();
-    for (Cpu* cpu : {&one, &three}) {
-      MatmulGradWeight(*cpu, args);
+    for (const Context& context : machine_.contexts()) {
+      MatmulGradWeight(context, args);
       ASSERT_EQ(DifferingBits(got.data(), again.data(), n_ * k_), 0) << m;
     }
   }
@@ -159,7 +170,7 @@ TEST(MatmulGradWeightTest, LongSumsAgreeWithReference) {
     std::vector<float> want(kN * kK), got(kN * kK);
     MatmulGradWeightArgs args{dy.data(), x.data(), want.data(), kRows,
                               kN,        kK,       dtype};
-    MatmulGradWeight(RefContext{}, args);
+    MatmulGradWeight(ReferenceContext{}, args);
     args.dw = got.data();
     Cpu cpu(2);
     MatmulGradWeight(cpu, args);
@@ -219,25 +230,31 @@ TEST(MatmulGradWeightTest, EveryNumberOfRowsRunsKernelsThatCertifyRan) {
   }
 }
 
-TEST(PackedMatrixTest, RefusesAnEmptyMatrix) {
-  EXPECT_EQ(PackedMatrix::Create(0, 4, DType::kF32).status().code(),
+class PackedMatrixTest : public ::testing::TestWithParam<Device> {
+ protected:
+  Machine machine_{GetParam()};
+  const Context context_ = machine_.context();
+};
+INSTANTIATE_TEST_SUITE_P(Devices, PackedMatrixTest, AllDevices());
+
+TEST_P(PackedMatrixTest, RefusesAnEmptyMatrix) {
+  EXPECT_EQ(PackedMatrix::Create(context_, 0, 4, DType::kF32).status().code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(PackedMatrix::Create(4, -1, DType::kF32).status().code(),
+  EXPECT_EQ(PackedMatrix::Create(context_, 4, -1, DType::kF32).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 
-TEST(PackedMatrixTest, PackingAgainReplacesTheWeights) {
+TEST_P(PackedMatrixTest, PackingAgainReplacesTheWeights) {
   constexpr int64_t kSize = 40;
-  Cpu cpu(2);
   const Tensor a(Normal(kSize * kSize, 1), DType::kBf16);
   const Tensor b(Normal(kSize * kSize, 2), DType::kBf16);
   using Source = PackedMatrix::Source;
-  const PackedMatrix fresh = Packed(cpu, b, kSize, kSize, Source::kPlain);
-  PackedMatrix reused = Packed(cpu, a, kSize, kSize, Source::kPlain);
-  reused.Pack(cpu, b.data(), Source::kPlain);
+  const PackedMatrix fresh = Packed(context_, b, kSize, kSize, Source::kPlain);
+  PackedMatrix reused = Packed(context_, a, kSize, kSize, Source::kPlain);
+  reused.Pack(context_, b.data(), Source::kPlain);
   std::vector<float> want(kSize * kSize), got = want;
-  Matmul(cpu, {a.data(), &fresh, want.data(), kSize});
-  Matmul(cpu, {a.data(), &reused, got.data(), kSize});
+  Matmul(context_, {a.data(), &fresh, want.data(), kSize});
+  Matmul(context_, {a.data(), &reused, got.data(), kSize});
   EXPECT_EQ(got, want);
 }
 

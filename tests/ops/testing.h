@@ -1,38 +1,42 @@
-// What the tests of ops/ share: random numbers, pools, bit comparison and the
-// one table of tolerances.
+// Helpers that the tests of ops/ share: random numbers, pools, bit comparison
+// and the only table of tolerances.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <ostream>
 #include <string>
 #include <vector>
 
 #include "base/rng.h"
 #include "base/thread_pool.h"
 #include "device/context.h"
+#include "device/device.h"
 #include "device/dtype.h"
 #include "gtest/gtest.h"
 
 namespace aha::ops {
 
-// Relative to max(|want|, scale).  A loosened one is a reviewed change.
+// Tolerances relative to max(|want|, scale). Loosening one needs a review.
 struct Tolerance {
-  double row;       // Results of elementwise ops and attention.
-  double product;   // Results of GEMMs: fp32 whatever the factors.
-  double gradient;  // Gradients, some through rounded dlogits.
+  double row;      // Results of elementwise ops and of attention.
+  double product;  // Results of GEMMs, which are fp32 whatever the factors are.
+  double gradient;  // Gradients, some of which go through rounded dlogits.
 };
 inline Tolerance ToleranceOf(DType dtype) {
   switch (dtype) {
     case DType::kF32:
       return {2e-6, 4e-6, 1e-5};
     case DType::kBf16:
-      return {8e-3, 4e-6, 8e-3};  // 2^-7: one rounding that went the other way.
+      // 2^-7: one number was rounded to the other side.
+      return {8e-3, 4e-6, 8e-3};
   }
   return {};
 }
 
-// Standard normal numbers (Box-Muller) times `scale`.
+// Returns standard normal numbers (Box-Muller) times `scale`.
 inline std::vector<float> Normal(int64_t count, uint64_t seed,
                                  float scale = 1) {
   const RandomKey key(seed, RandomPurpose::kTest);
@@ -45,7 +49,7 @@ inline std::vector<float> Normal(int64_t count, uint64_t seed,
   return out;
 }
 
-// A tensor of either format.
+// A tensor in either format.
 class Tensor {
  public:
   Tensor(int64_t count, DType dtype)
@@ -91,11 +95,39 @@ class Tensor {
   std::vector<unsigned char> data_;
 };
 
-// A pool and the context on it.
+// A pool and a context that uses it.
 struct Cpu {
   explicit Cpu(int threads) : pool(threads) {}
   operator CpuContext() { return {&pool}; }
   ThreadPool pool;
+};
+
+// The rows of the suite: every test of an op that is not about one device runs
+// on each.
+// With AHA_TEST_CPU_ONLY set, as when the suite runs again for one instruction
+// set, the reference is left out: it has none.
+inline auto AllDevices() {
+  std::vector<Device> devices = {Device::kCpu};
+  if (std::getenv("AHA_TEST_CPU_ONLY") == nullptr) {
+    devices.push_back(Device::kReference);
+  }
+  return ::testing::ValuesIn(devices);
+}
+// One device and its contexts.
+class Machine {
+ public:
+  explicit Machine(Device device) : device_(device) {}
+  // For tests in which the number of threads does not matter.
+  Context context() { return ContextOf(device_, &two_.pool); }
+  // All that must give the same bits: the CPU with one, two and three threads.
+  std::vector<Context> contexts() {
+    if (device_ == Device::kReference) return {ReferenceContext{}};
+    return {CpuContext(one_), CpuContext(two_), CpuContext(three_)};
+  }
+
+ private:
+  const Device device_;
+  Cpu one_{1}, two_{2}, three_{3};
 };
 
 inline int64_t DifferingBits(const void* a, const void* b, int64_t floats) {
@@ -118,7 +150,7 @@ inline void ExpectNear(const std::vector<float>& got,
   }
 }
 
-// Central differences of `objective` over each of x's numbers against dx.
+// Compares central differences of `objective` in each of x's numbers with dx.
 template <class F>
 void ExpectGradient(std::vector<float>& x, const std::vector<float>& dx,
                     F&& objective, float step = 1e-2f,

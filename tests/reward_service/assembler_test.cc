@@ -44,7 +44,7 @@ TEST_F(AssemblerTest, AGroupIsWholeOnceEverySampleIsScoredInAnyOrder) {
   EXPECT_EQ(group.context().prompt_id(), "p");
 }
 
-TEST_F(AssemblerTest, AnEqualDuplicateIsDroppedAlsoWhenTheGroupIsWhole) {
+TEST_F(AssemblerTest, AnEqualDuplicateIsDroppedEvenWhenTheGroupIsWhole) {
   Open(1, 0, 1);
   const Ticket ticket = Add(1, 0, 0);
   auto again = assembler_.Add(1, Id(0), TrajectoryOf(0), now_);
@@ -56,7 +56,7 @@ TEST_F(AssemblerTest, AnEqualDuplicateIsDroppedAlsoWhenTheGroupIsWhole) {
   EXPECT_FALSE(again->has_value());
 }
 
-TEST_F(AssemblerTest, ADifferentDuplicateIsDataLossAlsoWhenTheGroupIsWhole) {
+TEST_F(AssemblerTest, ADifferentDuplicateIsDataLossEvenWhenTheGroupIsWhole) {
   Open(1, 0, 1);
   const Ticket ticket = Add(1, 0, 0);
   EXPECT_TRUE(absl::IsDataLoss(
@@ -66,8 +66,28 @@ TEST_F(AssemblerTest, ADifferentDuplicateIsDataLossAlsoWhenTheGroupIsWhole) {
       assembler_.Add(1, Id(0), TrajectoryOf(0, "3"), now_).status()));
 }
 
+TEST_F(AssemblerTest, ACompletionComesWithAllThatIsKnownOfItsPrompt) {
+  v1::GroupContext context = Context(0, 1);
+  (*context.mutable_fields())["tests"] = "[1]";
+  ASSERT_TRUE(assembler_.Open(1, context, now_).ok());
+  v1::Trajectory trajectory = TrajectoryOf(0, "3");
+  trajectory.set_finish_reason(v1::FINISH_REASON_LENGTH);
+  const auto ticket = assembler_.Add(1, Id(0), trajectory, now_);
+  const std::optional<Completion> completion = assembler_.Get(**ticket);
+  ASSERT_TRUE(completion.has_value());
+  EXPECT_EQ(completion->prompt, "1+1=");
+  EXPECT_EQ(completion->reference, "2");
+  EXPECT_EQ(completion->fields.at("tests"), "[1]");
+  EXPECT_EQ(completion->text, "3");
+  EXPECT_TRUE(completion->truncated);
+}
+
 TEST_F(AssemblerTest, TwoAnnouncementsThatDifferAreDataLoss) {
   Open(1, 0, 2);
+  v1::GroupContext other_fields = Context(0, 2);
+  (*other_fields.mutable_fields())["tests"] = "[1]";
+  EXPECT_TRUE(
+      absl::IsDataLoss(assembler_.Open(2, other_fields, now_).status()));
   EXPECT_TRUE(
       absl::IsDataLoss(assembler_.Open(2, Context(0, 3), now_).status()));
 }
@@ -122,7 +142,7 @@ TEST_F(AssemblerTest, AScoreOfAForgottenGroupIsIgnored) {
   EXPECT_FALSE(assembler_.SetScore(ticket, {}).has_value());
 }
 
-TEST_F(AssemblerTest, PartialGroupsThatNothingComesForExpire) {
+TEST_F(AssemblerTest, PartialGroupsWithoutNewTrajectoriesExpire) {
   constexpr absl::Duration kTtl = absl::Seconds(60);
   Open(1, 0, 2);
   Open(1, 1, 2);
@@ -135,7 +155,8 @@ TEST_F(AssemblerTest, PartialGroupsThatNothingComesForExpire) {
   Open(2, 1, 2);
   Add(2, 1, 0);
   now_ += absl::Seconds(30);
-  // Of a stream that is gone, and of one that lives; never a whole one.
+  // One is of a stream that has ended and one of a live stream; a whole group
+  // never expires.
   EXPECT_THAT(assembler_.Overdue(now_, kTtl),
               UnorderedElementsAre(Id(0), Id(2)));
 }

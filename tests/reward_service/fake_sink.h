@@ -1,4 +1,4 @@
-// A consumer of groups that answers as the test says.
+// A consumer of groups whose answers the test scripts.
 #pragma once
 
 #include <deque>
@@ -32,7 +32,8 @@ class FakeSink final : public v1::GroupSink::Service {
     return grpc::Status::OK;
   }
 
-  // One for the next delivery; after all are used up: OK.
+  // Answers the next delivery with `status`. When all answers are used up, it
+  // is OK.
   void Answer(absl::Status status) {
     MutexLock lock(mutex_);
     answers_.push_back(std::move(status));

@@ -25,7 +25,7 @@ class Inbox : public Outbox {
   std::map<StreamId, uint64_t> credit;
 };
 
-// Holds what is to be delivered until the test answers.
+// Holds deliveries until the test answers them.
 class HeldForwarder : public Forwarder {
  public:
   struct Item {
@@ -41,7 +41,7 @@ class HeldForwarder : public Forwarder {
   std::vector<Item> items;
 };
 
-// Workers run at once, on the caller's thread.
+// Workers run immediately on the caller's thread.
 class PipelineTest : public ::testing::Test {
  protected:
   PipelineTest() { Make({}); }
@@ -57,14 +57,14 @@ class PipelineTest : public ::testing::Test {
             .stats = {.infra_error = [this](const absl::Status&) { ++infra_; },
                       .refused = [this](const absl::Status&) { ++refused_; }}});
     pipeline_->SetScorer(
-        [this](const Question& question) { return Judge(question); });
+        [this](const Completion& completion) { return Judge(completion); });
     pipeline_->SetEpoch(7);
     pipeline_->Connect(1);
   }
 
-  absl::StatusOr<Score> Judge(const Question& question) {
+  absl::StatusOr<Score> Judge(const Completion& completion) {
     if (!scorer_error_.ok()) return scorer_error_;
-    return Score{.reward = question.completion == question.reference ? 1.0 : 0,
+    return Score{.reward = completion.text == completion.reference ? 1.0 : 0,
                  .parts = {}};
   }
 
@@ -118,7 +118,7 @@ TEST_F(PipelineTest, AFailureToScoreIsUnavailableAndNeverAReward) {
   EXPECT_TRUE(forwarder_.items.empty());
   EXPECT_EQ(LastCode(1), Code(absl::StatusCode::kUnavailable));
   EXPECT_EQ(infra_, 1);
-  // Sent again, it is scored.
+  // When it is sent again, it is scored.
   scorer_error_ = absl::OkStatus();
   Open(1, Context(0, 1));
   Submit(1, 0, TrajectoryOf(0));
@@ -145,7 +145,7 @@ TEST_F(PipelineTest, AMalformedTrajectoryGivesTheGroupUp) {
   EXPECT_THAT(inbox_.acks[1].back().message(), HasSubstr("logprobs"));
 }
 
-TEST_F(PipelineTest, StragglersOfAGroupThatWasGivenUpAreIgnored) {
+TEST_F(PipelineTest, LateTrajectoriesOfAGroupThatWasGivenUpAreIgnored) {
   Open(1, Context(0, 2));
   v1::Trajectory bad = TrajectoryOf(0);
   bad.clear_logprobs();
@@ -159,7 +159,7 @@ TEST_F(PipelineTest, ATrajectoryOfAGroupNeverOpenedIsRefused) {
   EXPECT_EQ(LastCode(1), Code(absl::StatusCode::kInvalidArgument));
 }
 
-TEST_F(PipelineTest, EpochsFenceEarlierGroupsOutAndAskForLaterOnes) {
+TEST_F(PipelineTest, GroupsOfEarlierEpochsAreRefusedAndLaterOnesMakeItRejoin) {
   int rejoins = 0;
   pipeline_->SetOnNewerEpoch([&] { ++rejoins; });
   v1::GroupContext context = Context(0, 1);
@@ -191,7 +191,7 @@ TEST_F(PipelineTest, AnotherStreamCompletesAGroupAndGetsTheAck) {
   pipeline_->Disconnect(1);
   pipeline_->Connect(2);
   Open(2, Context(0, 2));
-  Submit(2, 0, TrajectoryOf(0));  // Everything again.
+  Submit(2, 0, TrajectoryOf(0));  // Everything is sent again.
   Submit(2, 0, TrajectoryOf(1));
   ASSERT_EQ(forwarder_.items.size(), 1u);
   forwarder_.items[0].done(absl::OkStatus());
@@ -229,14 +229,14 @@ TEST_F(PipelineTest, AConsumerThatIsAwayHoldsTheSenderBack) {
   EXPECT_EQ(pipeline_->pending_bytes(), 0u);
 }
 
-TEST_F(PipelineTest, WhoSendsWithoutCreditIsCutOff) {
+TEST_F(PipelineTest, ASenderWithoutCreditIsCutOff) {
   Make({.initial_credit = 10, .max_bytes = 1});
   EXPECT_TRUE(pipeline_->Receive(1, OpenRequest(Context(0, 1))).ok());
   const absl::Status status = pipeline_->Receive(1, OpenRequest(Context(1, 1)));
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
 }
 
-TEST_F(PipelineTest, PartialGroupsNobodyCompletesAreForgotten) {
+TEST_F(PipelineTest, PartialGroupsThatStayIncompleteAreForgotten) {
   Make({.partial_ttl = absl::Seconds(60)});
   Open(1, Context(0, 2));
   Submit(1, 0, TrajectoryOf(0));
@@ -248,7 +248,7 @@ TEST_F(PipelineTest, PartialGroupsNobodyCompletesAreForgotten) {
   EXPECT_EQ(pipeline_->pending_bytes(), 0u);
 }
 
-TEST_F(PipelineTest, AStalePartialOfALivingStreamIsGivenBackToItsActor) {
+TEST_F(PipelineTest, AStalePartialGroupOfALiveStreamIsReturnedToItsActor) {
   Make({.partial_ttl = absl::Seconds(60)});
   Open(1, Context(0, 2));
   Submit(1, 0, TrajectoryOf(0));
@@ -256,7 +256,7 @@ TEST_F(PipelineTest, AStalePartialOfALivingStreamIsGivenBackToItsActor) {
   pipeline_->Tick();
   EXPECT_EQ(pipeline_->pending_bytes(), 0u);
   EXPECT_EQ(LastCode(1), static_cast<int>(absl::StatusCode::kUnavailable));
-  // A straggler is no offence, and a second try succeeds.
+  // A late trajectory is not an offence, and a second attempt succeeds.
   Submit(1, 0, TrajectoryOf(1));
   EXPECT_EQ(inbox_.acks[1].size(), 1u);
   Open(1, Context(0, 2));

@@ -1,5 +1,5 @@
-// A reward replica on loopback: the real pipeline, service and forwarder, with
-// a rule of its own (1 if the completion is the reference).
+// A reward replica on loopback: the real pipeline, service and forwarder with a
+// rule of its own (1 if the completion equals the reference).
 #pragma once
 
 #include <memory>
@@ -28,8 +28,8 @@ class Replica {
                             .outbox = &service_,
                             .clock = MonotonicClock(),
                             .stats = {}}) {
-    pipeline_.SetScorer([](const Question& question) {
-      return Score{.reward = question.completion == question.reference ? 1. : 0,
+    pipeline_.SetScorer([](const Completion& completion) {
+      return Score{.reward = completion.text == completion.reference ? 1. : 0,
                    .parts = {}};
     });
     pipeline_.SetEpoch(7);
@@ -37,7 +37,7 @@ class Replica {
     server_ =
         *rpc::Server::Start({.listen = listen}, {service_.grpc_service()});
   }
-  // As a crash, for its peers.
+  // To its peers this looks like a crash.
   ~Replica() {
     server_->Shutdown(absl::ZeroDuration());
     forwarder_.Stop();

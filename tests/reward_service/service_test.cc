@@ -1,5 +1,5 @@
-// The real service and forwarder over loopback: a scripted sender in front, a
-// fake consumer behind.
+// Runs the real service and forwarder over loopback between a scripted sender
+// and a fake consumer.
 #include "reward_service/service.h"
 
 #include <memory>
@@ -69,7 +69,7 @@ TEST_F(RewardServiceTest, AWholeGroupReachesItsConsumerAndIsAcknowledged) {
   EXPECT_EQ(sink_.groups()[0].trajectories(2).reward(), 1);
 }
 
-TEST_F(RewardServiceTest, AConsumerThatIsNotReadyIsTriedUntilItIs) {
+TEST_F(RewardServiceTest, RetriesAConsumerUntilItIsReady) {
   for (int i = 0; i < 3; ++i) sink_.Answer(absl::UnavailableError("not yet"));
   const auto stream = Connect();
   WriteGroup(*stream, 0, 1);
@@ -99,7 +99,7 @@ TEST_F(RewardServiceTest, AConsumerThatStaysAwayMakesTheGroupUnavailable) {
 }
 
 // A learner that was restarted serves at another address.
-TEST(ConsumerForwarderTest, ALaneThatIsIdleEndsAndComesBackWhenNeeded) {
+TEST(ConsumerForwarderTest, AnIdleLaneEndsAndReturnsWhenNeeded) {
   FakeSink sink;
   const auto server = *rpc::Server::Start({}, {&sink});
   ConsumerForwarder forwarder({.idle = absl::ZeroDuration()});
@@ -125,7 +125,7 @@ TEST(ConsumerForwarderTest, ALaneThatIsIdleEndsAndComesBackWhenNeeded) {
   while (forwarder.lanes() > 0) absl::SleepFor(absl::Milliseconds(1));
 }
 
-TEST(ConsumerForwarderTest, AGroupThatNoMessageCanHoldIsRefusedForGood) {
+TEST(ConsumerForwarderTest, AGroupThatNoMessageCanHoldIsRefusedFinally) {
   FakeSink sink;
   const auto server = *rpc::Server::Start({}, {&sink});
   ConsumerForwarder forwarder({});
@@ -197,7 +197,7 @@ TEST_F(RewardServiceTest, WithoutCreditTheSenderWaitsUntilTheConsumerTakes) {
   v1::SubmitResponse response;
   ASSERT_TRUE(*stream->Read(&response));
   EXPECT_EQ(response.credit_bytes(), 1u << 20);
-  // More than max_bytes, so the credit for it stays away while it is held.
+  // This is more than max_bytes, so its credit is withheld while it is held.
   Write(*stream, OpenRequest(ContextFor(0, 1)));
   ASSERT_TRUE(*stream->Read(&response));
   Write(*stream,

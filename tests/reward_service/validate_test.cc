@@ -49,6 +49,11 @@ TEST(ValidateTest, RefusesABrokenContextAndNamesTheField) {
   ExpectRefused(
       Context([](auto& c) { c.set_prompt(std::string((4 << 20) + 1, 'x')); }),
       "prompt");
+  ExpectRefused(Context([](auto& c) {
+                  (*c.mutable_fields())["tests"] =
+                      std::string((4 << 20) + 1, 'x');
+                }),
+                "context.fields must be at most");
 }
 
 TEST(ValidateTest, RefusesABrokenTrajectoryAndNamesTheField) {

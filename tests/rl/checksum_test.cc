@@ -49,7 +49,8 @@ TEST(ChecksumTest, TheChainDependsOnEverythingAndOnOrder) {
   EXPECT_EQ(NextChain({}, 1, 2, {a, b}, a), base);
 }
 
-// Pinned: a change here changes every job's checksum, which must be said.
+// This is pinned: a change here changes the checksum of every job, and the
+// change log must say so.
 TEST(ChecksumTest, IsStable) {
   const std::vector<int32_t> tokens = {5, 6};
   const std::vector<float> logprobs = {-0.5f, -1.25f};

@@ -1,4 +1,5 @@
-// Gradients against finite differences, and what must not change the step.
+// Compares gradients with finite differences, and checks what must not change a
+// step.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,7 +20,8 @@ struct Sequence {
   bool truncated = false;
 };
 
-// Far enough from the kinks of the clip that a difference quotient is a slope.
+// The values are far enough from the kinks of the clip that a difference
+// quotient is a slope.
 Sequence RandomSequence(int length, uint64_t index) {
   const RandomKey key(5, RandomPurpose::kTest, index);
   Sequence sequence;
@@ -101,7 +103,7 @@ TEST(GradientTest, AgreesWithFiniteDifferencesForEveryVariant) {
       }
     }
   }
-  // Both branches were there.
+  // Both branches occurred.
   EXPECT_GT(active, 500);
   EXPECT_GT(clipped, 100);
 }
@@ -125,7 +127,8 @@ TEST(GradientTest, CispoDifferentiatesTheLogarithmOnly) {
   }
 }
 
-// The step's loss and gradient when its sequences are dealt to `ranks`.
+// Returns the step's loss and gradient when its sequences are distributed over
+// `ranks`.
 std::pair<double, std::vector<double>> Step(const LossOptions& options,
                                             int ranks) {
   constexpr int kSequences = 6;
@@ -166,7 +169,7 @@ TEST(InvarianceTest, NormalisingEachRankByItselfWouldChangeTheGradient) {
             2 * StepDenominator(options, a.sums));
 }
 
-TEST(InvarianceTest, ASequenceIsBlindToItsNeighbours) {
+TEST(InvarianceTest, ASequenceDoesNotDependOnItsNeighbours) {
   for (const LossOptions& options : AllOptions()) {
     const Sequence sequence = RandomSequence(5, 7);
     const Outcome alone = Evaluate(options, sequence);

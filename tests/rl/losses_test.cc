@@ -35,7 +35,7 @@ Result Evaluate(const LossOptions& options, const std::vector<float>& logprobs,
   return EvaluateInputs(options, {logprobs, old, ref, advantage, false});
 }
 
-// Loss of one token whose ratio is `ratio`.
+// Returns the loss of one token whose policy ratio is `ratio`.
 double TokenLoss(const LossOptions& options, double ratio, float advantage) {
   const float old = -3;
   const float logprob = static_cast<float>(old + std::log(ratio));
@@ -129,7 +129,8 @@ TEST(LossesTest, FreshDataHasRatioExactlyOne) {
 }
 
 TEST(LossesTest, AggregationAgreesWithTheGoldenVectors) {
-  // Token losses 1, 1 and six times 3, as advantages -1 and -3 at ratio 1.
+  // The token losses are 1, 1 and six times 3: advantages of -1 and -3 at ratio
+  // 1.
   const auto step = [](LossType type) {
     LossOptions options;
     options.loss_type = type;
@@ -143,6 +144,8 @@ TEST(LossesTest, AggregationAgreesWithTheGoldenVectors) {
   EXPECT_DOUBLE_EQ(step(LossType::kDapo), 2.5);
   EXPECT_DOUBLE_EQ(step(LossType::kBnpo), 2.5);
   EXPECT_DOUBLE_EQ(step(LossType::kDrGrpo), 1.25);
+  // Its token losses are the others' times -logp, which is 1 here.
+  EXPECT_DOUBLE_EQ(step(LossType::kCispo), -2.5);
 }
 
 TEST(LossesTest, GspoAgreesWithTheGoldenVector) {
@@ -167,6 +170,36 @@ TEST(LossesTest, CispoWeighsEveryTokenByItsClippedRatio) {
   EXPECT_EQ(result.grad[1], -.5f);
   EXPECT_NEAR(result.grad[2], -.8 * .5, 1e-6);
   EXPECT_NEAR(result.loss(), (1.28 + 1 + .8) * .5, 1e-6);
+}
+
+TEST(LossesTest, CispoWithEpsilonOneHasNoLowerBound) {
+  LossOptions options = Clip(1, 4);
+  options.loss_type = LossType::kCispo;
+  const Result result = Evaluate(
+      options, {-9, -1, -1, -1},
+      {-1, -1 - std::log(3.f), -1 - std::log(5.f), -1 - std::log(40.f)}, .5f);
+  EXPECT_NEAR(result.grad[0], -std::exp(-8.) * .5, 1e-8);
+  EXPECT_NEAR(result.grad[1], -3 * .5, 1e-5);
+  EXPECT_NEAR(result.grad[2], -5 * .5, 1e-5);
+  EXPECT_NEAR(result.grad[3], -5 * .5, 1e-5);
+}
+
+TEST(LossesTest, CispoRefusesTheBoundsOfTheClippedLoss) {
+  LossOptions options = Clip(.2, .28);
+  options.loss_type = LossType::kCispo;
+  EXPECT_TRUE(options.Validate().ok());
+  LossOptions wrong = options;
+  wrong.delta = 4;
+  EXPECT_THAT(wrong.Validate().ToString(),
+              HasSubstr("delta must be absent for loss_type cispo, got 4"));
+  wrong = options;
+  wrong.dual_clip = 3;
+  EXPECT_THAT(wrong.Validate().ToString(),
+              HasSubstr("dual_clip must be absent"));
+  wrong = options;
+  wrong.importance = ImportanceLevel::kSequence;
+  EXPECT_THAT(wrong.Validate().ToString(),
+              HasSubstr("importance_sampling_level must be token"));
 }
 
 TEST(LossesTest, ClipCountsFollowTrl) {
@@ -209,7 +242,7 @@ TEST(LossesTest, MaskedCompletionsStayInTheDenominators) {
   EXPECT_NE(EvaluateInputs(options, truncated).loss(), 0);
 }
 
-TEST(LossesTest, ZeroAdvantageStillFeelsTheReference) {
+TEST(LossesTest, KlActsAlsoWithZeroAdvantage) {
   LossOptions options;
   options.beta = .1;
   EXPECT_NE(Evaluate(options, {-1}, {-1}, 0, {-2}).grad[0], 0);

@@ -23,7 +23,7 @@ TEST(PackingTest, ALongSequenceIsARunOfItsOwn) {
       ElementsAre(MicroBatch{0, 1}, MicroBatch{1, 2}, MicroBatch{2, 3}));
 }
 
-TEST(PackingTest, HandlesNothingAndExtremes) {
+TEST(PackingTest, HandlesEmptyInputAndExtremes) {
   EXPECT_THAT(PackMicroBatches({}, 10), IsEmpty());
   constexpr int64_t kHuge = std::numeric_limits<int64_t>::max();
   EXPECT_THAT(PackMicroBatches({kHuge, kHuge}, kHuge),

@@ -49,7 +49,7 @@ TEST(PermuteTest, StaysInsideHugeRanges) {
 }
 
 TEST(PermuteTest, SpreadsNeighbours) {
-  // Means of thirds of the images: a shift or a stride would show.
+  // The means of thirds of the images would show a shift or a stride.
   const RandomKey key(11, RandomPurpose::kTest);
   double sum[3] = {};
   for (uint64_t i = 0; i < 3000; ++i) {
@@ -59,7 +59,7 @@ TEST(PermuteTest, SpreadsNeighbours) {
 }
 
 TEST(PromptIndexTest, EveryEpochVisitsEveryPromptOnce) {
-  // Steps of 4 slots over 10 prompts: epochs end inside steps.
+  // With steps of 4 slots over 10 prompts, epochs end inside steps.
   const PromptOrder order{7, 1, 10, 4};
   std::vector<std::vector<uint64_t>> epochs(3);
   for (uint64_t position = 0; position < 30; ++position) {

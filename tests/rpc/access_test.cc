@@ -43,7 +43,7 @@ TEST(AccessTest, OnlyLearnersCommitAndOnlyActorsLease) {
   }
 }
 
-TEST(AccessTest, HealthIsForEveryCertificateAndTheUnknownForNone) {
+TEST(AccessTest, AnyCertificateMayCallHealthAndNoneMayCallUnknownMethods) {
   EXPECT_TRUE(CheckCaller("/grpc.health.v1.Health/Check", {}).ok());
   for (const char* path :
        {"/aha.v1.Admin/NoSuchMethod", "/aha.v1.Nothing/GetJob", "/", "",
@@ -52,7 +52,7 @@ TEST(AccessTest, HealthIsForEveryCertificateAndTheUnknownForNone) {
   }
 }
 
-// A method that is added without a word about its callers fails here.
+// A method without a statement about its callers fails here.
 TEST(AccessTest, EveryMethodNamesCallersThatExist) {
   const auto* pool = google::protobuf::DescriptorPool::generated_pool();
   for (const google::protobuf::FileDescriptor* file :

@@ -1,4 +1,4 @@
-// A real server and a real client over loopback; no sleeps.
+// Runs a real client against a real server over loopback, without sleeps.
 #include "rpc/client.h"
 
 #include <sys/socket.h>
@@ -37,7 +37,7 @@ class FakeAdmin : public v1::Admin::CallbackService {
     });
   }
 
-  // Parks until the client gives up, or the server shuts down.
+  // Waits until the client gives up or the server shuts down.
   class Parked : public grpc::ServerUnaryReactor {
     void OnCancel() override { Finish(grpc::Status::CANCELLED); }
     void OnDone() override { delete this; }
@@ -54,7 +54,8 @@ class FakeAdmin : public v1::Admin::CallbackService {
   absl::Status answer;
 };
 
-// Echoes a credit for each request, so both directions are used at once.
+// Echoes a credit for each request, so that both directions are used at the
+// same time.
 class FakeReward : public v1::Reward::CallbackService {
   class Echo
       : public grpc::ServerBidiReactor<v1::SubmitRequest, v1::SubmitResponse> {
@@ -121,7 +122,7 @@ class FakeWeights : public v1::Weights::CallbackService {
 class ClientTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    // Some tests take the port again.
+    // Some tests bind the same port again.
     auto server = Server::Start({.listen = OwnLoopback() + ":0"},
                                 {&admin_, &reward_, &weights_});
     ASSERT_TRUE(server.ok()) << server.status();
@@ -256,7 +257,8 @@ TEST_F(ClientTest, ClientAndServerStreamsWorkToo) {
   EXPECT_FALSE(*(*fetch)->Read(&chunk));
 }
 
-// Calls that come while a server shuts down are CANCELLED by gRPC, not by us.
+// gRPC answers CANCELLED to calls that arrive while a server shuts down; the
+// client must not take that for its own cancellation.
 TEST_F(ClientTest, ServersMayFollowOneAnotherUnderCalls) {
   const std::string address = server_->address();
   std::atomic<bool> over{false};
@@ -291,7 +293,7 @@ TEST_F(ClientTest, AStreamThatAServerLeavesBehindIsUnavailable) {
   v1::SubmitRequest request;
   v1::SubmitResponse response;
   ASSERT_TRUE((*stream)->Write(request).ok());
-  ASSERT_TRUE((*stream)->Read(&response).ok());  // It stands.
+  ASSERT_TRUE((*stream)->Read(&response).ok());  // The stream is established.
   server_.reset();
   const absl::Status status = (*stream)->Read(&response).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;

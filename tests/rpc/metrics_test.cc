@@ -77,7 +77,7 @@ TEST(MetricsServerTest, ServesTheSeriesOnAFreePort) {
   EXPECT_THAT(text, HasSubstr("process_resident_memory_bytes"));
 }
 
-TEST(MetricsServerTest, IdleConnectionsKeepNobodyWaiting) {
+TEST(MetricsServerTest, IdleConnectionsDelayNoRequest) {
   Metrics metrics("test");
   auto server = MetricsServer::Start("127.0.0.1:0", metrics);
   ASSERT_TRUE(server.ok()) << server.status();
@@ -85,12 +85,12 @@ TEST(MetricsServerTest, IdleConnectionsKeepNobodyWaiting) {
   for (int i = 0; i < 20; ++i) idle.push_back(Connect((*server)->address()));
   const absl::Time start = absl::Now();
   EXPECT_THAT(Get((*server)->address()), HasSubstr("200 OK"));
-  // HTTP's default patience with each of them would be 30 s.
+  // With HTTP's default timeout each of them would take 30 s.
   EXPECT_LT(absl::Now() - start, absl::Seconds(25));
   for (const int fd : idle) close(fd);
 }
 
-TEST(MetricsServerTest, OthersAreToldTheHostThatReachesIt) {
+TEST(MetricsServerTest, ItsPublicAddressHasAHostThatPeersCanReach) {
   Metrics metrics("test");
   const auto named = MetricsServer::Start("127.0.0.1:0", metrics, "node7");
   ASSERT_TRUE(named.ok()) << named.status();

@@ -74,7 +74,7 @@ class Admin : public v1::Admin::CallbackService {
   }
 };
 
-// Certificates made on the spot by the script that users call.
+// The script that users call makes the certificates.
 class MutualTlsTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -90,7 +90,7 @@ class MutualTlsTest : public ::testing::Test {
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
-  // `role`'s certificate; believes what the authority of `cluster` signed.
+  // Returns `role`'s certificate; it trusts the authority of `cluster`.
   Security Of(const std::string& cluster, const std::string& role) const {
     const std::string base = absl::StrCat(directory_, "/", cluster, "/");
     return {.tls_cert = absl::StrCat(base, role, ".pem"),
@@ -116,7 +116,8 @@ TEST_F(MutualTlsTest, OnlyTheAuthoritysCertificatesGetIn) {
   EXPECT_EQ(CallWith({}).code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(CallWith(Of("theirs", "admin")).code(),
             absl::StatusCode::kUnavailable);
-  // A stranger that believes our authority is a stranger still.
+  // A certificate of a foreign authority is refused even if its owner trusts
+  // our authority.
   Security stranger = Of("theirs", "admin");
   stranger.tls_ca = Of("ours", "admin").tls_ca;
   EXPECT_EQ(CallWith(stranger).code(), absl::StatusCode::kUnavailable);
@@ -133,8 +134,9 @@ TEST_F(MutualTlsTest, ACertificateOfAnotherRoleIsDeniedNamingBoth) {
   }
 }
 
-// An address that is in no certificate: a pod's, unknown beforehand.
-TEST_F(MutualTlsTest, AServerIsKnownByTheNameThatTheCallerExpects) {
+// The address is in no certificate, like that of a pod, which is not known
+// beforehand.
+TEST_F(MutualTlsTest, AServerIsVerifiedByTheNameThatTheCallerExpects) {
   auto elsewhere = Server::Start(
       {.listen = "127.0.0.9:0", .security = Of("ours", "coordinator")},
       {&admin_});

@@ -39,7 +39,8 @@ class ManifestTest : public testing::Test {
 
   const std::string& directory() const { return scratch_.path(); }
   std::string path() const { return directory() + "/manifest.json"; }
-  // What reading says after `from` became `to` in the text.
+  // Returns the result of reading after `from` was replaced by `to` in the
+  // text.
   absl::Status AfterEdit(const std::string& from, const std::string& to) {
     const auto text = ReadWholeFile(path(), 1 << 20);
     const std::string edited = absl::StrReplaceAll(*text, {{from, to}});

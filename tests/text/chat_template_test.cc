@@ -16,7 +16,7 @@ constexpr char kSmolLm2[] =
     "'<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ "
     "'<|im_start|>assistant\\n' }}{% endif %}";
 
-// The same, as other models spell it.
+// The same template as other models write it.
 constexpr char kSpacedOut[] =
     "{#- ChatML -#}\n"
     "{%- if not add_generation_prompt is defined -%}\n"
@@ -69,7 +69,7 @@ TEST(ChatTemplateTest, SpellingAndWhiteSpaceControlDoNotMatter) {
 
 // Line ends after outputs are text, so this is not ChatML: each message would
 // end in one more.
-TEST(ChatTemplateTest, TextThatATemplateWouldAddIsNotOverlooked) {
+TEST(ChatTemplateTest, TextThatATemplateWouldAddIsNoticed) {
   EXPECT_TRUE(
       absl::IsUnimplemented(ChatTemplate::Recognise(kTrimmedBlocks).status()));
 }
@@ -98,15 +98,16 @@ TEST(ChatTemplateTest, OtherTemplatesAreRefusedRatherThanGuessed) {
   }
 }
 
-// A chat of two turns, in which a text of each message and one of the chat
-// differ.
+// A conversation with two turns, in which text that appears once for each
+// message differs from text that appears once for the conversation.
 const std::vector<ChatMessage> kTwoTurns = {
     {"user", "hi"}, {"assistant", "yo"}, {"user", "ok"}};
 constexpr char kTwoTurnsText[] =
     "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nyo<|im_end|>\n"
     "<|im_start|>user\nok<|im_end|>\n<|im_start|>assistant\n";
 
-// A template with `outside` before its loop and `inside` first in it.
+// Returns a template with `outside` before its loop and `inside` first in the
+// loop.
 std::string WithPreamble(const std::string& outside,
                          const std::string& inside) {
   return outside + "{% for message in messages %}" + inside +
@@ -122,7 +123,7 @@ std::string Preamble(const std::string& condition, const std::string& text) {
 constexpr char kNoSystem[] = "messages[0]['role'] != 'system'";
 constexpr char kFirst[] = "loop.first and messages[0]['role'] != 'system'";
 
-// Jinja's own outputs.
+// The expected texts are Jinja's own outputs.
 TEST(ChatTemplateTest, APreambleComesOnceBeforeTwoTurns) {
   for (const std::string& jinja : {WithPreamble(Preamble(kNoSystem, "S"), ""),
                                    WithPreamble("", Preamble(kFirst, "S"))}) {
@@ -132,9 +133,9 @@ TEST(ChatTemplateTest, APreambleComesOnceBeforeTwoTurns) {
   }
 }
 
-// Inside the loop Jinja would write the first before every message; outside
-// it fails, as there is no `loop`.
-TEST(ChatTemplateTest, APreamblesConditionMustStandInItsPlace) {
+// Inside the loop Jinja would write the first one before every message. Outside
+// the second one fails because there is no `loop`.
+TEST(ChatTemplateTest, APreamblesConditionIsAcceptedInItsPlaceOnly) {
   for (const std::string& jinja :
        {WithPreamble("", Preamble(kNoSystem, "S")),
         WithPreamble(Preamble(kFirst, "S"), ""),
@@ -144,7 +145,7 @@ TEST(ChatTemplateTest, APreamblesConditionMustStandInItsPlace) {
   }
 }
 
-TEST(ChatTemplateTest, EscapesAreJinjasOrRefused) {
+TEST(ChatTemplateTest, EscapesAreReadAsJinjaReadsThemOrRefused) {
   const auto with = [](const std::string& text) {
     return ChatTemplate::Recognise(WithPreamble(Preamble(kNoSystem, text), ""));
   };

@@ -1,4 +1,4 @@
-// Token ids and texts against Hugging Face's (tests/golden).
+// Compares token ids and texts with those of Hugging Face (tests/golden).
 #include <string>
 #include <vector>
 
@@ -46,7 +46,8 @@ TEST(CharacterTokenizerTest, AgreesWithHuggingFace) {
   ExpectEncodings(**tokenizer, Golden("characters.json")["encodings"]);
 }
 
-// make_goldens.py reads the committed file; it must be what we write.
+// make_goldens.py reads the committed file, which must be the one that we
+// write.
 TEST(CharacterTokenizerTest, IsTheOneThatTheGoldenWasMadeWith) {
   EXPECT_EQ(CharacterTokenizer().tokenizer_json,
             FileText(GoldenPath("bpe/characters.json")));

@@ -1,4 +1,4 @@
-// Malformed and foreign tokenizer.json: one clear error each.
+// Malformed and foreign tokenizer.json files each give one clear error.
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -23,22 +23,22 @@ Json Valid() {
 
 struct Case {
   const char* name;
-  const char* pointer;  // Where (JSON pointer) ...
-  const char* value;    // ... this is put; null: removed.
+  const char* pointer;  // At this place (a JSON pointer) ...
+  const char* value;    // ... this value is put; null removes it.
   absl::StatusCode code;
-  const char* message;  // Part of it.
+  const char* message;  // A part of the message.
 };
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 constexpr auto kUnimplemented = absl::StatusCode::kUnimplemented;
 
 constexpr Case kCases[] = {
-    {"NoModel", "/model", "null", kInvalid, "model must be there"},
+    {"NoModel", "/model", "null", kInvalid, "model is missing"},
     {"ModelIsText", "/model", "\"x\"", kInvalid, "model must be an object"},
     {"WordPiece", "/model/type", "\"WordPiece\"", kUnimplemented,
      "model.type: \"WordPiece\" is not supported"},
     {"NoVocabulary", "/model/vocab", "null", kInvalid,
-     "model.vocab must be there"},
+     "model.vocab is missing"},
     {"EmptyVocabulary", "/model/vocab", "{}", kInvalid, "must be not empty"},
     {"VocabularyIsArray", "/model/vocab", "[[\"a\", 0.5]]", kInvalid,
      "model.vocab must be an object, got an array of 1"},
@@ -47,7 +47,7 @@ constexpr Case kCases[] = {
     {"NegativeId", "/model/vocab/a", "-1", kInvalid, "got -1"},
     {"HugeId", "/model/vocab/a", "18446744073709551615", kInvalid,
      "got 18446744073709551615"},
-    {"TwinIds", "/model/vocab/a", "1", kInvalid, "must be an id of its own"},
+    {"TwinIds", "/model/vocab/a", "1", kInvalid, "must be a unique id"},
     {"MergesAreText", "/model/merges", "\"a b\"", kInvalid,
      "model.merges must be an array"},
     {"MergeOfOne", "/model/merges/0", "\"ab\"", kInvalid,
@@ -55,7 +55,7 @@ constexpr Case kCases[] = {
     {"MergeOfThree", "/model/merges/0", "\"a b c\"", kInvalid,
      "model.merges[0] must be two tokens"},
     {"MergeOfUnknown", "/model/merges/0", "[\"a\", \"c\"]", kInvalid,
-     "model.merges[0] must be of tokens in model.vocab"},
+     "model.merges[0] must be two tokens of model.vocab"},
     {"MergeOfNumbers", "/model/merges/0", "[1, 2]", kInvalid,
      "model.merges[0] must be"},
     {"Dropout", "/model/dropout", "0.1", kUnimplemented, "model.dropout"},
@@ -70,13 +70,13 @@ constexpr Case kCases[] = {
     {"AddedIsEmpty", "/added_tokens/0/content", "\"\"", kInvalid,
      "added_tokens[0].content must be not empty"},
     {"AddedTakesAnId", "/added_tokens/0/id", "2", kInvalid,
-     "added_tokens[0].id must be an id of its own, got 2"},
+     "added_tokens[0].id must be unique, got 2"},
     {"AddedContradicts", "/added_tokens/0/content", "\"ab\"", kInvalid,
      "added_tokens[0].id must be the id of \"ab\" in model.vocab, 2, got 3"},
     {"SingleWord", "/added_tokens/0/single_word", "true", kUnimplemented,
      "added_tokens[0].single_word"},
     {"NoPreTokenizer", "/pre_tokenizer", "null", kInvalid,
-     "pre_tokenizer must be there"},
+     "pre_tokenizer is missing"},
     {"Metaspace", "/pre_tokenizer/type", "\"Metaspace\"", kUnimplemented,
      "pre_tokenizer.type: \"Metaspace\""},
     {"Broken regex", "/pre_tokenizer",
@@ -117,7 +117,7 @@ constexpr Case kCases[] = {
         {"type": "Sequence", "processors": []}]})",
      kUnimplemented, "post_processor.processors[0].type"},
     {"NoProcessors", "/post_processor", R"({"type": "Sequence"})", kInvalid,
-     "post_processor.processors must be there"},
+     "post_processor.processors is missing"},
     {"WordPieceDecoder", "/decoder/type", "\"WordPiece\"", kUnimplemented,
      "decoder.type"},
 };
@@ -181,7 +181,7 @@ TEST(TokenizerJsonTest, ABrokenConfigurationIsRefused) {
               HasSubstr("tokenizer_config.json: chat_template must be"));
 }
 
-// (a+)+$ needs 2^n steps on n times "a" and something else.
+// On n times "a" and another character, (a+)+$ needs 2^n steps.
 TEST(TokenizerJsonTest, AHostilePatternEndsInAnError) {
   Json json = Valid();
   json["pre_tokenizer"] = Json::parse(

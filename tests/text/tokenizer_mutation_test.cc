@@ -1,4 +1,5 @@
-// Files changed at random: never a crash, and what still loads still works.
+// Changes files at random. Nothing may crash, and a file that still loads must
+// still work.
 #include <algorithm>
 #include <string>
 
@@ -10,8 +11,8 @@
 namespace aha {
 namespace {
 
-// One of: a flipped byte, a cut tail, a removed or doubled piece, a byte that
-// JSON gives a meaning.
+// Makes one of these changes: flips a byte, cuts the tail off, removes or
+// doubles a piece, or inserts a byte that has a meaning in JSON.
 std::string Mutate(std::string text, const RandomKey& key) {
   uint64_t draw = 1;
   const uint32_t changes = 1 + key.Below(0, 3);
@@ -42,7 +43,7 @@ std::string Mutate(std::string text, const RandomKey& key) {
 }
 
 TEST(TokenizerMutationTest, TwoThousandBrokenFilesNeverCrash) {
-  // Without most of its vocabulary a file's structure is hit more often.
+  // Without most of its vocabulary the structure of a file is hit more often.
   const std::string files[] = {CharacterTokenizer().tokenizer_json,
                                FileText(GoldenPath("bpe/llama3.json")),
                                FileText(GoldenPath("bpe/previous.json"))};
@@ -63,7 +64,7 @@ TEST(TokenizerMutationTest, TwoThousandBrokenFilesNeverCrash) {
     for (const int32_t id : *ids) EXPECT_LT(id, (*tokenizer)->vocab_size());
     EXPECT_NE((*tokenizer)->Decode(*ids), "");
   }
-  // Both kinds are met, or the mutations test nothing.
+  // Both outcomes must occur; otherwise the mutations test nothing.
   EXPECT_GT(loaded, 20);
   EXPECT_GT(refused, 500);
 }

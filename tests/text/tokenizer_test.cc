@@ -59,7 +59,7 @@ TEST_F(CharactersTest, RefusesTextThatIsNotUtf8) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("0xff at byte 2"));
 }
 
-TEST_F(CharactersTest, IdsThatStandForNothingAreMalformedText) {
+TEST_F(CharactersTest, IdsWithoutATokenDecodeToReplacementCharacters) {
   const Ids known = *tokenizer_->Encode("1");
   for (const int32_t id : {-1, files_.vocab_size}) {
     EXPECT_EQ(tokenizer_->Decode(Ids{known[0], id, known[0]}), "1\ufffd1");

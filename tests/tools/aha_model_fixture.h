@@ -1,4 +1,4 @@
-// Runs the aha-model binary on a small model, as a person does.
+// Runs the aha-model program on a small model, as a user does.
 #pragma once
 
 #include <sys/wait.h>
@@ -52,7 +52,8 @@ class AhaModelTest : public ::testing::Test {
     ModelConfig config = TinyConfig();
     config.vocab_size = tokenizer.vocab_size;
     std::string chat = kChatMl;
-    std::replace(chat.begin(), chat.end(), '\n', ' ');  // Of the source.
+    // The newlines are those of the source text.
+    std::replace(chat.begin(), chat.end(), '\n', ' ');
     const ModelFiles files = {config,
                               RandomParameters(config, 7, DType::kF32),
                               tokenizer.tokenizer_json,
@@ -62,13 +63,13 @@ class AhaModelTest : public ::testing::Test {
     EXPECT_TRUE(WriteModel(files, model_).ok());
   }
 
-  // `before`: environment variables, say.
+  // `before` is put before the command, for example environment variables.
   Outcome Run(const std::string& arguments,
               const std::string& before = "") const {
     return RunShell(
         absl::StrCat(before, " exec " AHA_BIN_DIR "/aha-model ", arguments));
   }
-  // A redirection in `command` comes after ours.
+  // A redirection in `command` comes after ours and wins.
   Outcome RunShell(const std::string& command) const {
     const std::string whole =
         absl::StrCat("exec >", scratch_ / "out", " 2>", scratch_ / "err",
@@ -77,7 +78,7 @@ class AhaModelTest : public ::testing::Test {
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
             FileText(scratch_ / "out"), FileText(scratch_ / "err")};
   }
-  // An error is one line that begins with the program's name.
+  // Expects one line that begins with the program's name.
   void ExpectError(const std::string& arguments, int code,
                    const std::string& message) const {
     SCOPED_TRACE(arguments);

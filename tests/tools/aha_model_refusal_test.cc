@@ -1,4 +1,4 @@
-// What aha-model refuses: one clear line, and the exit code that fits.
+// aha-model refuses wrong input with one clear line and the right exit code.
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -58,7 +58,7 @@ TEST_F(AhaModelTest, NumbersOutOfRangeAreRefusedByTheirFlag) {
                 2, "--temperature: must be from 0.001 to 1000, got '");
   }
   ExpectError(generate + "--top-p nan", 2, "--top-p: must be from 1e-6 to 1");
-  // What the engine takes.
+  // The engine accepts these values.
   for (const char* good :
        {"--temperature 0", "--temperature 0.001", "--temperature 1000",
         "--top-p 1e-6", "--seed 18446744073709551615"}) {
@@ -66,7 +66,7 @@ TEST_F(AhaModelTest, NumbersOutOfRangeAreRefusedByTheirFlag) {
   }
 }
 
-TEST_F(AhaModelTest, WhatIsNotThereIsNotFound) {
+TEST_F(AhaModelTest, MissingFilesAreNotFound) {
   for (const char* command :
        {"inspect /no/model", "tokenize /no/model --text a",
         "generate /no/model --prompt a", "score /no/model --input -",
@@ -86,7 +86,7 @@ TEST_F(AhaModelTest, BrokenInputLinesAreNamed) {
     const char* message;
   } cases[] = {
       {"{\"token_ids\": [1]}\nnot json\n", "line 2: must be a JSON object"},
-      {"{\"ids\": [1]}\n", "line 1: token_ids must be there"},
+      {"{\"ids\": [1]}\n", "line 1: token_ids is missing"},
       {"{\"token_ids\": 1}\n", "line 1: token_ids must be an array, got 1"},
       {"{\"token_ids\": [1, -1]}\n", "line 1: token_ids[1] must be a token id"},
       {"{\"token_ids\": [1, 101]}\n", "line 1: token_ids[1] must be"},
@@ -120,7 +120,7 @@ TEST_F(AhaModelTest, LostOutputIsAnError) {
   }
 }
 
-// The JSON library copies and dumps by recursion, so depth must have a bound.
+// The JSON library copies and dumps recursively, so depth must be bounded.
 TEST_F(AhaModelTest, DeepJsonIsRefusedAndNeverShown) {
   const std::string open(100000, '['), close(100000, ']');
   const std::string deep = "{\"token_ids\": [1, 2], \"a\": " + open + close;
@@ -151,7 +151,7 @@ TEST_F(AhaModelTest, DeepJsonIsRefusedAndNeverShown) {
       "nested at most");
 }
 
-TEST_F(AhaModelTest, MessagesThatAreNoMessagesAreNamed) {
+TEST_F(AhaModelTest, MalformedMessagesAreNamed) {
   const struct {
     const char* messages;
     const char* message;
@@ -220,7 +220,7 @@ TEST_F(AhaModelTest, LossRefusesTrajectoriesThatDoNotFit) {
            R"("logprobs": [-1, -1], "ref_logprobs": [2, -1], "advantage": 1})",
        "line 1: ref_logprobs[0] must be finite and at most 0, got 2"},
       {base + R"("logprobs": [-1, -1], "advantage": 1})",
-       "line 1: ref_logprobs must be there"},
+       "line 1: ref_logprobs is missing"},
       {both + R"("advantage": 1e300})",
        "line 1: advantage must be finite in fp32, got 1e+300"},
   };
@@ -232,7 +232,7 @@ TEST_F(AhaModelTest, LossRefusesTrajectoriesThatDoNotFit) {
   }
 }
 
-// 78 would tell a supervisor not to start a service again.
+// Exit code 78 would ask a supervisor not to restart a service.
 TEST_F(AhaModelTest, AnUnknownInstructionSetIsAUsageError) {
   for (const std::string& command :
        {"certify " + model_, "score " + model_ + " --input /dev/null",
@@ -245,15 +245,15 @@ TEST_F(AhaModelTest, AnUnknownInstructionSetIsAUsageError) {
   }
 }
 
-// AddressSanitizer reserves more addresses than such a limit allows.
+// AddressSanitizer reserves more address space than such a limit allows.
 #ifdef __SANITIZE_ADDRESS__
 #define AHA_SKIP_UNDER_ASAN() GTEST_SKIP() << "no ulimit -v under ASan"
 #else
 #define AHA_SKIP_UNDER_ASAN()
 #endif
 
-// The sizes of a config.json are taken for true once the weights have them.
-TEST_F(AhaModelTest, CertifyBelievesNoConfigWithoutItsWeights) {
+// The sizes in a config.json are trusted only if the weights have them.
+TEST_F(AhaModelTest, CertifyTrustsNoConfigWithoutItsWeights) {
   AHA_SKIP_UNDER_ASAN();
   ModelConfig config = TinyConfig();
   config.hidden_size = 32768;
@@ -276,7 +276,7 @@ TEST_F(AhaModelTest, WhatDoesNotFitIntoMemoryIsOneClearLine) {
       std::make_shared<const ParameterLayout>(config), DType::kF32, nullptr);
   const std::string header = SafetensorsHeader(shape);
   std::ofstream(large + "/model.safetensors") << header;
-  // A hole: it takes no space on the disk.
+  // The file has a hole, which takes no space on the disk.
   std::filesystem::resize_file(
       large + "/model.safetensors",
       header.size() + static_cast<uint64_t>(shape.bytes()));

@@ -1,4 +1,4 @@
-// What aha-model answers: output and exit codes.
+// aha-model prints the documented output and returns the documented exit codes.
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -86,7 +86,7 @@ TEST_F(AhaModelTest, ASingleCompletionIsPlainText) {
   const std::string command =
       "generate " + model_ + " --prompt '3+5?' --max-new-tokens 12 --seed 1";
   const Json json = Run(command + " -o json").json();
-  // Control characters aside, which a terminal must not get.
+  // Control characters are excepted, because a terminal must not receive them.
   const Outcome text = Run(command);
   EXPECT_EQ(text.code, 0);
   EXPECT_EQ(text.out, json["completion"].get<std::string>() + "\n");
@@ -115,12 +115,13 @@ TEST_F(AhaModelTest, ScoresAreTheSamplersLogProbabilities) {
     const std::vector<float> all = scored[i]["logprobs"];
     const std::vector<float> sampled = generated[i]["logprobs"];
     ASSERT_EQ(all.size(), sampled.size() + 3);
-    // Bit for bit: the promise.
+    // This is the promise: bit for bit.
     EXPECT_EQ(std::vector<float>(all.begin() + 3, all.end()), sampled);
   }
 }
 
-// Whatever pieces it is read in; also the last, which has no end.
+// Lines are whole in whatever pieces they are read, also the last one without a
+// newline.
 TEST_F(AhaModelTest, LinesOfAnyLengthAreWhole) {
   std::string input;
   for (const size_t length : {1, 65500, 65534, 65535, 65536, 65537, 200000}) {
@@ -161,8 +162,9 @@ TEST_F(AhaModelTest, LossOfFreshTrajectoriesHasRatioOneAndAGradient) {
   const std::string gradients = scratch_ / "g.safetensors";
   const Outcome outcome =
       Run("loss " + model_ + " --trajectories " + trajectories +
-          " --algorithm dapo --set epsilon_high=0.28 --gradients " + gradients +
-          " -o json");
+          " --algorithm dapo --set mask_truncated_completions=false"
+          " --gradients " +
+          gradients + " -o json");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json json = outcome.json();
   EXPECT_EQ(json["sampling/sampling_logp_difference/max"], 0.0);
@@ -173,14 +175,42 @@ TEST_F(AhaModelTest, LossOfFreshTrajectoriesHasRatioOneAndAGradient) {
   const auto config = ModelConfig::Load(model_);
   const auto read = ReadSafetensors(gradients, *config, DType::kF32);
   ASSERT_TRUE(read.ok()) << read.status();
-  // Without its gradient the loss is the same.
+  // The loss is the same without its gradient.
   const Json alone = Run("loss " + model_ + " --trajectories " + trajectories +
-                         " --algorithm dapo --set epsilon_high=0.28 -o json")
+                         " --algorithm dapo"
+                         " --set mask_truncated_completions=false -o json")
                          .json();
   EXPECT_EQ(alone["loss"], json["loss"]);
 }
 
-TEST_F(AhaModelTest, ExportChangesTheFormatAndImportBringsItBack) {
+TEST_F(AhaModelTest, LossKnowsTheJobFilesAlgorithms) {
+  const std::string group =
+      File("t.jsonl",
+           R"({"prompt": "3+5?", "token_ids": [5, 6], "logprobs": [-1, -2],)"
+           R"( "reward": 1, "group": 0})"
+           "\n"
+           R"({"prompt": "3+5?", "token_ids": [5], "logprobs": [-1],)"
+           R"( "reward": 0, "group": 0})"
+           "\n"
+           R"({"prompt": "3+5?", "token_ids": [6], "logprobs": [-1],)"
+           R"( "reward": 0, "group": 0})"
+           "\n");
+  const auto advantage = [&](const std::string& algorithm) {
+    const Outcome outcome =
+        Run("loss " + model_ + " --trajectories " + group + " --algorithm " +
+            algorithm + " --set max_completion_length=8 -o json");
+    EXPECT_EQ(outcome.code, 0) << algorithm << ": " << outcome.err;
+    return outcome.json()["advantages"][0].get<double>();
+  };
+  // One right answer of three.
+  EXPECT_NEAR(advantage("rloo"), 1, 1e-6);
+  EXPECT_NEAR(advantage("dr_grpo"), 2. / 3, 1e-6);
+  for (const char* scaled : {"grpo", "dapo", "gspo", "cispo", "bnpo"}) {
+    EXPECT_NEAR(advantage(scaled), 1.154698, 1e-5) << scaled;
+  }
+}
+
+TEST_F(AhaModelTest, ExportChangesTheFormatAndImportRestoresIt) {
   const std::string fp32 = scratch_ / "fp32";
   const std::string bf16 = scratch_ / "bf16";
   Outcome outcome = Run("export " + model_ + " -o " + bf16 + " --dtype bf16");
@@ -193,10 +223,10 @@ TEST_F(AhaModelTest, ExportChangesTheFormatAndImportBringsItBack) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.json()["weights_checksum"],
             Run("inspect " + model_ + " -o json").json()["weights_checksum"]);
-  ExpectError("export " + model_ + " -o " + bf16, 5, "is there already");
+  ExpectError("export " + model_ + " -o " + bf16, 5, "already exists");
 }
 
-TEST_F(AhaModelTest, AModelWithoutChatsIsNotToChat) {
+TEST_F(AhaModelTest, AModelWithoutAChatTemplateCannotChat) {
   std::filesystem::remove(model_ + "/tokenizer_config.json");
   const std::string copy = scratch_ / "copy";
   const Outcome outcome = Run("export " + model_ + " -o " + copy);

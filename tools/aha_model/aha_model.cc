@@ -19,6 +19,8 @@
 #include "cli/explain.h"
 #include "cli/option_checks.h"
 #include "cli/term/text.h"
+#include "rl/algorithm.h"
+#include "rl/names.h"
 #include "tools/aha_model/aha_model_commands.h"
 #include "tools/aha_model/aha_model_common.h"
 
@@ -239,7 +241,7 @@ void AddLoss(CLI::App* app, Flags* flags, Commands* commands) {
   AddExamples(
       loss,
       "  aha-model loss DIR --trajectories group.jsonl --algorithm dapo \\\n"
-      "      --set epsilon_high=0.28 --gradients gradients.safetensors\n"
+      "      --set epsilon_high=0.2 --gradients gradients.safetensors\n"
       "A line: {\"prompt_token_ids\": [..], \"token_ids\": [..], \"logprobs\": "
       "[..],\n  \"reward\": 1, \"group\": 0} or \"advantage\" in place of the "
       "last two.\nLines of a run's rollouts/ will do.\n");
@@ -249,7 +251,8 @@ void AddLoss(CLI::App* app, Flags* flags, Commands* commands) {
                    "JSON lines; -: stdin")
       ->required();
   loss->add_option("--algorithm", flags->loss.algorithm,
-                   "grpo, dapo, bnpo, dr_grpo, cispo or gspo")
+                   absl::StrCat(ListNames(Algorithms()),
+                                ": the job file's presets; or a loss type"))
       ->required();
   loss->add_option("--set", flags->loss.settings,
                    "key=value: epsilon, epsilon_high, delta, dual_clip, beta, "

@@ -62,7 +62,7 @@ absl::StatusOr<Json> ParseObject(const std::string& line) {
 absl::StatusOr<const Json*> Array(const Json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end()) {
-    return absl::InvalidArgumentError(absl::StrCat(key, " must be there"));
+    return absl::InvalidArgumentError(absl::StrCat(key, " is missing"));
   }
   if (!found->is_array()) {
     return absl::InvalidArgumentError(
@@ -126,8 +126,9 @@ absl::StatusOr<LoadedModel> LoadModel(const ModelOptions& options,
                        ReadSafetensors(options.directory, config, dtype));
   LoadedModel model;
   model.pool = std::make_unique<ThreadPool>(ThreadsOf(options));
-  AHA_ASSIGN_OR_RETURN(model.policy,
-                       Policy::Create(config, dtype, model.pool.get(), use));
+  AHA_ASSIGN_OR_RETURN(
+      model.policy,
+      Policy::Create(config, dtype, ops::CpuContext{model.pool.get()}, use));
   AHA_RETURN_IF_ERROR(model.policy->Load(parameters));
   return model;
 }

@@ -32,6 +32,7 @@ const char* ShortName(DType dtype) {
 
 Json ShapeJson(const ModelConfig& config) {
   Json json;
+  json["model_type"] = config.model_type;
   json["hidden_size"] = config.hidden_size;
   json["intermediate_size"] = config.intermediate_size;
   json["num_hidden_layers"] = config.num_hidden_layers;
@@ -136,6 +137,7 @@ absl::Status Inspect(const ModelOptions& model) {
   }
   const Json& config = json["config"];
   PrintField("model", Of(json, "directory"));
+  PrintField("family", Of(config, "model_type"));
   PrintField("parameters", FormatCount(json["parameters"].get<uint64_t>()) +
                                " in " + Of(json, "dtype") + ", " +
                                FormatBytes(json["bytes"].get<uint64_t>()));
@@ -180,8 +182,9 @@ absl::Status CertifyModel(const ModelOptions& model) {
                        ModelConfig::Load(model.directory));
   // Sizes that only config.json claims would take memory that is not there.
   AHA_RETURN_IF_ERROR(CheckSafetensors(model.directory, config));
-  AHA_ASSIGN_OR_RETURN(const KernelCertificate certificate,
-                       Certify(config, dtype, ThreadsOf(model)));
+  AHA_ASSIGN_OR_RETURN(
+      const KernelCertificate certificate,
+      Certify(config, dtype, ops::Device::kCpu, ThreadsOf(model)));
   if (model.format == Format::kJson) {
     Json json;
     json["digest"] = certificate.digest;

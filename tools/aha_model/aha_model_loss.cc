@@ -13,6 +13,7 @@
 #include "model/gradient_sum.h"
 #include "nlohmann/json.hpp"
 #include "rl/advantage.h"
+#include "rl/algorithm.h"
 #include "rl/losses.h"
 #include "tools/aha_model/aha_model_common.h"
 
@@ -48,6 +49,37 @@ absl::Status SetFlag(absl::string_view key, absl::string_view text, bool* out) {
       absl::StrCat("--set ", key, " must be true or false, got ", text));
 }
 
+// Stores what a name stands for, or turns the refusal into a usage error.
+template <class Value>
+absl::Status SetChoice(const absl::StatusOr<Value>& choice, Value* out) {
+  if (choice.ok()) *out = *choice;
+  return AsUsage(choice.status());
+}
+
+// The options whose values are names.
+absl::Status SetNamedOption(absl::string_view key, absl::string_view text,
+                            Settings* settings) {
+  if (key == "loss_type") {
+    return SetChoice(ParseLossType(text), &settings->loss.loss_type);
+  }
+  if (key == "importance_sampling_level") {
+    return SetChoice(ParseImportanceLevel(text), &settings->loss.importance);
+  }
+  if (key == "scale_rewards") {
+    return SetChoice(ParseScaleRewards(text), &settings->advantage.scale);
+  }
+  if (key == "advantage_estimator") {
+    return SetChoice(ParseAdvantageEstimator(text),
+                     &settings->advantage.estimator);
+  }
+  return UsageError(absl::StrCat(
+      "--set ", key,
+      " is not known; known are epsilon, epsilon_high, delta, dual_clip, beta, "
+      "importance_sampling_level, mask_truncated_completions, "
+      "max_completion_length, loss_type, advantage_estimator, scale_rewards, "
+      "temperature"));
+}
+
 absl::Status SetOption(absl::string_view key, absl::string_view text,
                        Settings* settings) {
   LossOptions& loss = settings->loss;
@@ -70,35 +102,23 @@ absl::Status SetOption(absl::string_view key, absl::string_view text,
     return UsageError(
         absl::StrCat("--set ", key, " must be an integer, got ", text));
   }
-  if (key == "importance_sampling_level") {
-    const absl::StatusOr<ImportanceLevel> level = ParseImportanceLevel(text);
-    if (level.ok()) loss.importance = *level;
-    return AsUsage(level.status());
+  return SetNamedOption(key, text, settings);
+}
+
+// What --algorithm names: a preset of rl/algorithm.h, or a loss type by itself
+// (bnpo), which then has the defaults beside it.
+absl::StatusOr<Settings> SettingsOf(const std::string& algorithm) {
+  const absl::StatusOr<const Algorithm*> preset = FindAlgorithm(algorithm);
+  if (preset.ok()) {
+    return Settings{.loss = (*preset)->loss, .advantage = (*preset)->advantage};
   }
-  if (key == "scale_rewards") {
-    const absl::StatusOr<ScaleRewards> scale = ParseScaleRewards(text);
-    if (scale.ok()) settings->advantage.scale = *scale;
-    return AsUsage(scale.status());
-  }
-  return UsageError(absl::StrCat(
-      "--set ", key,
-      " is not known; known are epsilon, epsilon_high, delta, dual_clip, beta, "
-      "importance_sampling_level, mask_truncated_completions, "
-      "max_completion_length, scale_rewards, temperature"));
+  const absl::StatusOr<LossType> type = ParseLossType(algorithm);
+  if (type.ok()) return Settings{.loss = {.loss_type = *type}};
+  return UsageError(absl::StrCat("--algorithm: ", preset.status().message()));
 }
 
 absl::StatusOr<Settings> ParseSettings(const LossOptionsText& text) {
-  Settings settings;
-  if (text.algorithm == "gspo") {
-    settings.loss.importance = ImportanceLevel::kSequence;
-  } else {
-    const absl::StatusOr<LossType> type = ParseLossType(text.algorithm);
-    if (!type.ok()) {
-      return UsageError(
-          absl::StrCat("--algorithm: ", type.status().message(), ", or gspo"));
-    }
-    settings.loss.loss_type = *type;
-  }
+  AHA_ASSIGN_OR_RETURN(Settings settings, SettingsOf(text.algorithm));
   for (const std::string& setting : text.settings) {
     const std::pair<std::string, std::string> pair =
         absl::StrSplit(setting, absl::MaxSplits('=', 1));

@@ -1,0 +1,67 @@
+#include <immintrin.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "device/isa.h"
+#include "ops/fixed_point.h"
+
+namespace aha::ops {
+namespace {
+
+constexpr int64_t kTerms = 1 << 15;  // Of one task.
+constexpr int64_t kMaxSum =
+    static_cast<int64_t>(kFixedPointBound * kFixedPointScale);
+
+// True if every term and sum is in range.  Rounds to nearest even.
+bool AddBlockPlain(const float* gradient, int64_t* sums, int64_t count) {
+  bool valid = true;
+  for (int64_t i = 0; i < count; ++i) {
+    const double term = gradient[i];
+    if (!(std::fabs(term) < kFixedPointBound)) return false;
+    sums[i] += _mm_cvtsd_si64(_mm_set_sd(term * kFixedPointScale));
+    valid &= -kMaxSum < sums[i] && sums[i] < kMaxSum;
+  }
+  return valid;
+}
+
+// The same bits: both conversions round to nearest even.
+__attribute__((target("avx512f,avx512dq"))) bool AddBlockAvx512(
+    const float* gradient, int64_t* sums, int64_t count) {
+  // With a mask of ones: GCC 12 takes the plain intrinsics' don't-care operand
+  // for an uninitialized variable.
+  constexpr __mmask8 kAll = 0xff;
+  const __m512d scale = _mm512_set1_pd(kFixedPointScale);
+  const __m512d limit = _mm512_set1_pd(kFixedPointBound);
+  const __m512i high = _mm512_set1_epi64(kMaxSum);
+  __mmask8 valid = kAll;
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m512d term =
+        _mm512_maskz_cvtps_pd(kAll, _mm256_loadu_ps(gradient + i));
+    // False for NaN, too.
+    valid &= _mm512_cmp_pd_mask(_mm512_abs_pd(term), limit, _CMP_LT_OQ);
+    const __m512i sum = _mm512_add_epi64(
+        _mm512_loadu_si512(sums + i),
+        _mm512_maskz_cvtpd_epi64(kAll, _mm512_mul_pd(term, scale)));
+    valid &= _mm512_cmplt_epi64_mask(_mm512_maskz_abs_epi64(kAll, sum), high);
+    _mm512_storeu_si512(sums + i, sum);
+  }
+  return AddBlockPlain(gradient + i, sums + i, count - i) && valid == kAll;
+}
+
+}  // namespace
+
+bool AddFixedPoint(const CpuContext& context, const AddFixedPointArgs& a) {
+  const auto add = CurrentIsa() == Isa::kAvx2 ? AddBlockPlain : AddBlockAvx512;
+  std::atomic<bool> valid = true;
+  context.pool->For((a.count + kTerms - 1) / kTerms, [&](int64_t block) {
+    const int64_t begin = block * kTerms;
+    const int64_t count = std::min(kTerms, a.count - begin);
+    if (!add(a.terms + begin, a.sums + begin, count)) valid = false;
+  });
+  return valid;
+}
+
+}  // namespace aha::ops
