@@ -9,13 +9,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/file_system.h"
 #include "base/status.h"
 
 namespace aha {
@@ -173,38 +172,8 @@ absl::Status SyncAll(const std::vector<std::string>& paths) {
   return absl::OkStatus();
 }
 
-namespace {
-
-enum class Sync { kNo, kYes };
-
-absl::Status WriteAndRename(const std::string& path,
-                            absl::Span<const absl::string_view> pieces,
-                            Sync sync) {
-  const std::string temporary = absl::StrCat(path, ".tmp");
-  absl::Status written = [&]() -> absl::Status {
-    AHA_ASSIGN_OR_RETURN(FileWriter file, FileWriter::Create(temporary));
-    for (const absl::string_view piece : pieces) {
-      AHA_RETURN_IF_ERROR(file.Write(piece.data(), piece.size()));
-    }
-    return sync == Sync::kYes ? file.Finish() : file.Close();
-  }();
-  // Removing the temporary file leaves the old content and nothing else.
-  if (!written.ok()) {
-    ::unlink(temporary.c_str());
-    return written;
-  }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    ::unlink(temporary.c_str());
-    return FileError("cannot rename to", path, error);
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
-
 absl::Status ReplaceFile(const std::string& path, absl::string_view content) {
-  return WriteAndRename(path, {&content, 1}, Sync::kNo);
+  return ReplaceFile(RealFileSystem(), path, content);
 }
 
 absl::Status WriteFileDurably(const std::string& path,
@@ -214,25 +183,11 @@ absl::Status WriteFileDurably(const std::string& path,
 
 absl::Status WriteFileDurably(const std::string& path,
                               absl::Span<const absl::string_view> pieces) {
-  AHA_RETURN_IF_ERROR(WriteAndRename(path, pieces, Sync::kYes));
-  // The new name is durable only after a sync of the directory that holds it.
-  const std::string directory =
-      std::filesystem::path(path).parent_path().string();
-  return SyncPath(directory.empty() ? "." : directory);
+  return WriteFileDurably(RealFileSystem(), path, pieces);
 }
 
 absl::Status AppendLine(const std::string& path, absl::string_view line) {
-  const int fd =
-      ::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return FileError("cannot open", path, errno);
-  FileWriter file(fd, path);
-  // An incomplete last line has no newline; the new line then starts with one.
-  char last = '\n';
-  const off_t end = ::lseek(fd, 0, SEEK_END);
-  if (end > 0 && ::pread(fd, &last, 1, end - 1) != 1) last = '\n';
-  const std::string text = absl::StrCat(last == '\n' ? "" : "\n", line, "\n");
-  AHA_RETURN_IF_ERROR(file.Write(text.data(), text.size()));
-  return file.Close();
+  return AppendLine(RealFileSystem(), path, line);
 }
 
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path,

@@ -1,7 +1,8 @@
 #include "base/host_name.h"
 
-#include <limits.h>
 #include <unistd.h>
+
+#include <climits>
 
 namespace aha {
 

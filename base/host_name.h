@@ -5,7 +5,7 @@
 
 namespace aha {
 
-// Empty if the system does not say.
+// Returns "" if the system does not give it.
 std::string HostName();
 
 }  // namespace aha

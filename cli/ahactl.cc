@@ -11,8 +11,8 @@
 #include "base/standard_streams.h"
 #include "base/version.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/explain.h"
+#include "cli/term/exit_code.h"
+#include "cli/term/explain.h"
 #include "cli/term/text.h"
 
 namespace {
@@ -22,19 +22,19 @@ using aha::cli::Nearest;
 
 constexpr char kFooter[] =
     "Start here:\n"
-    "  ahactl doctor                          is this machine fit?\n"
+    "  ahactl doctor                          check this machine\n"
     "  ahactl run recipes/quickstart.yaml     train a small model, 5 minutes\n"
-    "  ahactl rollout show quickstart         read what it wrote\n"
-    "  ahactl job list                        what ran here\n\n"
+    "  ahactl rollout show quickstart         read what the model wrote\n"
+    "  ahactl job list                        list what ran here\n\n"
     "Every command has --help with examples, and -o table|json|yaml.\n"
     "Exit codes: 0 done, 1 error, 2 usage, 3 unchanged, 4 not found, "
     "5 conflict,\n6 denied, 7 unavailable, 8 the job failed, 130 interrupted.";
 
-// The command that the words name, and how it is called.
+// The command that the words of a command line name.
 struct Named {
   const CLI::App* command = nullptr;
-  std::string path = "ahactl";
-  std::string unknown;  // The first word that names none of its commands.
+  std::string path = "ahactl";  // As it is typed: "ahactl job list".
+  std::string unknown;  // The first word that is not one of its commands.
 };
 
 Named Resolve(const CLI::App& app, int argc, char** argv) {
@@ -55,7 +55,7 @@ Named Resolve(const CLI::App& app, int argc, char** argv) {
   return named;
 }
 
-// What is wrong with the command line, in one line.
+// Explains in one line what is wrong with the command line.
 std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
                     char** argv) {
   const Named named = Resolve(app, argc, argv);
@@ -70,7 +70,8 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
   } else if (const std::vector<std::string> extras = app.remaining(true);
              dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr &&
              !extras.empty()) {
-    // A misspelt option explains the argument behind it.
+    // After a misspelt option its value is an unexpected argument, too; the
+    // option is the one to name.
     const auto option = std::find_if(
         extras.begin(), extras.end(),
         [](const std::string& word) { return absl::StartsWith(word, "-"); });
@@ -85,7 +86,8 @@ int Run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("ahactl ") + aha::Version());
   app.require_subcommand(1);
   app.get_formatter()->column_width(30);
-  // Each command that asks a coordinator has --address, and reads AHA_ADDRESS.
+  // Each command that asks a coordinator has an --address of its own, which
+  // reads AHA_ADDRESS.
   app.add_option_function<std::string>(
          "--address",
          [](const std::string& address) {
@@ -102,7 +104,8 @@ int Run(int argc, char** argv) {
   aha::cli::AddActorCommands(app, context);
   aha::cli::AddConfigCommands(app, context);
   aha::cli::AddToolCommands(app, context);
-  app.footer(kFooter);  // Last: subcommands inherit what is there before.
+  // Set last, since subcommands inherit a footer that is there before them.
+  app.footer(kFooter);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -120,7 +123,7 @@ int Run(int argc, char** argv) {
 
 }  // namespace
 
-// CLI11 throws while flags are added if the flags are wrong: our mistake.
+// CLI11 throws while flags are declared only if a declaration is wrong.
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   aha::OpenStandardStreams();

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <climits>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -13,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/file_io.h"
+#include "base/host_name.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mutex.h"
@@ -26,6 +26,8 @@
 #include "job/file/job.h"
 #include "job/identity.h"
 #include "rpc/metrics.h"
+#include "run/layout.h"
+#include "run/processes.h"
 
 namespace aha::coordinator {
 namespace {
@@ -35,8 +37,6 @@ constexpr absl::Duration kLeaveTime = absl::Seconds(5);
 // the 30 s between SIGTERM and SIGKILL that Kubernetes and Slurm allow by
 // default.
 constexpr absl::Duration kStopTime = absl::Seconds(20);
-constexpr char kDatabase[] = "coordinator.db";
-constexpr char kTargets[] = "targets.json";
 
 // The files that the job names and this process reads must be those that the
 // run began with.  The certificates of the members say so of their files.
@@ -66,22 +66,23 @@ absl::Status Damaged(const std::string& directory, absl::Status status) {
 
 // Refuses a run that has checkpoints and a database that knows of none: to
 // continue would be to begin again and to write over them.
-absl::Status CheckKept(const RunDirectory& directory) {
-  const std::string checkpoints = directory.File("checkpoints");
+absl::Status CheckKept(const run::RunWriter& directory) {
+  const std::string checkpoints = directory.File(run::kCheckpointsFolder);
   std::error_code error;
   const std::filesystem::directory_iterator it(checkpoints, error);
   if (error || it == std::filesystem::directory_iterator()) {
     return absl::OkStatus();
   }
   return absl::FailedPreconditionError(absl::StrCat(
-      directory.File(kDatabase), " is new or was emptied, but ", checkpoints,
+      directory.File(run::kDatabaseFile), " is new or was emptied, but ",
+      checkpoints,
       " holds checkpoints of an earlier run, which cannot be verified without "
       "it; put a copy of the database back, or choose another directory"));
 }
 
 // Claims the directory for this job, or refuses it; returns the new epoch.
 absl::StatusOr<uint64_t> Claim(const AppOptions& options,
-                               const RunDirectory& directory,
+                               const run::RunWriter& directory,
                                StateStore& store) {
   const std::string fingerprint = ResultFingerprint(options.job).Hex();
   AHA_ASSIGN_OR_RETURN(const auto held, store.Get("fingerprint"));
@@ -108,8 +109,9 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
   }
   uint64_t epoch = 0;
   if (last_epoch.has_value() && !absl::SimpleAtoi(*last_epoch, &epoch)) {
-    return absl::DataLossError(absl::StrCat(
-        kDatabase, ": epoch must be a number, is '", *last_epoch, "'"));
+    return absl::DataLossError(absl::StrCat(run::kDatabaseFile,
+                                            ": epoch must be a number, is '",
+                                            *last_epoch, "'"));
   }
   ++epoch;
   if (other) {
@@ -125,13 +127,13 @@ absl::StatusOr<uint64_t> Claim(const AppOptions& options,
 }
 
 absl::StatusOr<bool> Succeeded(const std::string& run_directory) {
-  const std::string path = absl::StrCat(run_directory, "/", kDatabase);
+  const std::string path = absl::StrCat(run_directory, "/", run::kDatabaseFile);
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return false;
   // The process was killed before it wrote the summary, or the file is damaged:
   // the run continues from its end and writes the summary.
   const absl::StatusOr<std::string> summary =
-      ReadWholeFile(run_directory + "/summary.json");
+      ReadWholeFile(absl::StrCat(run_directory, "/", run::kSummaryFile));
   if (!summary.ok() || !ParseJson<nlohmann::json>(*summary).ok()) return false;
   AHA_ASSIGN_OR_RETURN(const auto store, StateStore::Open(path));
   AHA_ASSIGN_OR_RETURN(const auto state, store->Get("state"));
@@ -142,18 +144,12 @@ absl::StatusOr<bool> Succeeded(const std::string& run_directory) {
          problem.value_or("").empty();
 }
 
-// Of the host on which the pid of the endpoint file is valid.
-std::string HostName() {
-  char name[HOST_NAME_MAX + 1] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
-}
-
 }  // namespace
 
 struct App::State {
   rpc::Metrics metrics{"aha-coordinator"};
   JobPlan plan;
-  std::unique_ptr<RunDirectory> directory;
+  std::unique_ptr<run::RunWriter> directory;
   std::unique_ptr<StateStore> store;
   std::unique_ptr<WeightsStore> weights;
   std::unique_ptr<Controller> controller;
@@ -181,16 +177,18 @@ absl::Status App::State::Open(const AppOptions& options) {
   plan = MakePlan(options.job);
   Parts parts;
   AHA_ASSIGN_OR_RETURN(parts.prompts, MakePrompts(plan));
-  AHA_ASSIGN_OR_RETURN(directory, RunDirectory::Open(options.run_directory));
-  AHA_ASSIGN_OR_RETURN(store, StateStore::Open(directory->File(kDatabase)));
+  AHA_ASSIGN_OR_RETURN(directory, run::RunWriter::Open(options.run_directory));
+  AHA_ASSIGN_OR_RETURN(store,
+                       StateStore::Open(directory->File(run::kDatabaseFile)));
   ControllerOptions controlled;
   controlled.standing = !options.runs.empty();
   controlled.job.lingers = linger;
   AHA_ASSIGN_OR_RETURN(controlled.job.epoch,
                        Claim(options, *directory, *store));
   AHA_RETURN_IF_ERROR(
-      directory->WriteWhole("job.yaml", JobToYaml(options.job)));
-  AHA_ASSIGN_OR_RETURN(weights, WeightsStore::Open(directory->File("weights")));
+      directory->WriteWhole(run::kJobFile, JobToYaml(options.job)));
+  AHA_ASSIGN_OR_RETURN(
+      weights, WeightsStore::Open(directory->File(run::kWeightsFolder)));
   parts.plan = &plan;
   parts.directory = directory.get();
   parts.store = store.get();
@@ -212,14 +210,13 @@ absl::Status App::State::Serve(const AppOptions& options) {
       servers, rpc::StartServers(options.flags, metrics, services->All()));
   controller->SetAddress(servers.rpc->address());
   servers.rpc->SetReady(true);
-  const nlohmann::json endpoint = {
-      {"address", servers.rpc->address()},
-      {"epoch", controller->epoch()},
-      {"pid", getpid()},
-      {"host", HostName()},
-      {"metrics_address", servers.metrics_address()}};
-  AHA_RETURN_IF_ERROR(
-      directory->WriteWhole("endpoint.json", endpoint.dump() + "\n"));
+  AHA_RETURN_IF_ERROR(directory->WriteWhole(
+      run::kEndpointFile,
+      run::EndpointText({.address = servers.rpc->address(),
+                         .epoch = controller->epoch(),
+                         .pid = getpid(),
+                         .host = HostName(),
+                         .metrics_address = servers.metrics_address()})));
   AHA_LOG(kInfo) << "serves " << plan.job.name() << " at "
                  << servers.rpc->address() << ", epoch " << controller->epoch();
   return absl::OkStatus();
@@ -232,7 +229,7 @@ void App::State::ShowTargets() {
       controller->Ended() ? std::vector<v1::Member>() : controller->Members());
   if (targets == shown_targets) return;
   // A failed write is logged; nothing here reads the file.
-  directory->WriteWhole(kTargets, targets).IgnoreError();
+  directory->WriteWhole(run::kTargetsFile, targets).IgnoreError();
   shown_targets = std::move(targets);
 }
 
@@ -254,10 +251,10 @@ App::App(std::unique_ptr<State> state) : state_(std::move(state)) {}
 App::~App() {
   if (state_->services) state_->services->Stop();
   if (state_->servers.rpc) state_->servers.rpc->Shutdown(absl::Seconds(1));
-  if (state_->directory) state_->directory->Remove("endpoint.json");
+  if (state_->directory) state_->directory->Remove(run::kEndpointFile);
   // Not removed: Prometheus keeps the targets of a file that it cannot read.
   if (!state_->shown_targets.empty()) {
-    state_->directory->WriteWhole(kTargets, "[]\n").IgnoreError();
+    state_->directory->WriteWhole(run::kTargetsFile, "[]\n").IgnoreError();
   }
 }
 

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "run/metrics.h"
 
 namespace aha::coordinator {
 namespace {
@@ -20,20 +20,14 @@ absl::StatusOr<Hash128> ReadHash(const char* field, const std::string& bytes) {
       absl::StrCat(field, ": ", hash.status().message()));
 }
 
-std::string MetricsLine(const StagePlan& stage, const CommitRecord& commit,
-                        const v1::CommitStepRequest& request) {
-  nlohmann::json line = {{"step", commit.step},
-                         {"stage", stage.name},
-                         {"policy_version", commit.step + 1},
-                         {"weights_checksum", commit.weights.Hex()}};
-  for (const auto& [name, value] : request.metrics()) {
-    if (std::isfinite(value)) {
-      line.emplace(name, value);
-    } else {
-      line.emplace(name, nullptr);  // JSON has no NaN.
-    }
-  }
-  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+std::string LineOf(const StagePlan& stage, const CommitRecord& commit,
+                   const v1::CommitStepRequest& request) {
+  return run::MetricsLine(
+      {.step = commit.step,
+       .stage = stage.name,
+       .policy_version = commit.step + 1,
+       .weights_checksum = commit.weights.Hex(),
+       .values = {request.metrics().begin(), request.metrics().end()}});
 }
 
 absl::Status CheckSlots(const v1::CommitStepRequest& request,
@@ -104,7 +98,7 @@ absl::StatusOr<CommitRecord> ReadCommit(const v1::CommitStepRequest& request,
   commit.tokens_compared = request.tokens_compared();
   commit.tokens_differing = request.tokens_differing();
   commit.tokens = TokensOf(request, stage);
-  commit.metrics_line = MetricsLine(stage, commit, request);
+  commit.metrics_line = LineOf(stage, commit, request);
   return commit;
 }
 

@@ -7,7 +7,7 @@
 //
 //   Membership      which processes live, and with which certificates
 //   JobRun          the state of the job and its way from stage to stage
-//     RankSet       the learner ranks as one set: who runs what, its breaks
+//     RankSet       the learner ranks as one set: assignments, breaks
 //     StageRun      the stage that runs: weights, groups, steps, result
 //     History       what was committed, and the position of the job
 //     WaitMonitor   what is missing, since when, and when that is too long
@@ -55,10 +55,10 @@
 #include "coordinator/job_run.h"
 #include "coordinator/job_state.h"
 #include "coordinator/membership.h"
-#include "coordinator/run_directory.h"
 #include "coordinator/series.h"
 #include "coordinator/weights_store.h"
 #include "job/plan.h"
+#include "run/writer.h"
 
 namespace aha::coordinator {
 
@@ -72,7 +72,7 @@ using PromptFunction =
 // Nothing is owned; all must outlive the controller.
 struct Parts {
   const JobPlan* plan = nullptr;
-  RunDirectory* directory = nullptr;
+  run::RunWriter* directory = nullptr;
   StateStore* store = nullptr;
   WeightsStore* weights = nullptr;
   PromptFunction prompts;

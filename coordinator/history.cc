@@ -1,12 +1,11 @@
 #include "coordinator/history.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/json.h"
 #include "base/status.h"
 #include "run/manifest.h"
+#include "run/metrics.h"
 
 namespace aha::coordinator {
 namespace {
@@ -37,17 +36,6 @@ absl::Status CheckStage(const JobPlan& plan, const char* table,
       ": the job has no such stage whose groups the coordinator collects (it "
       "has ",
       plan.stages.size(), " stages)"));
-}
-
-// The numbers in a line of metrics.jsonl, by name.
-std::map<std::string, double> Numbers(const std::string& line) {
-  std::map<std::string, double> numbers;
-  const nlohmann::json json = ParseJson<nlohmann::json>(line).value_or(nullptr);
-  if (!json.is_object()) return numbers;
-  for (const auto& [name, value] : json.items()) {
-    if (value.is_number()) numbers[name] = value.get<double>();
-  }
-  return numbers;
 }
 
 }  // namespace
@@ -136,7 +124,8 @@ absl::Status History::GoBack(
     const uint64_t end =
         stage < position_.stage ? plan_->stages[stage].steps : position_.step;
     AHA_ASSIGN_OR_RETURN(const auto last, store_->LastCommitBefore(stage, end));
-    if (last.has_value()) latest_[stage] = Numbers(last->metrics_line);
+    if (last.has_value())
+      latest_[stage] = run::ParseMetricsLine(last->metrics_line).Numbers();
   }
   return absl::OkStatus();
 }
@@ -178,7 +167,7 @@ absl::StatusOr<History::Committed> History::Commit(const CommitRecord& commit,
   totals_.tokens += commit.tokens;
   totals_.tokens_compared += commit.tokens_compared;
   totals_.tokens_differing += commit.tokens_differing;
-  latest_[commit.stage] = Numbers(commit.metrics_line);
+  latest_[commit.stage] = run::ParseMetricsLine(commit.metrics_line).Numbers();
   ++position_.step;
   position_.chain = commit.chain;
   position_.weights = commit.weights;

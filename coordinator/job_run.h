@@ -43,13 +43,13 @@
 #include "coordinator/job_state.h"
 #include "coordinator/membership.h"
 #include "coordinator/rank_set.h"
-#include "coordinator/run_directory.h"
 #include "coordinator/run_recorder.h"
 #include "coordinator/series.h"
 #include "coordinator/stages/stage_run.h"
 #include "coordinator/wait_monitor.h"
 #include "coordinator/weights_store.h"
 #include "job/plan.h"
+#include "run/writer.h"
 
 namespace aha::coordinator {
 
@@ -67,7 +67,7 @@ struct JobRunOptions {
 // Nothing is owned; all must outlive the run.
 struct JobParts {
   const JobPlan* plan = nullptr;
-  RunDirectory* directory = nullptr;
+  run::RunWriter* directory = nullptr;
   StateStore* store = nullptr;
   WeightsStore* weights = nullptr;
   Clock clock;       // Monotonic, for every deadline.

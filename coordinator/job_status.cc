@@ -39,7 +39,7 @@ v1::StageStatus ShowStage(const JobView& view, uint32_t index) {
   } else if (eval != view.job->history().evals().end()) {
     AddFigures(FiguresOf(eval->second), shown);
   } else if (dataset != view.job->history().datasets().end()) {
-    AddFigures(FiguresOf(dataset->second), shown);
+    AddFigures(FiguresOf(dataset->second, view.plan->job), shown);
   }
   return shown;
 }

@@ -15,6 +15,7 @@
 #include "coordinator/app.h"
 #include "coordinator/standing.h"
 #include "job/file/job.h"
+#include "run/layout.h"
 
 namespace aha::coordinator {
 namespace {
@@ -38,7 +39,8 @@ absl::Status Run(AppOptions options, std::string job_path,
   if (!options.runs.empty()) {
     return RunStanding(options.flags, options.runs, interruption.stop);
   }
-  if (job_path.empty()) job_path = options.run_directory + "/job.yaml";
+  if (job_path.empty())
+    job_path = absl::StrCat(options.run_directory, "/", run::kJobFile);
   absl::StatusOr<v1::Job> job = LoadJob(job_path);
   if (!job.ok()) {
     // INVALID_ARGUMENT, also if the file is not there: to start again does not
@@ -88,7 +90,7 @@ int Main(int argc, char** argv) {
   one->require_option(1);
   app.get_option("--job")->needs(run_directory);
   app.add_flag("--resume", options.resume,
-               "Go on with the run that the directory holds")
+               "Continue the run that the directory holds")
       ->envname("AHA_RESUME")
       ->needs(run_directory);
   if (const auto code =

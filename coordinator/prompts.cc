@@ -47,17 +47,6 @@ absl::Status CheckCount(const StagePlan& stage, size_t index,
       " prompts, got ", stage.groups));
 }
 
-uint64_t IndexOf(const PromptSource& source, uint64_t seed,
-                 const StagePlan& plan, uint32_t stage, uint64_t step,
-                 uint32_t slot) {
-  if (plan.traits.prompts != PromptUse::kTrainingShuffled) return slot;
-  return PromptIndex({.seed = seed,
-                      .stage = stage,
-                      .num_prompts = source.count(),
-                      .prompts_per_step = plan.groups},
-                     step, slot);
-}
-
 }  // namespace
 
 absl::StatusOr<PromptFunction> MakePrompts(const JobPlan& plan) {
@@ -76,7 +65,13 @@ absl::StatusOr<PromptFunction> MakePrompts(const JobPlan& plan) {
                             uint32_t stage, uint64_t step, uint32_t slot) {
     const StagePlan& of = stages[stage];
     const PromptSource& source = *sources.at(SplitFor(of.traits.prompts));
-    Prompt prompt = source.Get(IndexOf(source, seed, of, stage, step, slot));
+    const PromptOrder shuffled{.seed = seed,
+                               .stage = stage,
+                               .num_prompts = source.count(),
+                               .prompts_per_step = of.groups};
+    Prompt prompt = source.Get(of.traits.prompts == PromptUse::kTrainingShuffled
+                                   ? PromptIndex(shuffled, step, slot)
+                                   : slot);
     return SlotPrompt{.id = std::move(prompt.id),
                       .prompt = std::move(prompt.prompt),
                       .reference = std::move(prompt.reference),

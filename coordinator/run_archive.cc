@@ -6,102 +6,52 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <system_error>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
-#include "base/json.h"
 #include "base/status.h"
-#include "coordinator/job_state.h"
+#include "run/reader.h"
 
 namespace aha::coordinator {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 constexpr uint64_t kMostBytesOfAnswer = 1 << 20;
-constexpr uint64_t kLargestSummary = 16 << 20;
 
-// Regular files of a directory; a link could lead anywhere.
-std::vector<std::string> NamesIn(const std::string& directory, bool folders) {
-  std::vector<std::string> names;
-  std::error_code error;
-  fs::directory_iterator it(directory, error);
-  for (; !error && it != fs::directory_iterator(); it.increment(error)) {
-    std::error_code ignored;
-    const fs::file_type wanted =
-        folders ? fs::file_type::directory : fs::file_type::regular;
-    if (it->symlink_status(ignored).type() != wanted) continue;
-    names.push_back(it->path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-// Names relative to the run directory.
-std::vector<std::string> ShownFiles(const std::string& directory) {
-  std::vector<std::string> shown;
-  for (const std::string& name : NamesIn(directory, /*folders=*/false)) {
-    for (const char* known :
-         {"events.jsonl", "job.yaml", "metrics.jsonl", "summary.json"}) {
-      if (name == known) shown.push_back(name);
-    }
-  }
-  const auto add = [&](const std::string& folder, const char* suffix) {
-    const std::string path = absl::StrCat(directory, "/", folder);
-    for (const std::string& name : NamesIn(path, /*folders=*/false)) {
-      if (absl::EndsWith(name, suffix)) {
-        shown.push_back(absl::StrCat(folder, "/", name));
-      }
-    }
-  };
-  for (const std::string& name :
-       NamesIn(directory + "/checkpoints", /*folders=*/true)) {
-    add("checkpoints/" + name, "manifest.json");
-  }
-  add("datasets", ".jsonl");
-  add("logs", ".log");
-  add("rollouts", ".jsonl");
-  return shown;
-}
-
-std::string TextOf(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>()
-                                                     : "";
-}
-
-double NumberOf(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number() ? found->get<double>() : 0;
-}
-
-v1::JobState ParseState(const std::string& name) {
-  for (const v1::JobState state :
-       {v1::JOB_STATE_STOPPED, v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_FAILED}) {
-    if (name == StateName(state)) return state;
-  }
-  return v1::JOB_STATE_UNSPECIFIED;
-}
-
+// The state is UNSPECIFIED unless the summary has an end state.
 v1::JobStatus StatusOf(const std::string& name, const std::string& directory) {
   v1::JobStatus status;
   status.set_name(name);
   status.set_run_directory(directory);
-  const absl::StatusOr<std::string> text =
-      ReadWholeFile(directory + "/summary.json", kLargestSummary);
-  if (!text.ok()) return status;
-  const json summary = ParseJson<json>(*text).value_or(nullptr);
-  if (!summary.is_object()) return status;
-  status.set_state(ParseState(TextOf(summary, "state")));
-  status.set_checksum(TextOf(summary, "checksum"));
-  status.set_weights_checksum(TextOf(summary, "weights_checksum"));
-  status.set_problem(TextOf(summary, "problem"));
-  status.set_seconds(NumberOf(summary, "seconds"));
+  const absl::StatusOr<run::Summary> summary =
+      run::RunReader(directory).ReadSummary();
+  if (!summary.ok()) return status;
+  if (v1::JobState_IsValid(static_cast<int>(summary->state)) &&
+      run::IsEndState(summary->state)) {
+    // The numbers of both enumerations are equal (run/job_view.h).
+    status.set_state(static_cast<v1::JobState>(summary->state));
+  }
+  status.set_checksum(summary->checksum);
+  status.set_weights_checksum(summary->weights_checksum);
+  status.set_problem(summary->problem);
+  status.set_seconds(summary->seconds);
   return status;
+}
+
+// Whether `job` names a directory below `root`; a link could lead anywhere.
+bool IsFolderBelow(const std::string& root, const std::string& job) {
+  std::error_code error;
+  fs::directory_iterator it(root, error);
+  for (; !error && it != fs::directory_iterator(); it.increment(error)) {
+    std::error_code ignored;
+    if (it->path().filename() == job &&
+        it->symlink_status(ignored).type() == fs::file_type::directory) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -109,12 +59,8 @@ v1::JobStatus StatusOf(const std::string& name, const std::string& directory) {
 absl::StatusOr<std::string> RunArchive::DirectoryOf(
     const std::string& job) const {
   if (job == job_ && !job.empty()) return directory_;
-  if (job_.empty()) {
-    const std::vector<std::string> names =
-        NamesIn(directory_, /*folders=*/true);
-    if (std::find(names.begin(), names.end(), job) != names.end()) {
-      return absl::StrCat(directory_, "/", job);
-    }
+  if (job_.empty() && IsFolderBelow(directory_, job)) {
+    return absl::StrCat(directory_, "/", job);
   }
   return absl::NotFoundError(
       absl::StrCat("no job \"", job, "\" here; `ahactl job list` shows all"));
@@ -123,11 +69,10 @@ absl::StatusOr<std::string> RunArchive::DirectoryOf(
 std::vector<v1::JobStatus> RunArchive::List() const {
   if (!job_.empty()) return {StatusOf(job_, directory_)};
   std::vector<v1::JobStatus> jobs;
-  for (const std::string& name : NamesIn(directory_, /*folders=*/true)) {
-    const std::string path = absl::StrCat(directory_, "/", name);
-    std::error_code ignored;
-    if (!fs::exists(path + "/job.yaml", ignored)) continue;
-    jobs.push_back(StatusOf(name, path));
+  for (const run::RunReader& run : run::FindRuns(directory_)) {
+    const std::string name = fs::path(run.path()).filename().string();
+    if (!IsFolderBelow(directory_, name)) continue;
+    jobs.push_back(StatusOf(name, run.path()));
   }
   return jobs;
 }
@@ -136,7 +81,7 @@ absl::StatusOr<std::vector<v1::RunFile>> RunArchive::Files(
     const std::string& job) const {
   AHA_ASSIGN_OR_RETURN(const std::string directory, DirectoryOf(job));
   std::vector<v1::RunFile> files;
-  for (const std::string& name : ShownFiles(directory)) {
+  for (const std::string& name : run::RunReader(directory).PublicFiles()) {
     std::error_code gone;
     const uintmax_t bytes = fs::file_size(directory + "/" + name, gone);
     if (gone) continue;
@@ -150,7 +95,8 @@ absl::StatusOr<std::vector<v1::RunFile>> RunArchive::Files(
 absl::StatusOr<std::string> RunArchive::Read(
     const v1::ReadRunFileRequest& request) const {
   AHA_ASSIGN_OR_RETURN(const std::string directory, DirectoryOf(request.job()));
-  const std::vector<std::string> names = ShownFiles(directory);
+  const std::vector<std::string> names =
+      run::RunReader(directory).PublicFiles();
   if (std::find(names.begin(), names.end(), request.name()) == names.end()) {
     return absl::NotFoundError(absl::StrCat("job ", request.job(),
                                             " has no file \"", request.name(),

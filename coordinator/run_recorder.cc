@@ -8,14 +8,11 @@
 
 #include "base/log.h"
 #include "coordinator/log_status.h"
-#include "coordinator/metrics_file.h"
 #include "coordinator/summary.h"
+#include "run/layout.h"
 
 namespace aha::coordinator {
 namespace {
-
-constexpr char kMetrics[] = "metrics.jsonl";
-constexpr char kSummary[] = "summary.json";
 
 // 0 where a step does not report it, or not as a number.
 double FiniteMetric(const std::map<std::string, double>& metrics,
@@ -105,9 +102,11 @@ void RunRecorder::ShowEval(const EvalRecord& eval) {
 }
 
 void RunRecorder::MatchMetrics(const Position& position) {
-  const absl::Status written = aha::coordinator::MatchMetrics(
-      parts_.directory->File(kMetrics), *parts_.store, position.stage,
-      position.step);
+  const absl::Status written =
+      parts_.directory->MatchMetrics([&](const run::TakeLine& take) {
+        return parts_.store->EachMetricsLine(position.stage, position.step,
+                                             take);
+      });
   metrics_lack_lines_ = !written.ok();
   WarnIfError(written);
 }
@@ -123,7 +122,7 @@ void RunRecorder::RecordStep(const CommitRecord& commit,
     MatchMetrics(position);
   } else {
     const absl::Status written =
-        parts_.directory->AppendLine(kMetrics, commit.metrics_line);
+        parts_.directory->AppendLine(run::kMetricsFile, commit.metrics_line);
     metrics_lack_lines_ = !written.ok();
     WarnIfError(written);
   }
@@ -157,15 +156,19 @@ void RunRecorder::WriteSummary(const std::string& state,
   if (train_seconds_ > 0) {
     input.train_tokens_per_second = train_tokens_ / train_seconds_;
   }
-  WarnIfError(parts_.directory->WriteWhole(kSummary, SummaryJson(input)));
+  WarnIfError(
+      parts_.directory->WriteWhole(run::kSummaryFile, SummaryJson(input)));
 }
 
 bool RunRecorder::HasSummary() const {
   std::error_code ignored;
-  return std::filesystem::exists(parts_.directory->File(kSummary), ignored);
+  return std::filesystem::exists(parts_.directory->File(run::kSummaryFile),
+                                 ignored);
 }
 
-void RunRecorder::RemoveSummary() { parts_.directory->Remove(kSummary); }
+void RunRecorder::RemoveSummary() {
+  parts_.directory->Remove(run::kSummaryFile);
+}
 
 double RunRecorder::seconds() const {
   return absl::ToDoubleSeconds(parts_.clock() - started_);

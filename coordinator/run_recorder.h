@@ -26,9 +26,9 @@
 #include "aha/v1/admin.pb.h"
 #include "base/clock.h"
 #include "coordinator/history.h"
-#include "coordinator/run_directory.h"
 #include "coordinator/series.h"
 #include "job/plan.h"
+#include "run/writer.h"
 
 namespace aha::coordinator {
 
@@ -37,7 +37,7 @@ class RunRecorder {
   // Nothing is owned; all must outlive the recorder.
   struct Parts {
     const JobPlan* plan = nullptr;
-    RunDirectory* directory = nullptr;
+    run::RunWriter* directory = nullptr;
     StateStore* store = nullptr;
     Series series;
     Clock clock;       // Monotonic.

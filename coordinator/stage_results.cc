@@ -1,7 +1,5 @@
 #include "coordinator/stage_results.h"
 
-#include "absl/strings/str_cat.h"
-
 namespace aha::coordinator {
 
 std::map<std::string, double> FiguresOf(const EvalRecord& eval) {
@@ -10,24 +8,23 @@ std::map<std::string, double> FiguresOf(const EvalRecord& eval) {
           {"mean_completion_length", eval.mean_completion_length}};
 }
 
-std::map<std::string, double> FiguresOf(const DatasetRecord& dataset) {
+std::map<std::string, double> FiguresOf(const DatasetRecord& dataset,
+                                        const v1::Job& job) {
   const auto completions = static_cast<double>(dataset.completions);
-  const double length =
-      completions > 0 ? static_cast<double>(dataset.tokens) / completions : 0;
-  return {{"prompts", static_cast<double>(dataset.prompts)},
-          {"completions", completions},
-          {"reward", MeanReward(dataset)},
-          {"mean_completion_length", length}};
+  std::map<std::string, double> figures = {
+      {"prompts", static_cast<double>(dataset.prompts)},
+      {"completions", completions},
+      {"mean_completion_length",
+       completions > 0 ? static_cast<double>(dataset.tokens) / completions
+                       : 0}};
+  if (const auto reward = MeanReward(dataset, job)) figures["reward"] = *reward;
+  return figures;
 }
 
-double MeanReward(const DatasetRecord& dataset) {
-  return dataset.completions > 0
-             ? dataset.reward_sum / static_cast<double>(dataset.completions)
-             : 0;
-}
-
-std::string DatasetFile(const StagePlan& stage) {
-  return absl::StrCat("datasets/", stage.name, ".jsonl");
+std::optional<double> MeanReward(const DatasetRecord& dataset,
+                                 const v1::Job& job) {
+  if (dataset.completions == 0 || job.rewards().empty()) return std::nullopt;
+  return dataset.reward_sum / static_cast<double>(dataset.completions);
 }
 
 }  // namespace aha::coordinator

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -14,6 +13,8 @@
 #include "coordinator/idle_server.h"
 #include "coordinator/submission.h"
 #include "rpc/security.h"
+#include "run/layout.h"
+#include "run/processes.h"
 
 namespace aha::coordinator {
 namespace {
@@ -98,9 +99,9 @@ class Standing {
     const bool v6 = listen.host.find(':') != std::string::npos;
     flags_.listen =
         absl::StrCat(v6 ? "[" : "", listen.host, v6 ? "]" : "", ":", port);
-    const nlohmann::json endpoint = {{"address", address}, {"pid", getpid()}};
-    return submissions_.root().WriteWhole("endpoint.json",
-                                          endpoint.dump() + "\n");
+    return submissions_.root().WriteWhole(
+        run::kEndpointFile,
+        run::EndpointText({.address = address, .pid = getpid()}));
   }
 
   rpc::ServiceFlags flags_;
@@ -118,7 +119,7 @@ absl::Status RunStanding(rpc::ServiceFlags flags, const std::string& root,
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Submissions> submissions,
                        Submissions::Open(root));
   absl::Status status = Standing(std::move(flags), *submissions, stop).Run();
-  submissions->root().Remove("endpoint.json");
+  submissions->root().Remove(run::kEndpointFile);
   return status;
 }
 

@@ -12,6 +12,7 @@
 #include "coordinator/state_store.h"
 #include "job/file/job.h"
 #include "job/identity.h"
+#include "run/layout.h"
 
 namespace aha::coordinator {
 namespace {
@@ -28,7 +29,7 @@ bool Exists(const std::string& path) {
 // Whether the job may run in a directory that may hold a run already.
 absl::Status CheckDirectory(const std::string& directory, const v1::Job& job,
                             bool resume) {
-  const std::string database = directory + "/coordinator.db";
+  const std::string database = absl::StrCat(directory, "/", run::kDatabaseFile);
   const std::string where =
       absl::StrCat("name: the cluster holds a run of that name (", directory);
   bool begun = false;
@@ -71,8 +72,8 @@ absl::Status CheckDirectory(const std::string& directory, const v1::Job& job,
 
 absl::StatusOr<std::unique_ptr<Submissions>> Submissions::Open(
     const std::string& root) {
-  AHA_ASSIGN_OR_RETURN(std::unique_ptr<RunDirectory> directory,
-                       RunDirectory::Open(root, "--runs"));
+  AHA_ASSIGN_OR_RETURN(std::unique_ptr<run::RunWriter> directory,
+                       run::RunWriter::Open(root, "--runs"));
   return std::unique_ptr<Submissions>(new Submissions(std::move(directory)));
 }
 
@@ -86,11 +87,11 @@ absl::StatusOr<std::optional<v1::Job>> Submissions::Current() const {
   AHA_ASSIGN_OR_RETURN(const std::string text,
                        ReadWholeFile(path, kLongestName));
   const std::string name(absl::StripAsciiWhitespace(text));
-  const absl::StatusOr<std::string> file =
-      ReadWholeFile(root_->File(name + "/job.yaml"), kLargestJob);
+  const std::string job_file =
+      root_->File(absl::StrCat(name, "/", run::kJobFile));
+  const absl::StatusOr<std::string> file = ReadWholeFile(job_file, kLargestJob);
   absl::StatusOr<v1::Job> job =
-      file.ok() ? ParseJob(*file, root_->File(name + "/job.yaml"))
-                : file.status();
+      file.ok() ? ParseJob(*file, job_file) : file.status();
   if (job.ok() && job->name() == name) return *std::move(job);
   // A disk that cannot be read now may be readable the next time.
   if (!job.ok() && !absl::IsNotFound(job.status()) &&
@@ -115,8 +116,8 @@ absl::StatusOr<v1::Job> Submissions::Accept(const v1::Job& submitted,
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) return FileError("cannot make", directory, error.value());
-  AHA_RETURN_IF_ERROR(
-      WriteFileDurably(directory + "/job.yaml", JobToYaml(job)));
+  AHA_RETURN_IF_ERROR(WriteFileDurably(
+      absl::StrCat(directory, "/", run::kJobFile), JobToYaml(job)));
   AHA_RETURN_IF_ERROR(
       WriteFileDurably(root_->File(kCurrent), job.name() + "\n"));
   return job;

@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "aha/v1/job.pb.h"
-#include "coordinator/run_directory.h"
+#include "run/writer.h"
 
 namespace aha::coordinator {
 
@@ -23,7 +23,7 @@ class Submissions {
   static absl::StatusOr<std::unique_ptr<Submissions>> Open(
       const std::string& root);
 
-  RunDirectory& root() { return *root_; }
+  run::RunWriter& root() { return *root_; }
   std::string DirectoryOf(const v1::Job& job) const;
 
   // The job that was accepted and has not ended; nothing if there is none.
@@ -40,10 +40,10 @@ class Submissions {
   void Forget();
 
  private:
-  explicit Submissions(std::unique_ptr<RunDirectory> root)
+  explicit Submissions(std::unique_ptr<run::RunWriter> root)
       : root_(std::move(root)) {}
 
-  const std::unique_ptr<RunDirectory> root_;
+  const std::unique_ptr<run::RunWriter> root_;
 };
 
 }  // namespace aha::coordinator

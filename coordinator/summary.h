@@ -1,5 +1,5 @@
-// The text of summary.json, which a run leaves when its job ends (its keys are
-// in docs/).  Pure.
+// Makes summary.json (run/summary.h), which a run leaves when its job ends, out
+// of the plan and the history of the job.
 #pragma once
 
 #include <string>
@@ -20,6 +20,7 @@ struct SummaryInput {
   double train_tokens_per_second = 0;
 };
 
+// The text of the file.
 std::string SummaryJson(const SummaryInput& input);
 
 }  // namespace aha::coordinator

@@ -23,6 +23,7 @@
 #include "job/stages/stage_kind.h"
 #include "learner/bytes.h"
 #include "nlohmann/json.hpp"
+#include "run/layout.h"
 
 namespace aha::learner {
 namespace {
@@ -454,13 +455,12 @@ std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step) {
       StepsConsumeGroups(job.stages(index)) &&
       std::count_if(job.stages().begin(), job.stages().end(),
                     StepsConsumeGroups) == 1;
-  return absl::StrCat(
-      is_the_only_one ? "" : absl::StrCat(job.stages(index).name(), "-"),
-      absl::StrFormat("step-%06d", step));
+  return run::StepName(
+      {.stage = is_the_only_one ? "" : job.stages(index).name(), .step = step});
 }
 
 std::string CheckpointPath(const v1::Job& job, const Position& position) {
-  return absl::StrCat("checkpoints/",
+  return absl::StrCat(run::kCheckpointsFolder, "/",
                       StepName(job, position.stage, position.next_step));
 }
 

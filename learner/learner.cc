@@ -30,7 +30,7 @@ Learner::Learner(LearnerOptions options, LearnerParts parts)
              }),
       state_({.plan = &plan_,
               .setup = parts.setup,
-              .pool = parts.pool,
+              .context = parts.context,
               .cluster = parts.cluster,
               .ranks = &ranks_,
               .run_directory = options_.run_directory,

@@ -29,7 +29,7 @@
 #include "absl/time/time.h"
 #include "aha/v1/job.pb.h"
 #include "base/clock.h"
-#include "base/thread_pool.h"
+#include "device/context.h"
 #include "job/model_setup.h"
 #include "job/plan.h"
 #include "learner/cluster.h"
@@ -56,7 +56,7 @@ struct LearnerOptions {
 // Nothing is owned.
 struct LearnerParts {
   const ModelSetup* setup;
-  ThreadPool* pool;
+  ops::Context context;  // Where the rank computes.
   Cluster* cluster;
   GroupBuffer* buffer;
   Connect connect;

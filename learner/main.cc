@@ -32,7 +32,14 @@ int main(int argc, char** argv) {
           std::map<std::string, aha::learner::Collectives>{
               {"gloo", aha::learner::Collectives::kGloo},
               {"nccl", aha::learner::Collectives::kNccl}}));
-  app.add_option("--device", options.device, "This rank's GPU, for nccl")
+  app.add_option("--device", options.device,
+                 "Device to compute on: cpu, or reference (slow; it defines "
+                 "the results that other devices are tested against)")
+      ->envname("AHA_DEVICE")
+      ->check(CLI::IsMember({"cpu", "reference"}))
+      ->capture_default_str();
+  app.add_option("--gpu", options.gpu,
+                 "The number of this rank's GPU, for --collectives nccl")
       ->check(CLI::Range(0, 1023))
       ->capture_default_str();
   app.add_option("--threads", options.threads,

@@ -1,9 +1,7 @@
 #include "learner/model_state.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +10,7 @@
 #include "job/options.h"
 #include "learner/bytes.h"
 #include "ops/adamw.h"
+#include "ops/finite.h"
 #include "ops/split_master.h"
 
 namespace aha::learner {
@@ -26,39 +25,18 @@ absl::Status CheckLength(const char* name, size_t found, int64_t count) {
       "optimizer state ", name, " must have ", count, " numbers, has ", found));
 }
 
-// Whether some number's exponent is all ones.  It has no branches, so that it
-// runs at the speed of memory.
-template <class Word, Word kExponent>
-bool HasNonFinite(const void* data, int64_t begin, int64_t count) {
-  const char* const bytes =
-      static_cast<const char*>(data) + begin * int64_t{sizeof(Word)};
-  bool found = false;
-  for (int64_t i = 0; i < count; ++i) {
-    Word word;
-    std::memcpy(&word, bytes + i * int64_t{sizeof(Word)}, sizeof(Word));
-    found |= (word & kExponent) == kExponent;
-  }
-  return found;
-}
-
-bool HasNonFinite(const Parameters& weights, int64_t begin, int64_t count) {
-  return weights.dtype() == DType::kBf16
-             ? HasNonFinite<uint16_t, 0x7f80>(weights.data(), begin, count)
-             : HasNonFinite<uint32_t, 0x7f800000>(weights.data(), begin, count);
-}
-
 // The first tensor with an infinite number or a NaN; null if there is none.
-const TensorInfo* FirstNonFinite(const Parameters& weights, ThreadPool* pool) {
-  constexpr int64_t kBlock = 1 << 16;
-  const int64_t count = weights.layout().count();
-  std::atomic<bool> found{false};
-  pool->For((count + kBlock - 1) / kBlock, [&](int64_t i) {
-    const int64_t at = i * kBlock;
-    if (HasNonFinite(weights, at, std::min(kBlock, count - at))) found = true;
-  });
-  if (!found) return nullptr;
+const TensorInfo* FirstNonFinite(const Parameters& weights,
+                                 const ops::Context& context) {
+  const DType dtype = weights.dtype();
+  if (ops::AllFinite(context,
+                     {weights.data(), weights.layout().count(), dtype})) {
+    return nullptr;
+  }
   for (const TensorInfo& tensor : weights.layout().tensors()) {
-    if (HasNonFinite(weights, tensor.offset, tensor.count)) return &tensor;
+    const bool finite =
+        ops::AllFinite(context, {weights.tensor(tensor), tensor.count, dtype});
+    if (!finite) return &tensor;
   }
   return nullptr;
 }
@@ -66,9 +44,9 @@ const TensorInfo* FirstNonFinite(const Parameters& weights, ThreadPool* pool) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ModelState>> ModelState::Create(
-    const ModelConfig& config, DType dtype, ThreadPool* pool) {
+    const ModelConfig& config, DType dtype, const ops::Context& context) {
   AHA_RETURN_IF_ERROR(config.Validate());
-  return std::unique_ptr<ModelState>(new ModelState(config, dtype, pool));
+  return std::unique_ptr<ModelState>(new ModelState(config, dtype, context));
 }
 
 absl::StatusOr<ModelState::Version> ModelState::NewVersion(
@@ -76,7 +54,7 @@ absl::StatusOr<ModelState::Version> ModelState::NewVersion(
   Version version;
   AHA_ASSIGN_OR_RETURN(
       version.policy,
-      Policy::Create(config_, dtype_, ops::CpuContext{&pool_},
+      Policy::Create(config_, dtype_, context_,
                      weights.bytes() > kLeanBytes ? PolicyUse::kLeanTraining
                                                   : PolicyUse::kTraining));
   AHA_RETURN_IF_ERROR(version.policy->Load(weights));
@@ -286,7 +264,7 @@ void ModelState::ApplyAdamW(const void* from, uint64_t step,
     first = last;
     if (begin >= end) continue;
     ops::AdamW(
-        ops::CpuContext{&pool_},
+        context_,
         {.sums = sums_->sums().data() + begin,
          .gradient_scale = gradient_scale,
          .master = halves ? nullptr : reinterpret_cast<float*>(weights) + begin,
@@ -312,8 +290,8 @@ absl::StatusOr<double> ModelState::SquaresOfGradient(
   const int64_t count = static_cast<int64_t>(shard().size());
   std::vector<double> squares(static_cast<size_t>(
       (count + ops::kSquaresBlock - 1) / ops::kSquaresBlock));
-  ops::BlockSumsOfSquares(ops::CpuContext{&pool_}, sums_->sums().data() + begin,
-                          count, squares.data());
+  ops::BlockSumsOfSquares(context_, sums_->sums().data() + begin, count,
+                          squares.data());
   std::string mine;
   AppendBytes(&mine, sums_->FirstTooLarge(begin, begin + count));
   for (const double square : squares) AppendBytes(&mine, square);
@@ -376,7 +354,7 @@ absl::StatusOr<UpdateResult> ModelState::Update(uint64_t step,
   ApplyAdamW(from, step, unit * clip, result.learning_rate);
   AHA_RETURN_IF_ERROR(GatherWeights(comm));
   // Every rank checks all weights, so that all ranks return the same error.
-  if (const TensorInfo* tensor = FirstNonFinite(*weights_, &pool_)) {
+  if (const TensorInfo* tensor = FirstNonFinite(*weights_, context_)) {
     return absl::FailedPreconditionError(absl::StrCat(
         "step ", step, ": weights must stay finite, those of ", tensor->name,
         " did not after an update with learning_rate ", result.learning_rate,

@@ -41,9 +41,9 @@
 #include "absl/types/span.h"
 #include "aha/v1/job.pb.h"
 #include "base/hash.h"
-#include "base/thread_pool.h"
 #include "comm/communicator.h"
 #include "comm/shard.h"
+#include "device/context.h"
 #include "model/backprop.h"
 #include "model/config.h"
 #include "model/gradient_sum.h"
@@ -105,9 +105,10 @@ struct UpdateResult {
 
 class ModelState {
  public:
-  // `pool` is not owned.
+  // It computes on the context's device; what the context refers to must
+  // outlive the state.
   static absl::StatusOr<std::unique_ptr<ModelState>> Create(
-      const ModelConfig& config, DType dtype, ThreadPool* pool);
+      const ModelConfig& config, DType dtype, const ops::Context& context);
 
   // Begins from these weights alone.
   absl::Status Reset(Parameters weights, const Sharding& sharding);
@@ -164,8 +165,9 @@ class ModelState {
     std::unique_ptr<Backprop> backprop;
   };
 
-  ModelState(const ModelConfig& config, DType dtype, ThreadPool* pool)
-      : config_(config), dtype_(dtype), pool_(*pool) {}
+  ModelState(const ModelConfig& config, DType dtype,
+             const ops::Context& context)
+      : config_(config), dtype_(dtype), context_(context) {}
   absl::StatusOr<Version> NewVersion(const Parameters& weights) const;
   absl::Status SetUpReference(uint64_t first_step);
   // The sum of the squares of the summed gradient, and whether it is in range.
@@ -179,7 +181,7 @@ class ModelState {
 
   const ModelConfig config_;
   const DType dtype_;
-  ThreadPool& pool_;
+  const ops::Context context_;
   UpdateSettings settings_;
   LearningRateSchedule schedule_;
 

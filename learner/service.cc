@@ -11,6 +11,7 @@
 #include "cluster/servers.h"
 #include "comm/gloo.h"
 #include "comm/nccl.h"
+#include "device/device.h"
 #include "grpcpp/impl/service_type.h"
 #include "job/identity.h"
 #include "job/threads.h"
@@ -50,6 +51,7 @@ struct Service::State {
   std::unique_ptr<grpc::Service> sink;
   rpc::Servers servers;
   ModelSetup setup;
+  ops::Device device = ops::Device::kCpu;
   std::unique_ptr<ThreadPool> pool;
 
   Mutex mutex;
@@ -83,11 +85,12 @@ void Service::State::Stop(absl::Status why) {
 absl::StatusOr<v1::Certificate> Service::State::Certify(
     const v1::RegisterResponse& joined) {
   AHA_ASSIGN_OR_RETURN(setup, SetUpModel(joined.job().model()));
+  AHA_ASSIGN_OR_RETURN(device, ops::ParseDevice(options.device));
   const int threads = ComputeThreads(options.threads, joined.job());
   pool = std::make_unique<ThreadPool>(threads);
   AHA_ASSIGN_OR_RETURN(
       const KernelCertificate kernels,
-      aha::Certify(setup.config, setup.dtype, ops::Device::kCpu, threads));
+      aha::Certify(setup.config, setup.dtype, device, threads));
   AHA_LOG(kInfo) << "certificate " << kernels.digest << " ("
                  << kernels.numeric_class << "), " << threads << " threads";
   v1::Certificate certificate;
@@ -140,7 +143,7 @@ absl::StatusOr<std::unique_ptr<comm::Communicator>> Service::State::Connect(
   if (options.collectives == Collectives::kGloo) {
     return comm::ConnectGloo(gloo);
   }
-  return comm::ConnectNccl({.gloo = gloo, .device = options.device});
+  return comm::ConnectNccl({.gloo = gloo, .device = options.gpu});
 }
 
 rpc::MemberEvents Service::State::Events() {
@@ -187,7 +190,7 @@ absl::Status Service::State::Train() {
                      .clock = MonotonicClock(),
                      .sleep = absl::SleepFor},
       LearnerParts{.setup = &setup,
-                   .pool = pool.get(),
+                   .context = ops::ContextOf(device, pool.get()),
                    .cluster = cluster.get(),
                    .buffer = &buffer,
                    .connect =

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "cluster/service_flags.h"
@@ -16,8 +17,9 @@ struct ServiceOptions {
   rpc::ServiceFlags flags;
   uint32_t rank = 0;
   Collectives collectives = Collectives::kGloo;
-  int device = 0;   // This rank's GPU, for NCCL.
-  int threads = 0;  // 0: the job's cluster.threads, or every core.
+  int gpu = 0;                 // The number of this rank's GPU, for NCCL.
+  std::string device = "cpu";  // A name that ops::ParseDevice knows.
+  int threads = 0;             // 0: the job's cluster.threads, or every core.
 };
 
 // Joins the cluster and trains until the job is over or Stop is called.

@@ -108,7 +108,7 @@ absl::Status TrainingState::Bring(const v1::NextStageResponse& next) {
   if (!model_) {
     AHA_ASSIGN_OR_RETURN(
         model_, ModelState::Create(parts_.setup->config, parts_.setup->dtype,
-                                   parts_.pool));
+                                   parts_.context));
   }
   if (!Fits(next, chain)) {
     position_.reset();

@@ -22,7 +22,7 @@
 #include "absl/status/statusor.h"
 #include "aha/v1/coordinator.pb.h"
 #include "base/clock.h"
-#include "base/thread_pool.h"
+#include "device/context.h"
 #include "job/model_setup.h"
 #include "job/plan.h"
 #include "learner/checkpoint.h"
@@ -36,7 +36,7 @@ namespace aha::learner {
 struct TrainingStateParts {
   const JobPlan* plan;
   const ModelSetup* setup;
-  ThreadPool* pool;
+  ops::Context context;  // Where the rank computes.
   Cluster* cluster;
   RankSet* ranks;
   std::string run_directory;

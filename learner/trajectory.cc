@@ -1,60 +1,33 @@
 #include "learner/trajectory.h"
 
-#include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "nlohmann/json.hpp"
 #include "rl/checksum.h"
+#include "run/rollouts.h"
 
 namespace aha::learner {
 namespace {
 
-// Shortest text that reads back as the same number.
-template <class Number>
-void AppendNumber(std::string* text, Number value) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value);
-  text->append(buffer, end.ptr);
-}
-
-template <class Numbers>
-void AppendNumbers(std::string* text, const Numbers& numbers) {
-  text->push_back('[');
-  bool first = true;
-  for (const auto number : numbers) {
-    if (!first) text->push_back(',');
-    first = false;
-    AppendNumber(text, number);
-  }
-  text->push_back(']');
-}
-
-std::string Quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false,
-                                   nlohmann::json::error_handler_t::replace);
-}
-
-// ,"verdicts":{"accuracy":{"outcome":"score","evidence":"..."}}, if the reward
-// service sent any.
-void AppendVerdicts(const v1::ScoredTrajectory& scored, std::string* line) {
-  std::string verdicts;
+// How each component judged the completion, if the reward service said so.
+std::vector<std::pair<std::string, run::RolloutVerdict>> VerdictsOf(
+    const v1::ScoredTrajectory& scored) {
+  std::vector<std::pair<std::string, run::RolloutVerdict>> verdicts;
   for (const v1::RewardPart& part : scored.parts()) {
     absl::string_view outcome = v1::RewardOutcome_Name(part.outcome());
     if (part.outcome() == v1::REWARD_OUTCOME_UNSPECIFIED ||
         !absl::ConsumePrefix(&outcome, "REWARD_OUTCOME_")) {
       continue;
     }
-    absl::StrAppend(&verdicts, verdicts.empty() ? "" : ",", Quoted(part.name()),
-                    ":{\"outcome\":\"", absl::AsciiStrToLower(outcome),
-                    "\",\"evidence\":", Quoted(part.evidence()), "}");
+    verdicts.emplace_back(
+        part.name(),
+        run::RolloutVerdict{.outcome = absl::AsciiStrToLower(outcome),
+                            .evidence = part.evidence()});
   }
-  if (!verdicts.empty()) {
-    absl::StrAppend(line, ",\"verdicts\":{", verdicts, "}");
-  }
+  return verdicts;
 }
 
 }  // namespace
@@ -102,34 +75,27 @@ Hash128 DigestOf(const v1::ScoredGroup& group) {
 std::string RolloutLine(const v1::GroupContext& context,
                         const v1::ScoredTrajectory& scored, float advantage) {
   const v1::Trajectory& trajectory = scored.trajectory();
-  std::string line = absl::StrCat(
-      "{\"step\":", context.key().step(), ",\"slot\":", context.key().slot(),
-      ",\"sample\":", trajectory.sample(),
-      ",\"prompt_id\":", Quoted(context.prompt_id()),
-      ",\"prompt\":", Quoted(context.prompt()),
-      ",\"reference\":", Quoted(context.reference()),
-      ",\"completion\":", Quoted(trajectory.completion()), ",\"token_ids\":");
-  AppendNumbers(&line, trajectory.token_ids());
-  line += ",\"logprobs\":";
-  AppendNumbers(&line, LogProbsOf(trajectory));
-  absl::StrAppend(
-      &line, ",\"policy_version\":", context.policy().version(),
-      ",\"finish_reason\":\"",
-      trajectory.finish_reason() == v1::FINISH_REASON_STOP ? "stop" : "length",
-      "\",\"reward\":");
-  AppendNumber(&line, scored.reward());
-  line += ",\"rewards\":{";
+  run::Rollout rollout;
+  rollout.step = context.key().step();
+  rollout.slot = context.key().slot();
+  rollout.sample = trajectory.sample();
+  rollout.prompt_id = context.prompt_id();
+  rollout.prompt = context.prompt();
+  rollout.reference = context.reference();
+  rollout.completion = trajectory.completion();
+  rollout.token_ids.assign(trajectory.token_ids().begin(),
+                           trajectory.token_ids().end());
+  rollout.logprobs = LogProbsOf(trajectory);
+  rollout.policy_version = context.policy().version();
+  rollout.finish_reason =
+      trajectory.finish_reason() == v1::FINISH_REASON_STOP ? "stop" : "length";
+  rollout.reward = scored.reward();
   for (const v1::RewardPart& part : scored.parts()) {
-    absl::StrAppend(&line, line.back() == '{' ? "" : ",", Quoted(part.name()),
-                    ":");
-    AppendNumber(&line, part.value());
+    rollout.rewards.emplace_back(part.name(), part.value());
   }
-  line += '}';
-  AppendVerdicts(scored, &line);
-  line += ",\"advantage\":";
-  AppendNumber(&line, advantage);
-  line += "}\n";
-  return line;
+  rollout.verdicts = VerdictsOf(scored);
+  rollout.advantage = advantage;
+  return run::RolloutLine(rollout) + "\n";
 }
 
 }  // namespace aha::learner

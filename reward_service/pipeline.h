@@ -91,7 +91,7 @@ class Pipeline {
   // Sets the coordinator's epoch.  Groups of earlier epochs are given up.
   void SetEpoch(uint64_t epoch);
   // `callback` is called when a group of a later epoch comes, which means that
-  // this replica should join anew.
+  // this replica should join again.
   void SetOnNewerEpoch(std::function<void()> callback);
 
   // Begins a stream, whose number the caller never used before.  Its first

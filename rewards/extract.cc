@@ -33,7 +33,7 @@ bool IsBlank(string_view text) {
 }
 
 // Where the content of a box begins if the text at `i` is a box command; 0 if
-// it is none.
+// it is something else.
 size_t BoxContent(string_view text, size_t i) {
   for (const string_view command : {"\\boxed", "\\fbox"}) {
     if (!absl::StartsWith(text.substr(i), command)) continue;

@@ -226,7 +226,7 @@ void NumberScanner::Mixed(Scanned* scanned) const {
   scanned->end = end;
 }
 
-// The exponent behind the '^' at i: "{-5}", "5"; empty if it is none.
+// The exponent behind the '^' at i: "{-5}", "5"; empty if there is no number.
 string_view NumberScanner::Power(size_t i, size_t* end) const {
   i = SkipSpaces(i + 1);
   const char open = At(i);

@@ -7,9 +7,9 @@
 // currency signs, every dash that is used as a minus, digits of other scripts,
 // and the words percent, dozen, hundred, thousand, million, billion, trillion.
 //
-// What only looks like a number is none: 1,23 1.2.3 12/25/2024 3:45 2\pi
-// \sqrt{2} and the coordinates of (1,2) are Kind::kMalformed, so a part of
-// them is never taken for the answer.
+// What only looks like a number is Kind::kMalformed: 1,23 1.2.3 12/25/2024 3:45
+// 2\pi \sqrt{2} and the coordinates of (1,2).  A part of them is never taken
+// for the answer.
 //
 // Pure functions, in time linear in the text.  Numbers have at most kMostDigits
 // digits, written out; arithmetic is exact, on rationals.
@@ -47,7 +47,7 @@ struct NumberReading {
 // The last number of a text.  A hyphen before it is a minus unless an operand
 // stands before the hyphen ("3-5", "x - 5" end in 5) or it begins a line and a
 // space follows (a list's bullet).  Digits behind a letter ("K2", "x_2") and
-// exponents of letters ("cm^2") are no numbers.
+// exponents of letters ("cm^2") are not numbers.
 NumberReading LastNumber(absl::string_view text);
 
 // The number that the text is, and nothing else but math delimiters around it,

@@ -26,11 +26,6 @@ void SetKeepalive(grpc::ServerBuilder& builder) {
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
 }
 
-std::string ThisMachine() {
-  const std::string name = HostName();
-  return name.empty() ? "localhost" : name;
-}
-
 }  // namespace
 
 std::string DialAddress(const std::string& listen,
@@ -40,7 +35,8 @@ std::string DialAddress(const std::string& listen,
   const std::string& host =
       advertise_host.empty() ? parsed->host : advertise_host;
   if (host == "0.0.0.0" || host == "::") {
-    return absl::StrCat(ThisMachine(), ":", port);
+    const std::string here = HostName();
+    return absl::StrCat(here.empty() ? "localhost" : here, ":", port);
   }
   const bool v6 = host.find(':') != std::string::npos;
   return v6 ? absl::StrCat("[", host, "]:", port)

@@ -10,11 +10,13 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        model/formats/safetensors_*.cc text/*.cc
        rewards/*.cc rewards/rules/*.cc
        reward_service/assembler.cc reward_service/validate.cc
-       coordinator/controller*.cc coordinator/eval_board.cc
-       coordinator/history.cc coordinator/ledger.cc coordinator/membership.cc
-       coordinator/plan.cc coordinator/run_directory.cc
+       coordinator/commit_request.cc coordinator/controller.cc
+       coordinator/history.cc coordinator/job_*.cc coordinator/ledger.cc
+       coordinator/membership.cc coordinator/rank_set.cc
+       coordinator/run_recorder.cc coordinator/stage_results.cc
        coordinator/state_store.cc coordinator/summary.cc
-       coordinator/weights_store.cc
+       coordinator/wait_monitor.cc coordinator/weights_store.cc
+       coordinator/stages/*.cc
        actor/lease_book.cc actor/trajectory.cc actor/weight_assembler.cc
        actor/weight_buffer.cc actor/weight_store.cc
        learner/group_buffer.cc learner/trajectory.cc
@@ -25,7 +27,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        tests/rewards/*.cc tests/reward_service/assembler_test.cc
        tests/reward_service/validate_test.cc
        tests/coordinator/controller*_test.cc tests/coordinator/ledger_test.cc
-       tests/coordinator/membership_test.cc
+       tests/coordinator/membership_test.cc tests/coordinator/sample_run_test.cc
        tests/coordinator/weights_store_test.cc
        tests/actor/lease_book_test.cc tests/actor/trajectory_test.cc
        tests/actor/weight_*_test.cc

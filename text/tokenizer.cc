@@ -17,6 +17,7 @@
 #include "text/tokenizer_bytes.h"
 #include "text/tokenizer_json.h"
 #include "text/tokenizer_split.h"
+#include "text/unicode.h"
 
 namespace aha {
 namespace {
@@ -63,37 +64,20 @@ Bpe MakeBpe(const TokenizerSpec& spec) {
   return Bpe(byte_ids, spec.merges, std::move(whole_words));
 }
 
-// Returns the offset of the first character that Unicode's normalisation form C
-// may change or join with another: combining marks, conjoining jamo, and the
-// few characters that it always decomposes.
-size_t FindOutsideNfc(absl::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    const Utf8Char c = ReadUtf8(text, at);
-    const auto in = [&](char32_t low, char32_t high) {
-      return c.code >= low && c.code <= high;
-    };
-    const bool plain =
-        c.code < 0x300 || in(0x370, 0x373) || in(0x388, 0x482) ||
-        in(0x48A, 0x590) || in(0x1E00, 0x1EFF) || in(0x200B, 0x20CF) ||
-        in(0x2100, 0x2125) || in(0x2190, 0x2328) || in(0x232B, 0x2ADB) ||
-        in(0x2ADD, 0x2CEE) || in(0x3000, 0x3029) || in(0x3030, 0x3098) ||
-        in(0x309B, 0xA66E) || in(0xAC00, 0xD7A3) || in(0xFF00, 0xFFFD) ||
-        in(0x1F000, 0x1FAFF);
-    if (!plain) return at;
-    at += c.size;
-  }
-  return absl::string_view::npos;
-}
-
 }  // namespace
 
 struct Tokenizer::Impl {
-  explicit Impl(const TokenizerSpec& spec)
+  Impl(const TokenizerSpec& spec, AddedTokens added_tokens)
       : bpe(MakeBpe(spec)),
-        added(spec.added),
+        added(std::move(added_tokens)),
         pieces(MakePieces(spec)),
         nfc(spec.nfc) {}
 
+  // Encodes text in which no added token is looked for as given.  `offset` is
+  // where it stands in the caller's text, for errors.
+  absl::Status EncodePart(absl::string_view text, size_t offset,
+                          std::vector<int32_t>* out) const;
+  // Encodes text without added tokens.
   absl::Status EncodeText(absl::string_view text, size_t offset,
                           std::vector<int32_t>* out) const;
 
@@ -126,6 +110,25 @@ absl::Status Tokenizer::Impl::EncodeText(absl::string_view text, size_t offset,
   return absl::OkStatus();
 }
 
+absl::Status Tokenizer::Impl::EncodePart(absl::string_view text, size_t offset,
+                                         std::vector<int32_t>* out) const {
+  std::string normalized;
+  if (nfc) {
+    AHA_ASSIGN_OR_RETURN(normalized, ToNfc(text));
+    text = normalized;
+  }
+  for (const Segment& part : added.SplitNormalized(text)) {
+    if (part.id >= 0) {
+      out->push_back(part.id);
+      continue;
+    }
+    AHA_RETURN_IF_ERROR(
+        EncodeText(text.substr(part.begin, part.end - part.begin),
+                   offset + part.begin, out));
+  }
+  return absl::OkStatus();
+}
+
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Tokenizer::~Tokenizer() = default;
 
@@ -133,7 +136,14 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(
     absl::string_view tokenizer_json, absl::string_view config_json) {
   absl::StatusOr<TokenizerSpec> spec = ParseTokenizerJson(tokenizer_json);
   AHA_RETURN_IF_ERROR(InFile(spec.status(), "tokenizer.json"));
-  auto impl = std::make_unique<Impl>(*spec);
+  absl::StatusOr<AddedTokens> added = AddedTokens::Create(
+      spec->added,
+      [&](absl::string_view content) -> absl::StatusOr<std::string> {
+        if (spec->nfc) return ToNfc(content);
+        return std::string(content);
+      });
+  AHA_RETURN_IF_ERROR(InFile(added.status(), "tokenizer.json: added_tokens"));
+  auto impl = std::make_unique<Impl>(*spec, *std::move(added));
   absl::StatusOr<std::unique_ptr<WordSplitter>> splitter =
       WordSplitter::Create(std::move(spec->split));
   AHA_RETURN_IF_ERROR(
@@ -176,20 +186,13 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(
         absl::Hex(static_cast<uint8_t>(text[bad]), absl::kZeroPad2),
         " at byte ", bad));
   }
-  if (impl_->nfc) {
-    if (const size_t bad = FindOutsideNfc(text); bad != text.npos) {
-      return absl::UnimplementedError(absl::StrCat(
-          "text must not need Unicode normalisation (NFC), got ",
-          Quote(text.substr(bad, ReadUtf8(text, bad).size)), " at byte ", bad));
-    }
-  }
   std::vector<int32_t> ids;
-  for (const Segment& part : impl_->added.Split(text)) {
+  for (const Segment& part : impl_->added.SplitRaw(text)) {
     if (part.id >= 0) {
       ids.push_back(part.id);
       continue;
     }
-    AHA_RETURN_IF_ERROR(impl_->EncodeText(
+    AHA_RETURN_IF_ERROR(impl_->EncodePart(
         text.substr(part.begin, part.end - part.begin), part.begin, &ids));
   }
   return ids;

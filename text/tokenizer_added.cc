@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "base/status.h"
 #include "base/text.h"
 #include "text/tokenizer_bytes.h"
 
@@ -34,13 +35,21 @@ size_t SkipSpaceRight(absl::string_view text, size_t at, size_t ceiling) {
 
 }  // namespace
 
-AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens) {
-  for (const AddedToken& token : tokens) {
+absl::StatusOr<AddedTokens> AddedTokens::Create(
+    const std::vector<AddedToken>& tokens,
+    const std::function<absl::StatusOr<std::string>(absl::string_view)>&
+        normalize) {
+  AddedTokens added;
+  for (AddedToken token : tokens) {
+    if (token.normalized) {
+      AHA_ASSIGN_OR_RETURN(token.content, normalize(token.content));
+    }
     const uint8_t first = static_cast<uint8_t>(token.content[0]);
-    passes_[token.normalized ? 1 : 0][first].push_back(token);
+    Tokens& pass = token.normalized ? added.normalized_ : added.raw_;
+    pass[first].push_back(std::move(token));
   }
-  for (Pass& pass : passes_) {
-    for (std::vector<AddedToken>& bucket : pass) {
+  for (Tokens* pass : {&added.raw_, &added.normalized_}) {
+    for (std::vector<AddedToken>& bucket : *pass) {
       // The longest token comes first. Tokens of equal length keep the order of
       // the file.
       std::stable_sort(bucket.begin(), bucket.end(),
@@ -49,22 +58,23 @@ AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens) {
                        });
     }
   }
+  return added;
 }
 
-const AddedToken* AddedTokens::FindAt(const Pass& pass, absl::string_view text,
-                                      size_t at) {
-  for (const AddedToken& token : pass[static_cast<uint8_t>(text[at])]) {
+const AddedToken* AddedTokens::FindAt(const Tokens& tokens,
+                                      absl::string_view text, size_t at) {
+  for (const AddedToken& token : tokens[static_cast<uint8_t>(text[at])]) {
     if (absl::StartsWith(text.substr(at), token.content)) return &token;
   }
   return nullptr;
 }
 
-void AddedTokens::SplitPart(const Pass& pass, absl::string_view text,
-                            Segment part, std::vector<Segment>* out) {
-  const absl::string_view view = text.substr(0, part.end);
-  size_t done = part.begin;
-  for (size_t at = part.begin; at < part.end;) {
-    const AddedToken* token = FindAt(pass, view, at);
+std::vector<Segment> AddedTokens::Split(const Tokens& tokens,
+                                        absl::string_view text) {
+  std::vector<Segment> parts;
+  size_t done = 0;
+  for (size_t at = 0; at < text.size();) {
+    const AddedToken* token = FindAt(tokens, text, at);
     if (token == nullptr) {
       ++at;
       continue;
@@ -72,29 +82,13 @@ void AddedTokens::SplitPart(const Pass& pass, absl::string_view text,
     size_t begin = at;
     size_t end = at + token->content.size();
     // Stripping must not reach into what an earlier token took.
-    if (token->strip_left) begin = SkipSpaceLeft(view, begin, done);
-    if (token->strip_right) end = SkipSpaceRight(view, end, part.end);
-    if (done < begin) out->push_back({done, begin, -1});
-    out->push_back({begin, end, token->id});
+    if (token->strip_left) begin = SkipSpaceLeft(text, begin, done);
+    if (token->strip_right) end = SkipSpaceRight(text, end, text.size());
+    if (done < begin) parts.push_back({done, begin, -1});
+    parts.push_back({begin, end, token->id});
     done = at = end;
   }
-  if (done < part.end) out->push_back({done, part.end, -1});
-}
-
-std::vector<Segment> AddedTokens::Split(absl::string_view text) const {
-  std::vector<Segment> parts;
-  if (!text.empty()) parts.push_back({0, text.size(), -1});
-  for (const Pass& pass : passes_) {
-    std::vector<Segment> next;
-    for (const Segment& part : parts) {
-      if (part.id >= 0) {
-        next.push_back(part);
-      } else {
-        SplitPart(pass, text, part, &next);
-      }
-    }
-    parts = std::move(next);
-  }
+  if (done < text.size()) parts.push_back({done, text.size(), -1});
   return parts;
 }
 

@@ -1,13 +1,24 @@
 // Finds added tokens in a text. The leftmost match wins, and of several at one
-// place the longest. Immutable; thread-safe.
+// place the longest.
+//
+// Hugging Face's tokenizers look for them in two passes, and so does the
+// caller:
+//
+//   1. SplitRaw finds the tokens that are not normalised in the text as given.
+//   2. The text between them is normalised, if the tokenizer normalises.
+//   3. SplitNormalized finds the normalised tokens in the result.
+//
+// Immutable; thread-safe.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "text/tokenizer_json.h"
 
@@ -22,23 +33,31 @@ struct Segment {
 
 class AddedTokens {
  public:
-  explicit AddedTokens(const std::vector<AddedToken>& tokens);
+  // `normalize` is applied to the content of normalised tokens.
+  static absl::StatusOr<AddedTokens> Create(
+      const std::vector<AddedToken>& tokens,
+      const std::function<absl::StatusOr<std::string>(absl::string_view)>&
+          normalize);
 
   // The parts cover `text` except for white space that tokens absorb. No part
   // is empty.
-  std::vector<Segment> Split(absl::string_view text) const;
+  std::vector<Segment> SplitRaw(absl::string_view text) const {
+    return Split(raw_, text);
+  }
+  std::vector<Segment> SplitNormalized(absl::string_view text) const {
+    return Split(normalized_, text);
+  }
 
  private:
-  // Tokens of the first pass are searched in the whole text, those of the
-  // second (`normalized`) in what the first leaves.
-  using Pass = std::array<std::vector<AddedToken>, 256>;  // By first byte.
+  using Tokens = std::array<std::vector<AddedToken>, 256>;  // By first byte.
 
-  static const AddedToken* FindAt(const Pass& pass, absl::string_view text,
+  static const AddedToken* FindAt(const Tokens& tokens, absl::string_view text,
                                   size_t at);
-  static void SplitPart(const Pass& pass, absl::string_view text, Segment part,
-                        std::vector<Segment>* out);
+  static std::vector<Segment> Split(const Tokens& tokens,
+                                    absl::string_view text);
 
-  std::array<Pass, 2> passes_;
+  Tokens raw_;
+  Tokens normalized_;
 };
 
 }  // namespace aha

@@ -33,7 +33,7 @@ struct TokenizerSpec {
   absl::flat_hash_map<std::string, int32_t> vocabulary;
   std::vector<BpeMerge> merges;  // In order of rank.
   bool ignore_merges = false;
-  bool nfc = false;  // Text is to be normalised to Unicode's form C first.
+  bool nfc = false;  // Text is brought to Unicode's form C before it is split.
   std::vector<AddedToken> added;
   std::vector<SplitStep> split;
   int32_t vocab_size = 0;  // Largest id + 1.

@@ -1,41 +1,34 @@
 #include "cli/client/admin_client.h"
 
-#include <thread>
-
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "aha/v1/admin.pb.h"
-#include "base/clock.h"
-#include "base/mutex.h"
 #include "base/status.h"
-#include "coordinator/membership.h"
 #include "rpc/client.h"
 
 namespace aha::cli {
 namespace {
 
-JobState FromWire(v1::JobState state) {
-  switch (state) {
-    case v1::JOB_STATE_PENDING:
-      return JobState::kPending;
-    case v1::JOB_STATE_RUNNING:
-      return JobState::kRunning;
-    case v1::JOB_STATE_PAUSED:
-      return JobState::kPaused;
-    case v1::JOB_STATE_STOPPING:
-      return JobState::kStopping;
-    case v1::JOB_STATE_STOPPED:
-      return JobState::kStopped;
-    case v1::JOB_STATE_SUCCEEDED:
-      return JobState::kSucceeded;
-    case v1::JOB_STATE_FAILED:
-      return JobState::kFailed;
-    default:  // A newer coordinator may know more states.
-      return JobState::kUnknown;
-  }
+run::JobState FromWire(v1::JobState state) {
+  static_assert(static_cast<int>(run::JobState::kPending) ==
+                    static_cast<int>(v1::JOB_STATE_PENDING) &&
+                static_cast<int>(run::JobState::kFailed) ==
+                    static_cast<int>(v1::JOB_STATE_FAILED));
+  // A newer coordinator may know more states.
+  return v1::JobState_IsValid(state) ? static_cast<run::JobState>(state)
+                                     : run::JobState::kUnknown;
 }
 
-StageView FromWire(const v1::StageStatus& wire) {
-  StageView stage;
+// "actor" for ROLE_ACTOR.
+std::string RoleText(v1::Role role) {
+  const std::string& name = v1::Role_Name(role);
+  return name.empty() ? "unknown"
+                      : absl::AsciiStrToLower(absl::StripPrefix(name, "ROLE_"));
+}
+
+run::StageView FromWire(const v1::StageStatus& wire) {
+  run::StageView stage;
   stage.name = wire.name();
   stage.type = wire.type();
   stage.steps_done = wire.steps_done();
@@ -47,8 +40,8 @@ StageView FromWire(const v1::StageStatus& wire) {
   return stage;
 }
 
-JobView FromWire(const v1::JobStatus& wire) {
-  JobView job;
+run::JobView FromWire(const v1::JobStatus& wire) {
+  run::JobView job;
   job.name = wire.name();
   job.state = FromWire(wire.state());
   for (const v1::StageStatus& stage : wire.stages()) {
@@ -70,9 +63,9 @@ JobView FromWire(const v1::JobStatus& wire) {
   return job;
 }
 
-MemberView FromWire(const v1::Member& wire) {
-  MemberView member;
-  member.role = coordinator::RoleName(wire.role());
+run::MemberView FromWire(const v1::Member& wire) {
+  run::MemberView member;
+  member.role = RoleText(wire.role());
   member.name = wire.name();
   member.address = wire.address();
   member.metrics_address = wire.metrics_address();
@@ -104,7 +97,7 @@ struct AdminClient::Impl {
   }
 
   template <class Request>
-  absl::StatusOr<JobView> CallJob(const std::string& method) {
+  absl::StatusOr<run::JobView> CallJob(const std::string& method) {
     AHA_ASSIGN_OR_RETURN(const v1::JobStatus status,
                          Call<v1::JobStatus>(method, Request()));
     return FromWire(status);
@@ -130,27 +123,27 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::New(
   return std::unique_ptr<AdminClient>(new AdminClient(std::move(impl)));
 }
 
-absl::StatusOr<JobView> AdminClient::GetJob() {
+absl::StatusOr<run::JobView> AdminClient::GetJob() {
   return impl_->CallJob<v1::GetJobRequest>("GetJob");
 }
 
-absl::StatusOr<JobView> AdminClient::PauseJob() {
+absl::StatusOr<run::JobView> AdminClient::PauseJob() {
   return impl_->CallJob<v1::PauseJobRequest>("PauseJob");
 }
 
-absl::StatusOr<JobView> AdminClient::ResumeJob() {
+absl::StatusOr<run::JobView> AdminClient::ResumeJob() {
   return impl_->CallJob<v1::ResumeJobRequest>("ResumeJob");
 }
 
-absl::StatusOr<JobView> AdminClient::StopJob() {
+absl::StatusOr<run::JobView> AdminClient::StopJob() {
   return impl_->CallJob<v1::StopJobRequest>("StopJob");
 }
 
-absl::StatusOr<std::vector<MemberView>> AdminClient::ListMembers() {
+absl::StatusOr<std::vector<run::MemberView>> AdminClient::ListMembers() {
   AHA_ASSIGN_OR_RETURN(const v1::ListMembersResponse response,
                        impl_->Call<v1::ListMembersResponse>(
                            "ListMembers", v1::ListMembersRequest()));
-  std::vector<MemberView> members;
+  std::vector<run::MemberView> members;
   for (const v1::Member& member : response.members()) {
     members.push_back(FromWire(member));
   }
@@ -172,16 +165,16 @@ absl::StatusOr<bool> AdminClient::SubmitJob(const v1::Job& job, bool resume) {
   return !response.unchanged();
 }
 
-absl::StatusOr<std::vector<JobView>> AdminClient::ListJobs() {
+absl::StatusOr<std::vector<run::JobView>> AdminClient::ListJobs() {
   AHA_ASSIGN_OR_RETURN(
       const auto response,
       impl_->Call<v1::ListJobsResponse>("ListJobs", v1::ListJobsRequest()));
-  std::vector<JobView> jobs;
+  std::vector<run::JobView> jobs;
   for (const v1::JobStatus& job : response.jobs()) {
     jobs.push_back(FromWire(job));
-    // The coordinator has another job, and this one never came to an end.
+    // The coordinator works on another job, and this one has no end state.
     if (job.state() == v1::JOB_STATE_UNSPECIFIED) {
-      jobs.back().state = JobState::kInterrupted;
+      jobs.back().state = run::JobState::kInterrupted;
     }
   }
   return jobs;
@@ -214,8 +207,8 @@ absl::StatusOr<std::string> AdminClient::ReadRunFile(const std::string& job,
 }
 
 absl::Status AdminClient::WatchJob(
-    const std::function<bool(const JobView&)>& on_status) {
-  // A job may take days; a coordinator that dies ends the stream (keepalive).
+    const std::function<bool(const run::JobView&)>& on_status) {
+  // A job may take days.  If the coordinator dies, keepalive ends the stream.
   AHA_ASSIGN_OR_RETURN(
       const std::unique_ptr<rpc::Stream> stream,
       impl_->client->Open(
@@ -232,65 +225,5 @@ absl::Status AdminClient::WatchJob(
 }
 
 void AdminClient::Cancel() { impl_->cancel.Cancel(); }
-
-struct JobWatcher::State {
-  AdminOptions options;
-  mutable Mutex mutex;
-  std::optional<JobView> latest ABSL_GUARDED_BY(mutex);
-  absl::Status problem ABSL_GUARDED_BY(mutex);  // OK: the stream stands.
-  absl::Time lost ABSL_GUARDED_BY(mutex);
-  const Clock clock = MonotonicClock();
-  std::unique_ptr<AdminClient> client;
-  rpc::Cancellation stop;
-  std::thread thread;
-
-  void Run() {
-    while (!stop.cancelled()) {
-      const absl::Status ended = client->WatchJob([this](const JobView& job) {
-        MutexLock lock(mutex);
-        latest = job;
-        problem = absl::OkStatus();
-        return true;
-      });
-      {
-        MutexLock lock(mutex);
-        if (latest.has_value() && IsEndState(latest->state)) return;
-        if (problem.ok()) lost = clock();
-        problem = ended.ok() ? absl::UnavailableError("it stopped") : ended;
-      }
-      stop.SleepFor(absl::Milliseconds(300));
-    }
-  }
-};
-
-JobWatcher::JobWatcher(AdminOptions options) : state_(new State) {
-  state_->options = std::move(options);
-  absl::StatusOr<std::unique_ptr<AdminClient>> client =
-      AdminClient::New(state_->options);
-  if (!client.ok()) return;  // Then nothing is ever known.
-  state_->client = *std::move(client);
-  state_->thread = std::thread([state = state_.get()] { state->Run(); });
-}
-
-JobWatcher::~JobWatcher() {
-  state_->stop.Cancel();
-  if (state_->client) state_->client->Cancel();
-  if (state_->thread.joinable()) state_->thread.join();
-}
-
-std::optional<JobView> JobWatcher::Latest() const {
-  MutexLock lock(state_->mutex);
-  return state_->latest;
-}
-
-absl::Status JobWatcher::LostFor(absl::Duration limit) const {
-  MutexLock lock(state_->mutex);
-  if (state_->problem.ok() || state_->clock() - state_->lost < limit) {
-    return absl::OkStatus();
-  }
-  return absl::UnavailableError(absl::StrCat(
-      "lost the coordinator at ", state_->options.address, " ",
-      absl::FormatDuration(limit), " ago: ", state_->problem.message()));
-}
 
 }  // namespace aha::cli

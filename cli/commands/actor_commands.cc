@@ -1,18 +1,20 @@
-// ahactl actor: who samples, and how many.
+// ahactl actor: shows the actors of a job, adds and removes them.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
+#include "cli/commands/target.h"
 #include "cli/local/control_socket.h"
 #include "cli/report/describe.h"
+#include "cli/term/exit_code.h"
+#include "cli/term/text.h"
 
 namespace aha::cli {
 namespace {
 
-// A removal asks the coordinator first, which may take its time.
+// A removal asks the coordinator first, which may take some seconds.
 constexpr absl::Duration kSupervisorDeadline = absl::Seconds(10);
 
 struct ActorFlags {
@@ -25,15 +27,15 @@ int List(const ActorFlags& flags, Output output) {
   const absl::StatusOr<std::unique_ptr<AdminClient>> client =
       flags.target.Connect();
   if (!client.ok()) return Report(client.status());
-  const absl::StatusOr<std::vector<MemberView>> members =
+  const absl::StatusOr<std::vector<run::MemberView>> members =
       (*client)->ListMembers();
   if (!members.ok()) return Report(members.status());
-  std::vector<MemberView> shown;
-  for (const MemberView& member : *members) {
+  std::vector<run::MemberView> shown;
+  for (const run::MemberView& member : *members) {
     if (flags.all || member.role == "actor") shown.push_back(member);
   }
   Json list = Json::array();
-  for (const MemberView& member : shown) list.push_back(ToJson(member));
+  for (const run::MemberView& member : shown) list.push_back(ToJson(member));
   Print(list, MemberTable(shown), output);
   return kExitDone;
 }
@@ -51,7 +53,7 @@ int AskLocal(const ActorFlags& flags, const std::string& request,
         "only `ahactl run` on this machine starts and ends actors: leave out "
         "--address and AHA_ADDRESS, or use `ahactl actor drain`"));
   }
-  const absl::StatusOr<RunDirectory> run = flags.target.Run();
+  const absl::StatusOr<run::RunReader> run = flags.target.Run();
   if (!run.ok()) return Report(run.status());
   const absl::StatusOr<std::string> answer =
       AskSupervisor(run->path(), request, kSupervisorDeadline);
@@ -60,9 +62,10 @@ int AskLocal(const ActorFlags& flags, const std::string& request,
 }
 
 int Drain(const ActorFlags& flags, Output output) {
-  // The supervisor of a local cluster would start it again.
+  // The supervisor of a local cluster would start the actor again, so it is
+  // the one to ask.
   if (!flags.target.Remote()) {
-    const absl::StatusOr<RunDirectory> run = flags.target.Run();
+    const absl::StatusOr<run::RunReader> run = flags.target.Run();
     if (run.ok() && AskSupervisor(run->path(), "actor remove " + flags.actor,
                                   kSupervisorDeadline)
                         .ok()) {
@@ -80,9 +83,10 @@ int Drain(const ActorFlags& flags, Output output) {
 }  // namespace
 
 void AddActorCommands(CLI::App& app, Context& context) {
-  CLI::App* actor = app.add_subcommand("actor", "See and change who samples");
+  CLI::App* actor =
+      app.add_subcommand("actor", "See and change the actors of a job");
   actor->footer(
-      "The result of the job stays the same, whoever samples.\n\n"
+      "The result of the job does not depend on its actors.\n\n"
       "Examples:\n"
       "  ahactl actor list --dir runs/quickstart\n"
       "  ahactl actor add --dir runs/quickstart\n"
@@ -104,12 +108,12 @@ void AddActorCommands(CLI::App& app, Context& context) {
     });
     return std::make_pair(command, flags);
   };
-  auto [list, flags] = add("list", "The actors of a live job",
+  auto [list, flags] = add("list", "List the actors of a live job",
                            "Examples:\n"
                            "  ahactl actor list --job quickstart\n"
                            "  ahactl actor list --job quickstart --all -o json",
                            List);
-  list->add_flag("-A,--all", flags->all, "Learners and reward replicas too");
+  list->add_flag("-A,--all", flags->all, "Also learners and reward replicas");
   add("add", "Start one more actor in a local cluster",
       "Examples:\n"
       "  ahactl actor add --job quickstart",
@@ -124,13 +128,13 @@ void AddActorCommands(CLI::App& app, Context& context) {
         ->required();
   };
   add_named("remove", "Drain an actor of a local cluster and end it",
-            "What it holds is sampled by others.\n\n"
+            "Other actors sample the groups that it holds.\n\n"
             "Examples:\n"
             "  ahactl actor remove actor-1 --job quickstart",
             [](const ActorFlags& f, Output output) {
               return AskLocal(f, "actor remove " + f.actor, "draining", output);
             });
-  add_named("drain", "Ask an actor anywhere to finish what it holds and leave",
+  add_named("drain", "Ask an actor anywhere to finish its groups and leave",
             "Examples:\n"
             "  ahactl actor drain actor-1 --job quickstart\n"
             "  ahactl actor drain gpu-node-7 --address coordinator:7000 "

@@ -10,8 +10,8 @@
 namespace aha::cli {
 namespace {
 
-// Offers the jobs of runs/.  Never by `compgen -W`, which expands the names
-// again and so runs a command that stands in one.
+// Offers the jobs of runs/.  It does not use `compgen -W`, which expands the
+// names again and so would run a command that stands in one.
 constexpr char kBashJobs[] =
     "_ahactl_jobs() {\n"
     "  local d n\n"
@@ -21,7 +21,7 @@ constexpr char kBashJobs[] =
     "       -e ${d}job.yaml ]] && COMPREPLY+=(\"$n\")\n"
     "  done\n"
     "}\n";
-// A name is looked at in one piece: it may hold line ends.
+// A name is matched as a whole, since it may hold newlines.
 constexpr char kFishJobs[] =
     "(for d in runs/*/; "
     "string match -qr '^runs/[A-Za-z0-9_.][A-Za-z0-9_.-]*/$' -- $d; "

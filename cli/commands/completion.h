@@ -1,4 +1,4 @@
-// Shell completion scripts, generated from the tree of commands.  Pure.
+// Generates shell completion scripts from the tree of commands.  Pure.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace aha::cli {
 
-// What an argument or an option's value completes to.
+// What an argument or the value of an option can be completed to.
 enum class Completes { kNothing, kFile, kDirectory, kJob, kWords };
 
 struct OptionNode {
@@ -29,7 +29,7 @@ struct CommandNode {
   std::vector<std::string> words;  // Of the argument, for kWords.
 };
 
-// `shell`: bash, zsh or fish.  kInvalidArgument otherwise.
+// `shell` is bash, zsh or fish; anything else is INVALID_ARGUMENT.
 absl::StatusOr<std::string> CompletionScript(const CommandNode& root,
                                              absl::string_view shell);
 

@@ -1,11 +1,11 @@
-// ahactl config: job files before they run.
+// ahactl config: checks and explains job files before they run.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
+#include "cli/term/exit_code.h"
 #include "job/file/explain.h"
 #include "job/file/job.h"
 #include "job/inputs.h"
@@ -24,7 +24,7 @@ int Validate(const ConfigFlags& flags, Output output) {
   const absl::StatusOr<v1::Job> job = LoadJob(flags.file, flags.set);
   if (!job.ok()) {
     Report(job.status());
-    return kExitUsage;  // A wrong path is a wrong argument, as for run.
+    return kExitUsage;  // Also for a wrong path, as `ahactl run` has it.
   }
   if (!flags.skip_files) {
     if (const absl::Status inputs = CheckInputs(*job); !inputs.ok()) {
@@ -40,7 +40,8 @@ int Validate(const ConfigFlags& flags, Output output) {
         "%s is valid: job %s, %d stage%s%s; -o yaml shows every default\n",
         flags.file.c_str(), job->name().c_str(), job->stages_size(),
         job->stages_size() == 1 ? "" : "s",
-        flags.skip_files ? " (files that it names were not looked at)" : "");
+        flags.skip_files ? " (the files that it names were not looked at)"
+                         : "");
   }
   return kExitDone;
 }
@@ -101,8 +102,8 @@ void AddConfigCommands(CLI::App& app, Context& context) {
     return std::make_pair(command, flags);
   };
   auto [validate, checked] = add(
-      "validate", "Check a job file; exit 2 if it is bad",
-      "Checks all that `ahactl run` checks before it starts anything: the\n"
+      "validate", "Check a job file; exit 2 if it is invalid",
+      "It checks what `ahactl run` checks before it starts a process: the job\n"
       "file, and the model, prompt and document files that it names.\n\n"
       "Examples:\n"
       "  ahactl config validate recipes/quickstart.yaml --set seed=7\n"
@@ -114,10 +115,10 @@ void AddConfigCommands(CLI::App& app, Context& context) {
       ->required();
   AddSetOption(*validate, checked->set);
   validate->add_flag("--skip-files", checked->skip_files,
-                     "Do not look at the files that the job names: they are on "
-                     "another machine");
+                     "Do not look at the files that the job names, because "
+                     "they are on another machine");
   auto [explain, explained] =
-      add("explain", "What a key means, its default and its limits",
+      add("explain", "Explain a key: its meaning, default and limits",
           "Examples:\n"
           "  ahactl config explain stages.grpo\n"
           "  ahactl config explain num_generations -o json",
@@ -126,7 +127,7 @@ void AddConfigCommands(CLI::App& app, Context& context) {
       ->add_option("KEY", explained->key,
                    "A key or a part of it; everything if left out")
       ->type_name("KEY");
-  add("reference", "docs/job-file.md, from the schema",
+  add("reference", "Print docs/job-file.md, which is made from the schema",
       "Examples:\n"
       "  ahactl config reference > job-file.md",
       PrintReference);

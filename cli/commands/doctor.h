@@ -1,5 +1,5 @@
-// Is this machine fit to run a job?  Each check says what it found and, if
-// that is not good, what to do.
+// Checks whether this machine is fit to run a job.  Each check says what it
+// found and, if that is not good, what to do.
 #pragma once
 
 #include <functional>
@@ -20,21 +20,21 @@ struct Finding {
 };
 
 struct DoctorOptions {
-  std::string directory = ".";  // Where runs/ would be; may be missing yet.
-  std::string bin_dir;          // Holds the services' programs.
+  std::string directory = ".";  // Where runs/ would be; need not exist.
+  std::string bin_dir;          // Holds the programs of the cluster.
   std::string libraries;        // Names and versions.
 };
 
 std::vector<Finding> Examine(const DoctorOptions& options);
 
-// Single checks with what they look at given, for tests.
+// Single checks of given values, for tests.
 Finding CheckCores(int usable);
 Finding CheckMemory(unsigned long long available_bytes);
 Finding CheckDisk(unsigned long long free_bytes);
-// `cpu_flags` as in /proc/cpuinfo; `asked` is AHA_CPU_ISA, empty if unset.
-// device/isa.h decides for the services, which link the kernels.
+// `cpu_flags` are those of /proc/cpuinfo; `asked` is AHA_CPU_ISA, "" if it is
+// not set.  The programs that compute decide by device/isa.h.
 Finding CheckIsa(const std::string& cpu_flags, const std::string& asked);
-// `skew`: how far a file's time stamp is ahead of the clock.
+// `skew` is how far the time stamp of a new file is ahead of the clock.
 Finding CheckClock(absl::Time now, absl::Duration skew);
 
 const char* VerdictName(Verdict verdict);

@@ -10,28 +10,31 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
-#include "cli/exit_code.h"
-#include "cli/report/report.h"
+#include "cli/report/event_text.h"
+#include "cli/report/progress.h"
+#include "cli/term/exit_code.h"
 #include "cli/term/follow.h"
 #include "cli/term/screen.h"
+#include "cli/term/text.h"
+#include "run/layout.h"
 
 namespace aha::cli {
 namespace {
 
 constexpr absl::Duration kPollInterval = absl::Milliseconds(250);
 
-int ExitOf(const Target& target, const JobView& job) {
+int ExitOf(const Target& target, const run::JobView& job) {
   switch (job.state) {
-    case JobState::kFailed:
+    case run::JobState::kFailed:
       std::fprintf(stderr, "ahactl: job %s failed: %s\n", job.name.c_str(),
                    job.problem.empty() ? "no reason was given"
                                        : OneLine(job.problem).c_str());
       return kExitJobFailed;
-    case JobState::kStopped:
+    case run::JobState::kStopped:
       std::fprintf(stderr, "ahactl: job %s was stopped before its end; %s\n",
                    job.name.c_str(), HowToGoOn(target, job).c_str());
       return kExitInterrupted;
-    case JobState::kInterrupted:
+    case run::JobState::kInterrupted:
       return Report(absl::UnavailableError(
           absl::StrCat("the processes of job ", job.name,
                        " are gone before its end; ", HowToGoOn(target, job))));
@@ -40,7 +43,7 @@ int ExitOf(const Target& target, const JobView& job) {
   }
 }
 
-// Collects, or prints at once what would never end.
+// Prints the lines as one list, or with `follow` each line as it comes.
 int PrintTailsAs(Output output, bool follow,
                  const std::vector<FollowedFile>& files, int lines,
                  const std::function<Json(const FollowedFile&,
@@ -62,33 +65,29 @@ int PrintTailsAs(Output output, bool follow,
 
 }  // namespace
 
-std::string HowToGoOn(const Target& target, const JobView& job) {
+std::string HowToGoOn(const Target& target, const run::JobView& job) {
   if (target.Remote()) {
-    return "go on with `ahactl submit --resume` if its cluster stands, else "
-           "start it again where it ran";
+    return "continue it with `ahactl submit --resume` if its cluster stands, "
+           "else start it again where it ran";
   }
-  return absl::StrCat("go on with `ahactl run --resume --dir ",
+  return absl::StrCat("continue it with `ahactl run --resume --dir ",
                       ShellQuote(job.run_directory), "`");
 }
 
-int WatchJob(Target target, Output output) {
-  target.Follow();
+int WatchJob(const Target& target, Output output) {
+  const absl::StatusOr<std::unique_ptr<run::JobFeed>> feed =
+      target.FollowedFeed();
+  if (!feed.ok()) return Report(feed.status());
   Screen screen(STDOUT_FILENO);
-  Progress progress;
+  Progress progress(feed->get());
   const Clock clock = MonotonicClock();
-  if (!target.Remote()) {
-    if (const auto run = target.Run(); run.ok()) {
-      progress.Seed(run->ReadCurves());
-    }
-  }
   Json printed;
   while (true) {
-    const absl::StatusOr<JobView> view = target.View();
-    if (!view.ok()) return Report(view.status());
     const absl::Time now = clock();
-    progress.Observe(now, *view);
+    const absl::Status looked = progress.Look(now);
+    if (!looked.ok()) return Report(looked);
     if (output != Output::kTable) {
-      Json json = ToJson(*view);
+      Json json = ToJson(progress.job());
       if (json != printed) PrintStreamed(json, output);
       printed = std::move(json);
     } else if (screen.terminal()) {
@@ -98,19 +97,23 @@ int WatchJob(Target target, Output output) {
         screen.Print(line);
       }
     }
-    if (IsEndState(view->state)) return ExitOf(target, *view);
+    if (run::IsEndState(progress.job().state)) {
+      return ExitOf(target, progress.job());
+    }
     absl::SleepFor(kPollInterval);
   }
 }
 
-int WaitForJob(Target target, double timeout, Output output) {
-  target.Follow();
+int WaitForJob(const Target& target, double timeout, Output output) {
+  const absl::StatusOr<std::unique_ptr<run::JobFeed>> feed =
+      target.FollowedFeed();
+  if (!feed.ok()) return Report(feed.status());
   const absl::Time deadline = timeout > 0 ? absl::Now() + absl::Seconds(timeout)
                                           : absl::InfiniteFuture();
   while (true) {
-    const absl::StatusOr<JobView> view = target.View();
+    const absl::StatusOr<run::JobView> view = (*feed)->Job();
     if (!view.ok()) return Report(view.status());
-    if (IsEndState(view->state)) {
+    if (run::IsEndState(view->state)) {
       const std::string text =
           absl::StrCat("job/", view->name, " ", StateName(view->state), "\n");
       Print(ToJson(*view), text, output);
@@ -127,20 +130,22 @@ int WaitForJob(Target target, double timeout, Output output) {
 
 int PrintLogs(const Target& target, const std::vector<std::string>& processes,
               const TailFlags& flags, Output output) {
-  const absl::StatusOr<RunDirectory> run = target.Run();
+  const absl::StatusOr<run::RunReader> run = target.Run();
   if (!run.ok()) return Report(run.status());
   std::vector<std::string> names = processes;
   const std::vector<std::string> known = run->LogNames();
   for (const std::string& name : names) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    return Report(absl::NotFoundError(
-        absl::StrCat("no log of process \"", name, "\" in ", run->File("logs/"),
-                     "; there are: ", absl::StrJoin(known, ", "))));
+    return Report(absl::NotFoundError(absl::StrCat(
+        "no log of process \"", name, "\" in ", run->File(run::kLogsFolder),
+        "/; there are: ", absl::StrJoin(known, ", "))));
   }
   if (names.empty()) names = known;
   std::vector<FollowedFile> files;
   for (const std::string& name : names) {
-    files.push_back({run->File(absl::StrCat("logs/", name, ".log")), name});
+    files.push_back(
+        {run->File(absl::StrCat(run::kLogsFolder, "/", name, run::kLogSuffix)),
+         name});
   }
   if (output != Output::kTable) {
     return PrintTailsAs(
@@ -158,9 +163,9 @@ int PrintLogs(const Target& target, const std::vector<std::string>& processes,
 }
 
 int PrintEvents(const Target& target, const TailFlags& flags, Output output) {
-  const absl::StatusOr<RunDirectory> run = target.Run();
+  const absl::StatusOr<run::RunReader> run = target.Run();
   if (!run.ok()) return Report(run.status());
-  const std::vector<FollowedFile> files = {{run->File("events.jsonl"), ""}};
+  const std::vector<FollowedFile> files = {{run->File(run::kEventsFile), ""}};
   if (output != Output::kTable) {
     return PrintTailsAs(
         output, flags.follow, files, flags.lines,
@@ -171,7 +176,7 @@ int PrintEvents(const Target& target, const TailFlags& flags, Output output) {
   }
   return PrintTails(files, flags.lines, flags.follow,
                     [](const FollowedFile&, absl::string_view line) {
-                      std::printf("%s\n", EventLine(line).c_str());
+                      std::printf("%s\n", EventText(line).c_str());
                     });
 }
 

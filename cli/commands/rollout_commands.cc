@@ -1,4 +1,4 @@
-// ahactl rollout: what the policy wrote.
+// ahactl rollout: shows what the policy wrote.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -12,11 +12,15 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
-#include "cli/option_checks.h"
-#include "cli/report/rollouts.h"
-#include "cli/term/screen.h"
+#include "cli/commands/target.h"
+#include "cli/report/group_view.h"
+#include "cli/term/exit_code.h"
+#include "cli/term/option_checks.h"
+#include "cli/term/style.h"
 #include "cli/term/table.h"
+#include "cli/term/text.h"
+#include "run/layout.h"
+#include "run/rollouts.h"
 
 namespace aha::cli {
 namespace {
@@ -24,18 +28,18 @@ namespace {
 struct RolloutFlags {
   Target target;
   std::string stage;
-  std::optional<int64_t> step;
-  std::optional<int64_t> slot;
-  std::optional<int64_t> sample;
+  std::optional<uint64_t> step;
+  std::optional<uint64_t> slot;
+  std::optional<uint64_t> sample;
 };
 
-void WarnBroken(const RolloutFile& file) {
+void WarnBroken(const run::RolloutFile& file) {
   if (file.broken == 0) return;
   std::fprintf(stderr, "ahactl: %s: %d broken line%s left out\n",
                file.path.c_str(), file.broken, file.broken == 1 ? "" : "s");
 }
 
-Json ToJson(const StepSummary& step) {
+Json ToJson(const run::StepSummary& step) {
   return {{"step", step.step},
           {"policy_version", step.policy_version},
           {"groups", step.groups},
@@ -47,7 +51,8 @@ Json ToJson(const StepSummary& step) {
           {"frac_reward_zero_std", step.degenerate_ratio}};
 }
 
-std::vector<std::string> Cells(const RolloutRef& ref, const StepSummary& step) {
+std::vector<std::string> Cells(const run::RolloutRef& ref,
+                               const run::StepSummary& step) {
   return {ref.stage.empty() ? absl::StrCat(ref.step)
                             : absl::StrCat(ref.stage, "/", ref.step),
           absl::StrCat(step.policy_version),
@@ -60,19 +65,19 @@ std::vector<std::string> Cells(const RolloutRef& ref, const StepSummary& step) {
           FormatPercent(step.degenerate_ratio)};
 }
 
-absl::Status NoRollouts(const RunDirectory& run, const RolloutFlags& flags,
-                        const std::vector<RolloutRef>& refs) {
+absl::Status NoRollouts(const run::RunReader& run, const RolloutFlags& flags,
+                        const std::vector<run::RolloutRef>& refs) {
   if (refs.empty()) {
     return absl::NotFoundError(
-        absl::StrCat("no rollouts in ", run.File("rollouts/"),
-                     " yet; steps of type grpo write them"));
+        absl::StrCat("no rollouts in ", run.File(run::kRolloutsFolder),
+                     "/ yet; each step of a grpo stage writes them"));
   }
   if (refs.back().stage.empty() && !flags.stage.empty()) {
     return absl::NotFoundError(
         "this job has one stage with rollouts; leave out --stage");
   }
   std::vector<std::string> there;
-  for (const RolloutRef& ref : refs) {
+  for (const run::RolloutRef& ref : refs) {
     if (there.empty() || there.back() != ref.stage) there.push_back(ref.stage);
   }
   return absl::NotFoundError(absl::StrCat(
@@ -87,24 +92,24 @@ absl::Status NoRollouts(const RunDirectory& run, const RolloutFlags& flags,
 }
 
 int List(const RolloutFlags& flags, Output output) {
-  const absl::StatusOr<RunDirectory> run = flags.target.Run();
+  const absl::StatusOr<run::RunReader> run = flags.target.Run();
   if (!run.ok()) return Report(run.status());
   Json list = Json::array();
   Table table({"STEP", "VERSION", "GROUPS", "COMPLETIONS", "REWARD", "STD",
                "LENGTH", "CUT_OFF", "NO_SIGNAL"});
-  const std::vector<RolloutRef> refs = ListRollouts(run->File("rollouts"));
-  for (const RolloutRef& ref : refs) {
+  const std::vector<run::RolloutRef> refs = run->Rollouts();
+  for (const run::RolloutRef& ref : refs) {
     if (!flags.stage.empty() && ref.stage != flags.stage) continue;
     if (const absl::Status got = flags.target.Fetch(ref.path); !got.ok()) {
       return Report(got);
     }
-    const absl::StatusOr<RolloutFile> file = ReadRollouts(ref.path);
+    const absl::StatusOr<run::RolloutFile> file = run::ReadRollouts(ref.path);
     if (!file.ok()) {
       Report(file.status());
       continue;
     }
     WarnBroken(*file);
-    StepSummary step = Summarize(*file);
+    run::StepSummary step = run::Summarize(*file);
     step.step = ref.step;
     list.push_back(ToJson(step));
     if (!ref.stage.empty()) list.back()["stage"] = ref.stage;
@@ -115,23 +120,23 @@ int List(const RolloutFlags& flags, Output output) {
   return kExitDone;
 }
 
-// The last file that fits the flags.
-absl::StatusOr<RolloutFile> ReadStep(const RunDirectory& run,
-                                     const RolloutFlags& flags) {
-  const std::vector<RolloutRef> refs = ListRollouts(run.File("rollouts"));
+// Reads the last file that the flags select.
+absl::StatusOr<run::RolloutFile> ReadStep(const run::RunReader& run,
+                                          const RolloutFlags& flags) {
+  const std::vector<run::RolloutRef> refs = run.Rollouts();
   for (auto ref = refs.rbegin(); ref != refs.rend(); ++ref) {
     if (flags.step && ref->step != *flags.step) continue;
     if (!flags.stage.empty() && ref->stage != flags.stage) continue;
     AHA_RETURN_IF_ERROR(flags.target.Fetch(ref->path));
-    return ReadRollouts(ref->path);
+    return run::ReadRollouts(ref->path);
   }
   return NoRollouts(run, flags, refs);
 }
 
-absl::Status NoGroup(const RolloutFlags& flags, const RolloutFile& file,
-                     int64_t slot) {
-  int64_t last = -1;
-  for (const Rollout& rollout : file.rollouts) {
+absl::Status NoGroup(const RolloutFlags& flags, const run::RolloutFile& file,
+                     uint64_t slot) {
+  uint64_t last = 0;
+  for (const run::Rollout& rollout : file.rollouts) {
     last = std::max(last, rollout.slot);
   }
   return absl::NotFoundError(
@@ -141,20 +146,19 @@ absl::Status NoGroup(const RolloutFlags& flags, const RolloutFile& file,
 }
 
 int Show(const RolloutFlags& flags, Output output) {
-  const absl::StatusOr<RunDirectory> run = flags.target.Run();
+  const absl::StatusOr<run::RunReader> run = flags.target.Run();
   if (!run.ok()) return Report(run.status());
-  const absl::StatusOr<RolloutFile> file = ReadStep(*run, flags);
+  const absl::StatusOr<run::RolloutFile> file = ReadStep(*run, flags);
   if (!file.ok()) return Report(file.status());
   WarnBroken(*file);
-  const int64_t slot = flags.slot.value_or(MostInstructiveSlot(*file));
-  std::vector<Rollout> group;
+  const uint64_t slot = flags.slot.value_or(run::MostInstructiveSlot(*file));
+  std::vector<run::Rollout> group;
   Json raw = Json::array();
-  for (size_t i = 0; i < file->rollouts.size(); ++i) {
-    const Rollout& rollout = file->rollouts[i];
+  for (const run::Rollout& rollout : file->rollouts) {
     if (rollout.slot != slot) continue;
     if (flags.sample && rollout.sample != *flags.sample) continue;
     group.push_back(rollout);
-    raw.push_back(file->lines[i]);
+    raw.push_back(ToJson(rollout));
   }
   if (group.empty()) return Report(NoGroup(flags, *file, slot));
   const std::vector<std::string> lines =
@@ -191,23 +195,24 @@ void AddRolloutCommands(CLI::App& app, Context& context) {
         ->type_name("NAME");
     return std::make_pair(command, flags);
   };
-  add("list", "A row a step: rewards, lengths",
-      "CUT_OFF: completions that reached max_completion_length.  NO_SIGNAL:\n"
-      "groups whose rewards are all equal, which teach nothing.\n\n"
+  add("list", "Show rewards and lengths, a row a step",
+      "CUT_OFF is the share of completions that reached\n"
+      "max_completion_length, NO_SIGNAL that of groups whose rewards are all\n"
+      "equal, which teach nothing.\n\n"
       "Examples:\n"
       "  ahactl rollout list quickstart\n"
       "  ahactl rollout list quickstart -o json | jq '.[-1].reward'",
       List);
   auto [show, flags] = add(
-      "show", "A group: prompt, completions side by side, rewards",
-      "Equal completions are shown once, the best rewarded first.\n\n"
+      "show", "Show a group: prompt, completions side by side, rewards",
+      "Equal completions are shown once; the best rewarded comes first.\n\n"
       "Examples:\n"
       "  ahactl rollout show quickstart --step 0    how it answered at first\n"
       "  ahactl rollout show quickstart             and in the end\n"
       "  ahactl rollout show quickstart --step 40 --slot 3 -o json",
       Show);
   const auto number = [](CLI::App* command, const char* name,
-                         std::optional<int64_t>& value, const char* help) {
+                         std::optional<uint64_t>& value, const char* help) {
     command->add_option(name, value, help)
         ->type_name("N")
         ->check(WholeNumber());

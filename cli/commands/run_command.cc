@@ -1,6 +1,5 @@
-// ahactl run: checks everything that can be wrong before a process is started.
+// ahactl run: runs a job on this machine.
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,34 +7,32 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/file_io.h"
 #include "base/status.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
+#include "cli/local/run_claim.h"
 #include "cli/local/run_session.h"
-#include "cli/option_checks.h"
 #include "cli/report/report.h"
+#include "cli/term/exit_code.h"
+#include "cli/term/option_checks.h"
+#include "cli/term/text.h"
 #include "cluster/service_flags.h"
-#include "coordinator/state_store.h"
 #include "job/file/job.h"
 #include "job/identity.h"
 #include "job/inputs.h"
 #include "job/plan.h"
+#include "run/feed.h"
+#include "run/layout.h"
+#include "run/reader.h"
 
 namespace aha::cli {
 namespace {
-
-// More than a supervisor gives its processes to leave.
-constexpr absl::Duration kOldRunEnds = absl::Seconds(30);
 
 constexpr char kExamples[] =
     "Examples:\n"
@@ -43,10 +40,10 @@ constexpr char kExamples[] =
     "  ahactl run job.yaml --actors 2 --set seed=7 --dir runs/seed7\n"
     "  ahactl run --resume --dir runs/quickstart    continue after a stop\n"
     "  ahactl run job.yaml --detach                 in the background\n\n"
-    "Starts a whole cluster on this machine, supervises it, shows progress.\n"
-    "Ctrl-C stops cleanly with a checkpoint; Ctrl-C again kills at once.\n"
-    "With -o json|yaml stdout gets summary.json alone, progress goes to "
-    "stderr.";
+    "It starts a whole cluster on this machine, supervises it and shows\n"
+    "progress.  Ctrl-C stops cleanly with a checkpoint; Ctrl-C again kills at\n"
+    "once.  With -o json or yaml, stdout gets summary.json alone and progress\n"
+    "goes to stderr.";
 
 struct RunFlags {
   std::string job_path;
@@ -54,6 +51,7 @@ struct RunFlags {
   std::optional<int> learners;
   std::optional<int> reward_replicas;
   std::optional<int> threads;
+  std::string device = "cpu";
   std::string dir;
   std::vector<std::string> set;
   bool resume = false;
@@ -61,11 +59,14 @@ struct RunFlags {
   bool quiet = false;
 };
 
-std::string DirectoryOf(const RunFlags& flags, const v1::Job& job) {
-  return flags.dir.empty() ? "runs/" + job.name() : flags.dir;
-}
+// A job and the directory that it shall run in.
+struct Request {
+  v1::Job job;
+  run::RunReader run;
+  HeldJob held;  // What the directory holds already.
+};
 
-absl::StatusOr<v1::Job> Load(const RunFlags& flags) {
+std::vector<std::string> Overrides(const RunFlags& flags) {
   std::vector<std::string> overrides = flags.set;
   const auto add = [&overrides](const char* key, std::optional<int> value) {
     if (value) overrides.push_back(absl::StrCat("cluster.", key, "=", *value));
@@ -74,163 +75,71 @@ absl::StatusOr<v1::Job> Load(const RunFlags& flags) {
   add("learners", flags.learners);
   add("reward_replicas", flags.reward_replicas);
   add("threads", flags.threads);
-  std::string path = flags.job_path;
-  if (path.empty()) {
-    if (!flags.resume || flags.dir.empty()) {
-      return absl::InvalidArgumentError(
-          "JOB.yaml is missing (only `--resume --dir DIR` goes without)");
-    }
-    path = flags.dir + "/job.yaml";
-    if (!RunDirectory(flags.dir).HoldsRun()) {
-      return absl::NotFoundError(
-          absl::StrCat("nothing to resume: no run in ", flags.dir,
-                       " (it has no job.yaml); give JOB.yaml to start one"));
-    }
+  return overrides;
+}
+
+// The path of the job file that the flags mean.
+absl::StatusOr<std::string> JobPath(const RunFlags& flags) {
+  if (!flags.job_path.empty()) return flags.job_path;
+  if (!flags.resume || flags.dir.empty()) {
+    return absl::InvalidArgumentError(
+        "JOB.yaml is missing (only `--resume --dir DIR` goes without)");
   }
+  const run::RunReader run(flags.dir);
+  if (!run.HoldsRun()) {
+    return absl::NotFoundError(
+        absl::StrCat("nothing to resume: no run in ", flags.dir,
+                     " (it has no job.yaml); give JOB.yaml to start one"));
+  }
+  return run.File(run::kJobFile);
+}
+
+absl::StatusOr<Request> Load(const RunFlags& flags) {
+  AHA_ASSIGN_OR_RETURN(const std::string path, JobPath(flags));
+  const std::vector<std::string> overrides = Overrides(flags);
   absl::StatusOr<v1::Job> job = LoadJob(path, overrides);
   // A wrong path is a wrong argument, not an unknown job.
   if (absl::IsNotFound(job.status()) && !flags.job_path.empty()) {
     return absl::InvalidArgumentError(job.status().message());
   }
-  if (!job.ok()) return job;
-  // job.yaml must mean the same files from everywhere; but a run that was begun
-  // with relative paths goes on with them: they are part of its fingerprint.
+  if (!job.ok()) return job.status();
+  const std::string dir = flags.dir.empty() ? "runs/" + job->name() : flags.dir;
+  Request request{
+      .job = *std::move(job), .run = run::RunReader(dir), .held = {}};
+  const bool is_held = flags.job_path.empty() && overrides.empty();
   const absl::StatusOr<v1::Job> held =
-      LoadJob(absl::StrCat(DirectoryOf(flags, *job), "/job.yaml"));
-  if (!held.ok() || ResultFingerprint(*held) != ResultFingerprint(*job)) {
-    MakePathsAbsolute(&*job);
+      is_held ? request.job : LoadJob(request.run.File(run::kJobFile));
+  request.held.status = held.status();
+  if (held.ok()) {
+    request.held.name = held->name();
+    request.held.same_result =
+        ResultFingerprint(*held) == ResultFingerprint(request.job);
   }
-  return job;
+  if (request.held.same_result) return request;
+  // The job in the run directory must mean the same files from everywhere.  A
+  // run that began with relative paths keeps them: they are part of its
+  // fingerprint.
+  MakePathsAbsolute(&request.job);
+  request.held.same_result =
+      held.ok() && ResultFingerprint(*held) == ResultFingerprint(request.job);
+  return request;
 }
 
-// Held for the life of the process; the kernel gives it back.
-absl::Status LockRun(const RunDirectory& run, bool quiet) {
-  const std::string path = run.File("supervisor.lock");
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return absl::ErrnoToStatus(errno, "cannot create " + path);
-  const absl::Time deadline = absl::Now() + kOldRunEnds;
-  for (bool told = quiet; ::flock(fd, LOCK_EX | LOCK_NB) != 0; told = true) {
-    // Whose job has an end is about to leave.
-    const bool ended = run.ViewFromFiles().state != JobState::kInterrupted;
-    if (!ended || absl::Now() > deadline) {
-      ::close(fd);
-      return absl::AlreadyExistsError(absl::StrCat(
-          run.path(), " is in use by another `ahactl run`",
-          ended ? ", whose job has ended; end it, or choose another --dir"
-                : "; choose another --dir, or stop it with `ahactl job stop "
-                  "--dir ",
-          ended ? "" : run.path() + "`"));
-    }
-    if (!told) {
-      std::fprintf(stderr,
-                   "ahactl: waiting for the run in %s, which is ending\n",
-                   run.path().c_str());
-    }
-    absl::SleepFor(absl::Milliseconds(50));
-  }
-  return absl::OkStatus();
-}
-
-// Processes of an earlier run die with their supervisor, but maybe not yet.
-absl::Status WaitForOldProcesses(const RunDirectory& run) {
-  const absl::StatusOr<std::vector<ProcessEntry>> old = run.ReadProcesses();
-  if (!old.ok()) return absl::OkStatus();
-  const absl::Time deadline = absl::Now() + kOldRunEnds;
-  for (const ProcessEntry& process : *old) {
-    while (process.pid != ::getpid() && ProcessIsAlive(process.pid) &&
-           absl::StartsWith(ProgramOf(process.pid), "aha-")) {
-      if (absl::Now() > deadline) {
-        return absl::AlreadyExistsError(absl::StrCat(
-            process.name, " (pid ", process.pid, ") of an earlier run in ",
-            run.path(), " is still alive after ",
-            absl::FormatDuration(kOldRunEnds), "; end it first"));
-      }
-      absl::SleepFor(absl::Milliseconds(50));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckSameJob(const RunDirectory& run, const v1::Job& job) {
-  const absl::StatusOr<v1::Job> held = LoadJob(run.File("job.yaml"));
-  if (!held.ok()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        run.File("job.yaml"), " cannot be read, so nothing can be resumed: ",
-        held.status().message()));
-  }
-  if (ResultFingerprint(*held) == ResultFingerprint(job)) {
-    return absl::OkStatus();
-  }
-  return absl::AlreadyExistsError(absl::StrCat(
-      run.path(), " holds another job (\"", held->name(),
-      "\" with other settings that decide the result); choose another --dir"));
-}
-
-// Whether the directory holds what a fresh start would lose.  A start that was
-// refused, or never did a step, left a job.yaml and an empty database.
-bool HoldsResults(const RunDirectory& run) {
-  std::error_code ignored;
-  const std::string database = run.File("coordinator.db");
-  if (!std::filesystem::exists(database, ignored)) {
-    return std::filesystem::exists(run.File("summary.json"), ignored);
-  }
-  const auto store = coordinator::StateStore::Open(database);
-  if (!store.ok()) return true;  // Whatever it is, it is not ours to lose.
-  const absl::StatusOr<bool> results = (*store)->HasResults();
-  return !results.ok() || *results;
-}
-
-enum class Start { kFresh, kResume, kAlreadyDone };
-
-absl::StatusOr<Start> ExamineDirectory(const RunDirectory& run,
-                                       const v1::Job& job, bool resume) {
-  if (!resume && !HoldsResults(run)) return Start::kFresh;
-  if (!run.HoldsRun()) {
-    return absl::NotFoundError(
-        absl::StrCat("nothing to resume: ", run.path(),
-                     " holds no run; leave out --resume"));
-  }
-  const JobView view = run.ViewFromFiles();
-  AHA_RETURN_IF_ERROR(CheckSameJob(run, job));
-  if (!resume) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(run.path(), " already holds a run of job \"", view.name,
-                     "\" (", StateName(view.state),
-                     "); continue it with --resume, or choose another --dir"));
-  }
-  // With a problem, its last steps are in no checkpoint.
-  return view.state == JobState::kSucceeded && view.problem.empty()
-             ? Start::kAlreadyDone
-             : Start::kResume;
-}
-
-// Makes the directory this process's.
-absl::Status Claim(const RunDirectory& run, bool quiet) {
-  std::error_code error;
-  std::filesystem::create_directories(run.path(), error);
-  if (error.value() == ENOSPC || error.value() == EDQUOT) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "cannot create run directory ", run.path(), ": ", error.message()));
-  }
-  if (error) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--dir: cannot create run directory ", run.path(), ": ",
-                     error.message()));
-  }
-  AHA_RETURN_IF_ERROR(LockRun(run, quiet));
-  return WaitForOldProcesses(run);
-}
-
-absl::StatusOr<Start> Prepare(const RunDirectory& run, const v1::Job& job,
-                              const RunFlags& flags) {
-  AHA_ASSIGN_OR_RETURN(Start start, ExamineDirectory(run, job, flags.resume));
+// Checks everything that can be wrong, then takes the directory and writes the
+// job into it.
+absl::StatusOr<Start> Prepare(const Request& request, const RunFlags& flags) {
+  const run::RunReader& run = request.run;
+  AHA_ASSIGN_OR_RETURN(Start start,
+                       ExamineDirectory(run, request.held, flags.resume));
   if (start == Start::kAlreadyDone) return start;
-  AHA_RETURN_IF_ERROR(CheckInputs(job));
-  AHA_RETURN_IF_ERROR(Claim(run, flags.quiet));
+  AHA_RETURN_IF_ERROR(CheckInputs(request.job));
+  AHA_RETURN_IF_ERROR(ClaimDirectory(run, {.quiet = flags.quiet}));
   // The run before may have come to its end meanwhile.
-  AHA_ASSIGN_OR_RETURN(start, ExamineDirectory(run, job, flags.resume));
+  AHA_ASSIGN_OR_RETURN(start,
+                       ExamineDirectory(run, request.held, flags.resume));
   if (start == Start::kAlreadyDone) return start;
-  AHA_RETURN_IF_ERROR(ReplaceFile(run.File("job.yaml"), JobToYaml(job)));
+  AHA_RETURN_IF_ERROR(
+      ReplaceFile(run.File(run::kNewJobFile), JobToYaml(request.job)));
   return start;
 }
 
@@ -242,7 +151,7 @@ int LargestLag(const v1::Job& job) {
   return static_cast<int>(lag);
 }
 
-SessionOptions MakeSession(const v1::Job& job, const RunDirectory& run,
+SessionOptions MakeSession(const v1::Job& job, const run::RunReader& run,
                            bool resume) {
   SessionOptions session;
   session.job_name = job.name();
@@ -251,7 +160,7 @@ SessionOptions MakeSession(const v1::Job& job, const RunDirectory& run,
   SupervisorOptions& options = session.supervisor;
   options.bin_dir = ProgramDirectory();
   options.run_dir = run.path();
-  options.job_path = run.File("job.yaml");
+  options.job_path = run.File(run::kNewJobFile);
   options.reward_replicas = job.cluster().reward_replicas();
   options.cpus.cpus = UsableCpus();
   options.cpus.actors = job.cluster().actors();
@@ -262,7 +171,13 @@ SessionOptions MakeSession(const v1::Job& job, const RunDirectory& run,
   return session;
 }
 
-// In the parent: waits until the child says that the cluster is up, or ends.
+std::string SupervisorLog(const std::string& dir) {
+  return absl::StrCat(dir, "/", run::kLogsFolder, "/supervisor",
+                      run::kLogSuffix);
+}
+
+// In the parent: waits until the child reports that the cluster is up, or
+// until the child ends.
 int AwaitDetached(pid_t child, int fd, const std::string& dir, Output output) {
   char said = 0;
   ssize_t got;
@@ -283,7 +198,7 @@ int AwaitDetached(pid_t child, int fd, const std::string& dir, Output output) {
   ::waitpid(child, &status, 0);
   std::fprintf(stderr, "ahactl: the cluster did not start; see %s/logs/\n",
                dir.c_str());
-  for (const std::string& line : LogTail(dir + "/logs/supervisor.log", 8)) {
+  for (const std::string& line : LogTail(SupervisorLog(dir), 8)) {
     std::fprintf(stderr, "  | %s\n", OneLine(line).c_str());
   }
   return WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status)
@@ -306,8 +221,8 @@ int RunDetached(SessionOptions session) {
   ::close(ready[0]);
   ::setsid();
   std::error_code ignored;
-  std::filesystem::create_directories(dir + "/logs", ignored);
-  const std::string log_path = dir + "/logs/supervisor.log";
+  const std::filesystem::path log_path = SupervisorLog(dir);
+  std::filesystem::create_directories(log_path.parent_path(), ignored);
   const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   const int null = ::open("/dev/null", O_RDONLY);
   ::dup2(null, STDIN_FILENO);
@@ -324,18 +239,22 @@ int RunDetached(SessionOptions session) {
 
 int Run(const RunFlags& flags, Output output) {
   rpc::ForgetServiceEnvironment();
-  const absl::StatusOr<v1::Job> job = Load(flags);
-  if (!job.ok()) return Report(job.status());
-  const RunDirectory run(DirectoryOf(flags, *job));
-  const absl::StatusOr<Start> start = Prepare(run, *job, flags);
+  const absl::StatusOr<Request> request = Load(flags);
+  if (!request.ok()) return Report(request.status());
+  const absl::StatusOr<Start> start = Prepare(*request, flags);
   if (!start.ok()) return Report(start.status());
   if (*start == Start::kAlreadyDone) {
     std::fprintf(stderr, "ahactl: job \"%s\" has already succeeded\n",
-                 job->name().c_str());
-    PrintReport(run, 0, flags.quiet, output);
+                 request->job.name().c_str());
+    run::FileFeed feed(request->run);
+    PrintReport(feed, {.run_dir = request->run.path(),
+                       .quiet = flags.quiet,
+                       .output = output});
     return kExitDone;
   }
-  SessionOptions session = MakeSession(*job, run, *start == Start::kResume);
+  SessionOptions session =
+      MakeSession(request->job, request->run, *start == Start::kResume);
+  session.supervisor.device = flags.device;
   session.quiet = flags.quiet;
   session.output = output;
   if (flags.detach) return RunDetached(std::move(session));
@@ -360,13 +279,18 @@ void AddRunCommand(CLI::App& app, Context& context) {
   number("--reward-replicas", flags->reward_replicas, 1,
          "Reward service replicas");
   number("--threads", flags->threads, 0,
-         "Compute threads a process; 0: chosen from the cores");
+         "Compute threads of each process; 0: chosen from the cores");
+  run->add_option("--device", flags->device,
+                  "Device of the actors and the learners; reference is slow "
+                  "and defines the results of the others [cpu]")
+      ->type_name("cpu|reference")
+      ->check(CLI::IsMember({"cpu", "reference"}));
   run->add_option("--dir", flags->dir, "Run directory [runs/<job name>]")
       ->type_name("DIR");
   AddSetOption(*run, flags->set);
   run->add_flag("--resume", flags->resume, "Continue from the last checkpoint");
   run->add_flag("--detach", flags->detach,
-                "Return when the cluster is up; it goes on in the background");
+                "Return when the cluster is up and leave it in the background");
   run->add_flag("--quiet", flags->quiet, "Print only errors and the checksum");
   AddOutputOption(*run, context);
   run->callback([flags, &context] {

@@ -10,13 +10,14 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "cli/commands/commands.h"
-#include "cli/exit_code.h"
+#include "cli/commands/target.h"
+#include "cli/term/exit_code.h"
 #include "job/file/job.h"
 
 namespace aha::cli {
 namespace {
 
-// From the answer to the first status: opening the run and its prompts.
+// The coordinator opens the run and its prompts before it works on the job.
 constexpr absl::Duration kBegin = absl::Seconds(30);
 
 struct SubmitFlags {
@@ -26,32 +27,33 @@ struct SubmitFlags {
   bool resume = false;
 };
 
-// So short a job that it is over: among those that ended, if it is there.
-absl::StatusOr<std::optional<JobView>> FindEnded(AdminClient& client,
-                                                 const std::string& name) {
-  AHA_ASSIGN_OR_RETURN(std::vector<JobView> jobs, client.ListJobs());
-  for (JobView& job : jobs) {
-    if (job.name == name && IsEndState(job.state) &&
-        job.state != JobState::kInterrupted) {
+// A short job may be over already; then it is in the list of jobs.
+absl::StatusOr<std::optional<run::JobView>> FindEnded(AdminClient& client,
+                                                      const std::string& name) {
+  AHA_ASSIGN_OR_RETURN(std::vector<run::JobView> jobs, client.ListJobs());
+  for (run::JobView& job : jobs) {
+    if (job.name == name && run::IsEndState(job.state) &&
+        job.state != run::JobState::kInterrupted) {
       return std::move(job);
     }
   }
   return std::nullopt;
 }
 
-// The coordinator took the job; waits until it works on it.
-absl::StatusOr<JobView> AwaitBegin(AdminClient& client,
-                                   const std::string& name) {
+// Waits until the coordinator, which took the job, works on it.
+absl::StatusOr<run::JobView> AwaitBegin(AdminClient& client,
+                                        const std::string& name) {
   const Clock clock = MonotonicClock();
   const absl::Time deadline = clock() + kBegin;
   while (true) {
-    absl::StatusOr<JobView> job = client.GetJob();
+    absl::StatusOr<run::JobView> job = client.GetJob();
     if (job.ok() && job->name == name) return job;
     if (absl::IsNotFound(job.status())) {
-      AHA_ASSIGN_OR_RETURN(std::optional<JobView> ended,
+      AHA_ASSIGN_OR_RETURN(std::optional<run::JobView> ended,
                            FindEnded(client, name));
       if (ended.has_value()) return *std::move(ended);
-      // It fell back to having none: the job could not start, and why.
+      // The job could not start.  The coordinator has no job any more, and
+      // its answer says why.
       if (absl::StrContains(job.status().message(), name + ": ")) {
         return absl::FailedPreconditionError(job.status().message());
       }
@@ -81,7 +83,7 @@ int Submit(const SubmitFlags& flags, Output output) {
   if (!client.ok()) return Report(client.status());
   const absl::StatusOr<bool> fresh = (*client)->SubmitJob(*job, flags.resume);
   if (!fresh.ok()) return Report(fresh.status());
-  const absl::StatusOr<JobView> begun = AwaitBegin(**client, job->name());
+  const absl::StatusOr<run::JobView> begun = AwaitBegin(**client, job->name());
   if (!begun.ok()) return Report(begun.status());
   std::string text = absl::StrCat("job/", job->name());
   if (*fresh) {
@@ -103,21 +105,22 @@ int Submit(const SubmitFlags& flags, Output output) {
 void AddSubmitCommand(CLI::App& app, Context& context) {
   const auto flags = std::make_shared<SubmitFlags>();
   CLI::App* submit =
-      app.add_subcommand("submit", "Give a job to a cluster that stands");
+      app.add_subcommand("submit", "Give a job to a standing cluster");
   submit->footer(
-      "A cluster stands when its coordinator runs with --runs DIR.  It has "
+      "A cluster stands when its coordinator runs with --runs DIR.  It runs "
       "one\n"
-      "job at a time.  Files that the job names are the cluster's.\n\n"
+      "job at a time.  The files that the job names are those of the "
+      "cluster.\n\n"
       "Examples:\n"
       "  ahactl submit job.yaml --address coordinator:7000\n"
       "  ahactl submit job.yaml --set seed=8 --set name=seed8\n"
-      "  ahactl submit job.yaml --resume        go on with a run that stopped");
+      "  ahactl submit job.yaml --resume        continue a run that stopped");
   submit->add_option("JOB", flags->job_path, "Job file (YAML)")
       ->type_name("FILE")
       ->required();
   AddSetOption(*submit, flags->set);
   submit->add_flag("--resume", flags->resume,
-                   "Go on with the run of this job that the cluster holds");
+                   "Continue the run of this job that the cluster holds");
   AddAddressOptions(*submit, flags->admin);
   AddOutputOption(*submit, context);
   submit->callback([flags, &context] {

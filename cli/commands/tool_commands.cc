@@ -1,4 +1,4 @@
-// ahactl version, doctor, health, completion.
+// ahactl version, doctor, health and completion.
 #include <gnu/libc-version.h>
 #include <google/protobuf/stubs/common.h>
 #include <grpcpp/grpcpp.h>
@@ -16,8 +16,9 @@
 #include "base/version.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/doctor.h"
-#include "cli/exit_code.h"
-#include "cli/term/screen.h"
+#include "cli/term/exit_code.h"
+#include "cli/term/style.h"
+#include "cli/term/text.h"
 #include "dnnl.h"
 #include "rpc/health.h"
 #include "rpc/security.h"
@@ -25,7 +26,7 @@
 namespace aha::cli {
 namespace {
 
-// What runs, which need not be what was compiled against.
+// The versions that run, which need not be those that were compiled against.
 Json Libraries() {
   const dnnl_version_t* onednn = dnnl_version();
   return {{"onednn",
@@ -95,7 +96,7 @@ struct HealthOptions {
   double seconds = 2;
 };
 
-// The health address that a service in the same container listens at.
+// The health address that the process in the same container listens at.
 std::string OwnHealthAddress() {
   const char* listen = std::getenv("AHA_HEALTH_LISTEN");
   if (listen == nullptr) return "";
@@ -124,7 +125,8 @@ int Health(HealthOptions options, Output output) {
 }
 
 void AddVersion(CLI::App& app, Context& context) {
-  CLI::App* version = app.add_subcommand("version", "Version of this program");
+  CLI::App* version =
+      app.add_subcommand("version", "Print the version of this program");
   version->footer(
       "Examples:\n"
       "  ahactl version -o json    with the versions of the libraries");
@@ -137,9 +139,11 @@ void AddVersion(CLI::App& app, Context& context) {
 void AddDoctor(CLI::App& app, Context& context) {
   const auto options = std::make_shared<DoctorOptions>();
   CLI::App* doctor = app.add_subcommand(
-      "doctor", "Is this machine fit?  Exit 1 if something must be done");
+      "doctor",
+      "Check whether this machine is fit; exit 1 if something must be done");
   doctor->footer(
-      "A line a check: ok, warn (jobs run, read the advice) or fail.\n\n"
+      "It prints a line a check: ok, warn (jobs run; read the advice) or "
+      "fail.\n\n"
       "Examples:\n"
       "  ahactl doctor\n"
       "  ahactl doctor --dir /data/runs -o json | jq '.[] | "
@@ -166,7 +170,8 @@ void AddDoctor(CLI::App& app, Context& context) {
 void AddHealth(CLI::App& app, Context& context) {
   const auto health = std::make_shared<HealthOptions>();
   CLI::App* probe = app.add_subcommand(
-      "health", "Ask a service's health; exit 0 if it serves, for probes");
+      "health",
+      "Ask a process for its health; exit 0 if it serves, for probes");
   probe
       ->add_option("--address", health->address,
                    "HOST:PORT of --health-listen; AHA_HEALTH_LISTEN if absent")
@@ -192,7 +197,7 @@ void AddHealth(CLI::App& app, Context& context) {
 void AddCompletion(CLI::App& app, Context& context) {
   const auto shell = std::make_shared<std::string>();
   CLI::App* completion =
-      app.add_subcommand("completion", "Shell completion script");
+      app.add_subcommand("completion", "Print a shell completion script");
   completion->footer(
       "Examples:\n"
       "  source <(ahactl completion bash)       # in ~/.bashrc\n"

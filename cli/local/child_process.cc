@@ -42,14 +42,14 @@ std::vector<char*> Pointers(std::vector<std::string>* strings) {
   return pointers;
 }
 
-// What the child needs, all made before fork: after it, in a process that has
-// threads, only async-signal-safe calls are allowed.
+// What the child needs.  It is made before fork: after it, only
+// async-signal-safe calls are allowed in a process that has threads.
 struct Prepared {
   char* const* argv;
   char* const* envp;
   int log_fd;
   int null_fd;
-  int report_fd;  // Gets errno if exec fails.
+  int report_fd;  // Takes errno if exec fails.
   pid_t parent;
   bool pin;
   cpu_set_t cpus;
@@ -58,7 +58,7 @@ struct Prepared {
 [[noreturn]] void RunChild(const Prepared& child) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // The parent may have died before the request above was in force.
+  // The parent may have ended before the request above took effect.
   if (::getppid() != child.parent) ::_exit(127);
   if (child.pin) ::sched_setaffinity(0, sizeof(child.cpus), &child.cpus);
   for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD, SIGQUIT}) {
@@ -148,7 +148,7 @@ std::optional<ProcessExit> ReapChild(pid_t pid) {
 
 void SignalChild(pid_t pid, int signal) {
   if (pid <= 0) return;
-  // The group includes what the child started; it is named like the child.
+  // The group, whose id is the child's pid, includes what the child started.
   if (::kill(-pid, signal) != 0) ::kill(pid, signal);
 }
 

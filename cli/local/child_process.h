@@ -1,9 +1,9 @@
-// Starts a program that cannot outlive this process.
+// Starts programs that cannot outlive this process.
 //
-// The child gets its own process group (Ctrl-C reaches only the supervisor) and
-// dies by SIGKILL the moment its parent does, however that dies.  The kernel
-// ties that to the parent *thread*: call Start from a thread that lives as long
-// as the process, e.g. the main thread.
+// A child has its own process group, so that Ctrl-C reaches only the
+// supervisor.  The kernel kills it when its parent ends, however that ends.  It
+// ties this to the parent *thread*, so StartChild must be called from a thread
+// that lives as long as the process, such as the main thread.
 #pragma once
 
 #include <sys/types.h>
@@ -20,21 +20,21 @@ namespace aha::cli {
 
 struct ChildOptions {
   std::vector<std::string> argv;         // argv[0] is the program's path.
-  std::vector<std::string> environment;  // "KEY=value", over the inherited.
-  std::string log_path;                  // stdout and stderr, appended.
-  std::vector<int> cpus;                 // Pinned to; empty: anywhere.
+  std::vector<std::string> environment;  // "KEY=value"; replaces the inherited.
+  std::string log_path;                  // Gets stdout and stderr.
+  std::vector<int> cpus;                 // Those it may run on; empty: all.
 };
 
-// The error names the program and the call that failed.
+// Returns the pid.  An error names the program or the call that failed.
 absl::StatusOr<pid_t> StartChild(const ChildOptions& options);
 
-// How `pid` ended, if it has; reaps it then.
+// How `pid` ended, after which it is reaped; nothing while it runs.
 std::optional<ProcessExit> ReapChild(pid_t pid);
 
-// Signals the child's whole group; silently nothing if it is gone.
+// Signals the child's whole process group.  Does nothing if it is gone.
 void SignalChild(pid_t pid, int signal);
 
-// Its largest resident size so far, from /proc; 0 if it is gone.
+// The largest resident size of `pid` so far, in bytes; 0 if it is gone.
 uint64_t PeakResidentBytes(pid_t pid);
 
 }  // namespace aha::cli

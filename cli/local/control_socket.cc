@@ -18,23 +18,23 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "run/layout.h"
 
 namespace aha::cli {
 namespace {
 
 constexpr size_t kLongestLine = 4096;
 constexpr size_t kMostConnections = 16;
-constexpr char kName[] = "supervisor.sock";
 
-// A socket address holds 107 characters; a run directory may be deeper.  The
-// kernel follows /proc/self/fd, so the path becomes short.
+// A socket address holds 107 characters, and the path of a run directory may be
+// longer.  The kernel follows /proc/self/fd, which makes the path short.
 class ShortAddress {
  public:
   explicit ShortAddress(const std::string& directory)
       : fd_(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
     address_.sun_family = AF_UNIX;
     std::snprintf(address_.sun_path, sizeof(address_.sun_path),
-                  "/proc/self/fd/%d/%s", fd_, kName);
+                  "/proc/self/fd/%d/%s", fd_, run::kSupervisorSocket);
   }
   ~ShortAddress() {
     if (fd_ >= 0) ::close(fd_);
@@ -78,7 +78,7 @@ absl::StatusOr<std::string> ParseAnswer(absl::string_view answer) {
       absl::SimpleAtoi(parts[1], &code) && code != 0) {
     return absl::Status(static_cast<absl::StatusCode>(code), parts[2]);
   }
-  return absl::UnavailableError("the supervisor gave no answer");
+  return absl::UnavailableError("the supervisor did not answer");
 }
 
 }  // namespace
@@ -93,7 +93,7 @@ struct ControlServer::Connection {
 
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Listen(
     const std::string& directory, ControlHandler handler) {
-  const std::string path = absl::StrCat(directory, "/", kName);
+  const std::string path = absl::StrCat(directory, "/", run::kSupervisorSocket);
   const ShortAddress address(directory);
   if (!address.ok()) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", directory));
@@ -161,7 +161,8 @@ bool ControlServer::Serve(Connection* connection) {
   }
   const std::string answer =
       Answer(handler_(connection->request.substr(0, end)));
-  // An answer fits the socket's buffer; a peer that is gone does not matter.
+  // An answer fits into the socket's buffer.  If the peer is gone, it needs no
+  // answer.
   (void)::send(connection->fd, answer.data(), answer.size(), MSG_NOSIGNAL);
   return false;
 }

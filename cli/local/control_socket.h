@@ -1,12 +1,12 @@
-// The supervisor's door: a Unix socket in the run directory that takes one line
-// and answers one line.  Only the user who owns the run gets in (mode 0600 and
-// the peer's uid).
+// The Unix socket in a run directory at which `ahactl run` takes requests: one
+// line in, one line out.  Only the user who owns the run can connect (mode
+// 0600, and the peer's uid is compared).
 //
 //   request   "actor add" | "actor remove actor-1" | "stop"
 //   answer    "ok TEXT" | "error CODE TEXT"
 //
-// The server never blocks: Poll() serves whoever is ready.  Owned by one
-// thread.
+// The server never blocks: Poll() serves the connections that are ready.  Owned
+// by one thread.
 #pragma once
 
 #include <functional>
@@ -20,14 +20,14 @@
 
 namespace aha::cli {
 
-// The text to answer with.
+// Returns the text of the answer.
 using ControlHandler =
     std::function<absl::StatusOr<std::string>(const std::string& request)>;
 
 class ControlServer {
  public:
-  // Listens at <directory>/supervisor.sock, replacing a socket that nobody
-  // serves.  The caller holds the run's lock.
+  // Listens at <directory>/supervisor.sock and replaces a socket that an
+  // earlier run left.  The caller holds the run's lock.
   static absl::StatusOr<std::unique_ptr<ControlServer>> Listen(
       const std::string& directory, ControlHandler handler);
   ~ControlServer();
@@ -51,8 +51,8 @@ class ControlServer {
   std::vector<std::unique_ptr<Connection>> connections_;
 };
 
-// Sends one request to the supervisor of `directory`.  kUnavailable if none
-// listens; otherwise what it answered.
+// Sends one request to the supervisor of `directory` and returns its answer.
+// UNAVAILABLE: none listens.
 absl::StatusOr<std::string> AskSupervisor(const std::string& directory,
                                           const std::string& request,
                                           absl::Duration timeout);

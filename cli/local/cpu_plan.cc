@@ -8,7 +8,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "base/file_io.h"
-#include "cli/term/json.h"
 
 namespace aha::cli {
 namespace {

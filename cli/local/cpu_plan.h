@@ -1,19 +1,20 @@
-// Which process of a local cluster computes with how many threads, where.
+// Decides with how many threads each process of a local cluster computes, and
+// on which cores.
 //
-// Rule (docs/design.md section 9):
+// Rule (docs/design.md, section 9):
 //   lag 0   Sampling and training alternate: while one side computes, the other
-//           sleeps in an RPC.  So each side gets every core; several processes
-//           of a side divide them, at least one thread each.  Nothing is
-//           pinned: the idle side's cores belong to the busy side.
-//   lag 1   Both sides compute all the time.  Two teams of threads on the same
-//           cores would wait for each other's sleepers at every barrier, so
-//           from four cores on they are split in halves (the odd one goes to
-//           the actors, which have more to do) and each process is pinned to
-//           its share.  Below four a side is too small for its own work:
-//           sharing two cores was 19 to 30 % faster (docs/results.md).
-// An explicit number of threads is taken as it is, and nothing is pinned.
+//           waits in an RPC.  So each side gets every core, and the processes
+//           of a side divide them, with at least one thread each.  No process
+//           is pinned, since the busy side may use the idle side's cores.
+//   lag 1   Both sides compute all the time.  If two teams of threads shared
+//           cores, each would wait at its barriers for threads that the other
+//           displaced.  So from four cores on the cores are split in halves
+//           (the odd one goes to the actors, which have more to do) and each
+//           process is pinned to its share.  With fewer cores a half is too
+//           small: sharing two cores was 19 to 30 % faster (docs/results.md).
 //
-// Pure.
+// If a number of threads is given it is used as it is, and no process is
+// pinned.  Pure, but for UsableCpus.
 #pragma once
 
 #include <vector>
@@ -21,24 +22,24 @@
 namespace aha::cli {
 
 struct CpuRequest {
-  std::vector<int> cpus;  // That this process may use.
+  std::vector<int> cpus;  // Those that this process may use.
   int actors = 1;
   int learners = 1;
-  int lag = 0;      // The largest of any grpo stage.
-  int threads = 0;  // A process; 0: by the rule.
+  int lag = 0;      // The largest of any stage.
+  int threads = 0;  // Of each process; 0: as described above.
 };
 
 struct CpuShare {
   int threads = 1;
-  std::vector<int> cpus;  // To be pinned to; empty: no pinning.
+  std::vector<int> cpus;  // To pin the process to; empty: none.
 };
 
 CpuShare LearnerShare(const CpuRequest& request, int rank);
-// `index` may exceed request.actors (an actor added later).
+// `index` may be request.actors or more: an actor that was added later.
 CpuShare ActorShare(const CpuRequest& request, int index);
 
-// The processors this process is allowed, at most as many as its cgroup's
-// quota pays for.
+// The processors that this process may use, and no more than the CPU quota of
+// its cgroup allows.
 std::vector<int> UsableCpus();
 
 }  // namespace aha::cli

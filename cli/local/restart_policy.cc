@@ -34,27 +34,27 @@ ExitDecision RestartPolicy::OnExit(absl::string_view name, ProcessRole role,
                                    const ProcessExit& exit) {
   if (exit.code == kExitRefused) {
     return {ExitAction::kStopAll, absl::ZeroDuration(),
-            "it refused, and a restart would not help"};
+            "it refused to start, and a restart would not help"};
   }
   if (role == ProcessRole::kCoordinator) {
     if (exit.Clean()) return {};
     return {ExitAction::kStopAll, absl::ZeroDuration(),
-            "the job cannot go on without the coordinator"};
+            "the job cannot continue without the coordinator"};
   }
-  auto found = deaths_.find(name);
-  if (found == deaths_.end()) found = deaths_.emplace(name, 0).first;
-  const int deaths = ++found->second;
-  if (deaths > options_.limit) {
+  auto found = ends_.find(name);
+  if (found == ends_.end()) found = ends_.emplace(name, 0).first;
+  const int ends = ++found->second;
+  if (ends > options_.limit) {
     return {
         ExitAction::kStopAll, absl::ZeroDuration(),
-        absl::StrCat("it ended ", deaths, " times without a new step between")};
+        absl::StrCat("it ended ", ends, " times without a new step between")};
   }
   absl::Duration delay =
       std::min(options_.longest_delay,
-               options_.first_delay * (int64_t{1} << std::min(deaths - 1, 20)));
+               options_.first_delay * (int64_t{1} << std::min(ends - 1, 20)));
   if (exit.signal == 0) delay = std::max(delay, options_.exit_delay);
   return {ExitAction::kRestart, delay,
-          absl::StrCat("restart ", deaths, " of ", options_.limit, " in ",
+          absl::StrCat("restart ", ends, " of ", options_.limit, " in ",
                        absl::FormatDuration(delay))};
 }
 

@@ -1,14 +1,17 @@
-// What the supervisor does when a process of a local cluster ends.
+// Decides what the supervisor does when a process of a local cluster ends.
 //
-// An actor, a reward replica or a learner rank is restarted, later each time,
-// until it ended `limit` times with no new step in between: also after exit
-// code 0, which somebody else's SIGTERM makes, if the job goes on (who was told
-// to leave is the supervisor's to know).  The coordinator sends a learner group
-// that lost a rank back to its last checkpoint.  Without the coordinator the
-// job cannot go on; its exit code 0 means that the job is over or was stopped.
-// Exit code 78 means that a restart would only repeat the refusal.
+// An actor, a reward replica or a learner rank is restarted, after a longer
+// delay each time, until it has ended more than `limit` times without a new
+// step in between.  This holds after exit code 0, too, since a SIGTERM from
+// elsewhere causes that.  (The supervisor itself knows which processes it asked
+// to leave.)  When a learner rank is lost, the coordinator sends the whole rank
+// set back to its last checkpoint.
 //
-// Owned by one thread.  Time comes with each call.
+// Without the coordinator the job cannot continue; its exit code 0 means that
+// the job is over or was stopped.  Exit code 78 means that the process refused
+// to start, and a restart would repeat that.
+//
+// Owned by one thread.
 #pragma once
 
 #include <map>
@@ -23,7 +26,7 @@ enum class ProcessRole { kCoordinator, kReward, kLearner, kActor, kSupervisor };
 
 absl::string_view RoleName(ProcessRole role);
 
-// How a process ended: by exit code, or by signal if that is not 0.
+// How a process ended: by `signal`, or by exit code if that is 0.
 struct ProcessExit {
   int code = 0;
   int signal = 0;
@@ -38,23 +41,23 @@ inline constexpr int kExitRefused = 78;
 struct RestartOptions {
   absl::Duration first_delay = absl::Milliseconds(100);
   absl::Duration longest_delay = absl::Seconds(5);
-  // At least, after an exit code: members end, with 0 or after they reported
-  // what is fatal, before the end of the job is seen here.
+  // The least delay after an exit code.  At the end of the job, and after they
+  // have reported a fatal error, processes exit before the supervisor learns
+  // that the job has ended.
   absl::Duration exit_delay = absl::Seconds(1);
-  // About 20 s of trying, which rides out what passes by itself.
-  int limit = 8;
+  int limit = 8;  // About 20 s of attempts.
 };
 
 enum class ExitAction {
-  kForget,   // It left in order.
+  kForget,   // Its end was expected.
   kRestart,  // After `delay`.
-  kStopAll,  // The job cannot go on.
+  kStopAll,  // The job cannot continue.
 };
 
 struct ExitDecision {
   ExitAction action = ExitAction::kForget;
   absl::Duration delay;
-  std::string reason;  // For people; what follows from the death.
+  std::string reason;  // What follows from the end, for people.
 };
 
 class RestartPolicy {
@@ -63,12 +66,12 @@ class RestartPolicy {
 
   ExitDecision OnExit(absl::string_view name, ProcessRole role,
                       const ProcessExit& exit);
-  // A step was done: the deaths before it are forgiven.
-  void OnProgress() { deaths_.clear(); }
+  // A step was done, so the ends before it do not count any more.
+  void OnProgress() { ends_.clear(); }
 
  private:
   RestartOptions options_;
-  std::map<std::string, int, std::less<>> deaths_;
+  std::map<std::string, int, std::less<>> ends_;
 };
 
 }  // namespace aha::cli

@@ -6,58 +6,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
-#include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "base/file_io.h"
+#include "base/file_system.h"
 #include "base/status.h"
 #include "cli/client/admin_client.h"
-#include "cli/exit_code.h"
+#include "cli/client/live_feed.h"
 #include "cli/local/control_socket.h"
+#include "cli/local/failure.h"
+#include "cli/local/stop_request.h"
+#include "cli/report/progress.h"
 #include "cli/report/report.h"
-#include "cli/report/rollouts.h"
+#include "cli/term/exit_code.h"
 #include "cli/term/screen.h"
+#include "cli/term/text.h"
+#include "run/events.h"
+#include "run/layout.h"
 
 namespace aha::cli {
 namespace {
 
 constexpr absl::Duration kFrame = absl::Milliseconds(200);
-
-// A StopJob request under way; it may wait for the coordinator, and a second
-// Ctrl-C must not wait for it.
-class StopRequest {
- public:
-  explicit StopRequest(const std::string& address) {
-    AdminOptions options;
-    options.address = address;
-    absl::StatusOr<std::unique_ptr<AdminClient>> client =
-        AdminClient::New(options);
-    if (!client.ok()) {
-      failed_ = true;
-      return;
-    }
-    client_ = *std::move(client);
-    thread_ = std::thread([this] { failed_ = !client_->StopJob().ok(); });
-  }
-  ~StopRequest() {
-    if (client_) client_->Cancel();
-    if (thread_.joinable()) thread_.join();
-  }
-  StopRequest(const StopRequest&) = delete;
-  StopRequest& operator=(const StopRequest&) = delete;
-  bool failed() const { return failed_; }
-
- private:
-  std::atomic<bool> failed_{false};
-  std::unique_ptr<AdminClient> client_;
-  std::thread thread_;
-};
 
 int OpenSignals() {
   sigset_t set;
@@ -68,20 +42,20 @@ int OpenSignals() {
   return ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-// From 0 to 1 when written by this run.
+// Whether the file at `path` was written after `since`.  File systems keep
+// times to some milliseconds only.
 bool WrittenSince(const std::string& path, absl::Time since) {
   struct stat info {};
   return ::stat(path.c_str(), &info) == 0 &&
          absl::TimeFromTimespec(info.st_mtim) + absl::Milliseconds(20) >= since;
 }
 
-absl::Status PatchPeakMemory(const RunDirectory& run, uint64_t bytes) {
-  const std::string path = run.File("summary.json");
-  AHA_ASSIGN_OR_RETURN(Json summary, ReadJsonFile(path));
-  if (!summary.is_object()) return absl::DataLossError(path);
-  summary["peak_rss_bytes"] = bytes;
-  return ReplaceFile(path, ToJsonText(summary));
-}
+// What is known when all processes have ended.
+struct Ending {
+  run::JobState state = run::JobState::kUnknown;
+  std::string problem;
+  bool summarised = false;  // This session's coordinator wrote a summary.
+};
 
 class Session {
  public:
@@ -106,30 +80,35 @@ class Session {
   void ReadSignals();
   void BeginStop(const std::string& why);
   void Look();
-  void TellOfStop();
+  void FollowJob();
+  void AnnounceStop();
   void Show();
   void Wait();
+  Ending FindEnding();
+  void PrintFailure() const;
+  int ExitOf(const Ending& ending) const;
   int Finish();
   void Say(const std::string& line);
 
   const SessionOptions options_;
-  const RunDirectory run_;
+  const run::RunReader run_;
   const Clock clock_;
   Screen screen_;
+  FileSystem& files_ = RealFileSystem();
   Supervisor supervisor_;
-  Progress progress_;
   int signals_ = -1;
   std::unique_ptr<ControlServer> control_;
-  std::unique_ptr<JobWatcher> watcher_;
-  std::unique_ptr<StopRequest> stop_;
-  std::optional<JobView> job_;
-  uint64_t steps_seen_ = 0;
-  int interrupts_ = 0;
+  std::unique_ptr<StreamFeed> feed_;   // Once the coordinator serves.
+  std::optional<Progress> progress_;   // Of feed_.
+  std::unique_ptr<StopRequest> stop_;  // Once a clean stop began here.
+  std::optional<run::JobView> job_;    // As of the last look.
+  uint64_t steps_seen_ = 0;            // The most so far.
+  int interrupts_ = 0;                 // Signals that ask for an end.
   absl::Time stop_deadline_ = absl::InfiniteFuture();
   absl::Time next_frame_ = absl::InfinitePast();
-  absl::Time started_wall_ = absl::Now();
-  bool told_up_ = false;
-  bool told_stopping_ = false;
+  const absl::Time started_wall_ = absl::Now();
+  bool up_ = false;              // on_up was called.
+  bool stop_announced_ = false;  // A stop that did not begin here.
 };
 
 void Session::Say(const std::string& line) {
@@ -139,10 +118,14 @@ void Session::Say(const std::string& line) {
 void Session::OnEvent(absl::string_view event, absl::string_view process,
                       const std::string& text) {
   Say(absl::StrCat(process, " ", event, ": ", OneLine(text)));
-  // A full disk must not end the run.
-  (void)run_.AppendEvent(
-      absl::StrCat("process ", event),
-      Json{{"process", std::string(process)}, {"text", text}});
+  // The run continues if the line cannot be written, as on a full disk.
+  AppendLine(files_, run_.File(run::kEventsFile),
+             run::EventLine({.time = absl::ToDoubleSeconds(absl::Now() -
+                                                           absl::UnixEpoch()),
+                             .event = absl::StrCat("process ", event),
+                             .process = std::string(process),
+                             .text = text}))
+      .IgnoreError();
 }
 
 absl::StatusOr<std::string> Session::OnControl(const std::string& request) {
@@ -194,38 +177,42 @@ void Session::ReadSignals() {
   }
 }
 
-// A stop that did not begin here.
-void Session::TellOfStop() {
-  if (job_->state != JobState::kStopping || stop_ || told_stopping_) return;
-  told_stopping_ = true;
+void Session::AnnounceStop() {
+  if (job_->state != run::JobState::kStopping || stop_ || stop_announced_) {
+    return;
+  }
+  stop_announced_ = true;
   Say(absl::StrCat(
-      job_->problem.empty() ? "somebody stops the job" : OneLine(job_->problem),
+      job_->problem.empty() ? "the job is stopped" : OneLine(job_->problem),
       ": the running step ends and a checkpoint is written"));
 }
 
-void Session::Look() {
-  if (!watcher_ && supervisor_.endpoint()) {
+void Session::FollowJob() {
+  if (!feed_) {
+    if (!supervisor_.endpoint()) return;
     AdminOptions options;
     options.address = supervisor_.endpoint()->address;
-    watcher_ = std::make_unique<JobWatcher>(options);
+    feed_ = std::make_unique<StreamFeed>(options, run_);
+    progress_.emplace(feed_.get());
   }
-  if (!told_up_ && supervisor_.phase() == Supervisor::Phase::kRunning) {
-    told_up_ = true;
+  if (!progress_->Look(clock_()).ok()) return;
+  job_ = progress_->job();
+  // After a rollback, steps that are done again are no progress.
+  if (job_->StepsDone() > steps_seen_) {
+    steps_seen_ = job_->StepsDone();
+    supervisor_.OnProgress();
+  }
+  if (run::IsEndState(job_->state)) supervisor_.OnJobEnded();
+  AnnounceStop();
+}
+
+void Session::Look() {
+  FollowJob();
+  if (!up_ && supervisor_.phase() == Supervisor::Phase::kRunning) {
+    up_ = true;
+    // The coordinator has written job.yaml in its place.
+    files_.Remove(run_.File(run::kNewJobFile)).IgnoreError();
     if (options_.on_up) options_.on_up();
-  }
-  if (watcher_) {
-    if (std::optional<JobView> latest = watcher_->Latest()) {
-      job_ = std::move(latest);
-      job_->run_directory = run_.path();
-      progress_.Observe(clock_(), *job_);
-      // After a rollback, steps that are done again are no progress.
-      if (job_->StepsDone() > steps_seen_) {
-        steps_seen_ = job_->StepsDone();
-        supervisor_.OnProgress();
-      }
-      if (IsEndState(job_->state)) supervisor_.OnJobEnded();
-      TellOfStop();
-    }
   }
   const bool too_long = clock_() > stop_deadline_;
   if (stop_ && (stop_->failed() || too_long)) {
@@ -242,11 +229,13 @@ void Session::Show() {
   if (options_.quiet || now < next_frame_) return;
   next_frame_ = now + kFrame;
   if (screen_.terminal()) {
-    screen_.Draw(progress_.RenderBlock(now, screen_.style()));
-    return;
-  }
-  for (const std::string& line : progress_.RenderLines(now)) {
-    screen_.Print(line);
+    screen_.Draw(progress_.has_value()
+                     ? progress_->RenderBlock(now, screen_.style())
+                     : Progress(nullptr).RenderBlock(now, screen_.style()));
+  } else if (progress_.has_value()) {
+    for (const std::string& line : progress_->RenderLines(now)) {
+      screen_.Print(line);
+    }
   }
 }
 
@@ -267,10 +256,9 @@ int Session::Run() {
   if (control.ok()) {
     control_ = *std::move(control);
   } else {
-    // The job runs without; only actors cannot be added.
+    // The job runs without it; only actors cannot be added.
     Say(absl::StrCat("no control socket: ", control.status().message()));
   }
-  if (options_.supervisor.resume) progress_.Seed(run_.ReadCurves());
   const absl::Status started = supervisor_.Start();
   if (!started.ok()) return Report(started);
   while (supervisor_.phase() != Supervisor::Phase::kDone) {
@@ -283,113 +271,86 @@ int Session::Run() {
   }
   next_frame_ = absl::InfinitePast();
   Show();
-  watcher_.reset();
+  feed_.reset();
   stop_.reset();
   return Finish();
 }
 
+Ending Session::FindEnding() {
+  Ending ending;
+  if (job_.has_value()) {
+    ending.state = job_->state;
+    ending.problem = job_->problem;
+  }
+  const std::string path = run_.File(run::kSummaryFile);
+  ending.summarised = WrittenSince(path, started_wall_);
+  if (!ending.summarised) return ending;
+  // Without it the summary has the memory of the coordinator alone.
+  run::SetPeakMemory(files_, path, supervisor_.peak_rss_bytes()).IgnoreError();
+  if (const auto summary = run_.ReadSummary(); summary.ok()) {
+    ending.state = summary->state;
+    if (!summary->problem.empty()) ending.problem = summary->problem;
+  }
+  return ending;
+}
+
+void Session::PrintFailure() const {
+  if (!supervisor_.failure() || interrupts_ > 0) return;
+  for (const std::string& line :
+       RenderFailure(*supervisor_.failure(), options_.resume_command)) {
+    std::fprintf(stderr, "ahactl: %s\n", line.c_str());
+  }
+}
+
 int Session::Finish() {
   screen_.Leave();
-  JobState state = job_ ? job_->state : JobState::kUnknown;
-  std::string problem = job_ ? job_->problem : "";
-  const bool summarised =
-      WrittenSince(run_.File("summary.json"), started_wall_);
-  if (summarised) {
-    (void)PatchPeakMemory(run_, supervisor_.peak_rss_bytes());
-    if (const auto summary = run_.ReadSummary(); summary.ok()) {
-      state = summary->job.state;
-      if (!summary->job.problem.empty()) problem = summary->job.problem;
-    }
+  // A coordinator that did not take the directory leaves the file.
+  files_.Remove(run_.File(run::kNewJobFile)).IgnoreError();
+  const Ending ending = FindEnding();
+  const bool succeeded = ending.state == run::JobState::kSucceeded;
+  if (!succeeded) PrintFailure();
+  if (succeeded || (ending.summarised && options_.output != Output::kTable)) {
+    run::FileFeed feed(run_);
+    PrintReport(feed, {.run_dir = run_.path(),
+                       .restarts = supervisor_.restarts(),
+                       .quiet = options_.quiet || !succeeded,
+                       .output = options_.output});
   }
-  if (state == JobState::kSucceeded) {
-    PrintReport(run_, supervisor_.restarts(), options_.quiet, options_.output);
-    return kExitDone;
-  }
-  if (supervisor_.failure() && interrupts_ == 0) {
-    for (const std::string& line :
-         RenderFailure(*supervisor_.failure(), options_.resume_command)) {
-      std::fprintf(stderr, "ahactl: %s\n", line.c_str());
-    }
-  }
-  if (summarised && options_.output != Output::kTable) {
-    PrintReport(run_, supervisor_.restarts(), true, options_.output);
-  }
-  if (state == JobState::kFailed) {
-    std::fprintf(
-        stderr, "ahactl: job %s failed: %s\nahactl: logs: %s\n",
-        options_.job_name.c_str(),
-        problem.empty() ? "no reason was given" : OneLine(problem).c_str(),
-        run_.File("logs/").c_str());
+  return ExitOf(ending);
+}
+
+int Session::ExitOf(const Ending& ending) const {
+  if (ending.state == run::JobState::kSucceeded) return kExitDone;
+  const std::string problem = OneLine(ending.problem);
+  if (ending.state == run::JobState::kFailed) {
+    std::fprintf(stderr, "ahactl: job %s failed: %s\nahactl: logs: %s/\n",
+                 options_.job_name.c_str(),
+                 problem.empty() ? "no reason was given" : problem.c_str(),
+                 run_.File(run::kLogsFolder).c_str());
     return interrupts_ > 0 ? kExitInterrupted : kExitJobFailed;
   }
   if (supervisor_.failure() && interrupts_ == 0) {
-    // What refuses a resume is what the run was begun with: another machine,
-    // other files.
+    // A process refuses a resume because the run began with something else:
+    // another machine or other files.
     return supervisor_.failure()->refused && options_.supervisor.resume
                ? kExitConflict
                : kExitError;
   }
-  const bool asked = interrupts_ > 0 || state == JobState::kStopped;
+  const bool asked = interrupts_ > 0 || ending.state == run::JobState::kStopped;
   if (!options_.quiet || !asked) {
     const std::string why =
-        problem.empty() ? "" : absl::StrCat(" (", OneLine(problem), ")");
+        problem.empty() ? "" : absl::StrCat(" (", problem, ")");
     const bool screen = options_.output == Output::kTable && !options_.quiet;
-    std::fprintf(screen ? stdout : stderr, "job %s %s%s; go on with: %s\n",
-                 options_.job_name.c_str(),
-                 state == JobState::kStopped ? "stopped" : "ended early",
-                 why.c_str(), options_.resume_command.c_str());
+    std::fprintf(
+        screen ? stdout : stderr, "job %s %s%s; continue it with: %s\n",
+        options_.job_name.c_str(),
+        ending.state == run::JobState::kStopped ? "stopped" : "ended early",
+        why.c_str(), options_.resume_command.c_str());
   }
   return asked ? kExitInterrupted : kExitError;
 }
 
-// A prompt of the last step, for the example command.
-std::string ExamplePrompt(const std::string& path) {
-  const absl::StatusOr<RolloutFile> file = ReadRollouts(path);
-  if (!file.ok() || file->rollouts.empty()) return "";
-  const std::string& prompt = file->rollouts.front().prompt;
-  return prompt.size() <= 200 ? prompt : "";
-}
-
 }  // namespace
-
-void PrintReport(const RunDirectory& run, int restarts, bool quiet,
-                 Output output) {
-  if (output != Output::kTable) {
-    const absl::StatusOr<Json> summary = ReadJsonFile(run.File("summary.json"));
-    if (summary.ok()) Print(*summary, "", output);
-    if (!summary.ok()) Report(summary.status());
-    return;
-  }
-  ReportInput input;
-  absl::StatusOr<RunSummary> summary = run.ReadSummary();
-  if (!summary.ok()) {
-    Report(summary.status());
-    return;
-  }
-  input.summary = *std::move(summary);
-  input.run_dir = run.path();
-  input.restarts = restarts;
-  const std::vector<std::string> checkpoints = run.Checkpoints();
-  if (!checkpoints.empty()) input.last_checkpoint = checkpoints.back();
-  const std::vector<RolloutRef> rollouts = ListRollouts(run.File("rollouts"));
-  if (!rollouts.empty()) {
-    input.rollout_stage = rollouts.back().stage;
-    input.last_rollout_step = rollouts.back().step;
-    input.example_prompt = ExamplePrompt(rollouts.back().path);
-  }
-  if (!quiet) {
-    std::printf("\n");
-    for (const std::string& line :
-         RenderReport(input, TerminalStyle(STDOUT_FILENO))) {
-      std::printf("%s\n", line.c_str());
-    }
-  }
-  // For scripts: the same line in every version.
-  if (::isatty(STDOUT_FILENO) != 1 || quiet) {
-    std::printf("checksum %s\n", input.summary.job.checksum.c_str());
-  }
-  std::fflush(stdout);
-}
 
 int RunSession(SessionOptions options) {
   return Session(std::move(options)).Run();

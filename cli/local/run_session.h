@@ -1,15 +1,16 @@
-// One local cluster from start to end: signals, progress, the control socket,
-// the final report.
+// Runs one job on a local cluster from start to end: signals, progress, the
+// control socket and the report at the end.
 //
-//   first SIGINT, SIGTERM or SIGHUP   clean stop with a checkpoint
-//   second                            everything is killed at once
+//   first SIGINT, SIGTERM or SIGHUP   a clean stop with a checkpoint
+//   second                            every process is killed at once
 //
-// Call from the main thread, before any other thread exists.
+// Called from the main thread before another thread exists.
 #pragma once
 
 #include <functional>
 #include <string>
 
+#include "absl/time/time.h"
 #include "cli/local/supervisor.h"
 #include "cli/term/output.h"
 
@@ -20,20 +21,16 @@ struct SessionOptions {
   std::string job_name;
   std::string resume_command;
   bool quiet = false;
-  // Not a table: stdout gets the summary alone, progress goes to stderr.
+  // Unless this is kTable, stdout gets the summary alone and progress goes to
+  // stderr.
   Output output = Output::kTable;
-  // Told once when the cluster serves; for --detach.
+  // Called once, when the cluster serves; for --detach.
   std::function<void()> on_up;
-  // How long a clean stop may take until everybody gets SIGTERM.
+  // How long a clean stop may take until the processes get SIGTERM.
   absl::Duration clean_stop = absl::Minutes(2);
 };
 
-// Runs to the end and returns the exit code of docs/design.md section 10.
+// Runs to the end and returns the exit code (cli/term/exit_code.h).
 int RunSession(SessionOptions options);
-
-// What `ahactl run` prints of a run that is over: its report, and the line
-// "checksum <hex>" if stdout is no terminal; or summary.json.
-void PrintReport(const RunDirectory& run, int restarts, bool quiet,
-                 Output output);
 
 }  // namespace aha::cli

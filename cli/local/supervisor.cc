@@ -1,13 +1,11 @@
 #include "cli/local/supervisor.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "absl/strings/match.h"
@@ -18,6 +16,7 @@
 #include "base/file_io.h"
 #include "base/status.h"
 #include "cli/local/child_process.h"
+#include "run/layout.h"
 
 namespace aha::cli {
 namespace {
@@ -40,28 +39,12 @@ const char* ProgramName(ProcessRole role) {
 
 }  // namespace
 
-std::vector<std::string> LogTail(const std::string& path, int lines,
-                                 int64_t begin) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
-  constexpr off_t kWindow = 1 << 16;
-  const off_t size = ::lseek(fd, 0, SEEK_END);
-  begin = std::min<int64_t>(std::max<int64_t>(begin, size - kWindow), size);
-  std::string text(static_cast<size_t>(size - begin), '\0');
-  const ssize_t got = ::pread(fd, text.data(), text.size(), begin);
-  ::close(fd);
-  text.resize(got > 0 ? static_cast<size_t>(got) : 0);
-  std::vector<std::string> all =
-      absl::StrSplit(text, '\n', absl::SkipWhitespace());
-  if (all.size() > static_cast<size_t>(lines)) {
-    all.erase(all.begin(), all.end() - lines);
-  }
-  return all;
-}
-
-Supervisor::Supervisor(SupervisorOptions options, Clock clock, OnEvent on_event)
+Supervisor::Supervisor(SupervisorOptions options, Clock clock, OnEvent on_event,
+                       FileSystem& files)
     : options_(std::move(options)),
+      run_(options_.run_dir),
       clock_(std::move(clock)),
+      files_(files),
       on_event_(std::move(on_event)),
       policy_(options_.restart) {}
 
@@ -70,18 +53,19 @@ Supervisor::~Supervisor() {
 }
 
 std::string Supervisor::LogPath(const std::string& name) const {
-  return absl::StrCat(options_.run_dir, "/logs/", name, ".log");
+  return absl::StrCat(run_.File(run::kLogsFolder), "/", name, run::kLogSuffix);
 }
 
 absl::Status Supervisor::Start() {
   std::error_code error;
-  std::filesystem::create_directories(options_.run_dir + "/logs", error);
+  const std::string logs = run_.File(run::kLogsFolder);
+  std::filesystem::create_directories(logs, error);
   if (error) {
-    return absl::UnavailableError(absl::StrCat(
-        "cannot create ", options_.run_dir, "/logs: ", error.message()));
+    return absl::UnavailableError(
+        absl::StrCat("cannot create ", logs, ": ", error.message()));
   }
-  // What an earlier run left would be taken for the new coordinator's.
-  ::unlink((options_.run_dir + "/endpoint.json").c_str());
+  // The endpoint of an earlier run must not be taken for the new one.
+  AHA_RETURN_IF_ERROR(files_.Remove(run_.File(run::kEndpointFile)));
   started_ = clock_();
   return Launch(ProcessRole::kCoordinator, 0);
 }
@@ -124,6 +108,7 @@ std::vector<std::string> Supervisor::Arguments(const Process& process) const {
     if (process.role != ProcessRole::kActor) add({"--listen", "127.0.0.1:0"});
     if (process.role != ProcessRole::kReward) {
       add({"--threads", absl::StrCat(Cpus(process).threads)});
+      if (options_.device != "cpu") add({"--device", options_.device});
     }
     if (process.role == ProcessRole::kLearner) {
       add({"--rank", absl::StrCat(process.index)});
@@ -139,8 +124,8 @@ absl::Status Supervisor::Spawn(Process* process) {
   child.log_path = LogPath(process->name);
   const CpuShare share = Cpus(*process);
   child.cpus = share.cpus;
-  // A spinning OpenMP team starves the process that it shares the cores with
-  // (docs/design.md section 9: 5 to 100 times slower).
+  // A team of OpenMP threads that spins while it waits makes the process that
+  // shares its cores 5 to 100 times slower (docs/design.md, section 9).
   child.environment = {
       "OMP_WAIT_POLICY=passive",
       absl::StrCat("OMP_NUM_THREADS=", share.threads),
@@ -162,8 +147,7 @@ void Supervisor::Tick() {
 }
 
 void Supervisor::LookForEndpoint() {
-  const RunDirectory run(options_.run_dir);
-  absl::StatusOr<Endpoint> endpoint = run.ReadEndpoint();
+  absl::StatusOr<run::Endpoint> endpoint = run_.ReadEndpoint();
   const Process& coordinator = *processes_.front();
   if (!endpoint.ok() || endpoint->pid != coordinator.pid) {
     if (clock_() - started_ > options_.start_deadline) {
@@ -206,12 +190,12 @@ void Supervisor::ReapAll() {
 }
 
 void Supervisor::OnExit(Process* process, const ProcessExit& exit) {
-  // Whatever the process started itself goes with it.
+  // Processes that it started itself end with it.
   SignalChild(process->pid, SIGKILL);
   process->pid = 0;
   process->restart_at = absl::InfiniteFuture();
   if (phase_ == Phase::kStopping || phase_ == Phase::kDone) {
-    // SIGTERM, once sent, is not repeated.
+    // SIGTERM is sent once only.
     if (process->role == ProcessRole::kCoordinator &&
         term_at_ != absl::InfiniteFuture()) {
       BeginStopping(options_.orphan_grace);
@@ -233,7 +217,8 @@ void Supervisor::OnExit(Process* process, const ProcessExit& exit) {
     case ExitAction::kRestart:
       process->restart_at = clock_() + decision.delay;
       process->ended = exit.Describe();
-      // Most often it is the end of the job, which is soon known.
+      // A clean exit most often means the end of the job, which the session
+      // learns of soon.
       if (exit.Clean()) return;
       on_event_("died", process->name,
                 absl::StrCat(exit.Describe(), "; ", decision.reason));
@@ -339,19 +324,19 @@ absl::Status Supervisor::RemoveActor(
       });
   if (found == processes_.end()) {
     return absl::NotFoundError(
-        absl::StrCat("no actor \"", name, "\" in this cluster"));
+        absl::StrCat("this cluster has no actor \"", name, "\""));
   }
   Process& actor = **found;
   absl::Status drained = drain();
-  // One that waits for its restart needs no drain: it just stays away.
+  // An actor that waits for its restart is just not started again.
   if (!drained.ok() && actor.pid != 0) return drained;
   actor.leaving = true;
   actor.restart_at = absl::InfiniteFuture();
   return absl::OkStatus();
 }
 
-std::vector<ProcessEntry> Supervisor::Processes() const {
-  std::vector<ProcessEntry> entries = {
+std::vector<run::ProcessEntry> Supervisor::Processes() const {
+  std::vector<run::ProcessEntry> entries = {
       {"supervisor", std::string(RoleName(ProcessRole::kSupervisor)),
        ::getpid()}};
   for (const auto& process : processes_) {
@@ -363,26 +348,20 @@ std::vector<ProcessEntry> Supervisor::Processes() const {
 }
 
 void Supervisor::WriteProcesses() {
-  std::vector<ProcessEntry> entries;
+  std::vector<run::ProcessEntry> entries;
   if (phase_ != Phase::kDone) entries = Processes();
   if (entries == written_) return;
-  Json json = Json::array();
-  for (const ProcessEntry& entry : entries) {
-    json.push_back(
-        {{"name", entry.name}, {"role", entry.role}, {"pid", entry.pid}});
-  }
-  // A full disk must not end the run; the next change writes it again.
-  if (ReplaceFile(options_.run_dir + "/processes.json", ToJsonText(json))
-          .ok()) {
-    written_ = std::move(entries);
-  }
+  // A full disk must not end the run; the next tick writes the file again.
+  const absl::Status written = ReplaceFile(
+      files_, run_.File(run::kProcessesFile), run::ProcessesText(entries));
+  if (written.ok()) written_ = std::move(entries);
 }
 
 void Supervisor::SampleMemory() {
   if (clock_() < sample_at_) return;
   sample_at_ = clock_() + absl::Milliseconds(500);
   uint64_t sum = 0;
-  for (const ProcessEntry& entry : Processes()) {
+  for (const run::ProcessEntry& entry : Processes()) {
     sum += PeakResidentBytes(entry.pid);
   }
   peak_rss_bytes_ = std::max(peak_rss_bytes_, sum);

@@ -1,15 +1,22 @@
-// The processes of a local cluster: starts, restarts and stops them.
+// Starts, restarts and stops the processes of a local cluster.
 //
 //   kStarting  --endpoint.json-->  kRunning  --end or failure-->  kStopping
 //        \________________ all have ended ________________________/  |
 //                                                                  kDone
 //
-// Everything happens in Tick(), which never blocks; the caller ticks it a few
-// times a second and after SIGCHLD.  processes.json is rewritten at every
-// change.  A process that does not end within `stop_grace` of being asked gets
-// SIGKILL, so kDone is always reached.
+//   1. Start() starts the coordinator.
+//   2. Once endpoint.json names it, the other processes are started.
+//   3. A process that ends is restarted as RestartPolicy decides.
+//   4. At the end of the job each process has `leave_grace` to leave, then it
+//      gets SIGTERM, and `stop_grace` later SIGKILL.  So kDone is always
+//      reached.
 //
-// Owned by the main thread (see child_process.h).  Time comes from the clock.
+// Everything happens in Tick(), which never blocks.  The caller calls it a few
+// times a second and after SIGCHLD.  processes.json is rewritten at every
+// change.
+//
+// Owned by the main thread (child_process.h says why).  The time comes from the
+// clock.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +29,11 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/file_system.h"
 #include "cli/local/cpu_plan.h"
+#include "cli/local/failure.h"
 #include "cli/local/restart_policy.h"
-#include "cli/report/run_directory.h"
+#include "run/reader.h"
 
 namespace aha::cli {
 
@@ -33,37 +42,30 @@ struct SupervisorOptions {
   std::string run_dir;
   std::string job_path;
   int reward_replicas = 1;
-  CpuRequest cpus;  // With the numbers of actors and learners.
+  std::string device = "cpu";  // --device of the actors and the learners.
+  CpuRequest cpus;             // With the numbers of actors and learners.
   bool resume = false;
-  bool with_metrics = true;  // A Prometheus endpoint a process.
+  bool with_metrics = true;  // Each process serves Prometheus.
   RestartOptions restart;
   absl::Duration start_deadline = absl::Seconds(60);  // Of the coordinator.
-  absl::Duration leave_grace = absl::Seconds(15);     // To leave by themselves.
-  // The same once the coordinator, which waits for them, is gone.
+  absl::Duration leave_grace = absl::Seconds(15);     // Until SIGTERM.
+  // The same once the coordinator, for which they would leave, is gone.
   absl::Duration orphan_grace = absl::Seconds(2);
   absl::Duration stop_grace = absl::Seconds(10);  // From SIGTERM to SIGKILL.
-};
-
-// The death that ended the run.
-struct ClusterFailure {
-  std::string process;
-  std::string how;     // "signal 9 (Killed)"
-  std::string reason;  // Why that is the end.
-  std::string log_path;
-  std::vector<std::string> log_tail;
-  bool refused = false;  // Exit code 78.
 };
 
 class Supervisor {
  public:
   enum class Phase { kStarting, kRunning, kStopping, kDone };
 
-  // `on_event(event, process, text)`: a person may want to know.
+  // `on_event(event, process, text)` is called for what a person may want to
+  // know.
   using OnEvent = std::function<void(absl::string_view, absl::string_view,
                                      const std::string&)>;
 
-  Supervisor(SupervisorOptions options, Clock clock, OnEvent on_event);
-  ~Supervisor();  // Kills what still lives.
+  Supervisor(SupervisorOptions options, Clock clock, OnEvent on_event,
+             FileSystem& files = RealFileSystem());
+  ~Supervisor();  // Kills the processes that still run.
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
@@ -72,24 +74,25 @@ class Supervisor {
   void Tick();
 
   void OnProgress() { policy_.OnProgress(); }
-  // The job reached its end: everybody has `leave_grace` to leave.
+  // The job has reached its end; the processes may leave by themselves.
   void OnJobEnded();
   void StopAll();  // SIGTERM, then SIGKILL.
   void KillAll();  // SIGKILL.
 
-  // The new actor's name.  kFailedPrecondition unless running.
+  // Returns the new actor's name.  FAILED_PRECONDITION unless kRunning.
   absl::StatusOr<std::string> AddActor();
-  // Once `drain` has asked the actor to leave its end is no death; if asking
-  // fails it stays as it was, with that error.  kNotFound if it is none.
+  // Calls `drain`, which asks the actor to leave; after that the end of the
+  // actor is expected.  If `drain` fails the actor stays, and its error is
+  // returned.  NOT_FOUND: no actor has this name.
   absl::Status RemoveActor(const std::string& name,
                            const std::function<absl::Status()>& drain);
 
   Phase phase() const { return phase_; }
-  const std::optional<Endpoint>& endpoint() const { return endpoint_; }
+  const std::optional<run::Endpoint>& endpoint() const { return endpoint_; }
   const std::optional<ClusterFailure>& failure() const { return failure_; }
-  std::vector<ProcessEntry> Processes() const;
+  std::vector<run::ProcessEntry> Processes() const;
   int restarts() const { return restarts_; }
-  // Largest sum of resident memory over the processes seen so far.
+  // The largest sum of resident memory over the processes so far.
   uint64_t peak_rss_bytes() const { return peak_rss_bytes_; }
 
  private:
@@ -97,11 +100,11 @@ class Supervisor {
     std::string name;
     ProcessRole role;
     int index;
-    pid_t pid = 0;  // 0: waits for its restart.
+    pid_t pid = 0;  // 0: it waits for its restart.
     absl::Time restart_at;
-    std::string ended;      // How, the last time.
-    int64_t log_begin = 0;  // Before it, the log is of earlier processes.
-    bool leaving = false;
+    std::string ended;      // How it ended the last time.
+    int64_t log_begin = 0;  // Bytes of the log that earlier processes wrote.
+    bool leaving = false;   // It was asked to leave.
   };
 
   absl::Status Launch(ProcessRole role, int index);
@@ -121,13 +124,15 @@ class Supervisor {
   bool AnyAlive() const;
 
   const SupervisorOptions options_;
+  const run::RunReader run_;
   const Clock clock_;
+  FileSystem& files_;
   const OnEvent on_event_;
   RestartPolicy policy_;
   Phase phase_ = Phase::kStarting;
   std::vector<std::unique_ptr<Process>> processes_;
-  std::vector<ProcessEntry> written_;
-  std::optional<Endpoint> endpoint_;
+  std::vector<run::ProcessEntry> written_;
+  std::optional<run::Endpoint> endpoint_;
   std::optional<ClusterFailure> failure_;
   absl::Time started_;
   absl::Time term_at_ = absl::InfiniteFuture();
@@ -137,9 +142,5 @@ class Supervisor {
   int next_actor_ = 0;
   int restarts_ = 0;
 };
-
-// The last lines of a log from byte `begin` on, newest last.
-std::vector<std::string> LogTail(const std::string& path, int lines,
-                                 int64_t begin = 0);
 
 }  // namespace aha::cli

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "cli/term/follow.h"
+#include "base/status.h"
+#include "cli/report/event_text.h"
 #include "cli/term/table.h"
 
 namespace aha::cli {
@@ -16,8 +16,7 @@ namespace {
 
 constexpr size_t kEventsShown = 5;
 
-void AddFacts(const JobView& job, const RunDirectory& run,
-              std::vector<std::string>* lines) {
+void AddFacts(const run::JobView& job, std::vector<std::string>* lines) {
   const auto fact = [lines](absl::string_view label, const std::string& text) {
     if (text.empty()) return;
     lines->push_back(absl::StrCat(PadRight(label, 18), OneLine(text)));
@@ -26,7 +25,7 @@ void AddFacts(const JobView& job, const RunDirectory& run,
   fact("State", std::string(StateName(job.state)));
   fact("Problem", job.problem);
   fact("Time", FormatSeconds(job.seconds));
-  fact("Run directory", run.path());
+  fact("Run directory", job.run_directory);
   fact("Checksum", job.checksum);
   fact("Weights checksum", job.weights_checksum);
   if (job.tokens_compared > 0) {
@@ -41,9 +40,9 @@ void AddFacts(const JobView& job, const RunDirectory& run,
   for (const std::string& wait : job.waits) fact("Waits", wait);
 }
 
-std::string StageTable(const JobView& job) {
+std::string StageTable(const run::JobView& job) {
   Table table({"STAGE", "TYPE", "STEPS", "TIME", "REWARD", "PASS@1", "LENGTH"});
-  for (const StageView& stage : job.stages) {
+  for (const run::StageView& stage : job.stages) {
     const auto reward = stage.Metric("reward");
     const auto accuracy = AccuracyOf(stage);
     const auto length = LengthOf(stage);
@@ -70,39 +69,64 @@ void AddSection(absl::string_view title, absl::string_view text,
   }
 }
 
-std::string ProcessTable(const RunDirectory& run) {
-  const absl::StatusOr<std::vector<ProcessEntry>> processes =
-      run.ReadProcesses();
-  if (!processes.ok() || processes->empty()) return "";
+void AddSummary(const run::Summary& summary, std::vector<std::string>* lines) {
+  const auto eval = [lines](absl::string_view label,
+                            const std::optional<run::EvalOutcome>& result) {
+    if (!result.has_value()) return;
+    lines->push_back(absl::StrCat(
+        PadRight(label, 18), FormatPercent(result->pass_at_1), " pass@1, ",
+        absl::StrFormat("%.1f tokens, %d prompts",
+                        result->mean_completion_length, result->prompts)));
+  };
+  eval("Before", summary.before);
+  eval("After", summary.after);
+  if (summary.peak_rss_bytes > 0) {
+    lines->push_back(absl::StrCat(PadRight("Peak memory", 18),
+                                  FormatBytes(summary.peak_rss_bytes)));
+  }
+}
+
+std::string ProcessTable(const std::vector<run::ProcessEntry>& processes) {
+  if (processes.empty()) return "";
   Table table({"PROCESS", "ROLE", "PID", "ALIVE"});
-  for (const ProcessEntry& process : *processes) {
+  for (const run::ProcessEntry& process : processes) {
     table.Row({process.name, process.role, absl::StrCat(process.pid),
-               ProcessIsAlive(process.pid) ? "yes" : "no"});
+               run::ProcessIsAlive(process.pid) ? "yes" : "no"});
   }
   return table.Text();
 }
 
-std::string LastEvents(const RunDirectory& run) {
-  const absl::StatusOr<std::vector<Json>> events = run.ReadEvents();
-  if (!events.ok()) return "";
+std::string LastEvents(run::JobFeed& feed) {
   std::string text;
-  const size_t begin = events->size() - std::min(events->size(), kEventsShown);
-  for (size_t i = begin; i < events->size(); ++i) {
-    absl::StrAppend(&text,
-                    EventLine((*events)[i].dump(
-                        -1, ' ', false, Json::error_handler_t::replace)),
-                    "\n");
+  for (const run::Event& event : feed.Events(kEventsShown)) {
+    absl::StrAppend(&text, EventText(event), "\n");
   }
   return text;
 }
 
+// Nothing is connected to a job that has ended.
+std::vector<run::MemberView> MembersOf(run::JobFeed& feed,
+                                       const run::JobView& job) {
+  if (run::IsEndState(job.state)) return {};
+  return feed.Members();
+}
+
+std::vector<std::string> CheckpointPaths(run::JobFeed& feed,
+                                         const run::JobView& job) {
+  std::vector<std::string> paths;
+  for (const std::string& name : feed.Checkpoints()) {
+    paths.push_back(absl::StrCat(job.run_directory, "/", name));
+  }
+  return paths;
+}
+
 }  // namespace
 
-std::string JobTable(const std::vector<JobView>& jobs) {
+std::string JobTable(const std::vector<run::JobView>& jobs) {
   Table table({"NAME", "STATE", "STAGE", "STEP", "PASS@1", "TIME", "CHECKSUM",
                "DIRECTORY"});
-  for (const JobView& job : jobs) {
-    const StageView* stage = job.Current();
+  for (const run::JobView& job : jobs) {
+    const run::StageView* stage = job.Current();
     const auto accuracy = stage ? AccuracyOf(*stage) : std::nullopt;
     std::string step;
     if (stage != nullptr) {
@@ -120,10 +144,10 @@ std::string JobTable(const std::vector<JobView>& jobs) {
   return table.Text();
 }
 
-std::string MemberTable(const std::vector<MemberView>& members) {
+std::string MemberTable(const std::vector<run::MemberView>& members) {
   Table table(
       {"NAME", "ROLE", "STATE", "SEEN", "LEASES", "TOKENS/S", "WAITING_FOR"});
-  for (const MemberView& member : members) {
+  for (const run::MemberView& member : members) {
     table.Row({member.name, member.role, member.draining ? "draining" : "alive",
                FormatSeconds(member.last_seen_seconds),
                absl::StrCat(member.leases),
@@ -135,60 +159,42 @@ std::string MemberTable(const std::vector<MemberView>& members) {
   return table.Text();
 }
 
-std::vector<std::string> DescribeText(const JobView& job,
-                                      const std::vector<MemberView>& members,
-                                      const RunDirectory& run,
-                                      const Style& style) {
+absl::StatusOr<std::vector<std::string>> DescribeText(run::JobFeed& feed,
+                                                      const Style& style) {
+  AHA_ASSIGN_OR_RETURN(const run::JobView job, feed.Job());
   std::vector<std::string> lines;
-  AddFacts(job, run, &lines);
-  if (const absl::StatusOr<RunSummary> summary = run.ReadSummary();
-      summary.ok()) {
-    const auto eval = [&lines](absl::string_view label,
-                               const std::optional<EvalResult>& result) {
-      if (!result) return;
-      lines.push_back(absl::StrCat(
-          PadRight(label, 18), FormatPercent(result->pass_at_1), " pass@1, ",
-          absl::StrFormat("%.1f tokens, %.0f prompts",
-                          result->mean_completion_length, result->prompts)));
-    };
-    eval("Before", summary->before);
-    eval("After", summary->after);
-    if (summary->peak_rss_bytes > 0) {
-      lines.push_back(absl::StrCat(PadRight("Peak memory", 18),
-                                   FormatBytes(summary->peak_rss_bytes)));
-    }
+  AddFacts(job, &lines);
+  if (const std::optional<run::Summary> end = feed.End()) {
+    AddSummary(*end, &lines);
   }
   if (!job.stages.empty()) AddSection("Stages", StageTable(job), &lines);
+  const std::vector<run::MemberView> members = MembersOf(feed, job);
   if (!members.empty()) AddSection("Members", MemberTable(members), &lines);
-  AddSection("Processes", ProcessTable(run), &lines);
-  AddSection("Checkpoints", absl::StrJoin(run.Checkpoints(), "\n"), &lines);
-  AddSection("Last events", LastEvents(run), &lines);
+  AddSection("Processes", ProcessTable(feed.Processes()), &lines);
+  AddSection("Checkpoints", absl::StrJoin(CheckpointPaths(feed, job), "\n"),
+             &lines);
+  AddSection("Last events", LastEvents(feed), &lines);
   for (std::string& line : lines) {
     line = Ellipsize(line, std::max(style.width, 60), style.glyphs);
   }
   return lines;
 }
 
-Json DescribeJson(const JobView& job, const std::vector<MemberView>& members,
-                  const RunDirectory& run) {
+absl::StatusOr<Json> DescribeJson(run::JobFeed& feed) {
+  AHA_ASSIGN_OR_RETURN(const run::JobView job, feed.Job());
   Json json = ToJson(job);
-  if (absl::StatusOr<Json> summary = ReadJsonFile(run.File("summary.json"));
-      summary.ok()) {
-    json["summary"] = *std::move(summary);
+  if (const std::optional<run::Summary> end = feed.End()) {
+    json["summary"] = ToJson(*end);
   }
   json["members"] = Json::array();
-  for (const MemberView& member : members) {
+  for (const run::MemberView& member : MembersOf(feed, job)) {
     json["members"].push_back(ToJson(member));
   }
   json["processes"] = Json::array();
-  if (const auto processes = run.ReadProcesses(); processes.ok()) {
-    for (const ProcessEntry& process : *processes) {
-      json["processes"].push_back({{"name", process.name},
-                                   {"role", process.role},
-                                   {"pid", process.pid}});
-    }
+  for (const run::ProcessEntry& process : feed.Processes()) {
+    json["processes"].push_back(ToJson(process));
   }
-  json["checkpoints"] = run.Checkpoints();
+  json["checkpoints"] = CheckpointPaths(feed, job);
   return json;
 }
 

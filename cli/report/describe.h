@@ -1,27 +1,24 @@
-// Jobs as tables, as text and as JSON.  Reads the run directory; asks nobody.
+// Jobs and the processes that work on them, as tables, as text and as JSON.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "cli/report/job_view.h"
-#include "cli/report/progress.h"
-#include "cli/report/run_directory.h"
+#include "absl/status/statusor.h"
+#include "cli/term/style.h"
+#include "run/feed.h"
 
 namespace aha::cli {
 
 // A row a job: NAME STATE STAGE STEP PASS@1 TIME CHECKSUM DIRECTORY.
-std::string JobTable(const std::vector<JobView>& jobs);
+std::string JobTable(const std::vector<run::JobView>& jobs);
 
 // A row a member: NAME ROLE STATE SEEN LEASES TOKENS/S WAITING_FOR.
-std::string MemberTable(const std::vector<MemberView>& members);
+std::string MemberTable(const std::vector<run::MemberView>& members);
 
-std::vector<std::string> DescribeText(const JobView& job,
-                                      const std::vector<MemberView>& members,
-                                      const RunDirectory& run,
-                                      const Style& style);
-
-Json DescribeJson(const JobView& job, const std::vector<MemberView>& members,
-                  const RunDirectory& run);
+// Everything that is known of a job.  The only error is that of feed.Job().
+absl::StatusOr<std::vector<std::string>> DescribeText(run::JobFeed& feed,
+                                                      const Style& style);
+absl::StatusOr<Json> DescribeJson(run::JobFeed& feed);
 
 }  // namespace aha::cli

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/status.h"
+#include "cli/term/text.h"
 
 namespace aha::cli {
 namespace {
@@ -44,20 +47,20 @@ std::string Painted(const std::string& text, Paint paint, const Style& style) {
   return absl::StrCat("\x1b[", code, "m", text, "\x1b[0m");
 }
 
-Paint PaintOf(JobState state) {
+Paint PaintOf(run::JobState state) {
   switch (state) {
-    case JobState::kRunning:
-    case JobState::kSucceeded:
+    case run::JobState::kRunning:
+    case run::JobState::kSucceeded:
       return Paint::kGreen;
-    case JobState::kFailed:
+    case run::JobState::kFailed:
       return Paint::kRed;
-    case JobState::kPaused:
-    case JobState::kStopping:
-    case JobState::kStopped:
-    case JobState::kInterrupted:
+    case run::JobState::kPaused:
+    case run::JobState::kStopping:
+    case run::JobState::kStopped:
+    case run::JobState::kInterrupted:
       return Paint::kYellow;
-    case JobState::kUnknown:
-    case JobState::kPending:
+    case run::JobState::kUnknown:
+    case run::JobState::kPending:
       return Paint::kCyan;
   }
   return Paint::kNone;
@@ -74,12 +77,13 @@ Marks MarksOf(Glyphs glyphs) {
   return {"+", ">", "."};
 }
 
-const char* UnitOf(const StageView& stage) {
-  return stage.type == "eval" ? "prompts" : "steps";
+// What the stage counts: an accuracy over prompts is there from the first one.
+const char* UnitOf(const run::StageView& stage) {
+  return stage.Metric("pass_at_1").has_value() ? "prompts" : "steps";
 }
 
-// "pass@1 21.5 %   length 18.4": what a finished stage came to.
-std::string Outcome(const StageView& stage) {
+// The result of a stage: "pass@1 21.5 %   length 18.4".
+std::string Outcome(const run::StageView& stage) {
   std::vector<std::string> parts;
   if (const auto accuracy = AccuracyOf(stage)) {
     parts.push_back(absl::StrCat("pass@1 ", FormatPercent(*accuracy)));
@@ -95,18 +99,18 @@ std::string Outcome(const StageView& stage) {
 
 std::string EtaText(const std::optional<absl::Duration>& remaining) {
   if (!remaining) return "";
-  // Milliseconds would promise what an estimate cannot hold.
+  // An estimate is not exact to the millisecond.
   return absl::StrCat(
       "ETA ", FormatSeconds(std::max(1.0, absl::ToDoubleSeconds(*remaining))));
 }
 
-double FractionOf(const StageView& stage) {
+double FractionOf(const run::StageView& stage) {
   if (stage.steps_total == 0) return 0;
   return static_cast<double>(stage.steps_done) /
          static_cast<double>(stage.steps_total);
 }
 
-std::string StageLine(const StageView& stage,
+std::string StageLine(const run::StageView& stage,
                       const std::optional<absl::Duration>& remaining,
                       int name_width, const Style& style) {
   const Marks marks = MarksOf(style.glyphs);
@@ -135,7 +139,7 @@ std::string StageLine(const StageView& stage,
       absl::StrFormat("%3.0f %%", FractionOf(stage) * 100);
   std::string eta = EtaText(remaining);
   if (!eta.empty()) eta = absl::StrCat("  ", eta);
-  // What a narrow window has no room for goes: the bar, then the ETA.
+  // A narrow window has no room for the bar, a narrower one none for the ETA.
   const int counts = room >= 30 ? 16 : DisplayWidth(count) + 1;
   const int left = room - counts - DisplayWidth(percent) - 1;
   const int bar = std::clamp(left - 14, 0, 30);
@@ -153,14 +157,15 @@ std::string CurveLine(absl::string_view label, const std::string& value,
                       const std::vector<double>& values, const Style& style) {
   const int room = std::clamp(style.width - 2 - 12 - 16, 0, 48);
   return absl::StrCat("  ", PadRight(label, 12), PadRight(value, 16),
-                      // One value is no curve.
+                      // A curve needs two values.
                       values.size() < 2
                           ? ""
                           : Painted(Sparkline(values, room, style.glyphs),
                                     Paint::kCyan, style));
 }
 
-std::string HeadLine(const JobView& job, double seconds, const Style& style) {
+std::string HeadLine(const run::JobView& job, double seconds,
+                     const Style& style) {
   const std::string state(StateName(job.state));
   const std::string time = FormatSeconds(seconds);
   const int fixed =
@@ -177,23 +182,14 @@ std::string HeadLine(const JobView& job, double seconds, const Style& style) {
                       Painted(where, Paint::kDim, style));
 }
 
-void AddCurves(const StageView& stage, const JobView& job,
-               const StageCurves& curves, const Style& style,
-               std::vector<std::string>* lines) {
-  if (const auto reward = stage.Metric("reward")) {
-    lines->push_back(CurveLine("reward", absl::StrFormat("%.3f", *reward),
-                               curves.reward, style));
-  }
-  if (const auto length = LengthOf(stage)) {
-    lines->push_back(CurveLine("length",
-                               absl::StrFormat("%.1f tokens", *length),
-                               curves.length, style));
-  }
+// "pass@1 48.3 %   5,321 tokens/s   exact (0 of 123,456 tokens differ)".
+std::string FactsLine(const run::StageView& stage, const run::JobView& job,
+                      const Style& style) {
   std::vector<std::string> facts;
   if (const auto accuracy = AccuracyOf(stage)) {
     facts.push_back(absl::StrCat("pass@1 ", FormatPercent(*accuracy)));
   }
-  if (const auto loss = stage.Metric("loss"); loss && stage.type == "sft") {
+  if (const auto loss = stage.Metric("loss")) {
     facts.push_back(absl::StrFormat("loss %.3f", *loss));
   }
   if (const auto clipped = stage.Metric("completions/clipped_ratio");
@@ -211,10 +207,9 @@ void AddCurves(const StageView& stage, const JobView& job,
                      FormatCount(job.tokens_differing), " of ",
                      FormatCount(job.tokens_compared), " tokens differ)"));
   }
-  if (!facts.empty()) {
-    lines->push_back(Ellipsize(absl::StrCat("  ", absl::StrJoin(facts, "   ")),
-                               style.width, style.glyphs));
-  }
+  if (facts.empty()) return "";
+  return Ellipsize(absl::StrCat("  ", absl::StrJoin(facts, "   ")), style.width,
+                   style.glyphs);
 }
 
 }  // namespace
@@ -248,65 +243,91 @@ std::optional<absl::Duration> EtaEstimator::Remaining(absl::Time now) const {
   return std::max(left, after);
 }
 
-void Progress::Observe(absl::Time now, const JobView& job) {
+absl::Status Progress::Look(absl::Time now) {
+  AHA_ASSIGN_OR_RETURN(run::JobView job, feed_->Job());
+  if (!observed_) {
+    if (const run::StageView* stage = job.Current()) {
+      const std::vector<run::StepMetrics> steps = feed_->Metrics();
+      curves_ = {stage->name, run::CurveOf(steps, stage->name, "reward"),
+                 run::CurveOf(steps, stage->name, "completions/mean_length")};
+      // The step that the job shows as its latest is one of these.
+      if (!curves_.reward.empty()) curve_steps_ = stage->steps_done;
+    }
+  }
+  Observe(now, std::move(job));
+  return absl::OkStatus();
+}
+
+void Progress::Observe(absl::Time now, run::JobView job) {
   if (!observed_ || job.state != job_.state ||
       job.StepsDone() != job_.StepsDone() ||
       job.groups_delivered != job_.groups_delivered) {
-    // What a pause takes says nothing about a step.
+    // The duration of a pause says nothing about that of a step.
     if (observed_ && job.state == job_.state) {
       longest_gap_ = std::max(longest_gap_, now - moved_at_);
     }
     moved_at_ = now;
   }
-  job_ = job;
+  job_ = std::move(job);
   observed_ = true;
   seen_ = now;
-  const StageView* stage = job_.Current();
+  const run::StageView* stage = job_.Current();
   if (stage == nullptr) return;
   eta_.Observe(now, stage->name, stage->steps_done, stage->steps_total);
-  if (stage->name != curves_.stage) {
-    curves_ = {stage->name, {}, {}};
+  ExtendCurves(*stage);
+}
+
+void Progress::ExtendCurves(const run::StageView& stage) {
+  if (stage.name != curves_.stage) {
+    curves_ = {stage.name, {}, {}};
     curve_steps_ = 0;
-  } else if (curve_steps_ == 0 && !curves_.reward.empty()) {
-    curve_steps_ = stage->steps_done;  // The seed has them.
   }
-  if (stage->steps_done == curve_steps_) return;
-  curve_steps_ = stage->steps_done;
-  if (const auto reward = stage->Metric("reward")) {
+  if (stage.steps_done == curve_steps_) return;
+  curve_steps_ = stage.steps_done;
+  if (const auto reward = stage.Metric("reward")) {
     curves_.reward.push_back(*reward);
   }
-  if (const auto length = LengthOf(*stage)) {
-    curves_.length.push_back(*length);
-  }
+  if (const auto length = LengthOf(stage)) curves_.length.push_back(*length);
 }
 
 bool Progress::Stalled(absl::Time now) const {
-  // A long step is no news to who has seen one as long.
+  // A step may take as long as the longest one so far, and some longer.
   return now - moved_at_ >= std::max(kStall, 2 * longest_gap_);
 }
 
 std::vector<std::string> Progress::RenderBlock(absl::Time now,
                                                const Style& style) const {
   if (!observed_) return {"aha  starting"};
-  // Between two looks the clock goes on.
+  // The job's own seconds are those of the last look.
   const double seconds =
       job_.seconds +
-      (IsEndState(job_.state) ? 0 : absl::ToDoubleSeconds(now - seen_));
+      (run::IsEndState(job_.state) ? 0 : absl::ToDoubleSeconds(now - seen_));
   std::vector<std::string> lines = {HeadLine(job_, seconds, style), ""};
   int name_width = 4;
-  for (const StageView& stage : job_.stages) {
+  for (const run::StageView& stage : job_.stages) {
     name_width = std::max(name_width, DisplayWidth(OneLine(stage.name)));
   }
   name_width = std::min(name_width, std::max(8, style.width / 4));
-  for (const StageView& stage : job_.stages) {
+  for (const run::StageView& stage : job_.stages) {
     lines.push_back(StageLine(stage, eta_.Remaining(now), name_width, style));
   }
   const size_t before = lines.size();
   lines.emplace_back();
-  if (const StageView* stage = job_.Current()) {
-    AddCurves(*stage, job_, curves_, style, &lines);
+  if (const run::StageView* stage = job_.Current()) {
+    if (const auto reward = stage->Metric("reward")) {
+      lines.push_back(CurveLine("reward", absl::StrFormat("%.3f", *reward),
+                                curves_.reward, style));
+    }
+    if (const auto length = LengthOf(*stage)) {
+      lines.push_back(CurveLine("length",
+                                absl::StrFormat("%.1f tokens", *length),
+                                curves_.length, style));
+    }
+    std::string facts = FactsLine(*stage, job_, style);
+    if (!facts.empty()) lines.push_back(std::move(facts));
   }
-  // Somebody always waits for somebody; it is news when nothing moves.
+  // There is always some process that waits for another.  A wait is worth
+  // showing when nothing moves.
   const bool stalled = Stalled(now);
   for (const std::string& wait : job_.waits) {
     if (!stalled) break;
@@ -318,7 +339,8 @@ std::vector<std::string> Progress::RenderBlock(absl::Time now,
   return lines;
 }
 
-std::string Progress::StepLine(absl::Time now, const StageView& stage) const {
+std::string Progress::StepLine(absl::Time now,
+                               const run::StageView& stage) const {
   std::vector<std::string> parts = {
       absl::StrCat(OneLine(stage.name), " ", UnitOf(stage), " ",
                    stage.steps_done, "/", stage.steps_total)};
@@ -332,50 +354,66 @@ std::string Progress::StepLine(absl::Time now, const StageView& stage) const {
   return absl::StrJoin(parts, "  ");
 }
 
+std::string Progress::WaitLine(absl::Time now, const std::string& wait) const {
+  return absl::StrCat("nothing moves for ",
+                      FormatSeconds(absl::ToDoubleSeconds(now - moved_at_)),
+                      ": ", OneLine(wait));
+}
+
+std::vector<std::string> Progress::EndedStages(absl::Time now) {
+  std::vector<std::string> lines;
+  printed_done_.resize(job_.stages.size(), false);
+  for (size_t i = 0; i < job_.stages.size(); ++i) {
+    const run::StageView& stage = job_.stages[i];
+    if (!stage.done || printed_done_[i]) continue;
+    printed_done_[i] = true;
+    printed_at_ = now;
+    lines.push_back(absl::StrCat(StepLine(now, stage), "  done in ",
+                                 FormatSeconds(stage.seconds)));
+  }
+  return lines;
+}
+
+std::vector<std::string> Progress::StateChange() {
+  if (job_.state == printed_state_) return {};
+  printed_state_ = job_.state;
+  return {
+      absl::StrCat("job ", OneLine(job_.name), ": ", StateName(job_.state))};
+}
+
+bool Progress::StepIsDue(absl::Time now, absl::Duration interval) const {
+  const run::StageView* stage = job_.Current();
+  if (stage == nullptr || stage->done || !stage->running) return false;
+  if (stage->name != printed_stage_) return true;
+  return stage->steps_done != printed_steps_ && now - printed_at_ >= interval;
+}
+
 std::vector<std::string> Progress::RenderLines(absl::Time now,
                                                absl::Duration interval) {
+  if (!observed_) return {};
   std::vector<std::string> lines;
-  if (!observed_) return lines;
-  const auto say = [&](const std::string& text) {
-    lines.push_back(
-        absl::StrCat("[", PadLeft(FormatSeconds(job_.seconds), 7), "] ", text));
+  const auto add = [&lines](const std::vector<std::string>& more) {
+    lines.insert(lines.end(), more.begin(), more.end());
   };
-  const auto say_state = [&] {
-    if (job_.state == said_state_) return;
-    said_state_ = job_.state;
-    say(absl::StrCat("job ", OneLine(job_.name), ": ", StateName(job_.state)));
-  };
-  // An end is said after the last stage's.
-  if (!IsEndState(job_.state)) say_state();
-  said_done_.resize(job_.stages.size(), false);
-  for (size_t i = 0; i < job_.stages.size(); ++i) {
-    const StageView& stage = job_.stages[i];
-    if (!stage.done || said_done_[i]) continue;
-    said_done_[i] = true;
-    said_at_ = now;
-    say(absl::StrCat(StepLine(now, stage), "  done in ",
-                     FormatSeconds(stage.seconds)));
-  }
-  say_state();
-  if (Stalled(now) && now - said_waits_at_ >= kWaitsInterval) {
-    said_waits_at_ = now;
+  // An end state is printed after the end of the last stage.
+  if (!run::IsEndState(job_.state)) add(StateChange());
+  add(EndedStages(now));
+  add(StateChange());
+  if (Stalled(now) && now - printed_waits_at_ >= kWaitsInterval) {
+    printed_waits_at_ = now;
     for (const std::string& wait : job_.waits) {
-      say(absl::StrCat("nothing moves for ",
-                       FormatSeconds(absl::ToDoubleSeconds(now - moved_at_)),
-                       ": ", OneLine(wait)));
+      lines.push_back(WaitLine(now, wait));
     }
   }
-  const StageView* stage = job_.Current();
-  if (stage == nullptr || stage->done || !stage->running) return lines;
-  const bool new_stage = stage->name != said_stage_;
-  if (!new_stage &&
-      (stage->steps_done == said_steps_ || now - said_at_ < interval)) {
-    return lines;
+  if (StepIsDue(now, interval)) {
+    const run::StageView& stage = *job_.Current();
+    printed_stage_ = stage.name;
+    printed_steps_ = stage.steps_done;
+    printed_at_ = now;
+    lines.push_back(StepLine(now, stage));
   }
-  said_stage_ = stage->name;
-  said_steps_ = stage->steps_done;
-  said_at_ = now;
-  say(StepLine(now, *stage));
+  const std::string time = PadLeft(FormatSeconds(job_.seconds), 7);
+  for (std::string& line : lines) line = absl::StrCat("[", time, "] ", line);
   return lines;
 }
 

@@ -1,10 +1,17 @@
 #include "cli/report/report.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "cli/term/exit_code.h"
+#include "cli/term/text.h"
 
 namespace aha::cli {
 namespace {
@@ -31,9 +38,9 @@ std::string Change(const std::string& before, const std::string& after,
                       after);
 }
 
-void AddOutcome(const RunSummary& summary, const Style& style,
+void AddOutcome(const run::Summary& summary, const Style& style,
                 std::vector<std::string>* lines) {
-  const auto length = [](const EvalResult& eval) {
+  const auto length = [](const run::EvalOutcome& eval) {
     return absl::StrFormat("%.1f tokens", eval.mean_completion_length);
   };
   if (summary.before && summary.after) {
@@ -41,30 +48,31 @@ void AddOutcome(const RunSummary& summary, const Style& style,
         "pass@1",
         absl::StrCat(Change(FormatPercent(summary.before->pass_at_1),
                             FormatPercent(summary.after->pass_at_1), style),
-                     absl::StrFormat("   (%.0f held-out prompts)",
+                     absl::StrFormat("   (%d held-out prompts)",
                                      summary.after->prompts))));
     lines->push_back(
         Line("mean length",
              Change(length(*summary.before), length(*summary.after), style)));
   } else if (summary.after || summary.before) {
-    const EvalResult& eval = summary.after ? *summary.after : *summary.before;
-    lines->push_back(Line(
-        "pass@1", absl::StrCat(FormatPercent(eval.pass_at_1),
-                               absl::StrFormat("   (%.0f held-out prompts)",
-                                               eval.prompts))));
+    const run::EvalOutcome& eval =
+        summary.after ? *summary.after : *summary.before;
+    lines->push_back(
+        Line("pass@1", absl::StrCat(FormatPercent(eval.pass_at_1),
+                                    absl::StrFormat("   (%d held-out prompts)",
+                                                    eval.prompts))));
     lines->push_back(Line("mean length", length(eval)));
   }
 }
 
 void AddFigures(const ReportInput& input, const Style& style,
                 std::vector<std::string>* lines) {
-  const RunSummary& summary = input.summary;
+  const run::Summary& summary = input.summary;
   std::vector<std::string> speed;
-  if (summary.job.rollout_tokens_per_second > 0) {
-    speed.push_back(absl::StrCat("sampled ",
-                                 FormatCount(static_cast<uint64_t>(
-                                     summary.job.rollout_tokens_per_second)),
-                                 " tokens/s"));
+  if (summary.rollout_tokens_per_second > 0) {
+    speed.push_back(absl::StrCat(
+        "sampled ",
+        FormatCount(static_cast<uint64_t>(summary.rollout_tokens_per_second)),
+        " tokens/s"));
   }
   if (summary.train_tokens_per_second > 0) {
     speed.push_back(absl::StrCat(
@@ -79,22 +87,21 @@ void AddFigures(const ReportInput& input, const Style& style,
   if (!speed.empty()) {
     AddWrapped("speed", absl::StrJoin(speed, ", "), style, lines);
   }
-  if (summary.job.tokens_compared > 0) {
-    AddWrapped(
-        "exact",
-        absl::StrCat(FormatCount(summary.job.tokens_compared),
-                     " log-probabilities compared, actor against "
-                     "learner: ",
-                     FormatCount(summary.job.tokens_differing), " differ"),
-        style, lines);
+  if (summary.tokens_compared > 0) {
+    AddWrapped("exact",
+               absl::StrCat(FormatCount(summary.tokens_compared),
+                            " log-probabilities compared, actor against "
+                            "learner: ",
+                            FormatCount(summary.tokens_differing), " differ"),
+               style, lines);
   }
   if (input.restarts > 0) {
     lines->push_back(Line(
         "restarts", absl::StrCat(input.restarts,
                                  " (events.jsonl; the result is the same)")));
   }
-  if (!summary.job.checksum.empty()) {
-    lines->push_back(Line("checksum", summary.job.checksum));
+  if (!summary.checksum.empty()) {
+    lines->push_back(Line("checksum", summary.checksum));
   }
 }
 
@@ -105,7 +112,7 @@ void AddNext(const ReportInput& input, const Style& style,
   lines->emplace_back("look at next");
   // Command and what it shows, in two columns.
   std::vector<std::pair<std::string, std::string>> commands;
-  const auto show = [&](int64_t step, const char* what) {
+  const auto show = [&](uint64_t step, const char* what) {
     commands.emplace_back(
         absl::StrCat("ahactl rollout show --dir ", dir,
                      input.rollout_stage.empty()
@@ -114,11 +121,11 @@ void AddNext(const ReportInput& input, const Style& style,
                      " --step ", step),
         what);
   };
-  if (input.last_rollout_step >= 0) show(0, "how it answered at first");
-  if (input.last_rollout_step > 0) {
-    show(input.last_rollout_step, "and in the end");
-  }
-  if (input.last_rollout_step >= 0) {
+  if (input.last_rollout_step.has_value()) {
+    show(0, "how it answered at first");
+    if (*input.last_rollout_step > 0) {
+      show(*input.last_rollout_step, "and in the end");
+    }
     commands.emplace_back("ahactl rollout list --dir " + dir,
                           "reward and length, step by step");
   }
@@ -132,7 +139,7 @@ void AddNext(const ReportInput& input, const Style& style,
     const std::string line =
         absl::StrCat("  ", command, std::string(column - command.size(), ' '),
                      "   # ", what);
-    // Of a narrow window, the command has all the room.
+    // In a narrow window, the command has all the room.
     lines->push_back(
         DisplayWidth(line) <= style.width ? line : absl::StrCat("  ", command));
   }
@@ -145,48 +152,29 @@ void AddNext(const ReportInput& input, const Style& style,
   }
 }
 
-}  // namespace
-
-std::string ShellQuote(absl::string_view word) {
-  const bool safe =
-      !word.empty() &&
-      word.find_first_not_of(
-          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
-          "UVWXYZ0123456789_-./:=,+@%") == absl::string_view::npos;
-  if (safe) return std::string(word);
-  const bool plain = std::all_of(word.begin(), word.end(), [](char c) {
-    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7F;
-  });
-  std::string quoted = plain ? "'" : "$'";
-  for (char c : word) {
-    if (plain) {
-      quoted += c == '\'' ? "'\\''" : std::string(1, c);
-    } else if (c == '\'' || c == '\\') {
-      quoted += std::string("\\") + c;
-    } else if (c == '\n') {
-      quoted += "\\n";
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-      absl::StrAppendFormat(&quoted, "\\x%02x", static_cast<unsigned char>(c));
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "'";
+// A prompt of the step, for the example command; "" if it is too long.
+std::string ExamplePrompt(const std::string& path) {
+  const absl::StatusOr<run::RolloutFile> file = run::ReadRollouts(path);
+  if (!file.ok() || file->rollouts.empty()) return "";
+  const std::string& prompt = file->rollouts.front().prompt;
+  return prompt.size() <= 200 ? prompt : "";
 }
+
+}  // namespace
 
 std::vector<std::string> RenderReport(const ReportInput& input,
                                       const Style& style) {
-  const RunSummary& summary = input.summary;
-  std::vector<std::string> lines = {absl::StrCat(
-      "job ", OneLine(summary.job.name), " ", StateName(summary.job.state),
-      " in ", FormatSeconds(summary.job.seconds))};
-  if (!summary.job.problem.empty()) {
-    lines.push_back(Line("problem", OneLine(summary.job.problem)));
+  const run::Summary& summary = input.summary;
+  std::vector<std::string> lines = {
+      absl::StrCat("job ", OneLine(summary.job), " ", StateName(summary.state),
+                   " in ", FormatSeconds(summary.seconds))};
+  if (!summary.problem.empty()) {
+    lines.push_back(Line("problem", OneLine(summary.problem)));
   }
   lines.emplace_back();
   AddOutcome(summary, style, &lines);
   std::vector<std::string> stages;
-  for (const StageView& stage : summary.job.stages) {
+  for (const run::SummaryStage& stage : summary.stages) {
     stages.push_back(
         absl::StrCat(OneLine(stage.name), " ", FormatSeconds(stage.seconds)));
   }
@@ -198,21 +186,45 @@ std::vector<std::string> RenderReport(const ReportInput& input,
   return lines;
 }
 
-std::vector<std::string> RenderFailure(const ClusterFailure& failure,
-                                       const std::string& resume_command) {
-  std::vector<std::string> lines = {
-      absl::StrCat(failure.process, ": ", failure.how,
-                   failure.reason.empty() ? "" : "; ", failure.reason)};
-  for (const std::string& line : failure.log_tail) {
-    lines.push_back(absl::StrCat("  | ", OneLine(line)));
+void PrintReport(run::JobFeed& feed, const PrintReportOptions& options) {
+  std::optional<run::Summary> end = feed.End();
+  if (!end.has_value()) {
+    Report(absl::NotFoundError(
+        absl::StrCat("no summary.json in ", options.run_dir,
+                     " can be read, so there is nothing to report")));
+    return;
   }
-  if (!failure.log_path.empty()) {
-    lines.push_back(absl::StrCat("  log: ", failure.log_path));
+  if (options.output != Output::kTable) {
+    Print(ToJson(*end), "", options.output);
+    return;
   }
-  if (!resume_command.empty()) {
-    lines.push_back(absl::StrCat("  go on with: ", resume_command));
+  ReportInput input;
+  input.summary = *std::move(end);
+  input.run_dir = options.run_dir;
+  input.restarts = options.restarts;
+  const std::vector<std::string> checkpoints = feed.Checkpoints();
+  if (!checkpoints.empty()) {
+    input.last_checkpoint =
+        absl::StrCat(options.run_dir, "/", checkpoints.back());
   }
-  return lines;
+  const std::vector<run::RolloutRef> rollouts = feed.Rollouts();
+  if (!rollouts.empty()) {
+    input.rollout_stage = rollouts.back().stage;
+    input.last_rollout_step = rollouts.back().step;
+    input.example_prompt = ExamplePrompt(rollouts.back().path);
+  }
+  if (!options.quiet) {
+    std::printf("\n");
+    for (const std::string& line :
+         RenderReport(input, TerminalStyle(STDOUT_FILENO))) {
+      std::printf("%s\n", line.c_str());
+    }
+  }
+  // Scripts look for this line.
+  if (::isatty(STDOUT_FILENO) != 1 || options.quiet) {
+    std::printf("checksum %s\n", input.summary.checksum.c_str());
+  }
+  std::fflush(stdout);
 }
 
 }  // namespace aha::cli

@@ -1,35 +1,43 @@
-// What a person reads when a run is over.  Pure.
+// The report that `ahactl run` prints when a job has succeeded.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "cli/local/supervisor.h"
-#include "cli/report/progress.h"
-#include "cli/report/run_directory.h"
+#include "cli/term/output.h"
+#include "cli/term/style.h"
+#include "run/feed.h"
 
 namespace aha::cli {
 
 struct ReportInput {
-  RunSummary summary;
+  run::Summary summary;
   std::string run_dir;
-  std::string last_checkpoint;  // Directory of the newest; may be empty.
-  // Of the newest rollouts; the name is empty if the job has one such stage.
+  std::string last_checkpoint;  // Directory of the newest; "": none.
+  // Of the newest rollouts; "" if the job has one stage with rollouts.
   std::string rollout_stage;
-  int64_t last_rollout_step = -1;  // None.
-  std::string example_prompt;      // One that the model knows; may be empty.
+  std::optional<uint64_t> last_rollout_step;
+  std::string example_prompt;  // One that the model was trained on; "": none.
   int restarts = 0;
 };
 
-// Before and after, stages, speed, exactness, checksum, what to look at next.
+// Results before and after, stages, speed, exactness, checksum, and commands
+// that show more.
 std::vector<std::string> RenderReport(const ReportInput& input,
                                       const Style& style);
 
-// Who died, how, its last words, its log, how to go on.
-std::vector<std::string> RenderFailure(const ClusterFailure& failure,
-                                       const std::string& resume_command);
+struct PrintReportOptions {
+  std::string run_dir;
+  int restarts = 0;
+  bool quiet = false;  // Only the line with the checksum.
+  Output output = Output::kTable;
+};
 
-// A word of a shell command, quoted if it must be.
-std::string ShellQuote(absl::string_view word);
+// Prints the report of a run that is over, and the line "checksum <hex>" if
+// stdout is no terminal.  Unless `output` is kTable, prints its summary
+// instead.
+void PrintReport(run::JobFeed& feed, const PrintReportOptions& options);
 
 }  // namespace aha::cli

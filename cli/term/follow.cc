@@ -5,16 +5,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "cli/exit_code.h"
-#include "cli/term/json.h"
-#include "cli/term/text.h"
+#include "cli/term/exit_code.h"
 
 namespace aha::cli {
 namespace {
@@ -24,10 +19,10 @@ constexpr absl::Duration kPollInterval = absl::Milliseconds(200);
 struct Tail {
   FollowedFile file;
   off_t offset = 0;
-  std::string partial;  // A line whose end is still to come.
+  std::string partial;  // The beginning of a line that is not complete yet.
 };
 
-// What was appended since the last call; a file that shrank starts anew.
+// What was appended since the last call.
 std::string ReadNew(Tail* tail) {
   const int fd = ::open(tail->file.path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return "";
@@ -74,35 +69,6 @@ int PrintTails(const std::vector<FollowedFile>& files, int lines, bool follow,
     }
   }
   return kExitDone;
-}
-
-std::string EventLine(absl::string_view line) {
-  const Json event = ParseJson(line, "event").value_or(nullptr);
-  if (!event.is_object()) return OneLine(line);
-  std::string when = TextOr(event, "time", "");
-  for (const char* key : {"time", "time_unix_seconds", "unix_seconds"}) {
-    const double seconds = NumberOr(event, key, -1);
-    if (seconds < 0) continue;
-    when =
-        absl::FormatTime("%H:%M:%S", absl::UnixEpoch() + absl::Seconds(seconds),
-                         absl::LocalTimeZone());
-    break;
-  }
-  std::string text = absl::StrCat(
-      when, "  ", TextOr(event, "event", TextOr(event, "type", "?")));
-  for (const auto& [key, value] : event.items()) {
-    if (absl::StrContains(key, "time") || key == "unix_seconds" ||
-        key == "event" || key == "type") {
-      continue;
-    }
-    const std::string shown =
-        value.is_string()
-            ? value.get<std::string>()
-            : value.dump(-1, ' ', false, Json::error_handler_t::replace);
-    const bool plain = key == "text" || key == "process";
-    absl::StrAppend(&text, "  ", plain ? "" : absl::StrCat(key, "="), shown);
-  }
-  return OneLine(text);
 }
 
 }  // namespace aha::cli

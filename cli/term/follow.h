@@ -11,18 +11,15 @@ namespace aha::cli {
 
 struct FollowedFile {
   std::string path;
-  std::string name;
+  std::string name;  // For the caller, to tell one file from another.
 };
 
 using PrintLine = std::function<void(const FollowedFile&, absl::string_view)>;
 
-// Gives the last `lines` of each file to `print`, then, with `follow`, what
-// comes, until the process is interrupted or stdout is closed.  The exit code.
+// Gives the last `lines` lines of each file to `print`.  With `follow` it then
+// gives each line that is appended, until stdout is closed.  A file that
+// becomes shorter is read from its beginning.  Returns the exit code.
 int PrintTails(const std::vector<FollowedFile>& files, int lines, bool follow,
                const PrintLine& print);
-
-// A line of events.jsonl for people: time, event, the rest.  A line that is
-// not JSON stays as it is.
-std::string EventLine(absl::string_view line);
 
 }  // namespace aha::cli

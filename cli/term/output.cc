@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "cli/term/json.h"
 
 namespace aha::cli {
 namespace {
@@ -37,8 +38,7 @@ void PrintStreamed(const Json& value, Output output) {
   if (output == Output::kYaml) {
     Put(absl::StrCat("---\n", ToYamlText(value)));
   } else {
-    Put(absl::StrCat(value.dump(-1, ' ', false, Json::error_handler_t::replace),
-                     "\n"));
+    Put(absl::StrCat(ToJsonLine(value), "\n"));
   }
   std::fflush(stdout);
 }

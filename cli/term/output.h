@@ -1,19 +1,20 @@
-// -o: for people, or for programs.
+// What `-o` asks for: text for people, or JSON or YAML for programs.
 #pragma once
 
 #include "absl/strings/string_view.h"
-#include "cli/term/json.h"
+#include "base/lenient_json.h"
 
 namespace aha::cli {
 
 enum class Output { kTable, kJson, kYaml };
 
-// "json", "yaml"; anything else is the table.
+// "json" or "yaml"; everything else is kTable.
 Output ParseOutput(absl::string_view name);
 
-// `value`, or `text` for people.
+// Writes `text` to stdout if `output` is kTable, else `value`.
 void Print(const Json& value, absl::string_view text, Output output);
-// One of a stream: a line of JSON, or a YAML document.  REQUIRES: no kTable.
+// Writes one value of a sequence to stdout and flushes it: a line of JSON or a
+// YAML document.  REQUIRES: output is not kTable.
 void PrintStreamed(const Json& value, Output output);
 
 }  // namespace aha::cli

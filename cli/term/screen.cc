@@ -19,8 +19,8 @@ std::string Variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// No locale at all, as in a bare container, says nothing about the terminal,
-// and nearly every one of today understands UTF-8.
+// Without any locale, as in a bare container, nothing is known of the
+// terminal, and nearly every terminal of today understands UTF-8.
 Glyphs LocaleGlyphs() {
   if (Variable("TERM") == "linux") return Glyphs::kAscii;
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
@@ -77,17 +77,18 @@ void Screen::Write(const std::string& text) const {
   while (at < text.size()) {
     const ssize_t written = ::write(fd_, text.data() + at, text.size() - at);
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;  // A terminal that is gone does not matter.
+    if (written <= 0) return;  // The terminal is gone; nothing depends on it.
     at += static_cast<size_t>(written);
   }
 }
 
 void Screen::Draw(std::vector<std::string> lines) {
   if (!terminal_) return;
-  // A block higher than the window could not be erased again.
+  // A block that is higher than the window could not be erased again.
   const auto most = static_cast<size_t>(std::max(4, WindowSize(fd_).rows - 1));
   if (lines.size() > most) lines.resize(most);
-  // A line that wrapped would take two rows and could not be erased again.
+  // Wrapping is switched off, since a line that takes two rows could not be
+  // erased again.
   std::string text = absl::StrCat(Erase(), "\x1b[?7l");
   for (const std::string& line : lines) absl::StrAppend(&text, line, "\n");
   Write(absl::StrCat(text, "\x1b[?7h"));

@@ -1,14 +1,14 @@
-// Where progress goes: a block redrawn in place on a terminal, plain lines
-// anywhere else.
+// Shows progress: a block of lines that is redrawn in place on a terminal, or
+// plain lines in a file or a pipe.
 //
-// A block is drawn by one write, so a frame is never seen half.  Owned by one
-// thread.
+// A block is drawn by one write, so a terminal never shows a part of a frame.
+// Owned by one thread.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "cli/report/progress.h"
+#include "cli/term/style.h"
 
 namespace aha::cli {
 
@@ -17,15 +17,16 @@ class Screen {
   // `fd` is not owned.
   explicit Screen(int fd);
 
+  // Whether Draw does anything.
   bool terminal() const { return terminal_; }
-  // Width and height are asked each time: windows change.
+  // Width and height are asked for each time, since a window can change.
   Style style() const;
 
-  // Replaces the block drawn before.
+  // Replaces the block that was drawn before.
   void Draw(std::vector<std::string> lines);
-  // A line that stays, above the block.
+  // Writes a line that stays, above the block.
   void Print(const std::string& line);
-  // The block stays as it is; the next Draw begins below it.
+  // Keeps the block; the next Draw begins below it.
   void Leave() { drawn_ = 0; }
 
  private:
@@ -34,11 +35,8 @@ class Screen {
 
   const int fd_;
   bool terminal_ = false;
-  size_t drawn_ = 0;
+  size_t drawn_ = 0;  // Lines of the block that are on the screen.
   std::vector<std::string> block_;
 };
-
-// What `fd` can show: NO_COLOR, TERM and the locale decide.
-Style TerminalStyle(int fd);
 
 }  // namespace aha::cli

@@ -1,18 +1,19 @@
-// Rows under a header, as wide as their content.
+// A table of text: rows under a header, with columns as wide as their content.
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace aha::cli {
 
 class Table {
  public:
-  // Header names are upper case and without spaces, so that awk can pick.
+  // Header names are upper case and have no spaces, so that awk finds columns.
   explicit Table(std::vector<std::string> header)
       : header_(std::move(header)) {}
 
-  // Missing cells are "-"; cells are made printable.
+  // A missing or empty cell is shown as "-".  Control characters are escaped.
   void Row(std::vector<std::string> cells);
   std::string Text() const;
 

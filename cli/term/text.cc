@@ -1,7 +1,8 @@
 #include "cli/term/text.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 
@@ -13,23 +14,12 @@
 namespace aha::cli {
 namespace {
 
-bool InAny(uint32_t value, const std::array<uint32_t, 2>* ranges, size_t n) {
-  return std::any_of(ranges, ranges + n, [value](const auto& range) {
-    return value >= range[0] && value <= range[1];
-  });
-}
-
-int ColumnsOf(uint32_t value) {
-  // The common part of Unicode's East Asian Width and combining marks; a
-  // character missing here only shifts a column.
-  static constexpr std::array<uint32_t, 2> kZero[] = {
-      {0x0300, 0x036F}, {0x200B, 0x200F}, {0xFE00, 0xFE0F}, {0x20D0, 0x20FF}};
-  static constexpr std::array<uint32_t, 2> kWide[] = {
-      {0x1100, 0x115F},   {0x2E80, 0xA4CF},  {0xAC00, 0xD7A3},
-      {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},  {0xFF00, 0xFF60},
-      {0x1F300, 0x1FAFF}, {0x20000, 0x3FFFD}};
-  if (InAny(value, kZero, std::size(kZero))) return 0;
-  return InAny(value, kWide, std::size(kWide)) ? 2 : 1;
+int ColumnsOf(char32_t code) {
+  const auto point = static_cast<utf8proc_int32_t>(code);
+  // The jamo that join to a Hangul syllable take no column of their own.
+  const bool joins =
+      (code >= 0x1160 && code <= 0x11FF) || (code >= 0xD7B0 && code <= 0xD7FF);
+  return joins ? 0 : utf8proc_charwidth(point);
 }
 
 // Bytes of `text` that fit into `width` columns.
@@ -176,6 +166,33 @@ std::vector<std::string> Wrap(absl::string_view text, int width) {
 std::string Printable(absl::string_view text) { return Escape(text, true); }
 
 std::string OneLine(absl::string_view text) { return Escape(text, false); }
+
+std::string ShellQuote(absl::string_view word) {
+  const bool safe =
+      !word.empty() &&
+      word.find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
+          "UVWXYZ0123456789_-./:=,+@%") == absl::string_view::npos;
+  if (safe) return std::string(word);
+  const bool plain = std::all_of(word.begin(), word.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7F;
+  });
+  std::string quoted = plain ? "'" : "$'";
+  for (char c : word) {
+    if (plain) {
+      quoted += c == '\'' ? "'\\''" : std::string(1, c);
+    } else if (c == '\'' || c == '\\') {
+      quoted += std::string("\\") + c;
+    } else if (c == '\n') {
+      quoted += "\\n";
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      absl::StrAppendFormat(&quoted, "\\x%02x", static_cast<unsigned char>(c));
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "'";
+}
 
 std::string Sparkline(const std::vector<double>& values, int width,
                       Glyphs glyphs) {

@@ -1,8 +1,8 @@
 // Text for terminals: durations, counts, columns, bars and sparklines.
 //
-// Everything that comes from a model or a file passes through Printable()
-// before it reaches a terminal, so that no completion can move the cursor.
-// Pure functions.
+// Text that a model wrote or that stands in a file passes through Printable()
+// or OneLine() before it reaches a terminal, so that no completion can move the
+// cursor.  Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace aha::cli {
 
-// Which characters the terminal is trusted with.
+// Which characters the terminal can show.
 enum class Glyphs { kUnicode, kAscii };
 
 // "850 ms", "4.2 s", "48 s", "3m 07s", "2h 05m", "3d 04h".
@@ -25,30 +25,35 @@ std::string FormatBytes(uint64_t bytes);
 // "48.3 %" from 0.483.
 std::string FormatPercent(double fraction);
 
-// Columns that `text` (UTF-8) takes; wide characters count 2.
+// Columns that `text` (UTF-8) takes: 2 for a wide character, 0 for a combining
+// mark, 1 for a byte that is not UTF-8.
 int DisplayWidth(absl::string_view text);
 // Exactly `width` columns: padded with spaces, or cut with an ellipsis.
 std::string PadRight(absl::string_view text, int width,
                      Glyphs glyphs = Glyphs::kUnicode);
 std::string PadLeft(absl::string_view text, int width,
                     Glyphs glyphs = Glyphs::kUnicode);
-// At most `width` columns; a cut is marked.
+// At most `width` columns; a text that is cut ends in an ellipsis.
 std::string Ellipsize(absl::string_view text, int width,
                       Glyphs glyphs = Glyphs::kUnicode);
 // Lines of at most `width` columns; breaks at spaces where it can and at every
 // newline.  Never empty.  REQUIRES: width >= 1.
 std::vector<std::string> Wrap(absl::string_view text, int width);
 
-// Control characters as escapes (\x1b, \t, \r), invalid UTF-8 as '?'; newlines
-// stay.
+// Control characters become escapes (\x1b, \t, \r) and bytes that are not
+// UTF-8 become '?'; newlines stay.
 std::string Printable(absl::string_view text);
-// As Printable, newlines as \n too: one line.
+// The same, and newlines become \n, so that the result is one line.
 std::string OneLine(absl::string_view text);
 
-// `width` bars from the last values, scaled to their own range.
+// A word of a shell command, in quotes if it needs them.
+std::string ShellQuote(absl::string_view word);
+
+// At most `width` bars, scaled to the range of `values`.  A bar is the mean of
+// its share of the values.
 std::string Sparkline(const std::vector<double>& values, int width,
                       Glyphs glyphs);
-// `fraction` in [0, 1] of `width` columns.
+// `width` columns, of which `fraction` (0 to 1) is filled.
 std::string ProgressBar(double fraction, int width, Glyphs glyphs);
 
 }  // namespace aha::cli

@@ -13,8 +13,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
-#include "base/json_text.h"
 #include "base/status.h"
+#include "run/dataset.h"
 
 namespace aha::coordinator {
 namespace {
@@ -34,32 +34,28 @@ std::vector<float> FloatsIn(const std::string& bytes) {
   return floats;
 }
 
-void AppendLineOf(const v1::GroupContext& context,
-                  const v1::ScoredTrajectory& scored, std::string* text) {
+run::DatasetLine LineOf(const v1::GroupContext& context,
+                        const v1::ScoredTrajectory& scored) {
   const v1::Trajectory& trajectory = scored.trajectory();
-  absl::StrAppend(text, "{\"prompt_id\":", JsonString(context.prompt_id()),
-                  ",\"prompt\":", JsonString(context.prompt()),
-                  ",\"reference\":", JsonString(context.reference()),
-                  ",\"completion\":", JsonString(trajectory.completion()),
-                  ",\"token_ids\":");
-  AppendJsonArray(text, trajectory.token_ids());
-  text->append(",\"prompt_token_ids\":");
-  AppendJsonArray(text, context.prompt_token_ids());
-  text->append(",\"logprobs\":");
-  AppendJsonArray(text, FloatsIn(trajectory.logprobs()));
-  absl::StrAppend(
-      text, ",\"finish_reason\":\"",
-      trajectory.finish_reason() == v1::FINISH_REASON_STOP ? "stop" : "length",
-      "\",\"reward\":");
-  AppendJsonNumber(text, scored.reward());
-  text->append(",\"rewards\":{");
+  run::DatasetLine line;
+  line.prompt_id = context.prompt_id();
+  line.prompt = context.prompt();
+  line.reference = context.reference();
+  line.completion = trajectory.completion();
+  line.token_ids.assign(trajectory.token_ids().begin(),
+                        trajectory.token_ids().end());
+  line.prompt_token_ids.assign(context.prompt_token_ids().begin(),
+                               context.prompt_token_ids().end());
+  line.logprobs = FloatsIn(trajectory.logprobs());
+  line.finish_reason =
+      trajectory.finish_reason() == v1::FINISH_REASON_STOP ? "stop" : "length";
+  if (!scored.parts().empty()) line.reward = scored.reward();
   for (const v1::RewardPart& part : scored.parts()) {
-    absl::StrAppend(text, text->back() == '{' ? "" : ",",
-                    JsonString(part.name()), ":");
-    AppendJsonNumber(text, part.value());
+    line.rewards.emplace_back(part.name(), part.value());
   }
-  absl::StrAppend(text, "},\"sample\":", trajectory.sample(),
-                  ",\"policy_version\":", context.policy().version(), "}\n");
+  line.sample = trajectory.sample();
+  line.policy_version = context.policy().version();
+  return line;
 }
 
 }  // namespace
@@ -67,7 +63,7 @@ void AppendLineOf(const v1::GroupContext& context,
 std::string DatasetLines(const v1::ScoredGroup& group) {
   std::string text;
   for (const v1::ScoredTrajectory& scored : group.trajectories()) {
-    AppendLineOf(group.context(), scored, &text);
+    text += run::ToText(LineOf(group.context(), scored));
   }
   return text;
 }

@@ -33,10 +33,8 @@
 
 namespace aha::coordinator {
 
-// The lines of a group, newlines included, with the names that rollouts have:
-// prompt_id, prompt, reference, completion, token_ids, prompt_token_ids,
-// logprobs, finish_reason, reward, rewards, sample, policy_version.
-// REQUIRES: logprobs holds 4 bytes a token.
+// The lines of a group (run/dataset.h).  REQUIRES: logprobs holds 4 bytes a
+// token.
 std::string DatasetLines(const v1::ScoredGroup& group);
 
 class Dataset {

@@ -7,7 +7,8 @@ namespace aha::coordinator {
 
 void EvalRun::Take(const v1::ScoredGroup& group) {
   for (const v1::ScoredTrajectory& scored : group.trajectories()) {
-    right_ += scored.parts(0).value() >= 1;
+    // Validation of the job requires a reward for an evaluation.
+    right_ += scored.parts_size() > 0 && scored.parts(0).value() >= 1;
     tokens_ += static_cast<uint64_t>(scored.trajectory().token_ids_size());
     ++completions_;
   }

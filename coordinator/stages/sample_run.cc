@@ -3,6 +3,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "coordinator/stage_results.h"
+#include "run/layout.h"
 
 namespace aha::coordinator {
 namespace {
@@ -16,8 +18,9 @@ constexpr uint64_t kMostHeldBytes = 64 << 20;
 
 SampleRun::SampleRun(const StageParts& parts)
     : CollectRun(parts),
-      dataset_(absl::StrCat(parts.run_directory, "/", DatasetFile(plan())),
-               stage()),
+      dataset_(
+          absl::StrCat(parts.run_directory, "/", run::DatasetFile(plan().name)),
+          stage()),
       last_save_(parts.clock()) {
   const auto& records = history().datasets();
   if (const auto known = records.find(stage()); known != records.end()) {
@@ -73,16 +76,19 @@ absl::Status SampleRun::RecordEnd() {
   AHA_RETURN_IF_ERROR(history().PutDataset(result, Seconds()));
   parts().recorder->series().tokens.Increment(
       static_cast<double>(result.tokens));
+  const std::optional<double> reward = MeanReward(result, parts().plan->job);
   parts().recorder->Event(
       "dataset",
-      absl::StrCat(DatasetFile(plan()), ": ", result.completions,
-                   " completions of ", result.prompts, " prompts, mean reward ",
-                   MeanReward(result), ", checksum ", result.checksum.Hex()));
+      absl::StrCat(
+          run::DatasetFile(plan().name), ": ", result.completions,
+          " completions of ", result.prompts, " prompts",
+          reward.has_value() ? absl::StrCat(", mean reward ", *reward) : "",
+          ", checksum ", result.checksum.Hex()));
   return absl::OkStatus();
 }
 
 std::map<std::string, double> SampleRun::Figures() const {
-  return FiguresOf(dataset_.record());
+  return FiguresOf(dataset_.record(), parts().plan->job);
 }
 
 }  // namespace aha::coordinator

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "job/algorithm.h"
+#include "job/options.h"
 #include "job/stages/checks.h"
 #include "job/stages/kinds.h"
 
@@ -40,6 +41,11 @@ class Grpo : public StageKind {
                  .max_completion_length = sampling.max_completion_length()},
                 errors);
     CheckClipping(grpo, path, errors);
+    // What the loss does not know: a sequence's ratio with cispo, ...
+    if (const absl::Status loss = LossOptionsOf(at.job, grpo).status();
+        !loss.ok()) {
+      errors->Add(path, loss.message());
+    }
     if (sampling.temperature() == 0) {
       errors->Add("sampling.temperature",
                   absl::StrCat("must be above 0 for ", path,

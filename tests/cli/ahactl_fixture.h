@@ -100,13 +100,14 @@ class AhactlTest : public ::testing::Test {
     });
   }
   std::vector<pid_t> ClusterPids() const {
-    const auto endpoint = RunDirectory(services_.run_dir()).ReadEndpoint();
+    const auto endpoint = run::RunReader(services_.run_dir()).ReadEndpoint();
     return {services_.PidOf("actor-0"), services_.PidOf("learner-0"),
             services_.PidOf("reward-0"), endpoint.ok() ? endpoint->pid : 0};
   }
   static bool AllGone(const std::vector<pid_t>& pids) {
-    return FakeServices::Eventually(
-        [&] { return std::none_of(pids.begin(), pids.end(), ProcessIsAlive); });
+    return FakeServices::Eventually([&] {
+      return std::none_of(pids.begin(), pids.end(), run::ProcessIsAlive);
+    });
   }
 
   FakeServices services_;

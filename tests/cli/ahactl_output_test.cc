@@ -118,8 +118,8 @@ TEST_F(AhactlOutputTest, NobodyIsToldToGoOnWithAJobThatHasSucceeded) {
   const Said said = Shell("ahactl actor list --dir runs/tiny");
   EXPECT_EQ(said.code, 5);
   EXPECT_EQ(said.text,
-            "ahactl: the job in runs/tiny has succeeded, so nothing of it "
-            "runs\n");
+            "ahactl: the job in runs/tiny has succeeded, so none of its "
+            "processes runs\n");
   std::filesystem::remove(dir().path() + "/runs/tiny/summary.json");
   EXPECT_THAT(Shell("ahactl actor list --dir runs/tiny").text,
               HasSubstr("ahactl run --resume --dir runs/tiny"));

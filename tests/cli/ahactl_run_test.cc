@@ -35,7 +35,7 @@ TEST_F(AhactlRunTest, NothingSurvivesASigkillOfAhactl) {
   const pid_t run = StartRun();
   ASSERT_TRUE(Up());
   const std::vector<pid_t> pids = ClusterPids();
-  for (pid_t pid : pids) ASSERT_TRUE(ProcessIsAlive(pid));
+  for (pid_t pid : pids) ASSERT_TRUE(run::ProcessIsAlive(pid));
   ::kill(run, SIGKILL);
   EXPECT_TRUE(AllGone(pids));
 }
@@ -96,7 +96,7 @@ TEST_F(AhactlRunTest, ADetachedClusterOutlivesTheCallAndIsStoppedBySignal) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("ahactl job watch --dir"));
   ASSERT_TRUE(Up());
-  const auto processes = RunDirectory(services_.run_dir()).ReadProcesses();
+  const auto processes = run::RunReader(services_.run_dir()).ReadProcesses();
   ASSERT_TRUE(processes.ok());
   const pid_t supervisor = processes->at(0).pid;
   EXPECT_EQ(processes->at(0).role, "supervisor");
@@ -160,7 +160,7 @@ TEST_F(AhactlRunTest, ARunWhoseJobHasEndedIsWaitedForToLeave) {
   ASSERT_TRUE(FakeServices::Eventually([this] {
     return ReadJsonFile(services_.run_dir() + "/summary.json").ok();
   }));
-  ASSERT_TRUE(ProcessIsAlive(run));  // For its members have not left yet.
+  ASSERT_TRUE(run::ProcessIsAlive(run));  // For its members have not left yet.
   // Begun, and stopped, in its turn.
   const Outcome next =
       Ahactl({"run", "--dir", services_.run_dir(), "--resume"});

@@ -119,7 +119,7 @@ TEST_F(BashCompletionTest, ValuesCompleteByWhatTheyAre) {
               ElementsAre("runs/tiny/job.yaml"));
 }
 
-// What somebody else could call a directory below runs/.
+// Hostile names that a directory below runs/ could have.
 constexpr const char* kHostileNames[] = {"$(touch pwned)",
                                          "`touch pwned`",
                                          "a;touch pwned",

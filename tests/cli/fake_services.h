@@ -1,9 +1,10 @@
 // Shell scripts in place of the services, for tests of supervision.
 //
-// The coordinator writes endpoint.json (at a port that nobody serves) and ends
-// when <run-dir>/end appears: with the exit code in it, after a summary.json
-// with the state succeeded if that is 0.  The others note their pid below
-// <bin>/pids/<name> and sleep; <bin>/refuse-<name> makes one exit with 78.
+// The coordinator writes job.yaml and endpoint.json (with a port at which
+// nothing serves) and ends when <run-dir>/end appears: with the exit code in
+// it, after a summary.json with the state succeeded if that is 0.  The others
+// note their pid below <bin>/pids/<name> and sleep; <bin>/refuse-<name> makes
+// one exit with 78.
 #pragma once
 
 #include <signal.h>
@@ -18,9 +19,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
-#include "cli/report/run_directory.h"
 #include "cli/term/json.h"
 #include "gtest/gtest.h"
+#include "run/reader.h"
 #include "tests/temp_dir.h"
 
 namespace aha::cli {
@@ -28,9 +29,11 @@ namespace aha::cli {
 inline constexpr char kFakeCoordinator[] = R"(#!/bin/bash
 while [ $# -gt 0 ]; do
   [ "$1" = --run-dir ] && run=$2
+  [ "$1" = --job ] && job=$2
   shift
 done
 echo "fake coordinator speaks"
+cp "$job" "$run/job.yaml" 2>/dev/null
 trap 'exit 0' TERM
 printf '{"address": "127.0.0.1:1", "epoch": 1, "pid": %d}' $$ > "$run/endpoint.tmp"
 mv "$run/endpoint.tmp" "$run/endpoint.json"

@@ -55,16 +55,6 @@ TEST(JsonTest, YamlQuotesWhatWouldComeBackAsSomethingElse) {
             "nested:\n  a: true\nnone: ~\n");
 }
 
-TEST(JsonTest, TextsAreReplacedAsTextsWhateverStandsInThem) {
-  Json json = {{"/tmp/x", 1},
-               {"list", {"/tmp/x/a", {{"deep", "in /tmp/x"}}}},
-               {"other", true}};
-  ReplaceInTexts("/tmp/x", "q/z\"y", &json);
-  EXPECT_EQ(json, (Json{{"/tmp/x", 1},
-                        {"list", {"q/z\"y/a", {{"deep", "in q/z\"y"}}}},
-                        {"other", true}}));
-}
-
 TEST(JsonTest, InvalidUtf8IsReplacedNotThrown) {
   const Json json = {{"text", "\xFF"}};
   EXPECT_THAT(ToJsonText(json), HasSubstr("\xEF\xBF\xBD"));

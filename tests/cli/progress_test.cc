@@ -1,8 +1,10 @@
 #include "cli/report/progress.h"
 
 #include "absl/strings/str_join.h"
+#include "cli/term/text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/cli/fake_feed.h"
 
 namespace aha::cli {
 namespace {
@@ -15,9 +17,9 @@ using ::testing::Le;
 using ::testing::Not;
 using ::testing::ResultOf;
 
-StageView Stage(const std::string& name, const std::string& type, uint64_t done,
-                uint64_t total) {
-  StageView stage;
+run::StageView Stage(const std::string& name, const std::string& type,
+                     uint64_t done, uint64_t total) {
+  run::StageView stage;
   stage.name = name;
   stage.type = type;
   stage.steps_done = done;
@@ -25,21 +27,21 @@ StageView Stage(const std::string& name, const std::string& type, uint64_t done,
   return stage;
 }
 
-JobView SampleJob() {
-  JobView job;
+run::JobView SampleJob() {
+  run::JobView job;
   job.name = "quickstart";
-  job.state = JobState::kRunning;
+  job.state = run::JobState::kRunning;
   job.seconds = 151;
   job.run_directory = "runs/quickstart";
-  StageView pretrain = Stage("pretrain", "sft", 600, 600);
+  run::StageView pretrain = Stage("pretrain", "sft", 600, 600);
   pretrain.done = true;
   pretrain.seconds = 48.2;
   pretrain.metrics = {{"loss", 1.234}};
-  StageView before = Stage("before", "eval", 512, 512);
+  run::StageView before = Stage("before", "eval", 512, 512);
   before.done = true;
   before.seconds = 6.1;
   before.metrics = {{"pass_at_1", 0.215}, {"mean_completion_length", 18.4}};
-  StageView grpo = Stage("r1-zero", "grpo", 30, 120);
+  run::StageView grpo = Stage("r1-zero", "grpo", 30, 120);
   grpo.running = true;
   grpo.metrics = {{"reward", 0.512},
                   {"rewards/accuracy/mean", 0.483},
@@ -52,25 +54,36 @@ JobView SampleJob() {
   return job;
 }
 
-Progress ObservedProgress() {
-  Progress progress;
-  JobView job = SampleJob();
-  for (uint64_t step = 26; step <= 30; ++step) {
-    job.stages[2].steps_done = step;
-    job.stages[2].metrics["reward"] =
-        0.1 * static_cast<double>(step - 26) + 0.112;
-    progress.Observe(absl::UnixEpoch() + absl::Seconds(2 * step), job);
-  }
-  return progress;
+absl::Time At(double second) {
+  return absl::UnixEpoch() + absl::Seconds(second);
 }
 
-TEST(ProgressTest, TheBlockAtWidth80) {
-  const Progress progress = ObservedProgress();
-  const std::vector<std::string> lines = progress.RenderBlock(
-      absl::UnixEpoch() + absl::Seconds(70),
-      {.width = 80, .color = false, .glyphs = Glyphs::kUnicode});
+class ProgressTest : public ::testing::Test {
+ protected:
+  ProgressTest() { feed_.job = SampleJob(); }
+  run::JobView& job() { return *feed_.job; }
+  void Look(double second) { ASSERT_TRUE(progress_.Look(At(second)).ok()); }
+  // Looks at steps 26 to 30, two seconds each.
+  void LookAtFiveSteps() {
+    for (uint64_t step = 26; step <= 30; ++step) {
+      job().stages[2].steps_done = step;
+      job().stages[2].metrics["reward"] =
+          0.1 * static_cast<double>(step - 26) + 0.112;
+      Look(2 * static_cast<double>(step));
+    }
+  }
+  std::string Block(double second, const Style& style = {}) const {
+    return absl::StrJoin(progress_.RenderBlock(At(second), style), "\n");
+  }
+
+  FakeFeed feed_;
+  Progress progress_{&feed_};
+};
+
+TEST_F(ProgressTest, TheBlockAtWidth80) {
+  LookAtFiveSteps();
   EXPECT_EQ(
-      absl::StrJoin(lines, "\n"),
+      Block(70, {.width = 80, .color = false, .glyphs = Glyphs::kUnicode}),
       R"(aha  quickstart  running  2m 41s                                 runs/quickstart
 
   ✓ pretrain  sft   600 steps       loss 1.234                              48 s
@@ -84,99 +97,100 @@ TEST(ProgressTest, TheBlockAtWidth80) {
   waits: learner-0 waits for 3 groups of step 30 (actor-0, 12 s))");
 }
 
-TEST(ProgressTest, NoLineIsWiderThanTheTerminal) {
-  const Progress progress = ObservedProgress();
+TEST_F(ProgressTest, NoLineIsWiderThanTheTerminal) {
+  LookAtFiveSteps();
   for (int width : {40, 60, 80, 132, 200}) {
-    const std::vector<std::string> lines =
-        progress.RenderBlock(absl::UnixEpoch() + absl::Seconds(60),
-                             {.width = width, .color = false});
-    EXPECT_THAT(lines, Each(ResultOf(DisplayWidth, Le(width)))) << width;
+    EXPECT_THAT(progress_.RenderBlock(At(60), {.width = width, .color = false}),
+                Each(ResultOf(DisplayWidth, Le(width))))
+        << width;
   }
 }
 
-TEST(ProgressTest, ColorsAreOnlyAddedWhenAskedFor) {
-  const Progress progress = ObservedProgress();
-  const absl::Time now = absl::UnixEpoch() + absl::Seconds(60);
-  const auto text = [&](bool color) {
-    return absl::StrJoin(
-        progress.RenderBlock(
-            now, {.width = 80, .color = color, .glyphs = Glyphs::kAscii}),
-        "\n");
-  };
-  EXPECT_THAT(text(false), Not(HasSubstr("\x1b")));
-  EXPECT_THAT(text(true), HasSubstr("\x1b[32mrunning\x1b[0m"));
+TEST_F(ProgressTest, ColorsAreOnlyAddedWhenAskedFor) {
+  LookAtFiveSteps();
+  Style style{.width = 80, .color = false, .glyphs = Glyphs::kAscii};
+  EXPECT_THAT(Block(60, style), Not(HasSubstr("\x1b")));
+  style.color = true;
+  EXPECT_THAT(Block(60, style), HasSubstr("\x1b[32mrunning\x1b[0m"));
 }
 
-TEST(ProgressTest, ADifferingTokenIsShoutedAbout) {
-  JobView job = SampleJob();
-  job.tokens_differing = 1;
-  Progress progress;
-  progress.Observe(absl::UnixEpoch(), job);
-  EXPECT_THAT(absl::StrJoin(progress.RenderBlock(absl::UnixEpoch(), {}), "\n"),
-              HasSubstr("NOT EXACT (1 of 123,456 tokens differ)"));
+TEST_F(ProgressTest, ADifferingTokenIsShownInCapitals) {
+  job().tokens_differing = 1;
+  Look(0);
+  EXPECT_THAT(Block(0), HasSubstr("NOT EXACT (1 of 123,456 tokens differ)"));
 }
 
-TEST(ProgressTest, WaitsAreShownOnlyWhenNothingMoves) {
-  Progress progress;
-  const absl::Time start = absl::UnixEpoch();
-  progress.Observe(start, SampleJob());
-  const auto text = [&](int second) {
-    return absl::StrJoin(
-        progress.RenderBlock(start + absl::Seconds(second), {}), "\n");
-  };
-  EXPECT_THAT(text(1), Not(HasSubstr("waits")));
-  EXPECT_THAT(text(11), HasSubstr("waits: learner-0 waits for 3 groups"));
-  progress.RenderLines(start + absl::Seconds(1), absl::Hours(1));
+TEST_F(ProgressTest, WaitsAreShownOnlyWhenNothingMoves) {
+  Look(0);
+  EXPECT_THAT(Block(1), Not(HasSubstr("waits")));
+  EXPECT_THAT(Block(11), HasSubstr("waits: learner-0 waits for 3 groups"));
+  progress_.RenderLines(At(1), absl::Hours(1));
   EXPECT_THAT(
-      progress.RenderLines(start + absl::Seconds(11), absl::Hours(1)),
+      progress_.RenderLines(At(11), absl::Hours(1)),
       ElementsAre(HasSubstr("nothing moves for 11 s: learner-0 waits for 3")));
-  EXPECT_THAT(progress.RenderLines(start + absl::Seconds(20), absl::Hours(1)),
-              IsEmpty());
+  EXPECT_THAT(progress_.RenderLines(At(20), absl::Hours(1)), IsEmpty());
 }
 
-TEST(ProgressTest, AWaitIsNoNewsBeforeTwiceTheLongestStepUntilThen) {
-  Progress progress;
-  const absl::Time start = absl::UnixEpoch();
-  JobView job = SampleJob();
-  progress.Observe(start, job);
-  job.stages[2].steps_done += 1;
-  progress.Observe(start + absl::Seconds(30), job);
-  const auto text = [&](int second) {
-    return absl::StrJoin(
-        progress.RenderBlock(start + absl::Seconds(second), {}), "\n");
-  };
-  EXPECT_THAT(text(89), Not(HasSubstr("waits")));
-  EXPECT_THAT(text(90), HasSubstr("waits"));
+TEST_F(ProgressTest, AWaitIsShownAfterTwiceTheLongestStepSoFar) {
+  Look(0);
+  job().stages[2].steps_done += 1;
+  Look(30);
+  EXPECT_THAT(Block(89), Not(HasSubstr("waits")));
+  EXPECT_THAT(Block(90), HasSubstr("waits"));
 }
 
-TEST(ProgressTest, ACurveGoesOnWhereAnEarlierAttemptEnded) {
-  Progress progress;
-  progress.Seed({"r1-zero", {0.1, 0.9}, {5, 5}});
-  JobView job = SampleJob();
-  progress.Observe(absl::UnixEpoch(), job);
-  job.stages[2].steps_done += 1;
-  progress.Observe(absl::UnixEpoch(), job);
+TEST_F(ProgressTest, APauseIsNotTakenForALongStep) {
+  Look(0);
+  job().state = run::JobState::kPaused;
+  Look(1);
+  job().state = run::JobState::kRunning;
+  Look(1000);
+  EXPECT_THAT(Block(1009), Not(HasSubstr("waits")));
+  EXPECT_THAT(Block(1010), HasSubstr("waits"));
+}
+
+TEST_F(ProgressTest, ACurveBeginsWithTheStepsThatTheFeedHolds) {
+  for (const double reward : {0.1, 0.9}) {
+    run::StepMetrics step;
+    step.stage = "r1-zero";
+    step.values = {{"reward", reward}, {"completions/mean_length", 5}};
+    feed_.metrics.push_back(step);
+  }
+  feed_.metrics.push_back({.stage = "another", .values = {{"reward", 7}}});
+  Look(0);
+  job().stages[2].steps_done += 1;
+  Look(0);
   const Style style{.width = 80, .color = false, .glyphs = Glyphs::kAscii};
-  EXPECT_THAT(
-      absl::StrJoin(progress.RenderBlock(absl::UnixEpoch(), style), "\n"),
-      HasSubstr("reward      0.512           _#~"));
+  EXPECT_THAT(Block(0, style), HasSubstr("reward      0.512           _#~"));
 }
 
-TEST(ProgressTest, BeforeTheFirstLookItSaysSo) {
-  EXPECT_THAT(Progress().RenderBlock(absl::UnixEpoch(), {}),
-              ElementsAre("aha  starting"));
+TEST_F(ProgressTest, BeforeTheFirstLookItSaysThatItStarts) {
+  EXPECT_EQ(Block(0), "aha  starting");
 }
 
-TEST(ProgressTest, PlainLinesComeForStagesStatesAndThenAtIntervals) {
-  Progress progress;
-  JobView job = SampleJob();
-  job.waits.clear();
-  const absl::Duration interval = absl::Seconds(10);
+TEST_F(ProgressTest, AFeedThatFailsChangesNothing) {
+  Look(0);
+  const std::string before = Block(1);
+  feed_.job = absl::UnavailableError("lost");
+  EXPECT_TRUE(absl::IsUnavailable(progress_.Look(At(1))));
+  EXPECT_EQ(Block(1), before);
+  EXPECT_EQ(progress_.job().name, "quickstart");
+}
+
+TEST_F(ProgressTest, TheTimeOfARunningJobGoesOnBetweenLooks) {
+  Look(0);
+  EXPECT_THAT(Block(10), HasSubstr("2m 41s"));
+  job().state = run::JobState::kStopped;
+  Look(10);
+  EXPECT_THAT(Block(100), HasSubstr("2m 31s"));
+}
+
+TEST_F(ProgressTest, PlainLinesComeForStagesStatesAndThenAtIntervals) {
+  job().waits.clear();
   const auto look = [&](int second, uint64_t step) {
-    job.stages[2].steps_done = step;
-    const absl::Time now = absl::UnixEpoch() + absl::Seconds(second);
-    progress.Observe(now, job);
-    return progress.RenderLines(now, interval);
+    job().stages[2].steps_done = step;
+    Look(second);
+    return progress_.RenderLines(At(second), absl::Seconds(10));
   };
   EXPECT_THAT(
       look(0, 30),
@@ -190,9 +204,9 @@ TEST(ProgressTest, PlainLinesComeForStagesStatesAndThenAtIntervals) {
   EXPECT_THAT(look(5, 31), IsEmpty());
   EXPECT_THAT(look(11, 31), ElementsAre(HasSubstr("r1-zero steps 31/120")));
   EXPECT_THAT(look(22, 31), IsEmpty());
-  job.stages[2].done = true;
-  job.stages[2].running = false;
-  job.state = JobState::kSucceeded;
+  job().stages[2].done = true;
+  job().stages[2].running = false;
+  job().state = run::JobState::kSucceeded;
   EXPECT_THAT(look(23, 120),
               ElementsAre(HasSubstr("r1-zero steps 120/120"),
                           HasSubstr("job quickstart: succeeded")));

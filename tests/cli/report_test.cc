@@ -1,6 +1,7 @@
 #include "cli/report/report.h"
 
 #include "absl/strings/str_join.h"
+#include "cli/term/text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -9,19 +10,16 @@ namespace {
 
 TEST(ReportTest, SaysWhatCameOutAndWhatToLookAtNext) {
   ReportInput input;
-  JobView& job = input.summary.job;
-  job.name = "quickstart";
-  job.state = JobState::kSucceeded;
-  job.seconds = 254;
-  job.checksum = "0123456789abcdef0123456789abcdef";
-  job.tokens_compared = 1234567;
-  job.rollout_tokens_per_second = 5321;
-  StageView stage;
-  stage.name = "pretrain";
-  stage.seconds = 48;
-  job.stages = {stage};
-  input.summary.before = EvalResult{"", 512, 0.215, 18.4};
-  input.summary.after = EvalResult{"", 512, 0.912, 61.7};
+  run::Summary& summary = input.summary;
+  summary.job = "quickstart";
+  summary.state = run::JobState::kSucceeded;
+  summary.seconds = 254;
+  summary.checksum = "0123456789abcdef0123456789abcdef";
+  summary.tokens_compared = 1234567;
+  summary.rollout_tokens_per_second = 5321;
+  summary.stages = {{.name = "pretrain", .type = "sft", .seconds = 48}};
+  summary.before = run::EvalOutcome{"", 512, 0.215, 18.4};
+  summary.after = run::EvalOutcome{"", 512, 0.912, 61.7};
   input.summary.peak_rss_bytes = uint64_t{3} << 29;
   input.run_dir = "runs/quickstart";
   input.last_checkpoint = "runs/quickstart/checkpoints/step-000120";
@@ -49,8 +47,8 @@ look at next
 
 TEST(ReportTest, ANarrowWindowIsKeptTo) {
   ReportInput input;
-  input.summary.job.tokens_compared = 1234567;
-  input.summary.job.rollout_tokens_per_second = 5321;
+  input.summary.tokens_compared = 1234567;
+  input.summary.rollout_tokens_per_second = 5321;
   input.summary.peak_rss_bytes = 1 << 30;
   input.run_dir = "runs/x";
   input.last_rollout_step = 119;
@@ -58,29 +56,6 @@ TEST(ReportTest, ANarrowWindowIsKeptTo) {
        RenderReport(input, {.width = 50, .glyphs = Glyphs::kAscii})) {
     EXPECT_LE(DisplayWidth(line), 50) << line;
   }
-}
-
-TEST(ReportTest, AFailureNamesWhoHowTheLogAndTheWayOn) {
-  ClusterFailure failure;
-  failure.process = "learner-0";
-  failure.how = "signal 9 (Killed)";
-  failure.reason = "the job cannot go on without the learner";
-  failure.log_path = "runs/x/logs/learner-0.log";
-  failure.log_tail = {"last \x1b words"};
-  EXPECT_EQ(
-      absl::StrJoin(RenderFailure(failure, "ahactl run --resume --dir runs/x"),
-                    "\n"),
-      "learner-0: signal 9 (Killed); the job cannot go on without the "
-      "learner\n  | last \\x1b words\n  log: runs/x/logs/learner-0.log\n"
-      "  go on with: ahactl run --resume --dir runs/x");
-}
-
-TEST(ReportTest, ShellWordsAreQuotedOnlyIfTheyMustBe) {
-  EXPECT_EQ(ShellQuote("runs/x-1.y"), "runs/x-1.y");
-  EXPECT_EQ(ShellQuote("a b"), "'a b'");
-  EXPECT_EQ(ShellQuote("it's"), "'it'\\''s'");
-  EXPECT_EQ(ShellQuote("a\nb'"), "$'a\\nb\\''");
-  EXPECT_EQ(ShellQuote(""), "''");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cli/fake_services.h"
+#include "tests/run/full_disk.h"
 
 namespace aha::cli {
 namespace {
@@ -39,7 +40,8 @@ class SupervisorTest : public ::testing::Test {
         [this](absl::string_view event, absl::string_view process,
                const std::string& text) {
           events_.push_back(absl::StrCat(process, " ", event, ": ", text));
-        });
+        },
+        *files_);
     ASSERT_TRUE(supervisor_->Start().ok());
   }
 
@@ -65,13 +67,14 @@ class SupervisorTest : public ::testing::Test {
   }
   std::set<std::string> WrittenNames() const {
     std::set<std::string> names;
-    const auto written = RunDirectory(services_.run_dir()).ReadProcesses();
+    const auto written = run::RunReader(services_.run_dir()).ReadProcesses();
     if (!written.ok()) return names;
-    for (const ProcessEntry& entry : *written) names.insert(entry.name);
+    for (const run::ProcessEntry& entry : *written) names.insert(entry.name);
     return names;
   }
 
   FakeServices services_;
+  FileSystem* files_ = &RealFileSystem();
   absl::Duration stop_grace_ = absl::Seconds(5);
   absl::Duration restart_delay_ = absl::ZeroDuration();
   std::unique_ptr<Supervisor> supervisor_;
@@ -90,10 +93,24 @@ TEST_F(SupervisorTest, StartsEverybodyAndEndsWithTheCoordinator) {
   EXPECT_THAT(LogTail(log, 5), Contains("wait policy passive"));
   supervisor_->StopAll();
   EXPECT_TRUE(TickUntilDone());
-  EXPECT_FALSE(ProcessIsAlive(learner));
+  EXPECT_FALSE(run::ProcessIsAlive(learner));
   EXPECT_FALSE(supervisor_->failure().has_value());
   EXPECT_TRUE(WrittenNames().empty());
   EXPECT_GT(supervisor_->peak_rss_bytes(), 0u);
+}
+
+TEST_F(SupervisorTest, AFullDiskEndsNoClusterAndTheProcessesAreWrittenLater) {
+  FullDisk disk(0);
+  files_ = &disk;
+  Start();
+  ASSERT_TRUE(TickUntilUp(3));
+  EXPECT_TRUE(WrittenNames().empty());
+  EXPECT_EQ(supervisor_->phase(), Supervisor::Phase::kRunning);
+  disk.SetRoom(1 << 20);
+  supervisor_->Tick();
+  EXPECT_THAT(WrittenNames(), Contains("actor-0"));
+  supervisor_->KillAll();
+  EXPECT_TRUE(TickUntilDone());
 }
 
 TEST_F(SupervisorTest, AKilledActorComesBackUnderItsName) {
@@ -169,7 +186,7 @@ TEST_F(SupervisorTest, WhoIgnoresSigtermIsKilled) {
   const pid_t actor = PidOf("actor-0");
   supervisor_->StopAll();
   ASSERT_TRUE(TickUntilDone());
-  EXPECT_FALSE(ProcessIsAlive(actor));
+  EXPECT_FALSE(run::ProcessIsAlive(actor));
 }
 
 TEST_F(SupervisorTest, ActorsAreAddedAndLeaveInOrder) {

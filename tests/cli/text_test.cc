@@ -40,6 +40,10 @@ TEST(TextTest, WidthCountsColumnsNotBytes) {
   EXPECT_EQ(DisplayWidth("漢字"), 4);
   EXPECT_EQ(DisplayWidth("e\xCC\x81"), 1);
   EXPECT_EQ(DisplayWidth("\xFF\xFE"), 2);
+  EXPECT_EQ(DisplayWidth("\u1112\u1161\u11AB"), 2) << "a syllable in parts";
+  EXPECT_EQ(DisplayWidth("\U0001F600"), 2);
+  EXPECT_EQ(DisplayWidth("a\u200Bb"), 2);
+  EXPECT_EQ(DisplayWidth("\uFF21"), 2);
 }
 
 TEST(TextTest, PaddingCutsWhatIsTooLong) {
@@ -66,6 +70,14 @@ TEST(TextTest, NothingThatAModelWritesReachesTheTerminalAsAnEscape) {
   EXPECT_EQ(OneLine("\xC2\x9B"), "\\x9b");
   EXPECT_EQ(OneLine("\xE2\x80\xAE"), "\\u202e");
   EXPECT_EQ(OneLine("\xC0\xAF\xED\xA0\x80"), "?????");
+}
+
+TEST(TextTest, ShellWordsAreQuotedOnlyIfTheyMustBe) {
+  EXPECT_EQ(ShellQuote("runs/x-1.y"), "runs/x-1.y");
+  EXPECT_EQ(ShellQuote("a b"), "'a b'");
+  EXPECT_EQ(ShellQuote("it's"), "'it'\\''s'");
+  EXPECT_EQ(ShellQuote("a\nb'"), "$'a\\nb\\''");
+  EXPECT_EQ(ShellQuote(""), "''");
 }
 
 TEST(TextTest, SparklinesScaleToTheirOwnRange) {

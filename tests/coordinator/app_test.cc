@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -37,6 +38,9 @@ stages:
   - name: after
     type: eval
     eval: {prompts: 2}
+  - name: answers
+    type: sample
+    sample: {prompts: 3, num_generations: 2}
 )";
 
 AppOptions Options(const std::string& directory) {
@@ -124,7 +128,7 @@ std::string Fetch(Caller& actor, WeightsId id) {
   return bytes;
 }
 
-// Runs stages until told to stop; the first error ends it.
+// Runs stages until the directive STOP; the first error ends it.
 absl::Status Learn(const std::string& address) {
   Caller learner(address, v1::ROLE_LEARNER);
   while (true) {
@@ -165,7 +169,7 @@ absl::Status ActOn(const v1::Lease& lease, Caller& actor) {
   const std::string weights = Fetch(actor, policy);
   EXPECT_TRUE(weights == WeightsOf(policy) ||
               (weights.empty() && group.key().stage() == 0));
-  if (group.key().stage() == 1) {
+  if (group.key().stage() > 0) {
     v1::DeliverRequest deliver;
     *deliver.mutable_group() = Scored(group, group.key().slot());
     v1::DeliverResponse done;
@@ -231,7 +235,11 @@ TEST(AppTest, AWholeJobRunsOverGrpc) {
   EXPECT_EQ(summary["checksum"], ChainAfter(0, 2).Hex());
   EXPECT_EQ(summary["eval"]["after"]["pass_at_1"], 0.5);
   EXPECT_FALSE(std::filesystem::exists(dir.path() + "/endpoint.json"));
-  // Who left at the end was not lost.
+  EXPECT_EQ(summary["stages"][2]["dataset"]["completions"], 6);
+  const std::string answers =
+      *ReadWholeFile(dir.path() + "/datasets/answers.jsonl");
+  EXPECT_EQ(std::count(answers.begin(), answers.end(), '\n'), 6);
+  // Members that left at the end are not reported as lost.
   EXPECT_THAT(*ReadWholeFile(dir.path() + "/events.jsonl"),
               AllOf(HasSubstr("\"event\":\"left\""),
                     Not(HasSubstr("\"event\":\"lost\""))));

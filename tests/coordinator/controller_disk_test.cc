@@ -94,8 +94,7 @@ TEST_F(ControllerTest, ALineThatMetricsLackComesWithTheNext) {
               AllOf(HasSubstr("\"step\":0"), HasSubstr("\"step\":1")));
 }
 
-TEST_F(ControllerTest,
-       AnEvalResultIsRecordedOnceTheDiskTakesItThoughNobodyAsks) {
+TEST_F(ControllerTest, AnEvalResultIsRecordedByItselfOnceTheDiskTakesIt) {
   EnterGrpo();
   for (uint64_t step = 0; step < 3; ++step) ASSERT_TRUE(Step(0, step).ok());
   ASSERT_TRUE(Checkpoint(0, 3).ok());

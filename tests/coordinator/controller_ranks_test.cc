@@ -1,4 +1,4 @@
-// Two learner ranks: when a group of them begins, and what ends it.
+// Two learner ranks: when a rank set of them begins, and what breaks it.
 #include "coordinator/controller.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -33,7 +33,7 @@ TEST_F(TwoRanksTest, AStageBeginsWhenAllRanksAreThere) {
   EXPECT_EQ(leased.leases(1).group().consumer(), "learner:1");
 }
 
-TEST_F(TwoRanksTest, ARankThatIsAheadWaitsAndOneThatIsLostEndsTheGroup) {
+TEST_F(TwoRanksTest, ARankThatIsAheadWaitsAndOneThatIsLostEndsTheRankSet) {
   JoinAll();
   EnterBoth();
   ASSERT_TRUE(Publish({0, 0}).ok());
@@ -48,17 +48,17 @@ TEST_F(TwoRanksTest, ARankThatIsAheadWaitsAndOneThatIsLostEndsTheGroup) {
   EXPECT_EQ(NextStage(0), "1/0@" + CheckpointName(0, 3));
 }
 
-TEST_F(TwoRanksTest, AGroupThatBrokeGetsANewNameAndGoesBack) {
+TEST_F(TwoRanksTest, ARankSetThatBrokeGetsANewEpochAndGoesBack) {
   JoinAll();
   EnterBoth();
-  const uint64_t group = next_.group_epoch();
+  const uint64_t set = next_.group_epoch();
   ASSERT_TRUE(Publish({0, 0}).ok());
   ASSERT_TRUE(Step(0, 0).ok());
   EXPECT_EQ(NextStage(1), "wait");
   EXPECT_EQ(NextStage(0), "wait") << "the checkpoint is looked for";
   EXPECT_EQ(NextStage(0), "wait");
   EXPECT_EQ(NextStage(1), "0/0@");
-  EXPECT_GT(next_.group_epoch(), group);
+  EXPECT_GT(next_.group_epoch(), set);
   EXPECT_EQ(NextStage(0), "0/0@");
   ASSERT_TRUE(Publish({0, 0}).ok());
   EXPECT_TRUE(Step(0, 0).ok());
@@ -69,7 +69,7 @@ TEST_F(TwoRanksTest, WhileStoppingRankZeroSavesWithoutTheOthers) {
   EnterBoth();
   ASSERT_TRUE(Publish({0, 0}).ok());
   ASSERT_TRUE(Step(0, 0).ok());
-  ASSERT_TRUE(controller_->Stop("somebody").ok());
+  ASSERT_TRUE(controller_->Stop("an operator").ok());
   v1::LeaveRequest leave;
   leave.set_member_id(learners_[1]);
   leave.set_epoch(epoch_);
@@ -78,10 +78,10 @@ TEST_F(TwoRanksTest, WhileStoppingRankZeroSavesWithoutTheOthers) {
   EXPECT_EQ(*BeginStep(0, 1), "STOP_AFTER_CHECKPOINT");
   ASSERT_TRUE(Checkpoint(0, 1).ok());
   EXPECT_EQ(State(), v1::JOB_STATE_STOPPED);
-  EXPECT_EQ(Problem(), "somebody");
+  EXPECT_EQ(Problem(), "an operator");
 }
 
-TEST_F(TwoRanksTest, NoGroupIsPutTogetherWithARankThatDoesNotAsk) {
+TEST_F(TwoRanksTest, NoRankSetIsPutTogetherWithARankThatDoesNotAsk) {
   JoinAll();
   EnterBoth();
   ASSERT_TRUE(Publish({0, 0}).ok());

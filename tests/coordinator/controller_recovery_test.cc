@@ -1,4 +1,4 @@
-// Members that die, checkpoints, resumes, and learner groups that break.
+// Members that die, checkpoints, resumes, and rank sets that break.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -171,7 +171,7 @@ TEST_F(ControllerTest, OnlyAStopByTheOwnerOfAJobThatLingersLasts) {
   EXPECT_EQ(State(), v1::JOB_STATE_PENDING);
 }
 
-TEST_F(ControllerTest, APauseBeforeAnybodyJoinedDoesNotForgetTheMachinesClass) {
+TEST_F(ControllerTest, APauseBeforeAMemberJoinedDoesNotForgetTheMachinesClass) {
   ASSERT_TRUE(controller_->Pause().ok());
   JoinAll();
   ASSERT_TRUE(controller_->Resume().ok());
@@ -250,7 +250,7 @@ TEST_F(ControllerTest, AnEvalStageThatEndedIsNotRunAgain) {
 TEST_F(ControllerTest, AStageMayEndWithoutACheckpoint) {
   EnterGrpo();
   for (uint64_t step = 0; step < 3; ++step) ASSERT_TRUE(Step(0, step).ok());
-  // The disk was full; the learner holds the state and goes on.
+  // The disk was full, but the learner holds the state.
   EXPECT_EQ(NextStage(), "1/0@");
   EXPECT_EQ(next_.chain(), ChainAfter(0, 2).ToBytes());
 }
@@ -274,7 +274,8 @@ TEST_F(ControllerTest, WhileACheckpointIsLookedForOnlyTheStageWaits) {
   EXPECT_EQ(AskStage(), "0/1@" + CheckpointName(0, 1));
 }
 
-TEST_F(ControllerTest, AGroupThatBreaksAgainAndAgainFailsTheJobNamingTheStep) {
+TEST_F(ControllerTest,
+       ARankSetThatBreaksAgainAndAgainFailsTheJobNamingTheStep) {
   EnterGrpo();
   ASSERT_TRUE(Step(0, 0).ok());
   ASSERT_TRUE(Checkpoint(0, 1).ok());
@@ -374,7 +375,7 @@ TEST_F(SampleJobTest, ADataSetThatIsWholeEndsTheJobAtItsNextStart) {
   EXPECT_EQ(File("datasets/answers.jsonl"), before);
 }
 
-TEST_F(ControllerTest, ANewStepForgivesTheGroupsThatBrokeBefore) {
+TEST_F(ControllerTest, ANewStepForgivesTheBreaksBeforeIt) {
   EnterGrpo();
   for (int death = 1; death <= 8; ++death) {
     now_ += absl::Seconds(3);

@@ -174,7 +174,7 @@ TEST_F(ControllerTest, PauseHoldsLeasesAndStepsAndResumeLetsThemGo) {
   EXPECT_EQ(*BeginStep(0, 0), "GO");
 }
 
-TEST_F(ControllerTest, WhoGetsOnLetsTheLearnerWaitOn) {
+TEST_F(ControllerTest, AMemberThatMakesProgressLetsTheLearnerWaitLonger) {
   EnterGrpo();
   const auto progress = [&] {
     v1::BeginStepRequest request;
@@ -196,7 +196,7 @@ TEST_F(ControllerTest, WhoGetsOnLetsTheLearnerWaitOn) {
   const uint64_t sampled = progress();
   EXPECT_GT(sampled, before);
   beat(10);
-  EXPECT_EQ(progress(), sampled) << "alive, but it does not get on";
+  EXPECT_EQ(progress(), sampled) << "it is alive, but does no work";
   const v1::LeaseGroupsResponse leased = Lease(1);
   v1::CompleteLeaseRequest complete;
   complete.set_member_id(actor_);
@@ -278,7 +278,7 @@ TEST_F(ControllerTest, EvalGroupsOfAnotherEpochOrStageAreRefused) {
       absl::IsFailedPrecondition(controller_->Deliver(Scored(context, 1))));
 }
 
-TEST_F(ControllerTest, WaitingTooLongFailsTheJobAndNamesWhoIsMissing) {
+TEST_F(ControllerTest, WaitingTooLongFailsTheJobAndNamesWhatIsMissing) {
   learners_[0] = Join(v1::ROLE_LEARNER, 0);
   reward_ = Join(v1::ROLE_REWARD, 0);
   ASSERT_EQ(NextStage(), "0/0@");
@@ -291,7 +291,7 @@ TEST_F(ControllerTest, WaitingTooLongFailsTheJobAndNamesWhoIsMissing) {
   EXPECT_THAT(Problem(), AllOf(HasSubstr("an actor"), HasSubstr("1m40s")));
 }
 
-TEST_F(ControllerTest, TheStatusSaysWhoIsWaitedFor) {
+TEST_F(ControllerTest, TheStatusSaysWhatTheJobWaitsFor) {
   EXPECT_THAT(controller_->Status().waits(),
               ::testing::Contains(HasSubstr("learner rank 0")));
 }

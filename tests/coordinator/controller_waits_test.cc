@@ -21,7 +21,7 @@ class EvalTest : public ControllerTest {
     ASSERT_EQ(NextStage(), "0/0@");
     ASSERT_TRUE(Publish({0, 0}).ok());
   }
-  // All members say that they live, and what the actor did and waits for.
+  // All members say that they live; the actor says what it did and waits for.
   void Beat(uint64_t sampled, const v1::LeaseGroupsResponse& held,
             const std::string& waiting_for = "") {
     v1::HeartbeatRequest request;
@@ -40,7 +40,7 @@ class EvalTest : public ControllerTest {
   }
 };
 
-TEST_F(EvalTest, GroupsThatNeverArriveFailTheJobNamingWhoHasThem) {
+TEST_F(EvalTest, GroupsThatNeverArriveFailTheJobNamingTheirHolders) {
   const v1::LeaseGroupsResponse held = Lease(1);
   for (int i = 0; i < 20; ++i) {
     ASSERT_EQ(State(), v1::JOB_STATE_RUNNING) << i;

@@ -15,6 +15,7 @@
 #include "coordinator/controller.h"
 #include "gtest/gtest.h"
 #include "run/manifest.h"
+#include "run/writer.h"
 #include "tests/temp_dir.h"
 
 namespace aha::coordinator {
@@ -76,7 +77,7 @@ class FakeCluster {
     weights_.reset();
     store_.reset();
     directory_.reset();
-    directory_ = *RunDirectory::Open(dir_.path());
+    directory_ = *run::RunWriter::Open(dir_.path());
     store_ = *StateStore::Open(directory_->File("coordinator.db"));
     weights_ = *WeightsStore::Open(directory_->File("weights"));
     Parts parts;
@@ -130,7 +131,7 @@ class FakeCluster {
     controller_->Recover();
     return AskStage(rank);
   }
-  // While nobody looks for a checkpoint.
+  // The same without the search for a checkpoint.
   std::string AskStage(uint32_t rank = 0) {
     v1::NextStageRequest request;
     request.set_member_id(learners_[rank]);
@@ -256,7 +257,7 @@ class FakeCluster {
     }
   }
 
-  // Everybody says that it is alive.
+  // Every member says that it is alive.
   void Heartbeats() {
     for (const uint64_t id : {learners_[0], learners_[1], reward_, actor_}) {
       if (id == 0) continue;
@@ -282,7 +283,7 @@ class FakeCluster {
   JobPlan plan_;
   uint64_t epoch_ = 0;
   bool lingers_ = false;  // From the next Start on.
-  std::unique_ptr<RunDirectory> directory_;
+  std::unique_ptr<run::RunWriter> directory_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<WeightsStore> weights_;
   std::unique_ptr<Controller> controller_;

@@ -153,7 +153,7 @@ TEST_F(MembershipTest, AFileWithOtherContentIsRefusedNamingItAndBothSides) {
   EXPECT_THAT(std::string(odd.message()),
               AllOf(HasSubstr("model.path/a.json"), HasSubstr("learner-0"),
                     HasSubstr("1 bytes"), HasSubstr("2 bytes")));
-  // Who does not read it has nothing to compare.
+  // A member that does not read it has nothing to compare.
   EXPECT_TRUE(members_.Register(Certified(Actor("actor-0", "x"), "a")).ok());
 }
 

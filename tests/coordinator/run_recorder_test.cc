@@ -21,7 +21,7 @@ class RunRecorderTest : public ::testing::Test {
  protected:
   RunRecorderTest() {
     plan_ = MakePlan(TinyJob());
-    directory_ = *RunDirectory::Open(dir_.path());
+    directory_ = *run::RunWriter::Open(dir_.path());
     store_ = *StateStore::Open(directory_->File("coordinator.db"));
     history_ = std::make_unique<History>(*History::Load(&plan_, store_.get()));
     recorder_ = Make({});
@@ -62,7 +62,7 @@ class RunRecorderTest : public ::testing::Test {
   absl::Time now_ = absl::UnixEpoch();
   JobPlan plan_;
   rpc::Metrics metrics_{"test"};
-  std::unique_ptr<RunDirectory> directory_;
+  std::unique_ptr<run::RunWriter> directory_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<History> history_;
   std::unique_ptr<RunRecorder> recorder_;

@@ -99,16 +99,22 @@ TEST_F(SampleRunTest, ALineHasTheNamesOfRollouts) {
   EXPECT_EQ(line.size(), 12u);
 }
 
-TEST_F(SampleRunTest, AJobWithoutRewardsTakesGroupsThatAreNotScored) {
+TEST_F(SampleRunTest, AJobWithoutRewardsMakesADataSetWithoutThem) {
   plan_.job.clear_rewards();
-  v1::ScoredGroup group = Group(0);
-  for (v1::ScoredTrajectory& scored : *group.mutable_trajectories()) {
-    scored.clear_parts();
-    scored.set_reward(0);
+  Open();
+  for (uint32_t slot = 0; slot < kPrompts; ++slot) {
+    v1::ScoredGroup group = Group(slot);
+    for (v1::ScoredTrajectory& scored : *group.mutable_trajectories()) {
+      scored.clear_parts();
+    }
+    ASSERT_TRUE(run_->Deliver(group).ok());
   }
-  EXPECT_TRUE(*run_->Deliver(group));
-  EXPECT_EQ(run_->UnitsDone(), 1u);
-  EXPECT_TRUE(absl::IsInvalidArgument(run_->Deliver(Group(1)).status()));
+  ASSERT_TRUE(run_->RecordEnd().ok());
+  const std::string bytes = Bytes();
+  const auto line = nlohmann::json::parse(bytes.substr(0, bytes.find('\n')));
+  EXPECT_FALSE(line.contains("reward"));
+  EXPECT_TRUE(line["rewards"].empty());
+  EXPECT_FALSE(run_->Figures().contains("reward"));
 }
 
 TEST_F(SampleRunTest, GroupsAreWrittenInSlotOrderAsTheyBecomeReady) {

@@ -30,7 +30,7 @@ class StageTest : public ::testing::Test {
     weights_.reset();
     store_.reset();
     directory_.reset();
-    directory_ = *RunDirectory::Open(dir_.path());
+    directory_ = *run::RunWriter::Open(dir_.path());
     store_ = *StateStore::Open(directory_->File("coordinator.db"));
     weights_ = *WeightsStore::Open(directory_->File("weights"));
     history_ = std::make_unique<History>(*History::Load(&plan_, store_.get()));
@@ -113,7 +113,7 @@ class StageTest : public ::testing::Test {
   TempDir dir_;
   absl::Time now_ = absl::UnixEpoch();
   JobPlan plan_;
-  std::unique_ptr<RunDirectory> directory_;
+  std::unique_ptr<run::RunWriter> directory_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<WeightsStore> weights_;
   std::unique_ptr<History> history_;

@@ -226,7 +226,9 @@ TEST_F(EvalRunTest, MalformedGroupsNameTheField) {
   EXPECT_THAT(error(group), HasSubstr("sample 1 in place of 0"));
   group = Group(0);
   group.mutable_trajectories(1)->clear_parts();
-  EXPECT_THAT(error(group), HasSubstr("parts: slot 0 sample 1"));
+  EXPECT_THAT(
+      error(group),
+      HasSubstr("parts: slot 0 sample 1 must have one for each reward (1)"));
   group = Group(0);
   group.mutable_trajectories(0)->mutable_trajectory()->set_logprobs("abc");
   EXPECT_THAT(error(group), HasSubstr("logprobs: slot 0 sample 0"));

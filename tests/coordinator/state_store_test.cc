@@ -10,9 +10,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "coordinator/metrics_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "run/writer.h"
 #include "tests/temp_dir.h"
 
 namespace aha::coordinator {
@@ -62,7 +62,9 @@ class StateStoreTest : public ::testing::Test {
   // What metrics.jsonl holds after a match up to (stage, step).
   std::string Match(uint32_t stage, uint64_t step) {
     const absl::Status matched =
-        MatchMetrics(Path("metrics.jsonl"), *store_, stage, step);
+        writer_->MatchMetrics([&](const run::TakeLine& take) {
+          return store_->EachMetricsLine(stage, step, take);
+        });
     EXPECT_TRUE(matched.ok()) << matched;
     std::ifstream file(Path("metrics.jsonl"));
     return std::string(std::istreambuf_iterator<char>(file), {});
@@ -72,6 +74,8 @@ class StateStoreTest : public ::testing::Test {
   }
 
   TempDir dir_;
+  const std::unique_ptr<run::RunWriter> writer_ =
+      *run::RunWriter::Open(dir_.path());
   std::unique_ptr<StateStore> store_;
 };
 

@@ -23,7 +23,7 @@ void TakeLease(aha::v1::Lease lease) {
 }
 
 // With `repair` the chunk gets an encoding that is read and a hash that
-// matches, which mutation would hardly find.
+// matches, which mutation would seldom find.
 void TakeChunk(aha::actor::WeightAssembler& assembler,
                aha::v1::WeightsChunk chunk, bool repair) {
   // Other tests announce terabytes; here they would only be slow.

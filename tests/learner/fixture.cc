@@ -78,7 +78,8 @@ std::unique_ptr<ModelState> FreshState(const v1::Job& job,
                                        const ModelSetup& setup,
                                        ThreadPool* pool,
                                        const Sharding& sharding) {
-  auto state = ModelState::Create(setup.config, setup.dtype, pool);
+  auto state =
+      ModelState::Create(setup.config, setup.dtype, ops::CpuContext{pool});
   EXPECT_TRUE(state.ok()) << state.status();
   absl::StatusOr<Parameters> weights = StartingWeights(job, setup);
   EXPECT_TRUE(weights.ok()) << weights.status();

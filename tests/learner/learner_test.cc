@@ -46,7 +46,7 @@ std::vector<absl::Status> RunLoops(const v1::Job& job, const ModelSetup& setup,
            .clock = MonotonicClock(),
            .sleep = absl::SleepFor},
           {.setup = &setup,
-           .pool = &pool,
+           .context = ops::CpuContext{&pool},
            .cluster = &cluster.ForRank(rank),
            .buffer = &cluster.buffer(rank),
            .connect = [&, rank](const v1::NextStageResponse&)
@@ -258,7 +258,7 @@ TEST_P(LearnerTest, StopEndsALearnerThatWaits) {
                    .clock = MonotonicClock(),
                    .sleep = absl::SleepFor},
                   {.setup = &setup_,
-                   .pool = &pool,
+                   .context = ops::CpuContext{&pool},
                    .cluster = &cluster.ForRank(0),
                    .buffer = &cluster.buffer(0),
                    .connect = [](const v1::NextStageResponse&)
@@ -297,7 +297,7 @@ TEST(LearnerStopTest, RanksThatAreStoppedTogetherSaveWhatIsNew) {
                        .sleep = absl::SleepFor},
         LearnerParts{
             .setup = &setup,
-            .pool = pools.back().get(),
+            .context = ops::CpuContext{pools.back().get()},
             .cluster = &cluster.ForRank(rank),
             .buffer = &cluster.buffer(rank),
             .connect = [&, rank](const v1::NextStageResponse&)
@@ -333,7 +333,7 @@ TEST(LearnerStopTest, ARankThatHangsDoesNotKeepAnotherFromStopping) {
                    .sleep = absl::SleepFor,
                    .stop_patience = absl::Milliseconds(10)},
                   {.setup = &setup,
-                   .pool = &pool,
+                   .context = ops::CpuContext{&pool},
                    .cluster = &cluster.ForRank(0),
                    .buffer = &cluster.buffer(0),
                    .connect = [&](const v1::NextStageResponse&)

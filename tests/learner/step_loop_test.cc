@@ -54,7 +54,7 @@ class StepLoopTest : public testing::Test {
                  }};
   TrainingState state_{{.plan = &plan_,
                         .setup = &setup_,
-                        .pool = &pool_,
+                        .context = ops::CpuContext{&pool_},
                         .cluster = &cluster_,
                         .ranks = &ranks_,
                         .run_directory = run_.path(),

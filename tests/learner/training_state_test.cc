@@ -35,7 +35,7 @@ class TrainingStateTest : public testing::Test {
     return std::make_unique<TrainingState>(TrainingStateParts{
         .plan = &plan_,
         .setup = &setup_,
-        .pool = &pool_,
+        .context = ops::CpuContext{&pool_},
         .cluster = &cluster_,
         .run_directory = run_.path(),
         .clock = MonotonicClock(),

@@ -154,7 +154,8 @@ TEST_P(AdamWOnDevice, ASplitMasterHasTheBitsOfAWholeOne) {
     args.weights = weights.data();
     AdamW(context_, args);
     for (int64_t i = 0; i < kCount; ++i) {
-      const float joined = Join({weights[i], low[i], std::signbit(v[i])});
+      const float joined =
+          JoinMasterWeight({weights[i], low[i], std::signbit(v[i])});
       ASSERT_EQ(DifferingBits(&joined, &whole.master[i], 1), 0) << i;
       const float second = std::fabs(v[i]);
       ASSERT_EQ(DifferingBits(&second, &whole.v[i], 1), 0) << i;

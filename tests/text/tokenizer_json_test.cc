@@ -196,14 +196,5 @@ TEST(TokenizerJsonTest, AHostilePatternEndsInAnError) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("too many steps"));
 }
 
-TEST(TokenizerJsonTest, NfcTextPassesAndOtherTextIsRefused) {
-  Json json = Valid();
-  json["normalizer"] = {{"type", "NFC"}};
-  const auto tokenizer = Tokenizer::Parse(json.dump(), "");
-  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
-  EXPECT_TRUE((*tokenizer)->Encode("ab").ok());
-  EXPECT_TRUE(absl::IsUnimplemented((*tokenizer)->Encode("a\u0301").status()));
-}
-
 }  // namespace
 }  // namespace aha

@@ -1,5 +1,4 @@
-// aha-model: what a person needs to look at a model and its numbers without a
-// cluster.
+// aha-model: inspects, converts and runs a model without a cluster.
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -15,9 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/standard_streams.h"
 #include "base/version.h"
-#include "cli/exit_code.h"
-#include "cli/explain.h"
-#include "cli/option_checks.h"
+#include "cli/term/exit_code.h"
+#include "cli/term/explain.h"
+#include "cli/term/option_checks.h"
 #include "cli/term/text.h"
 #include "rl/algorithm.h"
 #include "rl/names.h"
@@ -38,7 +37,7 @@ constexpr char kFooter[] =
     "Exit codes: 0 done, 1 error, 2 usage, 4 not found, 5 conflict, "
     "130 interrupted.";
 
-// Everything that flags fill in.
+// Everything that the flags set.
 struct Flags {
   ModelOptions model;
   ConvertOptions convert;
@@ -51,8 +50,8 @@ struct Flags {
 using Command = std::function<absl::Status(const Flags&)>;
 using Commands = std::map<CLI::App*, Command>;
 
-// Adds `name` and returns it, with what all subcommands share.
-// `output` is the flag that picks the format: -o is a directory elsewhere.
+// Adds the subcommand `name` with the options that all subcommands share, and
+// returns it.  `output` is the flag that chooses the format.
 CLI::App* Add(CLI::App* app, Flags* flags, const char* name, const char* help,
               const char* output = "-o,--output") {
   CLI::App* command = app->add_subcommand(name, help);
@@ -262,7 +261,7 @@ void AddLoss(CLI::App* app, Flags* flags, Commands* commands) {
   (*commands)[loss] = [](const Flags& f) { return Loss(f.model, f.loss); };
 }
 
-// What is wrong with the command line, in one line.
+// Explains in one line what is wrong with the command line.
 std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<CLI::App*> named = app.get_subcommands();
   const CLI::App& command = named.empty() ? app : *named.back();
@@ -270,7 +269,8 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> extras = app.remaining(true);
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr &&
       !extras.empty()) {
-    // A misspelt option explains the argument behind it.
+    // After a misspelt option its value is an unexpected argument, too; the
+    // option is the one to name.
     const auto option = std::find_if(
         extras.begin(), extras.end(),
         [](const std::string& word) { return absl::StartsWith(word, "-"); });
@@ -281,7 +281,7 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
                       named.empty() ? "" : command.get_name() + " ", "--help)");
 }
 
-// A file may claim more than there is memory for; its sizes are as it says.
+// A file may declare sizes for which there is not enough memory.
 absl::Status RunCommand(const Command& command, const Flags& flags) {
   try {
     return command(flags);
@@ -326,14 +326,14 @@ int Run(int argc, char** argv) {
   if (status.ok()) return kExitDone;
   std::fprintf(stderr, "aha-model: %s\n", OneLine(status.message()).c_str());
   const int code = ExitCodeOf(status);
-  // A broken file is an error, not a wrong call.
+  // A damaged file is an error, not a wrong command line.
   return code == kExitUsage && !IsUsageError(status) ? kExitError : code;
 }
 
 }  // namespace
 }  // namespace aha::cli
 
-// CLI11 throws while flags are added if the flags are wrong: our mistake.
+// CLI11 throws while flags are declared only if a declaration is wrong.
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   aha::OpenStandardStreams();

@@ -1,8 +1,8 @@
-// What aha-model does, a function a subcommand: load, compute, print.
+// The subcommands of aha-model, a function each: it loads, computes and prints.
 //
-// Results go to stdout, everything else to stderr.  With Format::kJson stdout
-// is JSON only: one object, or for commands that answer many inputs one object
-// a line.
+// Results go to stdout, everything else goes to stderr.  With Format::kJson
+// stdout gets JSON only: one object, or one object a line from commands that
+// answer many inputs.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,9 @@ namespace aha::cli {
 
 enum class Format { kText, kJson };
 
-// Shared by all subcommands.
+// What all subcommands share.
 struct ModelOptions {
-  std::string directory;  // Or import's source.
+  std::string directory;  // Of the model; import: the source.
   std::string dtype;      // "bf16", "fp32"; empty: the subcommand's default.
   Format format = Format::kText;
   int threads = 0;  // 0: all cores.
@@ -29,7 +29,7 @@ struct ConvertOptions {
 
 struct TokenizeOptions {
   std::string text;
-  bool chat = false;  // `text` is a user's message.
+  bool chat = false;  // `text` is the message of a user.
 };
 
 struct GenerateOptions {
@@ -53,7 +53,7 @@ struct LossOptionsText {
   std::string trajectories_path;
   std::string algorithm;
   std::vector<std::string> settings;  // "key=value".
-  std::string gradients_path;         // Empty: none are computed.
+  std::string gradients_path;         // Empty: no gradient is computed.
 };
 
 absl::Status Inspect(const ModelOptions& model);

@@ -24,8 +24,8 @@ constexpr char kUsagePayload[] = "aha/usage";
 // Two million token ids and their log-probabilities.
 constexpr size_t kMaxLineBytes = 64 << 20;
 
-// The next line, without its end; at most a chunk more than kMaxLineBytes of
-// it, so that a file without line ends does not fill the memory.
+// The next line without its newline.  It reads at most a chunk more than
+// kMaxLineBytes, so that a file without newlines does not fill the memory.
 bool NextLine(std::istream& in, std::string* line) {
   constexpr size_t kChunk = 1 << 16;
   line->clear();
@@ -34,7 +34,7 @@ bool NextLine(std::istream& in, std::string* line) {
     in.getline(chunk, kChunk);
     const size_t got = static_cast<size_t>(in.gcount());
     const bool full = in.fail() && got == kChunk - 1;
-    // A line's end is counted, but not stored.
+    // The newline is counted, but not stored.
     line->append(chunk, got - (in.good() ? 1 : 0));
     if (!full) return in.good() || got > 0 || !line->empty();
     in.clear(in.rdstate() & ~std::ios::failbit);
@@ -184,7 +184,7 @@ absl::StatusOr<std::vector<int32_t>> TokenIds(const Json& object,
   ids.reserve(array->size());
   for (size_t i = 0; i < array->size(); ++i) {
     const Json& value = (*array)[i];
-    // As double first: exact for every id, and no integer overflows it.
+    // A double holds every id exactly, and no integer overflows it.
     const double id = value.is_number_integer() ? value.get<double>() : -1;
     if (id < 0 || id >= static_cast<double>(vocab_size)) {
       return absl::InvalidArgumentError(

@@ -20,15 +20,16 @@
 
 namespace aha::cli {
 
-// An error in what the user typed rather than in a file: exit code 2.
+// An error of the command line rather than of a file: exit code 2.
 absl::Status UsageError(absl::string_view message);
 bool IsUsageError(const absl::Status& status);
 
 // "bf16", "fp32"; `absent` if the text is empty.
 absl::StatusOr<DType> ParseDType(const std::string& text, DType absent);
 
-// The format to compute in: --dtype, or what suits this CPU.  Before anything
-// computes: there a wrong AHA_CPU_ISA would end the process.
+// The number format to compute in: --dtype, or the one that suits this CPU.
+// Called before anything computes, since a wrong AHA_CPU_ISA is an error here
+// and would end the process there.
 absl::StatusOr<DType> ComputeDType(const ModelOptions& options);
 
 // NOT_FOUND unless it is a directory.
@@ -37,7 +38,8 @@ absl::Status CheckModelDirectory(const std::string& directory);
 // All cores unless --threads says otherwise.
 int ThreadsOf(const ModelOptions& options);
 
-// Scored together at most; the log-probabilities do not depend on it.
+// The most sequences that are scored together.  The log-probabilities do not
+// depend on it.
 inline constexpr int64_t kBatchTokens = 4096;
 
 // A model ready to compute.
@@ -48,13 +50,13 @@ struct LoadedModel {
 absl::StatusOr<LoadedModel> LoadModel(const ModelOptions& options,
                                       PolicyUse use);
 
-// Calls `use` with every non-empty line's JSON object; an error of either
-// names file and line.  "-" is stdin.
+// Calls `use` with the JSON object of each line that is not empty.  An error of
+// the line or of `use` names the file and the line.  "-" is stdin.
 absl::Status ForEachLine(
     const std::string& path,
     const std::function<absl::Status(const Json& object)>& use);
 
-// For messages: the value, short.
+// The value, shortened, for messages.
 std::string Show(const Json& value);
 
 // The member `key`, an array of token ids of the vocabulary; INVALID_ARGUMENT
@@ -65,7 +67,7 @@ absl::StatusOr<std::vector<int32_t>> TokenIds(const Json& object,
 absl::StatusOr<std::vector<float>> Floats(const Json& object, const char* key,
                                           size_t count);
 
-// To stdout.
+// Prints to stdout.
 void PrintLine(absl::string_view text);
 void PrintJsonLine(const Json& json);
 

@@ -1,12 +1,12 @@
-// inspect, import, export, certify.
+// aha-model inspect, import, export and certify.
 #include <cstdio>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/file_io.h"
+#include "base/signal_cleanup.h"
 #include "base/status.h"
-#include "cli/local/before_death.h"
 #include "cli/term/text.h"
 #include "model/formats/import.h"
 #include "nlohmann/json.hpp"
@@ -19,7 +19,7 @@ namespace {
 DType DeclaredDType(const std::string& directory) {
   const std::string text =
       ReadFileIfThere(directory + "/config.json", 1 << 20).value_or("");
-  // What is wrong with the file is said where the model is read.
+  // Loading the model reports what is wrong with the file.
   const Json config = ParseJson(text, "config.json").value_or(Json());
   std::string declared = TextOr(config, "torch_dtype", "");
   if (declared.empty()) declared = TextOr(config, "dtype", "");
@@ -48,13 +48,13 @@ Json ShapeJson(const ModelConfig& config) {
   return json;
 }
 
-// OK if Aha can write the model's chats; the reason otherwise.
+// OK if Aha knows the model's chat template; otherwise the reason.
 absl::Status ChatStatus(const Tokenizer& tokenizer) {
   const ChatMessage hello = {"user", "hello"};
   return tokenizer.ApplyChatTemplate({&hello, 1}).status();
 }
 
-// What a directory holds, and that it can be read.
+// What a model directory holds.
 absl::StatusOr<Json> Describe(const ModelOptions& model) {
   AHA_RETURN_IF_ERROR(CheckModelDirectory(model.directory));
   AHA_ASSIGN_OR_RETURN(const DType dtype,
@@ -98,7 +98,7 @@ absl::Status Convert(const ModelOptions& model, const ConvertOptions& options,
   AHA_ASSIGN_OR_RETURN(const ModelFiles files,
                        ReadModel(model.directory, dtype));
   {
-    const BeforeDeath abandon([&] { AbandonModel(options.destination); });
+    const SignalCleanup abandon([&] { AbandonModel(options.destination); });
     AHA_RETURN_IF_ERROR(WriteModel(files, options.destination));
   }
   Json json;
@@ -180,7 +180,7 @@ absl::Status CertifyModel(const ModelOptions& model) {
   AHA_ASSIGN_OR_RETURN(const DType dtype, ComputeDType(model));
   AHA_ASSIGN_OR_RETURN(const ModelConfig config,
                        ModelConfig::Load(model.directory));
-  // Sizes that only config.json claims would take memory that is not there.
+  // Sizes that only config.json declares may need more memory than there is.
   AHA_RETURN_IF_ERROR(CheckSafetensors(model.directory, config));
   AHA_ASSIGN_OR_RETURN(
       const KernelCertificate certificate,

@@ -1,4 +1,5 @@
-// loss: what a step's loss, its statistics and its gradient would be.
+// aha-model loss: the loss that a step would have, its statistics and its
+// gradient.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -20,7 +21,7 @@
 namespace aha::cli {
 namespace {
 
-// Rounding may lift the logarithm of a certain token a hair above 0.
+// Rounding may make the log-probability of a certain token slightly positive.
 constexpr float kLargestLogProb = 1e-3f;
 
 struct Settings {
@@ -29,7 +30,7 @@ struct Settings {
   double temperature = 1;
 };
 
-// The key's value, or a usage error that says what it must be.
+// The value of the key, or a usage error that names the rule.
 absl::Status SetDouble(absl::string_view key, absl::string_view text,
                        double* out) {
   if (absl::SimpleAtod(text, out) && std::isfinite(*out)) {
@@ -160,7 +161,7 @@ absl::Status ReadReward(const Json& object, Trajectory* out) {
         "must have \"advantage\", or \"reward\" and \"group\" (numbers)");
   }
   out->reward = reward->get<double>();
-  // Lines of rollouts/ call the group by its step and slot.
+  // Lines of a run's rollouts name the group by its step and slot.
   for (const char* key : {"group", "step", "slot"}) {
     const auto part = object.find(key);
     if (part == object.end()) continue;
@@ -176,7 +177,7 @@ absl::Status ReadReward(const Json& object, Trajectory* out) {
   return absl::OkStatus();
 }
 
-// As SequenceLoss wants them, which knows neither line nor key.
+// In the form of SequenceLoss, which knows neither lines nor keys.
 absl::StatusOr<std::vector<float>> LogProbs(const Json& object, const char* key,
                                             size_t count) {
   AHA_ASSIGN_OR_RETURN(std::vector<float> values, Floats(object, key, count));
@@ -223,7 +224,7 @@ absl::StatusOr<Trajectory> ReadTrajectory(const Json& object,
   return out;
 }
 
-// From rewards, where a line has no advantage of its own.
+// Computes advantages from rewards for lines that have no advantage.
 absl::Status FillAdvantages(const AdvantageOptions& options,
                             std::vector<Trajectory>* trajectories) {
   std::map<std::string, std::vector<Trajectory*>> groups;
@@ -336,8 +337,8 @@ Json Summary(const Settings& settings, const LossSums& sums) {
   return json;
 }
 
-// A gradient in the place of a model's weights would be read as those, and in
-// that of the trajectories would end them.
+// The gradients must replace neither a model's weights, as which they would be
+// read, nor the trajectories.
 absl::Status CheckGradientsPath(const std::string& path,
                                 const std::string& trajectories) {
   std::error_code error;
@@ -345,7 +346,7 @@ absl::Status CheckGradientsPath(const std::string& path,
     return UsageError(absl::StrCat(
         "--gradients must be another file than --trajectories, got ", path));
   }
-  // Where a link leads, too.
+  // A link may lead to either.
   const std::filesystem::path target =
       std::filesystem::weakly_canonical(path, error);
   const std::filesystem::path directory = target.parent_path();

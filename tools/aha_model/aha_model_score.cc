@@ -1,4 +1,4 @@
-// score.
+// aha-model score.
 #include <algorithm>
 #include <utility>
 

@@ -1,4 +1,4 @@
-// tokenize, generate.
+// aha-model tokenize and generate.
 #include <unistd.h>
 
 #include <algorithm>
@@ -109,8 +109,8 @@ absl::StatusOr<std::vector<Prompt>> ReadPrompts(
   return prompts;
 }
 
-// Prints a completion's text as it grows.  Bytes that may begin a character
-// wait for the rest of it.
+// Prints the text of a completion as it grows.  Bytes that may be the beginning
+// of a character are held back until it is complete.
 class Stream {
  public:
   explicit Stream(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
@@ -198,7 +198,7 @@ class GenerateRun {
     return absl::OkStatus();
   }
 
-  // In the order of prompts and samples, whichever ended first.
+  // In the order of prompts and samples, not in that in which they ended.
   void PrintAll() {
     std::sort(done_.begin(), done_.end(), [](const Sample& a, const Sample& b) {
       return std::pair(a.group, a.index) < std::pair(b.group, b.index);

@@ -1,0 +1,36 @@
+// Follows the job of a coordinator by a stream, in a thread of its own.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "cli/client/admin_client.h"
+#include "run/job_view.h"
+
+namespace aha::cli {
+
+// Follows the job to its end and reconnects when the stream breaks.
+//
+// Thread-safe.  A caller that handles signals blocks them before it constructs
+// this, since the thread inherits the mask.
+class JobWatcher {
+ public:
+  explicit JobWatcher(AdminOptions options);
+  ~JobWatcher();  // Stops within a second or so.
+  JobWatcher(const JobWatcher&) = delete;
+  JobWatcher& operator=(const JobWatcher&) = delete;
+
+  // The latest status; nothing before the first.
+  std::optional<run::JobView> Latest() const;
+  // UNAVAILABLE if the stream has been broken for `limit`, with the reason.
+  // OK if it stands or the job has ended.
+  absl::Status LostFor(absl::Duration limit) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace aha::cli

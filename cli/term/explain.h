@@ -1,0 +1,19 @@
+// Explains what is wrong with a word of a command line, and suggests what was
+// likely meant.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+
+namespace aha::cli {
+
+// "; did you mean \"nearest\"?", or "" if no candidate is near.
+std::string Nearest(const std::string& word,
+                    const std::vector<std::string>& candidates);
+
+// For an argument that `command` does not take.
+std::string ExplainExtra(const std::string& word, const CLI::App& command);
+
+}  // namespace aha::cli

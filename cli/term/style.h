@@ -1,0 +1,17 @@
+// What a terminal, or a file in its place, can show.
+#pragma once
+
+#include "cli/term/text.h"
+
+namespace aha::cli {
+
+struct Style {
+  int width = 80;  // Columns.
+  bool color = false;
+  Glyphs glyphs = Glyphs::kUnicode;
+};
+
+// Of the descriptor `fd`: NO_COLOR, TERM, COLUMNS and the locale decide.
+Style TerminalStyle(int fd);
+
+}  // namespace aha::cli

@@ -1,0 +1,55 @@
+// processes.json and endpoint.json: the processes that work on a run.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/lenient_json.h"
+
+namespace aha::run {
+
+// endpoint.json: where the coordinator serves, as long as it serves.
+struct Endpoint {
+  std::string address = {};  // HOST:PORT of its gRPC services.
+  uint64_t epoch = 0;        // Of this start of the coordinator.
+  pid_t pid = 0;
+  std::string host = {};  // Where the pid has a meaning; "": unknown.
+  std::string metrics_address = {};  // HOST:PORT; "" if it has no metrics.
+
+  bool OnThisHost() const;
+};
+
+std::string EndpointText(const Endpoint& endpoint);
+// DATA_LOSS: the text is not an object with an address; the error begins with
+// `what`.
+absl::StatusOr<Endpoint> ParseEndpoint(absl::string_view text,
+                                       absl::string_view what);
+
+// A live process of a local cluster.
+struct ProcessEntry {
+  std::string name;  // "actor-0"
+  std::string role;  // "actor"
+  pid_t pid = 0;
+
+  friend bool operator==(const ProcessEntry&, const ProcessEntry&) = default;
+};
+
+// processes.json, which `ahactl run` keeps.
+std::string ProcessesText(const std::vector<ProcessEntry>& processes);
+Json ToJson(const ProcessEntry& process);
+// DATA_LOSS: the text is not a list; the error begins with `what`.
+absl::StatusOr<std::vector<ProcessEntry>> ParseProcesses(
+    absl::string_view text, absl::string_view what);
+
+// Whether `pid` runs on this machine, also as another user.  A process that has
+// ended and waits to be reaped does not run.
+bool ProcessIsAlive(pid_t pid);
+// The base name of the program that `pid` runs, "" if it does not run.
+std::string ProgramOf(pid_t pid);
+
+}  // namespace aha::run
