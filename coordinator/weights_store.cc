@@ -66,8 +66,8 @@ absl::Status IncomingVersion::Append(uint64_t offset, absl::string_view data,
                      info_.bytes, ")"));
   }
   if (Hash64(data.data(), data.size()) != data_hash) {
-    return absl::DataLossError(absl::StrCat(key_.ToString(), ": the piece at ",
-                                            offset, " arrived damaged"));
+    return absl::DataLossError(absl::StrCat(
+        key_.ToString(), ": the piece at offset ", offset, " arrived damaged"));
   }
   AHA_RETURN_IF_ERROR(WriteAll(fd_, data, offset, path_));
   hasher_.Raw(data.data(), data.size());

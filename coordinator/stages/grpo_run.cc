@@ -9,7 +9,7 @@ namespace aha::coordinator {
 absl::Status GrpoRun::CheckCommit(const CommitRecord& commit) const {
   const uint64_t version = commit.step + 1;
   const auto published =
-      parts().weights->Find({.stage = stage(), .version = version});
+      parts().weights->Find(WeightsId{.stage = stage(), .version = version});
   if (!published.has_value()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "step: version ", version, " must be published before its commit"));

@@ -256,6 +256,7 @@ TEST_F(BadMessagesTest, TheCoordinatorRefuses) {
                                    {.deadline = absl::Seconds(10)});
   ASSERT_TRUE(stream.ok());
   v1::WeightsChunk chunk;
+  chunk.set_encoding(v1::WEIGHTS_ENCODING_FULL);
   chunk.set_epoch(9);
   chunk.set_total_bytes(uint64_t{1} << 60);
   (void)(*stream)->Write(chunk);
