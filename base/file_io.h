@@ -35,8 +35,6 @@ class FileWriter {
   absl::Status Close();
 
  private:
-  friend absl::Status AppendLine(const std::string& path,
-                                 absl::string_view line);
   FileWriter(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
   int fd_;
   std::string path_;
@@ -71,17 +69,12 @@ class FileReader {
   uint64_t next_ = 0;  // Where Read goes on.
 };
 
-// Temporary file and rename: readers see the old or the new content whole.
+// The functions of file_system.h on the operating system's file system.
 absl::Status ReplaceFile(const std::string& path, absl::string_view content);
-// Temporary file, fsync, rename, fsync of the directory.
 absl::Status WriteFileDurably(const std::string& path,
                               absl::string_view content);
-// The same of pieces that stand in several places, one after the other.
 absl::Status WriteFileDurably(const std::string& path,
                               absl::Span<const absl::string_view> pieces);
-// One line at the end of a file that several processes may append to: one
-// write.  If the last line is torn (its disk was full), the new one begins on
-// a line of its own.  Not synced.
 absl::Status AppendLine(const std::string& path, absl::string_view line);
 // At most `limit` bytes; more are INVALID_ARGUMENT, as is what is no regular
 // file.

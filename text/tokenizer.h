@@ -30,8 +30,11 @@ class Tokenizer {
       absl::string_view tokenizer_json, absl::string_view config_json);
   ~Tokenizer();
 
-  // Added tokens in the text become single ids.  INVALID_ARGUMENT if the
-  // vocabulary cannot spell the text, naming the character and its offset.
+  // Added tokens in the text become single ids.  If tokenizer.json has the
+  // normalizer NFC, the text between them is brought to Unicode's form C first,
+  // as Hugging Face's tokenizers do.  INVALID_ARGUMENT if the vocabulary cannot
+  // spell the text, naming the character and its offset; after a normalisation
+  // that changed the text the offset is approximate.
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text) const;
 
   // Bytes that are not UTF-8 become U+FFFD, and so does an id that stands for
