@@ -113,8 +113,10 @@ JobView Summary::View() const {
     if (stage.dataset.has_value()) {
       shown.metrics = {
           {"prompts", static_cast<double>(stage.dataset->prompts)},
-          {"completions", static_cast<double>(stage.dataset->completions)},
-          {"reward", stage.dataset->mean_reward}};
+          {"completions", static_cast<double>(stage.dataset->completions)}};
+      if (const auto reward = stage.dataset->mean_reward) {
+        shown.metrics["reward"] = *reward;
+      }
     }
   }
   view.current_stage = stages.empty() ? 0 : stages.size() - 1;
