@@ -34,8 +34,6 @@ class FileWriter {
   absl::Status Close();
 
  private:
-  friend absl::Status AppendLine(const std::string& path,
-                                 absl::string_view line);
   FileWriter(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
   int fd_;
   std::string path_;
@@ -71,18 +69,12 @@ class FileReader {
   uint64_t next_ = 0;  // Position of the next Read.
 };
 
-// Writes a temporary file and renames it: readers see either the whole old
-// content or the whole new content. Not durable.
+// The functions of file_system.h on the operating system's file system.
 absl::Status ReplaceFile(const std::string& path, absl::string_view content);
-// Writes a temporary file, syncs it, renames it and syncs the directory.
 absl::Status WriteFileDurably(const std::string& path,
                               absl::string_view content);
-// Does the same with the concatenation of `pieces`.
 absl::Status WriteFileDurably(const std::string& path,
                               absl::Span<const absl::string_view> pieces);
-// Appends one line with a single write, so several processes may append to the
-// same file. If the file's last line is incomplete (because the disk was full),
-// the new line still starts on a line of its own. Not synced.
 absl::Status AppendLine(const std::string& path, absl::string_view line);
 // Returns the content of a regular file; INVALID_ARGUMENT if it has more than
 // `limit` bytes or is not a regular file.

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/hash.h"
+#include "run/layout.h"
 
 namespace aha {
 
@@ -54,7 +55,7 @@ struct Manifest {
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 
-inline constexpr char kManifestFile[] = "manifest.json";
+using run::kManifestFile;
 
 // NOT_FOUND: no manifest, the checkpoint was never completed.  DATA_LOSS: it
 // is there but is not what WriteManifest wrote.

@@ -35,8 +35,11 @@ class Tokenizer {
       absl::string_view tokenizer_json, absl::string_view config_json);
   ~Tokenizer();
 
-  // Each added token in the text becomes one id. Returns INVALID_ARGUMENT with
-  // the character and its offset if the vocabulary cannot spell the text.
+  // Each added token in the text becomes one id. If tokenizer.json has the
+  // normalizer NFC, the text between them is brought to Unicode's form C first,
+  // as Hugging Face's tokenizers do. Returns INVALID_ARGUMENT with the character
+  // and its offset if the vocabulary cannot spell the text; after a
+  // normalisation that changed the text the offset is approximate.
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text) const;
 
   // Bytes that are not UTF-8 become U+FFFD. So does an id without a token:

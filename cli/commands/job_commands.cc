@@ -53,6 +53,9 @@ int Get(const Target& target, Output output) {
 }
 
 int Describe(const Target& target, Output output) {
+  // A feed leaves out files that cannot be had; here that is an error.
+  const absl::StatusOr<run::RunReader> run = target.Run();
+  if (!run.ok()) return Report(run.status());
   const absl::StatusOr<std::unique_ptr<run::JobFeed>> feed = target.Feed();
   if (!feed.ok()) return Report(feed.status());
   if (output != Output::kTable) {

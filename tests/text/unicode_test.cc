@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -55,7 +57,7 @@ TEST(UnicodeTest, OtherTextIsUnchanged) {
 
 // The tokenizer of GPT-2, whose vocabulary spells every byte.
 std::unique_ptr<Tokenizer> Gpt2(const nlohmann::json& normalizer,
-                                const nlohmann::json& added = {}) {
+                                const std::vector<nlohmann::json>& added = {}) {
   nlohmann::json json =
       nlohmann::json::parse(FileText(GoldenPath("bpe/gpt2.json")));
   json["normalizer"] = normalizer;
