@@ -36,8 +36,8 @@ class Tokenizer {
   ~Tokenizer();
 
   // Each added token in the text becomes one id. If tokenizer.json has the
-  // normalizer NFC, the text between added tokens is brought to Unicode's form C
-  // first, as Hugging Face's tokenizers do. Returns INVALID_ARGUMENT with the
+  // normalizer NFC, the text between added tokens is brought to Unicode's form
+  // C first, as Hugging Face's tokenizers do. Returns INVALID_ARGUMENT with the
   // character and its offset if the vocabulary cannot spell the text; after a
   // normalization that changed the text the offset is approximate.
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text) const;

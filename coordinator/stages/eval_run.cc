@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "coordinator/stage_results.h"
 
 namespace aha::coordinator {
 

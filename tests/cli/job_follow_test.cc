@@ -124,9 +124,7 @@ TEST_F(JobFollowTest, LogsOfSeveralProcessesAreNamedAndOfOneAreNot) {
 
 TEST_F(JobFollowTest, LogsAsJsonAreAListOfLines) {
   dir_.Write("logs/actor-0.log", "one\ntwo\n");
-  Call([&] {
-    return PrintLogs(target_, {}, {.lines = 1}, Output::kJson);
-  });
+  Call([&] { return PrintLogs(target_, {}, {.lines = 1}, Output::kJson); });
   EXPECT_EQ(*ParseJson(out_, "stdout"),
             (Json::array({{{"process", "actor-0"}, {"line", "two"}}})));
 }

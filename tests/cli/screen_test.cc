@@ -60,8 +60,8 @@ TEST_F(ScreenTest, TheLocaleDecidesWhatIsDrawn) {
 class Terminal {
  public:
   Terminal() {
-    const winsize size{.ws_row = 10, .ws_col = 60, .ws_xpixel = 0,
-                       .ws_ypixel = 0};
+    const winsize size{
+        .ws_row = 10, .ws_col = 60, .ws_xpixel = 0, .ws_ypixel = 0};
     EXPECT_EQ(::openpty(&master_, &slave_, nullptr, nullptr, &size), 0);
     termios raw{};
     ::tcgetattr(slave_, &raw);
@@ -102,8 +102,7 @@ TEST_F(ScreenTest, ABlockIsRedrawnInItsPlace) {
   screen.Draw({"one", "two"});
   EXPECT_EQ(terminal.Written(), "\x1b[?7lone\ntwo\n\x1b[?7h");
   screen.Draw({"three"});
-  EXPECT_EQ(terminal.Written(),
-            "\x1b[2A\r\x1b[J\x1b[?7lthree\n\x1b[?7h");
+  EXPECT_EQ(terminal.Written(), "\x1b[2A\r\x1b[J\x1b[?7lthree\n\x1b[?7h");
 }
 
 TEST_F(ScreenTest, ALineStaysAboveTheBlock) {

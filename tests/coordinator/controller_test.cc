@@ -80,7 +80,7 @@ TEST_F(ControllerTest, AJobThatIsOverKeepsNoWeightsThatNobodyFetches) {
   // On its way when the job ends.
   const std::string bytes = WeightsOf({0, 2});
   auto late = weights_->Begin(
-      {0, 2}, {.bytes = bytes.size(), .checksum = HashOf(bytes)});
+      WeightsId{0, 2}, {.bytes = bytes.size(), .checksum = HashOf(bytes)});
   ASSERT_TRUE(
       (*late)->Append(0, bytes, Hash64(bytes.data(), bytes.size())).ok());
   v1::ReportProblemRequest request;
