@@ -486,7 +486,8 @@ NumberReading Evaluate(string_view plain, const Scanned& scanned, bool minus) {
   reading.text =
       absl::StrCat(minus ? "-" : "",
                    plain.substr(scanned.begin, scanned.end - scanned.begin));
-  reading.at_end = scanned.end == plain.size();
+  reading.at_end =
+      scanned.end == plain.size() && absl::ascii_isdigit(plain.back());
   if (!scanned.valid || DividesByZero(scanned)) {
     reading.kind = Kind::kMalformed;
     return reading;

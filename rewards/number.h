@@ -41,7 +41,7 @@ struct NumberReading {
   Kind kind = Kind::kNone;
   Number number = {};     // For kNumber.
   std::string text = {};  // As it was found, in plain form (plain_math.h).
-  bool at_end = false;    // Nothing follows it in the text.
+  bool at_end = false;    // The text ends with its last digit.
 };
 
 // The last number of a text.  A hyphen before it is a minus unless an operand

@@ -173,6 +173,7 @@ TEST(LastNumberTest, SaysWhetherAnythingFollows) {
   EXPECT_TRUE(LastNumber("it is 6").at_end);
   EXPECT_TRUE(LastNumber("it is 1/6").at_end);
   EXPECT_FALSE(LastNumber("it is 6.").at_end);
+  EXPECT_FALSE(LastNumber("it is 6%").at_end);
   EXPECT_FALSE(LastNumber("it is 6 and").at_end);
 }
 
