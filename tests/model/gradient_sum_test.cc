@@ -49,7 +49,8 @@ TEST_F(GradientSumTest, DoesNotDependOnOrderOrThreads) {
   for (uint64_t s = 0; s < 8; ++s) {
     ASSERT_TRUE(
         forward.Add(info_, Term(s).data(), ops::CpuContext{&pool_}).ok());
-    ASSERT_TRUE(backward.Add(info_, Term(7 - s).data(), one).ok());
+    ASSERT_TRUE(
+        backward.Add(info_, Term(7 - s).data(), ops::CpuContext{&one}).ok());
   }
   const size_t bytes = forward.sums().size() * sizeof(int64_t);
   EXPECT_EQ(std::memcmp(forward.sums().data(), backward.sums().data(), bytes),

@@ -114,7 +114,11 @@ absl::StatusOr<Settings> SettingsOf(const std::string& algorithm) {
     return Settings{.loss = (*preset)->loss, .advantage = (*preset)->advantage};
   }
   const absl::StatusOr<LossType> type = ParseLossType(algorithm);
-  if (type.ok()) return Settings{.loss = {.loss_type = *type}};
+  if (type.ok()) {
+    Settings settings;
+    settings.loss.loss_type = *type;
+    return settings;
+  }
   return UsageError(absl::StrCat("--algorithm: ", preset.status().message()));
 }
 
