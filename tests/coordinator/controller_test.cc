@@ -145,7 +145,7 @@ TEST_F(ControllerTest, MalformedCommitsNameTheField) {
   EXPECT_THAT(error(request), HasSubstr("epoch"));
   request = CommitRequest(0, 0);
   request.set_member_id(actor_);
-  EXPECT_THAT(error(request), HasSubstr("no learner"));
+  EXPECT_THAT(error(request), HasSubstr("is not a learner"));
   EXPECT_EQ(State(), v1::JOB_STATE_RUNNING);
 }
 

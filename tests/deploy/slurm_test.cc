@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/deploy/slurm_cluster.h"
+#include "tests/tiny_checksum.h"
 
 namespace aha::testing {
 namespace {
@@ -23,8 +24,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// The checksum of recipes/tiny.yaml in every environment (promise_test.cc).
-constexpr char kChecksum[] = "c42897d19b3de3427ef866585b272b92";
 constexpr absl::Duration kJob = absl::Minutes(4);
 
 // Returns the process of this program that serves, or works for, the
@@ -82,7 +81,9 @@ class SlurmTest : public ::testing::Test {
   void ExpectTheChecksum(const std::string& job) {
     EXPECT_EQ(cluster_->AwaitEnd(job, kJob), "COMPLETED")
         << cluster_->Output(job);
-    EXPECT_EQ(Checksum(), kChecksum) << cluster_->Output(job);
+    // It is the same in every environment (promise_test.cc).
+    if (TinyChecksum().empty()) GTEST_SKIP() << "no checksum is recorded";
+    EXPECT_EQ(Checksum(), TinyChecksum()) << cluster_->Output(job);
   }
   // Returns recipes/tiny.yaml with more keys in its section `cluster`, which
   // does not change the result.

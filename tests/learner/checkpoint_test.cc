@@ -138,8 +138,10 @@ Trained TrainOnRanks(const v1::Job& job, int ranks, const std::string& from,
       position.chain = loaded->manifest.chain;
       ASSERT_TRUE(state->Restore(std::move(loaded->state)).ok());
     }
+    const JobPlan plan = MakePlan(job);
     auto stage =
-        Stage::Open(job, kGrpoStage, position.next_step, setup, state.get());
+        OpenStageWork({.plan = plan, .stage = kGrpoStage, .setup = setup},
+                      position.next_step, state.get());
     ASSERT_TRUE(stage.ok()) << stage.status();
     for (; position.next_step < end; ++position.next_step) {
       Backprop& sampler =

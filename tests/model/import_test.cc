@@ -176,7 +176,7 @@ TEST_F(GgufImportTest, RefusesModelsThatItDoesNotSupport) {
        "rope_freqs.weight"},
       {WithTensors(Metadata())
            .Floats("blk.0.attn_q.bias", {8}, std::vector<float>(8)),
-       "tensor \"blk.0.attn_q.bias\" is not one of a Llama model's"},
+       "tensor \"blk.0.attn_q.bias\" must be one that a Llama model has"},
       {Metadata(), "token_embd.weight is missing"},
       {WithTensors(Metadata().Bool("tokenizer.ggml.add_bos_token", true)),
        "tokenizer.ggml.add_bos_token must be false, got true"},

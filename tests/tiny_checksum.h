@@ -1,0 +1,33 @@
+// The recorded checksums of recipes/tiny.yaml, one for each instruction set
+// path that a CPU may choose (docs/numerics.md).
+#pragma once
+
+#include <fstream>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace aha::testing {
+
+// Whether /proc/cpuinfo lists the flag, for example "avx512_bf16".
+inline bool CpuHas(const std::string& flag) {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    if (absl::StartsWith(line, "flags")) {
+      return absl::StrContains(absl::StrCat(line, " "),
+                               absl::StrCat(" ", flag, " "));
+    }
+  }
+  return false;
+}
+
+// The checksum that this machine's best path gives; "" if none is recorded for
+// it, which is the case for AVX-512 without its bf16 instructions.
+inline std::string TinyChecksum() {
+  if (CpuHas("avx512_bf16")) return "c42897d19b3de3427ef866585b272b92";
+  if (CpuHas("avx512dq")) return "";
+  return "fdb4596ef0965c3db0899b270e6e481f";
+}
+
+}  // namespace aha::testing
