@@ -57,3 +57,11 @@ aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 2
 add_dependencies(sanitized_tsan fake_nccl)
 target_compile_definitions(sanitized_tsan PRIVATE
   AHA_FAKE_NCCL="$<TARGET_FILE:fake_nccl>")
+
+# A protobuf map has another layout under TSan: the code of the messages with
+# maps that these tests use must be compiled with it, too.
+set(rollout_code ${PROJECT_BINARY_DIR}/gen/aha/v1/rollout.pb.cc)
+set_source_files_properties(${rollout_code} PROPERTIES GENERATED TRUE
+                            COMPILE_OPTIONS -w)
+target_sources(sanitized_tsan PRIVATE ${rollout_code})
+add_dependencies(sanitized_tsan wire_proto_sources)

@@ -79,10 +79,13 @@ absl::StatusOr<run::JobView> RemoteFeed::Job() {
     AHA_RETURN_IF_ERROR(watcher_->LostFor(kRestart));
     std::optional<run::JobView> latest = watcher_->Latest();
     if (latest.has_value()) return *std::move(latest);
+    // The coordinator may have left before the stream brought this news.
+    if (ended_.has_value()) return *ended_;
   }
   AHA_ASSIGN_OR_RETURN(const auto client, AdminClient::New(admin_));
   absl::StatusOr<run::JobView> current = client->GetJob();
   const bool is_it = current.ok() && (job_.empty() || current->name == job_);
+  if (is_it && run::IsEndState(current->state)) ended_ = *current;
   const bool lists = current.ok() || absl::IsNotFound(current.status());
   if (is_it || job_.empty() || !lists) return current;
   return FindListed(*client);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,8 @@ class RemoteFeed : public run::FileFeed {
   const AdminOptions admin_;
   const std::string job_;
   std::unique_ptr<JobWatcher> watcher_;
+  // The job's last view, once a call has shown that it ended.
+  std::optional<run::JobView> ended_;
 };
 
 // The job of a coordinator, from a stream alone: Job() never waits.  It is

@@ -177,9 +177,9 @@ class Documents(unittest.TestCase):
     def test_every_variable_exists(self):
         sources = "\n".join(
             path.read_text(errors="replace")
-            for folder in ("actor", "base", "cli", "coordinator", "job", "learner",
-                           "model", "ops", "reward_service", "rpc", "tests/job",
-                           "deploy")
+            for folder in ("actor", "base", "cli", "cluster", "coordinator", "device",
+                           "job", "learner", "model", "ops", "reward_service", "rpc",
+                           "tests/job", "deploy")
             for path in sorted((ROOT / folder).rglob("*")) if path.is_file())
         for page in PAGES:
             for name in set(re.findall(r"\bAHA_[A-Z_]+\b", page.read_text())):
