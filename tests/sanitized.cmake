@@ -1,7 +1,6 @@
 # The tests that `make test` also runs under sanitizers (cmake/Sanitized.cmake):
-# first the code that reads foreign bytes and the services' domains, which need
-# no gRPC; then the code that threads share. `make asan` and `make tsan` run
-# everything that they can.
+# the code that reads foreign bytes and the services' domains, which need no
+# gRPC. `make asan` and `make tsan` run everything that they can.
 aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
   SRCS base/*.cc data/jsonl.cc data/sources.cc job/*.cc job/file/*.cc run/*.cc
        comm/communicator.cc comm/local.cc comm/shard.cc
@@ -38,30 +37,6 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
   DEPS aha::job aha::learner aha::actor_core aha::reward_service aha::rewards
        aha::coordinator_domain)
 
-aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 2
-  SRCS base/*.cc comm/communicator.cc comm/directory_store.cc comm/gloo.cc
-       comm/local.cc comm/nccl.cc comm/nccl_api.cc comm/shard.cc
-       actor/lease_book.cc actor/rollout_engine.cc actor/weight_store.cc
-       actor/weight_buffer.cc
-       reward_service/assembler.cc reward_service/pipeline.cc
-       reward_service/worker_pool.cc
-       coordinator/weights_store.cc
-       tests/base/thread_pool_test.cc tests/comm/communicator_test.cc
-       tests/comm/nccl_test.cc
-       tests/actor/lease_book_test.cc tests/actor/rollout_engine_test.cc
-       tests/actor/weight_store_test.cc
-       tests/reward_service/pipeline_test.cc
-       tests/reward_service/worker_pool_test.cc
-       tests/coordinator/weights_store_test.cc
-  DEPS aha::comm aha::actor_core aha::reward_service aha::coordinator_domain)
-add_dependencies(sanitized_tsan fake_nccl)
-target_compile_definitions(sanitized_tsan PRIVATE
-  AHA_FAKE_NCCL="$<TARGET_FILE:fake_nccl>")
-
-# A protobuf map has another layout under TSan: the code of the messages with
-# maps that these tests use must be compiled with it, too.
-set(rollout_code ${PROJECT_BINARY_DIR}/gen/aha/v1/rollout.pb.cc)
-set_source_files_properties(${rollout_code} PROPERTIES GENERATED TRUE
-                            COMPILE_OPTIONS -w)
-target_sources(sanitized_tsan PRIVATE ${rollout_code})
-add_dependencies(sanitized_tsan wire_proto_sources)
+# ThreadSanitizer runs in a tree of its own (`make tsan`), where every object is
+# compiled with it.  A program that mixes such objects with others, as the one
+# above does for AddressSanitizer, reports errors in generated code with maps.
