@@ -19,7 +19,8 @@ namespace aha::actor {
 
 class WeightStore {
  public:
-  // The engine asks for versions, the most urgent first.  Drops all others.
+  // Sets the versions that the engine needs, the most urgent first, and drops
+  // all others.
   void Want(std::vector<WeightsId> ids) ABSL_LOCKS_EXCLUDED(mutex_);
   // The engine takes a version out, if it is here.
   std::optional<WeightBuffer> Take(const WeightsId& id)

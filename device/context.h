@@ -3,9 +3,10 @@
 // Every op has one argument struct and one body for each device; overload
 // resolution on the context selects the body:
 //
-//   void RmsNorm(const ReferenceContext&, const RmsNormArgs& args);  // _ref.cc
-//   void RmsNorm(const CpuContext& context, const RmsNormArgs& args);// _cpu.cc
-//   void RmsNorm(const Context& context, const RmsNormArgs& args);   // below
+//   rms_norm_ref.cc  void RmsNorm(const ReferenceContext&, const RmsNormArgs&);
+//   rms_norm_cpu.cc  void RmsNorm(const CpuContext&, const RmsNormArgs&);
+//   rms_norm.h       void RmsNorm(const Context&, const RmsNormArgs&);  //
+//   either
 //
 // Code that composes ops holds a Context, which names no device: the process
 // chooses the device once, at start-up.  A further device is one more context

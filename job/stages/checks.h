@@ -32,7 +32,8 @@ void CheckGroups(const StageRef& at, const GroupCounts& counts,
 // job file gives.  `path` is that of `sampling`.
 void CheckContext(const v1::Job& job, const v1::Sampling& sampling,
                   absl::string_view path, ConfigErrors* errors);
-// The same for a model that is read from a directory.
+// Does the same check for a model that is read from a directory, whose longest
+// context is known only then.
 void CheckContext(const v1::Job& job, const v1::Sampling& sampling,
                   absl::string_view path, const JobInputs& inputs,
                   ConfigErrors* errors);
