@@ -10,12 +10,12 @@ JOBS ?= $(shell nproc)
 TEST_JOBS = $(shell echo $$((2 * $(JOBS))))
 BUILD := build
 RELEASE := $(BUILD)/release
-# A build tree uses ccache if ccache was installed when the tree was configured
-# (for developers). Each file is then compiled separately, so that ccache finds
-# the unchanged ones. A new machine does without.
+# `make CCACHE=1` (for developers) makes a build tree use ccache, and the tree
+# keeps it. Each file is then compiled separately, so that ccache finds the
+# unchanged ones; the first build takes three times as long.
 LAUNCHER = $(shell cache=$(BUILD)/$(1)/CMakeCache.txt; \
   if [ -e $$cache ]; then grep -q '^CMAKE_CXX_COMPILER_LAUNCHER.*=ccache' $$cache; \
-  else command -v ccache >/dev/null; fi && \
+  else [ -n "$(CCACHE)" ]; fi && \
   echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_UNITY_BUILD=OFF)
 CONFIGURE = cmake --preset $(1) $(call LAUNCHER,$(1)) -Wno-dev
 
