@@ -7,8 +7,7 @@
 //
 // Invariants:
 //  * A lease is renewed until the consumer has its group.  Otherwise it is
-//  given
-//    back, by leaving the cluster or by not renewing it.
+//    returned, by leaving the cluster or by not renewing it.
 //  * After a change of the coordinator's epoch the actor neither sends nor
 //    samples anything of the old one.
 //  * A group that is refused as malformed three times, or not accepted for

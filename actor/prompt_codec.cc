@@ -5,6 +5,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "job/prompt_tokens.h"
+#include "text/tokenizer.h"
 
 namespace aha::actor {
 namespace {

@@ -9,7 +9,10 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "aha/v1/job.pb.h"
-#include "text/tokenizer.h"
+
+namespace aha {
+class Tokenizer;
+}
 
 namespace aha::actor {
 

@@ -21,7 +21,7 @@ namespace {
 // A link without work checks this often whether its replica still lives.
 constexpr absl::Duration kIdle = absl::Minutes(1);
 // A wait for credit is logged, and its replica checked, this often.
-constexpr absl::Duration kCreditNews = absl::Seconds(30);
+constexpr absl::Duration kCreditReportInterval = absl::Seconds(30);
 
 // The bytes that one open stream may still send.
 class Credit {
@@ -153,9 +153,9 @@ absl::Status RewardLinks::Impl::AwaitCredit(const std::string& address,
                                             Credit& credit) {
   const absl::Time began = clock();
   for (;;) {
-    const Credit::State state = credit.Wait(kCreditNews);
+    const Credit::State state = credit.Wait(kCreditReportInterval);
     const absl::Duration waited = clock() - began;
-    events.waited(std::min(waited, kCreditNews));
+    events.waited(std::min(waited, kCreditReportInterval));
     if (state == Credit::State::kReady) return absl::OkStatus();
     if (state == Credit::State::kBroken) {
       return absl::UnavailableError("the stream broke");

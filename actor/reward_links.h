@@ -32,7 +32,7 @@ struct RewardLinkEvents {
 class RewardLinks {
  public:
   RewardLinks(LeaseBook* book, rpc::Security security, RewardLinkEvents events);
-  ~RewardLinks();  // Stop.
+  ~RewardLinks();  // Does what Stop does.
 
   // Makes sure that a thread sends the book's messages for `replica`.
   void Ensure(const std::string& replica);

@@ -8,9 +8,8 @@
 //    version than the loaded one waits until the sampler is idle, and so does
 //    every group behind it.  So weights never change during a sequence, and an
 //    older step never starves.
-//  * The engine asks the store for at most one version beside the loaded one,
-//  so
-//    that it arrives while the loaded one still samples.
+//  * The engine asks the store for at most one version beside the loaded one:
+//    it arrives while the loaded one still samples.
 //
 // Thread-safe, except that one thread calls Run (or Turn); only it uses the
 // sampler.

@@ -5,7 +5,7 @@ namespace {
 
 rpc::Counter Wait(rpc::Metrics& metrics, const std::string& what) {
   return metrics.AddCounter("aha_wait_seconds_total",
-                            "Seconds waited, by what for.",
+                            "Seconds waited, by what was waited for.",
                             {{"waiting_for", what}});
 }
 

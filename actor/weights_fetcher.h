@@ -1,7 +1,9 @@
-// Fetches the versions that the store wants from the coordinator, on one stream
-// each.  After a broken stream the next one continues where it ended.
+// Downloads from the coordinator the versions that the engine wants
+// (WeightStore::Want) and puts them into the store, on one stream for each
+// version.  When a stream breaks, the next one continues at the same byte.
 //
-// Thread-safe; owns one thread.
+// It works on a thread of its own from construction to Stop.  The events are
+// called on that thread; Stop may be called from any other.
 #pragma once
 
 #include <functional>
@@ -20,21 +22,24 @@
 namespace aha::actor {
 
 struct WeightsFetcherEvents {
-  std::function<void()> arrived = {};
-  std::function<void(uint64_t bytes)> received = {};
-  std::function<void()> mismatched = {};  // A hash did not agree.
-  // A wanted version did not come for `patience`, or cannot be read.
+  std::function<void()> arrived = {};  // A version is whole in the store.
+  std::function<void(uint64_t bytes)> received = {};  // One chunk.
+  std::function<void()> mismatched = {};              // A hash did not agree.
+  // No byte of a wanted version came for `patience`, or its encoding cannot be
+  // read.  The fetcher tries again a second later.
   std::function<void(const absl::Status& why)> failed = {};
 };
 
 class WeightsFetcher {
  public:
-  // Neither is owned.  `epoch` returns the coordinator's current epoch.
+  // `client` and `store` must outlive the fetcher.  `epoch` returns the
+  // coordinator's current epoch.
   WeightsFetcher(rpc::Client* client, WeightStore* store,
                  std::function<uint64_t()> epoch, absl::Duration patience,
                  WeightsFetcherEvents events);
-  ~WeightsFetcher();  // Stop.
+  ~WeightsFetcher();  // Calls Stop.
 
+  // Ends the thread and waits for it; a transfer in progress is dropped.
   void Stop();
 
  private:

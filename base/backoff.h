@@ -8,12 +8,12 @@
 //   }
 //
 // Waits double from `first` up to `longest` and vary by a factor of 0.5 to 1.5,
-// which is a pure function of the attempt and of a key: peers with keys of
-// their own that failed together do not come back together.  JitterKey makes
-// one.
+// which is a pure function of the attempt and of a key: peers with different
+// keys that failed at the same time do not retry at the same time.  JitterKey
+// makes a key.
 //
-// All functions are pure, except that JitterKey asks for the name of the
-// process.  Thread-safe.
+// All functions are pure, except that JitterKey depends on the process (its
+// host and its id).  Thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The file system as a class that writes files takes it through its
-// constructor, so that a test can put a disk that fills up in its place.
+// The file system as an interface, which classes that write files get through
+// their constructors, so that a test can replace it by a disk that fills up.
 //
 // It covers what can fail because a disk is full or broken: creating,
 // appending, renaming, removing, syncing.  Reading stays in file_io.h, since a

@@ -1,5 +1,5 @@
-// Reads JSON that another version of this program may have written, or that
-// may be written at this moment.
+// JSON of files that another version of this program may have written, or that
+// another process is writing at this moment; and the one way to write JSON.
 //
 // Nothing here throws.  A field that is missing or has another type yields the
 // fallback, so that such a file never ends a command.
@@ -15,11 +15,12 @@ namespace aha {
 
 using Json = nlohmann::ordered_json;  // Keys stay in the order they were set.
 
-// One JSON value.  DATA_LOSS: the text is not one; the error begins with
-// `what`.
+// Parses one JSON value.  DATA_LOSS if the text is not one; the error begins
+// with `what`.  (ParseJson of base/json.h returns INVALID_ARGUMENT.)
 absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what);
 absl::StatusOr<Json> ReadJsonFile(const std::string& path);
 
+// The number or text under `key`; `fallback` if there is none.
 double NumberOr(const Json& object, absl::string_view key, double fallback);
 std::string TextOr(const Json& object, absl::string_view key,
                    absl::string_view fallback);

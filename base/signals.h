@@ -11,9 +11,9 @@
 
 namespace aha::rpc {
 
-// What a signal does that arrives a second or more after the first. (An earlier
-// one may be the same request, sent both to the process and to its process
-// group.)
+// What a second signal does, if it arrives at least one second after the first.
+// (An earlier one may be the same request, sent both to the process and to its
+// process group.)
 enum class SignalAgain {
   kIsACall,  // It calls on_signal again.
   // It ends the process at once with exit code 128 + its number.

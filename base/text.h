@@ -1,5 +1,4 @@
-// Strict UTF-8 for tokenizers and input checks, and a search for the name that
-// a misspelt one probably means, for error messages. All functions are pure.
+// Strict UTF-8, for tokenizers and for checks of input. All functions are pure.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +16,7 @@ struct Utf8Char {
   size_t size = 1;
   bool valid = false;
 };
-// REQUIRES: at < text.size().
+// Reads the character that begins at byte `at`. REQUIRES: at < text.size().
 Utf8Char ReadUtf8(absl::string_view text, size_t at);
 void AppendUtf8(char32_t code, std::string* out);
 // Returns the offset of the first malformed byte, or npos.

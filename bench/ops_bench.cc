@@ -5,8 +5,8 @@
 //   ops_bench --benchmark_filter=X   some of it
 //
 // `peak` is a loop of independent fused multiply-adds in registers on every
-// thread. Run it together with what is compared with it, because other jobs may
-// use the machine. GFLOP/s count useful work, without padding and
+// thread. Measure it in the same run as the kernels, because other jobs may use
+// the machine. GFLOP/s count useful work, without padding and
 // recomputation.
 #include <cstdint>
 

@@ -1,6 +1,6 @@
-// A stream to the coordinator that is open as long as this process lives.  When
-// the process dies, the kernel closes the connection, so the coordinator knows
-// of the death at once.
+// The Attend stream to the coordinator, which is open as long as this process
+// runs.  When the process ends, the kernel closes the connection, so the
+// coordinator notices at once.
 //
 // Owned by one thread at a time.  Internal to member.cc and heartbeats.cc.
 #pragma once

@@ -86,7 +86,7 @@ class Member {
  public:
   // FAILED_PRECONDITION: the coordinator's address needs TLS.
   static absl::StatusOr<std::unique_ptr<Member>> New(MemberOptions options);
-  ~Member();  // As Stop.
+  ~Member();  // Does what Stop does.
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
 

@@ -52,7 +52,7 @@ void AddServiceFlags(CLI::App& app, DialsCoordinator dials,
       ->envname("AHA_LISTEN")
       ->capture_default_str();
   app.add_option("--metrics-listen", flags.metrics_listen,
-                 "host:port to serve Prometheus metrics at; empty: not at all")
+                 "host:port to serve Prometheus metrics at; empty: no metrics")
       ->envname("AHA_METRICS_LISTEN")
       ->capture_default_str();
   app.add_option("--health-listen", flags.health_listen,
@@ -81,7 +81,7 @@ void AddServiceFlags(CLI::App& app, DialsCoordinator dials,
                  "PEM file: the authority that signed every certificate")
       ->envname("AHA_TLS_CA");
   app.add_option("--tls-server-name", flags.security.tls_server_name,
-                 "Name in the certificates of those that are dialled; the "
+                 "Name that the certificates of other processes must have; the "
                  "dialled host if absent")
       ->envname("AHA_TLS_SERVER_NAME");
   app.add_flag("--insecure", flags.security.insecure,
@@ -90,7 +90,8 @@ void AddServiceFlags(CLI::App& app, DialsCoordinator dials,
   app.add_flag("--linger", flags.linger,
                "Stay when the work is done, until SIGTERM")
       ->envname("AHA_LINGER");
-  app.add_option("--log-level", flags.log_level, "Lines below it are left out")
+  app.add_option("--log-level", flags.log_level,
+                 "Lowest level of log lines that are written")
       ->envname("AHA_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

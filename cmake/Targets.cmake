@@ -14,8 +14,10 @@
 #   aha_sanitized_test(...)                    see Sanitized.cmake
 #   aha_proto_library(<name> PROTOS ... [GRPC])
 #
-# A library may name in DEPS only libraries of lower folders. That its includes
-# compile proves the architecture (docs/design.md section 7).
+# A library may name in DEPS only libraries of lower folders (docs/design.md
+# section 7). The link fails if it calls a function of a library that neither
+# it nor its program names. A header without a body compiles everywhere;
+# deploy/lint-includes finds an include of a higher folder.
 
 function(aha_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})

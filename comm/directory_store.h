@@ -1,5 +1,5 @@
-// A key-value store in a directory that all ranks see, one file a key; ranks
-// exchange their addresses through it before they are connected.
+// A key-value store in a directory that all ranks see, with one file for each
+// key; ranks exchange their addresses through it before they are connected.
 //
 // A file appears whole (temporary and rename) and is never changed.
 // Thread-safe.

@@ -86,15 +86,17 @@ class Gloo : public Communicator {
   absl::StatusOr<std::vector<std::string>> DoGather(
       const Call& call, int root, absl::string_view mine) override;
   absl::Status DoBarrier(const Call& call) override {
-    return Meet(call, 0).status();
+    return ExchangeHeaders(call, 0).status();
   }
   void DoAbort() override;
 
-  // Exchanges headers with every rank; returns Header::bytes by rank.
-  absl::StatusOr<std::vector<uint64_t>> Meet(const Call& call, size_t bytes);
-  // Meet, for calls with shards, which `element_size` turns into bytes.
-  absl::Status MeetWithShards(const Call& call, size_t element_size,
-                              absl::Span<const Shard> shards);
+  // Exchanges headers with every rank and compares them; returns Header::bytes
+  // by rank.
+  absl::StatusOr<std::vector<uint64_t>> ExchangeHeaders(const Call& call,
+                                                        size_t bytes);
+  // The same for a call with shards of elements of `element_size` bytes.
+  absl::Status ExchangeShardHeaders(const Call& call, size_t element_size,
+                                    absl::Span<const Shard> shards);
   absl::Status CheckHeader(const Call& call, int peer, const Header& header);
   // Sends from[peer] to every other rank and receives into[peer] from it.  An
   // empty span stands for no message.
@@ -228,8 +230,8 @@ absl::Status Gloo::CheckHeader(const Call& call, int peer,
                    Describe(CallOf(header)), " of size ", header.size));
 }
 
-absl::StatusOr<std::vector<uint64_t>> Gloo::Meet(const Call& call,
-                                                 size_t bytes) {
+absl::StatusOr<std::vector<uint64_t>> Gloo::ExchangeHeaders(const Call& call,
+                                                            size_t bytes) {
   const size_t ranks = static_cast<size_t>(size());
   std::vector<Header> headers(ranks, HeaderOf(call, bytes));
   const Header mine = headers[0];
@@ -239,8 +241,8 @@ absl::StatusOr<std::vector<uint64_t>> Gloo::Meet(const Call& call,
   }
   const ConstSpans from(ranks,
                         {reinterpret_cast<const char*>(&mine), sizeof(mine)});
-  // The slot does not depend on the call, so that a rank at another call is
-  // heard.
+  // The slot does not depend on the call, so that the header of a rank that is
+  // at another call arrives.
   AHA_RETURN_IF_ERROR(Exchange(call, kHeaderSlot, from, into));
   std::vector<uint64_t> sizes;
   for (size_t peer = 0; peer < ranks; ++peer) {
@@ -251,13 +253,14 @@ absl::StatusOr<std::vector<uint64_t>> Gloo::Meet(const Call& call,
   return sizes;
 }
 
-absl::Status Gloo::MeetWithShards(const Call& call, size_t element_size,
-                                  absl::Span<const Shard> shards) {
+absl::Status Gloo::ExchangeShardHeaders(const Call& call, size_t element_size,
+                                        absl::Span<const Shard> shards) {
   const auto bytes_of = [&](size_t peer) {
     return shards[peer].size() * element_size;
   };
-  AHA_ASSIGN_OR_RETURN(const std::vector<uint64_t> sizes,
-                       Meet(call, bytes_of(static_cast<size_t>(rank()))));
+  AHA_ASSIGN_OR_RETURN(
+      const std::vector<uint64_t> sizes,
+      ExchangeHeaders(call, bytes_of(static_cast<size_t>(rank()))));
   for (size_t peer = 0; peer < sizes.size(); ++peer) {
     if (sizes[peer] == bytes_of(peer)) continue;
     return absl::InternalError(
@@ -273,7 +276,7 @@ absl::StatusOr<std::vector<std::string>> Gloo::DoAllGatherBytes(
     const Call& call, absl::string_view mine) {
   constexpr uint64_t kLimit = uint64_t{1} << 32;
   AHA_ASSIGN_OR_RETURN(const std::vector<uint64_t> sizes,
-                       Meet(call, mine.size()));
+                       ExchangeHeaders(call, mine.size()));
   std::vector<std::string> all(sizes.size());
   Spans into;
   for (size_t peer = 0; peer < sizes.size(); ++peer) {
@@ -294,7 +297,7 @@ absl::StatusOr<std::vector<std::string>> Gloo::DoAllGatherBytes(
 absl::StatusOr<std::vector<std::string>> Gloo::DoGather(
     const Call& call, int root, absl::string_view mine) {
   AHA_ASSIGN_OR_RETURN(const std::vector<uint64_t> sizes,
-                       Meet(call, mine.size()));
+                       ExchangeHeaders(call, mine.size()));
   const bool receives = rank() == root;
   std::vector<std::string> all(sizes.size());
   size_t longest = 0;
@@ -321,7 +324,7 @@ absl::StatusOr<std::vector<std::string>> Gloo::DoGather(
 
 absl::Status Gloo::DoAllGather(const Call& call, absl::Span<char> bytes,
                                absl::Span<const Shard> shards) {
-  AHA_RETURN_IF_ERROR(MeetWithShards(call, 1, shards));
+  AHA_RETURN_IF_ERROR(ExchangeShardHeaders(call, 1, shards));
   const auto of = [&](size_t peer) {
     return bytes.subspan(shards[peer].begin, shards[peer].size());
   };
@@ -349,7 +352,7 @@ absl::Status Gloo::DoReduceScatterSum(const Call& call,
                                       absl::Span<int64_t> values,
                                       absl::Span<const Shard> shards) {
   constexpr size_t kElement = sizeof(int64_t);
-  AHA_RETURN_IF_ERROR(MeetWithShards(call, kElement, shards));
+  AHA_RETURN_IF_ERROR(ExchangeShardHeaders(call, kElement, shards));
   const auto of = [&](size_t peer) {
     return absl::MakeSpan(
         reinterpret_cast<char*>(values.data() + shards[peer].begin),
@@ -395,7 +398,7 @@ std::string Gloo::LostRanks(const Call& call) {
 
 absl::Status Gloo::DoAllReduceSum(const Call& call,
                                   absl::Span<int64_t> values) {
-  AHA_RETURN_IF_ERROR(Meet(call, 0).status());
+  AHA_RETURN_IF_ERROR(ExchangeHeaders(call, 0).status());
   if (values.empty()) return absl::OkStatus();
   absl::Status status = Guard([&] {
     gloo::AllreduceOptions options(context_);

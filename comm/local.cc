@@ -74,7 +74,7 @@ class Hub {
 
   // Meets the other ranks in one call.  On OK the data has moved and
   // `gathered`, unless null, has the bytes that each rank gave.
-  absl::Status Meet(int rank, Contribution contribution,
+  absl::Status Join(int rank, Contribution contribution,
                     std::vector<std::string>* gathered = nullptr);
   void Abort(absl::Status reason);
 
@@ -142,7 +142,7 @@ void Hub::Exchange() {
   MoveData(ranks);
 }
 
-absl::Status Hub::Meet(int rank, Contribution contribution,
+absl::Status Hub::Join(int rank, Contribution contribution,
                        std::vector<std::string>* gathered) {
   MutexLock lock(mutex_);
   AHA_RETURN_IF_ERROR(aborted_);
@@ -192,19 +192,19 @@ class Local : public Communicator {
  private:
   absl::Status DoAllReduceSum(const Call& call,
                               absl::Span<int64_t> values) override {
-    return hub_->Meet(rank(), {.call = call, .values = values});
+    return hub_->Join(rank(), {.call = call, .values = values});
   }
 
   absl::Status DoReduceScatterSum(const Call& call, absl::Span<int64_t> values,
                                   absl::Span<const Shard> shards) override {
-    return hub_->Meet(rank(), {.call = call,
+    return hub_->Join(rank(), {.call = call,
                                .values = values,
                                .shards = {shards.begin(), shards.end()}});
   }
 
   absl::Status DoAllGather(const Call& call, absl::Span<char> bytes,
                            absl::Span<const Shard> shards) override {
-    return hub_->Meet(rank(), {.call = call,
+    return hub_->Join(rank(), {.call = call,
                                .elements = bytes,
                                .shards = {shards.begin(), shards.end()}});
   }
@@ -213,7 +213,7 @@ class Local : public Communicator {
       const Call& call, absl::string_view mine) override {
     std::vector<std::string> all;
     AHA_RETURN_IF_ERROR(
-        hub_->Meet(rank(), {.call = call, .bytes = std::string(mine)}, &all));
+        hub_->Join(rank(), {.call = call, .bytes = std::string(mine)}, &all));
     return all;
   }
 
@@ -223,7 +223,7 @@ class Local : public Communicator {
   }
 
   absl::Status DoBarrier(const Call& call) override {
-    return hub_->Meet(rank(), {.call = call});
+    return hub_->Join(rank(), {.call = call});
   }
 
   void DoAbort() override {

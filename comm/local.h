@@ -9,8 +9,9 @@
 
 namespace aha::comm {
 
-// Returns one communicator a rank; hand each to its thread.  Destroying one
-// stands for the death of that rank: the calls of the others fail and name it.
+// Returns one communicator for each rank, each for a thread of its own.
+// Destroying one simulates the loss of that rank: the calls of the others fail
+// and name it.
 absl::StatusOr<std::vector<std::unique_ptr<Communicator>>> NewLocalRanks(
     int size, absl::Duration timeout);
 

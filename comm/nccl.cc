@@ -235,8 +235,8 @@ absl::Status Nccl::Quit() {
     return absl::OkStatus();
   }
   return absl::DeadlineExceededError(
-      absl::StrCat("NCCL was not gone within ", absl::FormatDuration(patience_),
-                   "; its memory is lost"));
+      absl::StrCat("NCCL could not be aborted within ",
+                   absl::FormatDuration(patience_), "; its memory is lost"));
 }
 
 absl::Status Nccl::BreakOff(const std::string& what, const absl::Status& why) {

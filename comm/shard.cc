@@ -23,8 +23,9 @@ std::vector<Shard> EvenShards(size_t count, int ranks, size_t unit) {
 absl::Status CheckShards(absl::Span<const Shard> shards, int ranks,
                          size_t count) {
   if (shards.size() != static_cast<size_t>(ranks)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "shards must be one a rank (", ranks, "), are ", shards.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("there must be one shard for each rank (", ranks,
+                     "), got ", shards.size()));
   }
   size_t begin = 0;
   for (const Shard& shard : shards) {

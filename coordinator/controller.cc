@@ -110,7 +110,7 @@ void Controller::Tick() {
     for (const MemberInfo& member : dead) {
       Lost(member,
            absl::StrCat(member.gone ? "its connection broke, " : "",
-                        "not heard of for ",
+                        "sent nothing for ",
                         absl::FormatDuration(absl::Trunc(
                             now - member.last_seen, absl::Milliseconds(1)))));
     }

@@ -2,8 +2,8 @@
 // may do next.  Everything that the services of the coordinator answer is
 // decided here.
 //
-// The Controller holds the only lock and routes each call to the class that
-// has the idea behind it:
+// The Controller holds the only lock and passes each call to the class that
+// decides it:
 //
 //   Membership      which processes live, and with which certificates
 //   JobRun          the state of the job and its way from stage to stage
@@ -84,7 +84,7 @@ struct Parts {
 struct ControllerOptions {
   JobRunOptions job;
   absl::Duration heartbeat = absl::Seconds(1);
-  // Leases of one group may come to nothing this often; then the job fails.
+  // After this many lost leases of one group the job fails.
   int most_lost_leases = 20;
   // Another job follows: a process that registers when this one has ended is
   // asked to wait for it.
@@ -103,8 +103,9 @@ class Controller {
   void SetAddress(const std::string& address);
   // Called after every change, without a lock held; must not block.
   void SetListener(std::function<void()> changed);
-  // Looks at what time brings: members that fell silent, leases that expired,
-  // waits that last.  To be called a few times a second.
+  // Handles what depends on time alone: members that sent nothing for too long,
+  // leases that expired, waits that exceed their limit.  To be called a few
+  // times a second.
   void Tick();
   // Ends a rollback that has begun: finds the checkpoint, which may take long.
   // To be called often, by one thread of its own.

@@ -1,9 +1,9 @@
 // The history of a job: what was committed so far, and where the job stands.
 //
 // A job stands at a position: (stage, step) and the chain of checksums up to
-// there.  Going back to a checkpoint moves the position, but what is known
-// stays known: a step that is computed again must give the same bits, or the
-// promise (one job, one checksum) is broken and the job fails with DATA_LOSS.
+// there.  Going back to a checkpoint moves the position but keeps all records:
+// a step that is computed again must give the recorded bits, or the job fails
+// with DATA_LOSS.
 //
 // Results of stages that do not train (evaluations, data sets) are recorded
 // here too.  They are not part of the chain: the chain says what made the

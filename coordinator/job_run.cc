@@ -42,7 +42,7 @@ std::string HoldersText(const Ledger& ledger, const Membership& members) {
         actor->waiting_for));
   }
   if (const uint64_t pending = ledger.Counts().pending; pending > 0) {
-    parts.push_back(absl::StrCat("no actor asks for ", pending, " groups"));
+    parts.push_back(absl::StrCat(pending, " groups are leased to no actor"));
   }
   return absl::StrJoin(parts, "; ");
 }

@@ -162,8 +162,8 @@ class JobRun {
   void SetState(v1::JobState state);
   void End(v1::JobState state);
   void WriteSummary();
-  // Passes on what the store said.  A store that takes nothing (a full disk) is
-  // waited for: callers try again, and nothing is recorded meanwhile.
+  // Notes the outcome of a call of the store and returns it.  While the disk is
+  // full, the job waits: callers try again, and nothing is recorded meanwhile.
   absl::Status Stored(absl::Status status);
 
   // Enters the stage at the position of the history; ends the job after the

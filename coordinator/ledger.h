@@ -81,7 +81,7 @@ class Ledger {
   std::vector<uint64_t> Renew(uint64_t member,
                               const std::vector<uint64_t>& lease_ids);
 
-  // Everything that a dead or leaving member holds.
+  // Makes pending again every group that a dead or leaving member holds.
   void Return(uint64_t member);
 
   // The consumer has the group.  OK also if the lease has expired meanwhile or
@@ -89,7 +89,7 @@ class Ledger {
   // group.  NOT_FOUND: no such lease in this ledger.
   absl::Status Complete(uint64_t lease_id, uint64_t step, uint32_t slot);
 
-  // A consumer in this process has it, by whatever lease.
+  // Records that a consumer in this process has the group, and ends its leases.
   void Deliver(uint64_t step, uint32_t slot);
 
   // The step is trained, with these slots or others: it closes, and the next

@@ -83,9 +83,10 @@ int Main(int argc, char** argv) {
       one->add_option("--run-dir", options.run_directory,
                       "Directory of the run; made if it does not exist")
           ->envname("AHA_RUN_DIR");
-  one->add_option("--runs", options.runs,
-                  "Stand without a job, and take those of `ahactl submit` one "
-                  "after another, each in a directory below this one")
+  one->add_option(
+         "--runs", options.runs,
+         "Start without a job and run those of `ahactl submit` one after "
+         "another, each in a directory below this one")
       ->envname("AHA_RUNS");
   one->require_option(1);
   app.get_option("--job")->needs(run_directory);

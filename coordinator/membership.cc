@@ -142,10 +142,10 @@ absl::StatusOr<Membership::Joined> Membership::Register(
       return absl::AlreadyExistsError(absl::StrCat(
           RoleName(other.role), " ", other.name,
           same_rank ? absl::StrCat(" (rank ", other.rank, ")") : "",
-          " is alive as another process, heard of ",
+          " is alive as another process, which sent something ",
           absl::FormatDuration(now - other.last_seen),
-          " ago; it can be replaced when its connection has ended or it was "
-          "silent for ",
+          " ago; it can be replaced when its connection has ended or it has "
+          "sent nothing for ",
           absl::FormatDuration(options_.takeover)));
     } else {
       replaced.push_back(id);

@@ -1,7 +1,7 @@
 // The members of a job: which processes belong to it, and which of them live.
 //
-// A member is known by (role, name) and by the incarnation of its process.  It
-// lives while it is heard of; after `ttl` of silence it is dead.
+// A member is identified by (role, name) and by the incarnation of its process.
+// It is alive while its calls arrive; after `ttl` without one it is dead.
 //
 //   1. A process registers (Register) and sends something now and then (Touch).
 //   2. It holds a stream open (Attend).  When the stream breaks (Gone) and

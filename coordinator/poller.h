@@ -3,8 +3,9 @@
 // something changed or the time of the call is over.
 //
 //   Poller poller(absl::Milliseconds(100), [&](bool changed) { ... });
-//   poller.Park(absl::Seconds(10), [&](Attempt which) { return Answer(which);
-//   }); poller.Kick();   // At every change.
+//   poller.Park(absl::Seconds(10),
+//               [&](Attempt which) { return Answer(which); });
+//   poller.Kick();   // At every change.
 //
 // Thread-safe.
 #pragma once
@@ -30,7 +31,7 @@ class Poller {
   // `tick` runs every `interval`, on the poller's thread; `changed` says
   // whether Kick was called since the last time.
   Poller(absl::Duration interval, std::function<void(bool changed)> tick);
-  ~Poller();  // As Stop.
+  ~Poller();  // Does what Stop does.
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
 

@@ -15,8 +15,8 @@
 //      the middle of its stage.  The caller counts the break (CountBreak) and
 //      begins a rollback (BeginRollback): a new epoch, and no assignments until
 //      the newest checkpoint is found and EndRollback is called.
-//   5. A new step forgives the breaks before it (StepCommitted).  A set that
-//      breaks again and again without one fails the job.
+//   5. A new step resets the count of breaks (StepCommitted).  The set has
+//      failed when the count reaches most_breaks.
 //
 // Usage:
 //
@@ -88,7 +88,8 @@ class RankSet {
   // nothing is lost with it; true if what it held may be in no checkpoint.
   bool Lose(uint32_t rank);
 
-  // Counts a break of the set; true if it is one too many.
+  // Counts a break of the set; true if it is the most_breaks-th since the last
+  // new step, so that the set has failed.
   bool CountBreak(const std::string& why);
   void StepCommitted() { breaks_ = 0; }
   // Why the set failed: how often it broke, where, and what a learner reported

@@ -66,7 +66,7 @@ class RunRecorder {
   bool IsRunning(uint32_t stage) const;
   // Spent in the stage so far, over all processes.
   double StageSeconds(uint32_t stage) const;
-  // Something came about: a step, a group, a stage.
+  // Sets the time of the last progress to now: a step, a group or a stage.
   void ShowProgress();
   void ShowVersion(uint64_t version);
   void ShowEval(const EvalRecord& eval);

@@ -19,7 +19,7 @@ constexpr Figure kFigures[] = {
     {"reward_std", "aha_step_reward_std",
      "Standard deviation of the rewards of the latest step."},
     {"frac_reward_zero_std", "aha_step_zero_variance_groups_ratio",
-     "Share of groups whose rewards are all equal: no gradient comes of them."},
+     "Share of groups whose rewards are all equal; they give no gradient."},
     {"completions/mean_length", "aha_step_completion_tokens_mean",
      "Mean length of the latest step's completions."},
     {"completions/min_length", "aha_step_completion_tokens_min",
@@ -48,7 +48,7 @@ constexpr Figure kFigures[] = {
     {"sampling/sampling_logp_difference/max",
      "aha_step_sampling_logp_difference_max",
      "Greatest difference between an actor's and the learner's "
-     "log-probability of a token; 0 in exact mode."},
+     "log-probability of a token; must be 0."},
 };
 
 // These are counters, not gauges: a scrape misses steps, but not their sum.
@@ -100,31 +100,34 @@ Series::Series(rpc::Metrics& m, const JobPlan& plan) : metrics_(&m) {
       "aha_rollbacks_total",
       "Returns to the latest checkpoint after a learner was lost.");
   problems = m.AddCounter("aha_problems_total", "Problems reported.");
-  epoch = m.AddGauge("aha_epoch", "Starts of the coordinator for this job.");
+  epoch = m.AddGauge("aha_epoch",
+                     "How often the coordinator was started for this job.");
   stage = m.AddGauge("aha_stage_index", "Index of the running stage.");
   policy_version = m.AddGauge("aha_policy_version_published",
                               "Newest visible version of the running stage.");
   last_progress =
       m.AddGauge("aha_last_progress_timestamp_seconds",
-                 "When a step was committed, an eval group came or a stage "
-                 "began, since the Unix epoch.");
+                 "When a step was committed, a group of a stage that does not "
+                 "train arrived, or a stage began, since the Unix epoch.");
   AddGroupsAndMembers(plan.job.cluster());
   for (int state = v1::JOB_STATE_PENDING; state <= v1::JOB_STATE_FAILED;
        ++state) {
     const auto named = static_cast<v1::JobState>(state);
-    states_[named] = m.AddGauge("aha_job_state", "1 for the state it is in.",
+    states_[named] = m.AddGauge("aha_job_state",
+                                "1 for the state that the job is in, else 0.",
                                 {{"state", StateName(named)}});
   }
   for (const StagePlan& one : plan.stages) {
-    stages_.push_back(m.AddGauge("aha_stage_running", "1 for the one that is.",
+    stages_.push_back(m.AddGauge("aha_stage_running",
+                                 "1 for the stage that is running, else 0.",
                                  {{"stage", one.name}, {"type", one.kind}}));
   }
   for (const Phase& phase : kPhases) PhaseSeconds(m, phase.phase);
   for (const char* what : {"learners", "actors", "reward_replicas", "weights",
                            "checkpoint", "disk"}) {
-    waits[what] =
-        m.AddCounter("aha_wait_seconds_total", "Seconds waited, by what for.",
-                     {{"waiting_for", what}});
+    waits[what] = m.AddCounter("aha_wait_seconds_total",
+                               "Seconds waited, by what was waited for.",
+                               {{"waiting_for", what}});
   }
 }
 

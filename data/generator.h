@@ -1,7 +1,8 @@
-// Generates exercises. Each step of an exercise is easy, but their composition
-// is hard for a shallow network, so a model gains by writing the steps down.
-// Characters are meant to be tokens. Prompts end in '?', except those of
-// plain_sums.
+// Generates exercises with known answers, for training and evaluation without
+// a prompt file. Each step of an exercise is easy, but their composition is
+// hard for a shallow network, so a model gains by writing the steps down. All
+// kinds but plain_sums are written for tokenizers with one token for each
+// character, and their prompts end in '?'.
 //
 //   kind        prompt                          worked
 //   sums        3+5+9+2?                        3+5=8;8+9=7;7+2=9
@@ -42,7 +43,7 @@ absl::Span<const ExerciseKind> DefaultExerciseKinds();
 
 // kAll is both, for prompt files of jobs that evaluate nothing.
 enum class Split { kTrain, kEval, kAll };
-// Holds out one prompt in eight.
+// kEval for one prompt in eight, else kTrain.
 Split SplitOf(absl::string_view prompt);
 
 struct ExerciseOptions {
@@ -58,7 +59,8 @@ struct ExerciseOptions {
 struct ExerciseStep {
   std::string left;
   std::string right;
-  std::string slip;  // A wrong value of `right`.
+  // A wrong value of `right`, which a corrected solution writes first.
+  std::string slip;
 };
 
 struct Exercise {

@@ -11,9 +11,9 @@ namespace aha {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
-// The allocator maps blocks of this size or more separately, and unmaps them
-// when they are freed.
-constexpr int kMapped = 1 << 20;
+// In bytes. The allocator maps blocks of this size or more separately, and
+// unmaps them when they are freed.
+constexpr int kMmapThreshold = 1 << 20;
 
 }  // namespace
 
@@ -22,7 +22,7 @@ void* Allocate(size_t bytes) {
   // By default glibc raises this threshold up to 32 MiB, and smaller blocks
   // come from the heap, where holes between blocks are never returned; with
   // huge pages such holes are large.
-  static const int fixed = ::mallopt(M_MMAP_THRESHOLD, kMapped);
+  static const int fixed = ::mallopt(M_MMAP_THRESHOLD, kMmapThreshold);
   (void)fixed;
   void* memory = nullptr;
   const size_t alignment = bytes >= kHugePage ? kHugePage : 64;

@@ -5,8 +5,9 @@
 //
 //   rms_norm_ref.cc  void RmsNorm(const ReferenceContext&, const RmsNormArgs&);
 //   rms_norm_cpu.cc  void RmsNorm(const CpuContext&, const RmsNormArgs&);
-//   rms_norm.h       void RmsNorm(const Context&, const RmsNormArgs&);  //
-//   either
+//   rms_norm.h       void RmsNorm(const Context&, const RmsNormArgs&);
+//
+// Callers that do not know the device use the third one.
 //
 // Code that composes ops holds a Context, which names no device: the process
 // chooses the device once, at start-up.  A further device is one more context

@@ -16,8 +16,8 @@ constexpr const char* kTokenizerFiles[] = {
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "chat_template.jinja", "generation_config.json"};
 
-// No start can do without the directory, nor be repeated into finding it:
-// whatever is wrong with it makes the job's section invalid.
+// Every error of the model directory becomes INVALID_ARGUMENT, because starting
+// again cannot repair it.
 absl::Status InModelPath(const std::string& path, const absl::Status& status) {
   if (status.ok()) return status;
   return absl::InvalidArgumentError(

@@ -13,7 +13,8 @@
 
 namespace aha {
 
-// INVALID_ARGUMENT: longer than max_prompt_length, or not to be spelt.
+// INVALID_ARGUMENT: the prompt is longer than max_prompt_length, or the
+// vocabulary cannot spell it.
 absl::StatusOr<std::vector<int32_t>> PromptTokens(const Tokenizer& tokenizer,
                                                   const v1::Prompts& prompts,
                                                   absl::string_view prompt);

@@ -21,8 +21,8 @@
 //   3. Rank 0 gathers the sizes and checksums of the shards.
 //   4. Rank 0 writes the rest, the manifest last, and renames the directory.
 //
-// So a name never holds half a checkpoint, and a failed attempt (disk full on
-// any rank) costs nothing but itself.
+// So a directory with a checkpoint's name is always complete, and a failed
+// attempt (disk full on any rank) leaves nothing behind.
 //
 // Thread-compatible.
 #pragma once

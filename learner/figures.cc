@@ -6,7 +6,7 @@ namespace aha::learner {
 namespace {
 
 constexpr char kWait[] = "aha_wait_seconds_total";
-constexpr char kWaitHelp[] = "Seconds waited, by what for.";
+constexpr char kWaitHelp[] = "Seconds waited, by what was waited for.";
 
 rpc::Counter CheckpointWrites(rpc::Metrics& metrics, const char* result) {
   return metrics.AddCounter("aha_checkpoint_writes_total",

@@ -78,7 +78,7 @@ absl::StatusOr<v1::NextStageResponse> Learner::AwaitStage() {
                        });
 }
 
-bool Learner::MayGoOn(const absl::Status& status) {
+bool Learner::ShouldAskAgain(const absl::Status& status) {
   if (ranks_.broken() && !absl::IsAborted(status)) {
     // Other ranks may have died; the coordinator puts a new set together.
     AHA_LOG(kWarning) << "the learner rank set broke: " << status;
@@ -107,7 +107,7 @@ absl::Status Learner::Run() {
     if (next->directive() != v1::DIRECTIVE_RUN) return absl::OkStatus();
     status = RunStage(*next);
     buffer_.Close();
-    if (ranks_.stopping() || !MayGoOn(status)) break;
+    if (ranks_.stopping() || !ShouldAskAgain(status)) break;
   }
   if (!ranks_.stopping()) {
     cluster_.Report(true, status.ToString());

@@ -1,7 +1,7 @@
 // A learner rank from its start to its end: it asks the coordinator for a
 // stage, does its part in it, and asks again, until the job is over.
 //
-// Rank 0 speaks for the rank set: it alone begins and commits steps, publishes
+// Rank 0 acts for the rank set: it alone begins and commits steps, publishes
 // weights and completes checkpoints, and broadcasts what the coordinator
 // answered.  Every rank holds the same weights and its shard of the optimizer's
 // state, which it writes to the checkpoints.  In a stage that does not train,
@@ -95,7 +95,7 @@ class Learner {
   absl::Status JoinRankSet(const v1::NextStageResponse& next);
   void SaveBeforeEnd();
   // Whether Run asks for a stage again after one that ended with `status`.
-  bool MayGoOn(const absl::Status& status);
+  bool ShouldAskAgain(const absl::Status& status);
 
   const LearnerOptions options_;
   const JobPlan plan_;

@@ -18,11 +18,11 @@ int main(int argc, char** argv) {
   const aha::rpc::SignalWatcher signals([&](int) { terminated.Cancel(); },
                                         aha::rpc::SignalAgain::kEndsTheProcess);
   aha::learner::ServiceOptions options;
-  CLI::App app("Trains the policy: one rank of the learner group.",
+  CLI::App app("Trains the policy: one rank of the learner rank set.",
                "aha-learner");
   aha::rpc::AddServiceFlags(app, aha::rpc::DialsCoordinator::kYes,
                             options.flags);
-  app.add_option("--rank", options.rank, "This process's rank in the group")
+  app.add_option("--rank", options.rank, "This process's rank in the rank set")
       ->envname("AHA_RANK")
       ->capture_default_str();
   app.add_option("--collectives", options.collectives,

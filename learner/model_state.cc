@@ -82,19 +82,19 @@ comm::Shard SavedState::shard() const {
 
 absl::Status SavedState::TakeMaster(int64_t begin,
                                     absl::Span<const float> master) {
-  const bool halves = weights->dtype() == DType::kBf16;
-  if (halves) low.resize(v.size());
+  const bool is_split = weights->dtype() == DType::kBf16;
+  if (is_split) low.resize(v.size());
   const size_t local = static_cast<size_t>(begin) - shard().begin;
   for (size_t i = 0; i < master.size(); ++i) {
     const int64_t at = begin + static_cast<int64_t>(i);
     const ops::SplitMaster split = ops::SplitMasterWeight(master[i]);
     const float weight = LoadElement(weights->data(), at, weights->dtype());
-    if (weight != (halves ? ToFloat(split.rounded) : master[i])) {
+    if (weight != (is_split ? ToFloat(split.rounded) : master[i])) {
       return absl::DataLossError(
           absl::StrCat("optimizer state master must round to the weights, has ",
                        master[i], " for weight ", weight, " at ", at));
     }
-    if (!halves) continue;
+    if (!is_split) continue;
     low[local + i] = split.low;
     float& second = v[local + i];
     if (split.tie_went_up) second = -second;
@@ -238,11 +238,11 @@ void ModelState::ApplyAdamW(const void* from, uint64_t step,
   const v1::Optimizer& optimizer = settings_.optimizer;
   const absl::Span<const TensorInfo> tensors = weights_->layout().tensors();
   char* const weights = static_cast<char*>(weights_->data());
-  const bool halves = dtype_ == DType::kBf16;
+  const bool is_split = dtype_ == DType::kBf16;
   const int64_t size = static_cast<int64_t>(SizeOf(dtype_));
   const int64_t shard_begin = static_cast<int64_t>(shard().begin);
   const int64_t shard_end = static_cast<int64_t>(shard().end);
-  if (!halves && from != weights) {  // fp32 weights are changed in place.
+  if (!is_split && from != weights) {  // fp32 weights are changed in place.
     std::memcpy(weights + shard_begin * size,
                 static_cast<const char*>(from) + shard_begin * size,
                 static_cast<size_t>((shard_end - shard_begin) * size));
@@ -267,7 +267,8 @@ void ModelState::ApplyAdamW(const void* from, uint64_t step,
         context_,
         {.sums = sums_->sums().data() + begin,
          .gradient_scale = gradient_scale,
-         .master = halves ? nullptr : reinterpret_cast<float*>(weights) + begin,
+         .master =
+             is_split ? nullptr : reinterpret_cast<float*>(weights) + begin,
          .m = m_.data() + local,
          .v = v_.data() + local,
          .weights = weights + begin * size,
@@ -279,8 +280,8 @@ void ModelState::ApplyAdamW(const void* from, uint64_t step,
          .epsilon = optimizer.adam_epsilon(),
          .weight_decay = decays ? optimizer.weight_decay() : 0,
          .t = static_cast<int64_t>(step) + 1,
-         .rounded = halves ? static_cast<const Bf16*>(from) + begin : nullptr,
-         .low = halves ? low_.data() + local : nullptr});
+         .rounded = is_split ? static_cast<const Bf16*>(from) + begin : nullptr,
+         .low = is_split ? low_.data() + local : nullptr});
   }
 }
 

@@ -7,9 +7,8 @@
 // update is collective:
 //
 //   1. Reduce-scatter: a rank receives the summed gradient of its shard.
-//   2. The ranks exchange the sums of squares of fixed blocks (shards consist
-//   of
-//      whole blocks) and add them in order: the gradient's norm.
+//   2. The ranks exchange the sums of squares of fixed blocks (a shard is a
+//      number of whole blocks) and add them in order: the gradient's norm.
 //   3. AdamW on the shard.
 //   4. All-gather: a rank receives the other ranks' new weights.
 //

@@ -14,7 +14,7 @@ namespace {
 
 constexpr absl::Duration kPoll = absl::Seconds(5);       // wait_ms of a poll.
 constexpr absl::Duration kPollSlack = absl::Seconds(5);  // Beyond it.
-constexpr absl::Duration kLastWords = absl::Seconds(5);  // While stopping.
+constexpr absl::Duration kStopGrace = absl::Seconds(5);  // While stopping.
 constexpr absl::Duration kRejoinPause = absl::Seconds(2);
 constexpr size_t kPieceBytes = 1 << 20;
 
@@ -39,21 +39,21 @@ RpcCluster::RpcCluster(rpc::Member* member, std::unique_ptr<rpc::Client> bulk,
       session_(member->identity()) {}
 
 RpcCluster::~RpcCluster() {
-  over_.Cancel();
-  std::thread last_words;
+  destroyed_.Cancel();
+  std::thread stop_timer;
   {
     MutexLock lock(mutex_);
-    last_words = std::move(last_words_);
+    stop_timer = std::move(stop_timer_);
   }
-  if (last_words.joinable()) last_words.join();
+  if (stop_timer.joinable()) stop_timer.join();
 }
 
 void RpcCluster::Stop() {
   stopping_.Cancel();
   MutexLock lock(mutex_);
-  if (last_words_.joinable()) return;
-  last_words_ = std::thread([this] {
-    if (!over_.SleepFor(kLastWords)) giving_up_.Cancel();
+  if (stop_timer_.joinable()) return;
+  stop_timer_ = std::thread([this] {
+    if (!destroyed_.SleepFor(kStopGrace)) cancel_publish_.Cancel();
   });
 }
 
@@ -73,7 +73,7 @@ absl::Status RpcCluster::CheckSession() const {
 }
 
 absl::Duration RpcCluster::Patience() const {
-  return stopping_.cancelled() ? kLastWords : wait_;
+  return stopping_.cancelled() ? kStopGrace : wait_;
 }
 
 absl::Status RpcCluster::Judge(const rpc::MemberIdentity& session,
@@ -204,7 +204,7 @@ absl::Status RpcCluster::Publish(const WeightsId& id, const Parameters& weights,
     AHA_ASSIGN_OR_RETURN(
         const std::unique_ptr<rpc::Stream> stream,
         bulk_->Open("aha.v1.Weights.Publish",
-                    {.deadline = wait_, .cancel = &giving_up_}));
+                    {.deadline = wait_, .cancel = &cancel_publish_}));
     absl::Status status = StreamWeights(*stream, id, weights, checksum);
     if (status.ok()) status = stream->WritesDone();
     v1::PublishResponse response;

@@ -73,12 +73,13 @@ class RpcCluster : public Cluster {
   const uint32_t rank_;
   const absl::Duration wait_;  // cluster.wait_seconds
   rpc::Cancellation stopping_;
-  rpc::Cancellation giving_up_;  // Some seconds later.
-  rpc::Cancellation over_;       // No calls are made any more.
+  rpc::Cancellation cancel_publish_;  // kStopGrace after stopping_.
+  rpc::Cancellation destroyed_;       // Ends stop_timer_ early.
   mutable Mutex mutex_;
   rpc::MemberIdentity session_ ABSL_GUARDED_BY(mutex_);
   std::string waiting_for_ ABSL_GUARDED_BY(mutex_);
-  std::thread last_words_ ABSL_GUARDED_BY(mutex_);  // Cancels giving_up_.
+  // Cancels cancel_publish_ when the grace is over.
+  std::thread stop_timer_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace aha::learner

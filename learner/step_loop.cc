@@ -107,7 +107,7 @@ absl::Status StepLoop::PublishStart(const Stage& stage, uint64_t first_step) {
                                  parts_.state->position().weights_checksum);
 }
 
-char StepLoop::AskForStep(uint32_t stage, uint64_t step, absl::Status* error) {
+char StepLoop::DecideStep(uint32_t stage, uint64_t step, absl::Status* error) {
   if (parts_.ranks->stopping()) return kSaveAndLeave;
   const absl::StatusOr<Go::Go> answer = parts_.cluster->BeginStep(stage, step);
   if (answer.ok()) return static_cast<char>(*answer);
@@ -116,27 +116,29 @@ char StepLoop::AskForStep(uint32_t stage, uint64_t step, absl::Status* error) {
   return kAskAgain;
 }
 
-absl::StatusOr<std::string> StepLoop::HearOfStep(uint32_t stage,
-                                                 uint64_t step) {
+absl::StatusOr<std::string> StepLoop::ReceiveDecision(uint32_t stage,
+                                                      uint64_t step) {
   const absl::Duration timeout = is_rank_zero()
                                      ? absl::ZeroDuration()
                                      : kWaitsOfRankZero * parts_.plan->wait;
   const RankSet::Scope waiting(parts_.ranks, RankSet::Activity::kNextStepWait);
   absl::Status error;
-  std::string word;
-  if (is_rank_zero()) word = AskForStep(stage, step, &error);
-  AHA_ASSIGN_OR_RETURN(
-      word, parts_.ranks->comm().Broadcast("begin step", 0, word, timeout));
+  std::string decision;
+  if (is_rank_zero()) decision = DecideStep(stage, step, &error);
+  AHA_ASSIGN_OR_RETURN(decision, parts_.ranks->comm().Broadcast(
+                                     "begin step", 0, decision, timeout));
   AHA_RETURN_IF_ERROR(error);
-  return word;
+  return decision;
 }
 
 absl::StatusOr<v1::BeginStepResponse::Go> StepLoop::AgreeOnStep(uint32_t stage,
                                                                 uint64_t step) {
   while (true) {
-    AHA_ASSIGN_OR_RETURN(const std::string word, HearOfStep(stage, step));
-    if (word.size() != 1 || word[0] == kAskAgain) return WaitEndedFromOutside();
-    if (word[0] == kSaveAndLeave) {
+    AHA_ASSIGN_OR_RETURN(const std::string decision,
+                         ReceiveDecision(stage, step));
+    if (decision.size() != 1 || decision[0] == kAskAgain)
+      return WaitEndedFromOutside();
+    if (decision[0] == kSaveAndLeave) {
       AHA_RETURN_IF_ERROR(parts_.state->SaveCheckpoint());
       return WaitEndedFromOutside();
     }
@@ -144,8 +146,8 @@ absl::StatusOr<v1::BeginStepResponse::Go> StepLoop::AgreeOnStep(uint32_t stage,
     if (parts_.ranks->stopping() && !is_rank_zero()) {
       return WaitEndedFromOutside();
     }
-    if (word[0] != static_cast<char>(Go::WAIT)) {
-      return static_cast<Go::Go>(word[0]);
+    if (decision[0] != static_cast<char>(Go::WAIT)) {
+      return static_cast<Go::Go>(decision[0]);
     }
   }
 }

@@ -81,10 +81,11 @@ class StepLoop {
   absl::Status RunSteps(const Stage& stage, uint64_t first_step);
   absl::StatusOr<v1::BeginStepResponse::Go> AgreeOnStep(uint32_t stage,
                                                         uint64_t step);
-  // The character that rank 0 broadcasts about a step, on every rank.
-  absl::StatusOr<std::string> HearOfStep(uint32_t stage, uint64_t step);
-  // The same before it is broadcast; *error is what ends the stage on rank 0.
-  char AskForStep(uint32_t stage, uint64_t step, absl::Status* error);
+  // Broadcasts rank 0's decision about a step and returns it, on every rank:
+  // a value of BeginStepResponse::Go, kAskAgain or kSaveAndLeave.
+  absl::StatusOr<std::string> ReceiveDecision(uint32_t stage, uint64_t step);
+  // Rank 0 only: makes that decision.  Sets *error if the stage must end here.
+  char DecideStep(uint32_t stage, uint64_t step, absl::Status* error);
   absl::Status DoStep(const Stage& stage, uint64_t step);
   absl::StatusOr<std::vector<const v1::ScoredGroup*>> AwaitGroups(
       const Stage& stage, uint64_t step);

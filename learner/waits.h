@@ -1,5 +1,5 @@
-// Shows what a learner rank waits for, and measures how long: people see it in
-// heartbeats, Prometheus as a counter.
+// Reports what a learner rank waits for: heartbeats carry it for people, and a
+// Prometheus counter has the seconds.
 //
 // Thread-compatible.
 #pragma once

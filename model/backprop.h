@@ -21,14 +21,16 @@ struct TrainSequence {
   int64_t prompt_length = 0;
 };
 
-// What a loss sees: one entry a target token, sequences concatenated in order.
+// The input of a loss: one entry for each target token, sequences concatenated
+// in order.
 struct TargetScores {
   absl::Span<const float> logprobs;  // ln p(target), at the temperature.
   absl::Span<const float>
       entropies;  // Of the predicting distribution, in nats.
 };
 
-// Fills dloss_dlogprob (same length; zero on entry).
+// Computes a loss from the scores and writes its derivatives into
+// dloss_dlogprob, which is as long as the scores and holds zeros before.
 using LossFunction = std::function<absl::Status(
     const TargetScores& scores, absl::Span<float> dloss_dlogprob)>;
 

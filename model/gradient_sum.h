@@ -4,8 +4,8 @@
 // Every term is rounded to a multiple of 2^-36 and added as a 64-bit integer.
 // Integer addition is associative, so the sum is the same bits for any number
 // of learner ranks, any assignment of groups to ranks and any algorithm of the
-// collectives, NCCL's included.  Resolution 1.5e-11 of a sum over a whole step,
-// far below fp32's own for what AdamW can feel.
+// collectives, NCCL's included.  The resolution, 1.5e-11 on the sum of a whole
+// step, is far below that of the fp32 gradients.
 //
 // One bound, 2^21, holds for a term, for a rank's sum and, by Check, for the
 // sum over the ranks; a value that reaches it or is not finite is an error that

@@ -1,10 +1,10 @@
 // LayerTape runs the layers over a micro-batch for training: it keeps what the
 // forward pass leaves for the backward pass, and runs that.
 //
-// Kept of each layer are its input, and of its blocks the kSaved and kBackward
-// activations (blocks/block.h) and the input; the kRecomputed ones are made
-// again. If all that exceeds a bound, only the layer's input is kept and the
-// layer runs again; the bits are the same either way.
+// For each layer it keeps the inputs of its blocks and their kSaved and
+// kBackward activations (blocks/block.h); Backward computes the kRecomputed
+// ones again. If all that exceeds kMaxKeptBytes, only the layer's input is kept
+// and the layer runs again in Backward, with the same bits.
 //
 // The forward pass computes the distinct rows of the micro-batch, the backward
 // pass has all rows (training_batch.h).

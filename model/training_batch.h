@@ -18,13 +18,13 @@ struct RowMove {
   int64_t from, to, count;
 };
 
-// A row per token but the last of each sequence, which predicts nothing.
-// Sequences without targets have no rows.
+// A micro-batch as rows: one for each token except the last of a sequence,
+// which predicts nothing.  Sequences without targets have no rows.
 //
-// Where sequences begin alike, as a group's completions of one prompt do, their
-// rows are the same bits in the forward pass (the invariance rule), which so
-// computes only the distinct ones.  The backward pass has all rows: what
-// follows differs, and with it the gradients.
+// Rows of sequences that begin with the same tokens, such as the completions of
+// one prompt, have the same bits in the forward pass (the invariance rule), so
+// it computes each distinct row once.  The backward pass has all rows, because
+// their gradients differ.
 struct TrainingBatch {
   std::vector<int32_t> tokens;     // [rows]
   std::vector<int32_t> positions;  // [rows]

@@ -15,10 +15,10 @@ constexpr int64_t kMaxSum =
     static_cast<int64_t>(kFixedPointBound * kFixedPointScale);
 
 // True if every term and sum is in range.  Rounds to nearest even.
-bool AddBlockPlain(const float* gradient, int64_t* sums, int64_t count) {
+bool AddBlockPlain(const float* terms, int64_t* sums, int64_t count) {
   bool valid = true;
   for (int64_t i = 0; i < count; ++i) {
-    const double term = gradient[i];
+    const double term = terms[i];
     if (!(std::fabs(term) < kFixedPointBound)) return false;
     sums[i] += _mm_cvtsd_si64(_mm_set_sd(term * kFixedPointScale));
     valid &= -kMaxSum < sums[i] && sums[i] < kMaxSum;
@@ -26,11 +26,12 @@ bool AddBlockPlain(const float* gradient, int64_t* sums, int64_t count) {
   return valid;
 }
 
-// The same bits: both conversions round to nearest even.
+// Has the same result as AddBlockPlain, bit for bit: both conversions round to
+// nearest even.
 __attribute__((target("avx512f,avx512dq"))) bool AddBlockAvx512(
-    const float* gradient, int64_t* sums, int64_t count) {
-  // With a mask of ones: GCC 12 takes the plain intrinsics' don't-care operand
-  // for an uninitialized variable.
+    const float* terms, int64_t* sums, int64_t count) {
+  // Intrinsics with a mask of ones are used because GCC 12 warns that the
+  // don't-care operand of the plain ones is uninitialized.
   constexpr __mmask8 kAll = 0xff;
   const __m512d scale = _mm512_set1_pd(kFixedPointScale);
   const __m512d limit = _mm512_set1_pd(kFixedPointBound);
@@ -39,7 +40,7 @@ __attribute__((target("avx512f,avx512dq"))) bool AddBlockAvx512(
   int64_t i = 0;
   for (; i + 8 <= count; i += 8) {
     const __m512d term =
-        _mm512_maskz_cvtps_pd(kAll, _mm256_loadu_ps(gradient + i));
+        _mm512_maskz_cvtps_pd(kAll, _mm256_loadu_ps(terms + i));
     // False for NaN, too.
     valid &= _mm512_cmp_pd_mask(_mm512_abs_pd(term), limit, _CMP_LT_OQ);
     const __m512i sum = _mm512_add_epi64(
@@ -48,7 +49,7 @@ __attribute__((target("avx512f,avx512dq"))) bool AddBlockAvx512(
     valid &= _mm512_cmplt_epi64_mask(_mm512_maskz_abs_epi64(kAll, sum), high);
     _mm512_storeu_si512(sums + i, sum);
   }
-  return AddBlockPlain(gradient + i, sums + i, count - i) && valid == kAll;
+  return AddBlockPlain(terms + i, sums + i, count - i) && valid == kAll;
 }
 
 }  // namespace

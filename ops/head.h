@@ -70,8 +70,8 @@ class PackedHead {
 struct DrawArgs {
   RandomKey key;          // of this (group, sample, position)
   float temperature = 1;  // 0: arg-max (lowest id among equals).
-  float top_p = 1;        // Below 1 or
-  int32_t top_k = 0;      // above 0: only the kept tokens compete.
+  float top_p = 1;        // 1: keeps all tokens.
+  int32_t top_k = 0;      // 0: keeps all tokens.
 };
 
 struct HeadSampleArgs {
@@ -118,8 +118,9 @@ struct HeadGradArgs {
   const float* dlogprob;     // [rows]
   float* dx;                 // [rows, hidden], overwritten
   float* dw;                 // [vocab, hidden], overwritten
-  // If set, dw is [kHeadTile, hidden] and a tile stands there at a time: takes
-  // rows [first, first + rows) of dL/dw, in ascending order.
+  // If set, dw is [kHeadTile, hidden] and holds one tile at a time: take_tile
+  // is called with each range of rows [first, first + rows) of dL/dw, in
+  // ascending order, while dw holds them.
   std::function<void(int64_t first, int64_t rows)> take_tile = nullptr;
 };
 void HeadGrad(const CpuContext& context, const HeadGradArgs& args);

@@ -1,5 +1,6 @@
-// The walk over the head's tiles, which sampling, scoring and the gradient
-// share. Internal to ops/.
+// Computes the head's logits on the CPU, one tile of the vocabulary at a time.
+// The bodies of HeadSample, HeadScore and HeadGrad use it, so that the logits
+// of sampling and training have the same bits. Internal to ops/.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +16,8 @@
 
 namespace aha::ops {
 
-// The CPU's copy of a head: kHeadTile rows of w a tile, the last one fewer.
+// The CPU's copy of a head: a packed panel for each tile of kHeadTile rows of
+// w; the last tile may have fewer rows.
 struct CpuHead final : PackedHead::Storage {
   int64_t hidden;
   DType dtype;
@@ -39,7 +41,8 @@ inline const std::byte* ElementAt(const void* data, int64_t i, DType dtype) {
          i * static_cast<int64_t>(SizeOf(dtype));
 }
 
-// A row's sums over all tiles.
+// Adds up the sums of a row's tiles to those of the row: log-sum-exp and
+// entropy over the whole vocabulary.
 class RowSums {
  public:
   // REQUIRES: tiles in ascending order.
@@ -77,16 +80,16 @@ class RowSums {
   double weighted_ = 0;
 };
 
-// body(row, tile, logits): each row's products with each tile of the
-// vocabulary, in any order and in several threads; `logits` [tile's entries]
-// may be written to.
+// Calls body(row, tile, logits) once for each row and each tile, in any order
+// and from several threads. `logits` [entries of the tile] are the products of
+// the row with the tile, not yet divided by the temperature; the body may
+// overwrite them.
 template <class F>
 void ForTiles(const CpuContext& context, const PackedHead& head, const void* x,
               int64_t rows, F&& body) {
   const CpuHead& h = CpuHeadOf(head);
   const int64_t tiles = HeadTiles(head);
-  // With fewer rows in a task there are more tasks, enough for all threads, if
-  // the products allow it.
+  // Halves the rows of a task until there are four tasks for each thread.
   const int64_t enough = 4 * context.pool->threads();
   int64_t block = kMaxGemmRows;
   while (block > 16 && tiles * ((rows + block - 1) / block) < enough) {

@@ -12,9 +12,10 @@
 namespace aha::ops {
 namespace {
 
-// A task of less than about 10 us costs more to hand over than it gains.
+// Multiply-adds of the smallest task: one of less than about 10 us costs more
+// to hand over than it gains.
 constexpr int64_t kMinTaskMacs = 1 << 20;
-constexpr int64_t kMinRows = 16;
+constexpr int64_t kMinRows = 16;  // Of a task.
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -102,8 +103,9 @@ void Matmul(const CpuContext& context, const MatmulArgs& args) {
 
 namespace {
 
-// Longer pieces are hardly faster, and each size is one more kernel to compile.
-constexpr int64_t kLongSum = 1024;
+// The most rows that one kernel call sums. Longer pieces are hardly faster, and
+// each size is one more kernel to compile.
+constexpr int64_t kMaxPieceRows = 1024;
 
 // The last rows (m % kGradWeightStep) of both factors, padded with zeros.
 struct Tail {
@@ -186,7 +188,7 @@ std::vector<int64_t> GradWeightPieces(int64_t m) {
   std::vector<int64_t> pieces;
   const int64_t whole = m / kGradWeightStep * kGradWeightStep;
   for (int64_t begin = 0; begin < whole; begin += pieces.back()) {
-    pieces.push_back(std::min(kLongSum, whole - begin));
+    pieces.push_back(std::min(kMaxPieceRows, whole - begin));
   }
   if (whole < m) pieces.push_back(kGradWeightStep);
   return pieces;

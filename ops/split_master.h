@@ -1,9 +1,9 @@
 // SplitMaster holds an fp32 master weight in two bytes beside the bf16 weight
 // that it rounds to, and loses nothing.
 //
-// The bf16 weight has the upper 16 bits of the master, so only the lower 16
-// bits need to be kept, and one bit for ties: a bf16 number with an even last
-// bit stands for 2^16 + 1 floats, as both ties round to it.
+// The bf16 weight is the master rounded, so the master is known from it and its
+// own lower 16 bits, except for a tie: 0x8000 in the lower bits may have been
+// rounded up or down to an even number, and one more bit says which.
 #pragma once
 
 #include <bit>

@@ -132,7 +132,7 @@ void App::CountPart(const v1::RewardPart& part) {
 
 absl::Status App::Start() {
   const rpc::Counter waited = metrics_.AddCounter(
-      "aha_wait_seconds_total", "Seconds waited, by what for.",
+      "aha_wait_seconds_total", "Seconds waited, by what was waited for.",
       {{"waiting_for", "consumer"}});
   forwarder_ = std::make_unique<ConsumerForwarder>(ConsumerForwarder::Options{
       .security = flags_.security, .waited = [waited](absl::Duration time) {
@@ -178,7 +178,7 @@ absl::Status App::Join() {
        .directive =
            [this](v1::Directive directive) {
              if (directive == v1::DIRECTIVE_RUN) return;
-             AHA_LOG(kInfo) << "the coordinator says to stop";
+             AHA_LOG(kInfo) << "the coordinator asked this process to stop";
              stop_.Cancel();
            },
        .rejoined =
@@ -202,7 +202,8 @@ void App::Fail(const absl::Status& status) {
   }
   AHA_LOG(kError) << status.ToString();
   if (!member_->Report(/*fatal=*/true, std::string(status.message())).ok()) {
-    AHA_LOG(kError) << "the coordinator does not know: the report failed";
+    AHA_LOG(kError)
+        << "the coordinator could not be informed: the report failed";
   }
   stop_.Cancel();
 }

@@ -30,7 +30,8 @@ class ConsumerForwarder final : public Forwarder {
     absl::Duration attempt = absl::Seconds(20);
     Backoff backoff = kDeliveryBackoff;
     absl::Duration idle = absl::Minutes(1);  // After it an idle lane ends.
-    // A group for one lane more is UNAVAILABLE.  A job has far fewer learners.
+    // A group for a further address is answered UNAVAILABLE.  A job has far
+    // fewer learners.
     size_t max_lanes = 256;
     // Called with the time that a group waited for its consumer, for metrics.
     std::function<void(absl::Duration)> waited = {};

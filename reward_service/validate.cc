@@ -87,7 +87,7 @@ absl::Status ValidateTrajectory(const v1::GroupContext& context,
   const size_t tokens = static_cast<size_t>(trajectory.token_ids_size());
   if (trajectory.logprobs().size() != 4 * tokens) {
     return Broken("trajectory.logprobs",
-                  absl::StrCat("4 bytes a token, ", 4 * tokens),
+                  absl::StrCat("4 bytes for each token, ", 4 * tokens),
                   trajectory.logprobs().size());
   }
   for (size_t i = 0; i < tokens; ++i) {

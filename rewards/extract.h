@@ -1,4 +1,5 @@
-// Where in a completion its answer stands.
+// Finds the answer in a completion: think and answer blocks, boxes, and the
+// comparison of an answer's text with the reference.
 //
 // Pure functions, in time linear in the text.
 #pragma once

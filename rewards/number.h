@@ -35,7 +35,7 @@ struct NumberReading {
   enum class Kind {
     kNumber,
     kNone,       // The text has no number.
-    kMalformed,  // What stands there is none.
+    kMalformed,  // The text only looks like a number (see above).
     kTooLarge,   // More than kMostDigits digits.
   };
   Kind kind = Kind::kNone;

@@ -1,8 +1,9 @@
 // The policy loss of one completion and its derivative by the completion's
 // log-probabilities (docs/algorithms.md section 3).
 //
-// What one rank knows by itself is kept apart from what it does not.  Each
-// completion adds to the step's sums
+// A rank computes with its own completions only; what needs the whole step (the
+// denominator) is applied once at the end.  Each completion adds to the step's
+// sums
 //
 //   SequenceWeight * sum over t of loss_t
 //

@@ -37,8 +37,8 @@ struct PromptOrder {
 
 // The index of the prompt that slot `slot` of step `step` holds.  Slots are
 // counted through the whole stage.  Every num_prompts of them are an epoch, in
-// which each prompt comes once, in an order that only that epoch has.  (An eval
-// stage needs no order: its slot is the index.)
+// which each prompt comes once, in an order that only that epoch has.  (A stage
+// that takes prompts in order needs none of this: its slot is the index.)
 uint64_t PromptIndex(const PromptOrder& order, uint64_t step, uint32_t slot);
 
 struct LearningRateSchedule {

@@ -96,7 +96,7 @@ class LineFields {
     const absl::string_view digits(buffer,
                                    static_cast<size_t>(end.ptr - buffer));
     text_.append(digits.data(), digits.size());
-    // A reader with types sees at each value that it is not an integer.
+    // A reader in a typed language sees that the value is not an integer.
     if (std::is_floating_point_v<T> &&
         digits.find_first_of(".e") == absl::string_view::npos) {
       text_ += ".0";

@@ -24,12 +24,11 @@ inline constexpr char kProcessesFile[] = "processes.json";  // processes.h
 inline constexpr char kEndpointFile[] = "endpoint.json";    // processes.h
 inline constexpr char kTargetsFile[] = "targets.json";      // Prometheus's.
 inline constexpr char kDatabaseFile[] = "coordinator.db";   // SQLite.
-inline constexpr char kReportFile[] = "report.html";
 
-// <step name>.jsonl, a line a trajectory (rollouts.h).
+// <step name>.jsonl, one line for each trajectory (rollouts.h).
 inline constexpr char kRolloutsFolder[] = "rollouts";
-// <stage>.jsonl, a line a completion: what a stage of type `sample` writes
-// (DatasetFile below).
+// <stage>.jsonl, one line for each completion: what a stage of type `sample`
+// writes (DatasetFile below).
 inline constexpr char kDatasetsFolder[] = "datasets";
 // <step name>/, with kManifestFile written last (manifest.h).
 inline constexpr char kCheckpointsFolder[] = "checkpoints";

@@ -1,4 +1,5 @@
-// metrics.jsonl: a line a step, under TRL's names.
+// Reads and writes metrics.jsonl, which has one line for each committed step,
+// with TRL's names for the metrics.
 #pragma once
 
 #include <cstdint>

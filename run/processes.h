@@ -1,4 +1,5 @@
-// processes.json and endpoint.json: the processes that work on a run.
+// Reads and writes processes.json and endpoint.json, which say which processes
+// work on a run and where its coordinator serves.  Thread-safe.
 #pragma once
 
 #include <sys/types.h>
@@ -18,9 +19,10 @@ struct Endpoint {
   std::string address = {};  // HOST:PORT of its gRPC services.
   uint64_t epoch = 0;        // Of this start of the coordinator.
   pid_t pid = 0;
-  std::string host = {};  // Where the pid has a meaning; "": unknown.
+  std::string host = {};             // The machine of `pid`; "": unknown.
   std::string metrics_address = {};  // HOST:PORT; "" if it has no metrics.
 
+  // Whether `host` is this machine, so that `pid` can be looked up here.
   bool OnThisHost() const;
 };
 
@@ -46,8 +48,7 @@ Json ToJson(const ProcessEntry& process);
 absl::StatusOr<std::vector<ProcessEntry>> ParseProcesses(
     absl::string_view text, absl::string_view what);
 
-// Whether `pid` runs on this machine, also as another user.  A process that has
-// ended and waits to be reaped does not run.
+// Whether `pid` runs on this machine, under any user.  A zombie does not count.
 bool ProcessIsAlive(pid_t pid);
 // The base name of the program that `pid` runs, "" if it does not run.
 std::string ProgramOf(pid_t pid);

@@ -1,4 +1,5 @@
-// Follows the job of a coordinator by a stream, in a thread of its own.
+// The latest status of the job of a coordinator, from a stream that a thread of
+// its own reads.
 #pragma once
 
 #include <memory>
@@ -11,7 +12,7 @@
 
 namespace aha::cli {
 
-// Follows the job to its end and reconnects when the stream breaks.
+// Reads until the job ends and connects again when the stream breaks.
 //
 // Thread-safe.  A caller that handles signals blocks them before it constructs
 // this, since the thread inherits the mask.

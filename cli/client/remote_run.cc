@@ -44,7 +44,8 @@ struct RemoteRun::State {
   std::string job;
   std::string path;  // Set once, by MakeDirectory.
   Mutex mutex;
-  std::map<std::string, uint64_t> have ABSL_GUARDED_BY(mutex);  // Bytes.
+  // By file name: how many bytes of it are copied.
+  std::map<std::string, uint64_t> copied ABSL_GUARDED_BY(mutex);
   rpc::Cancellation stop;
   std::thread thread;
   std::unique_ptr<SignalCleanup> signal_cleanup;
@@ -76,7 +77,7 @@ absl::Status RemoteRun::State::MakeDirectory() {
 }
 
 absl::Status RemoteRun::State::Get(const std::string& name) {
-  uint64_t& bytes = have[name];
+  uint64_t& bytes = copied[name];
   if (!Grows(name)) bytes = 0;
   std::ofstream file(
       Local(name),
@@ -98,8 +99,8 @@ absl::Status RemoteRun::State::Sync() {
   for (const auto& [name, bytes] : files) {
     // A name must not lead out of the copy, even if the coordinator sent it.
     if (absl::StartsWith(name, "/") || absl::StrContains(name, "..")) continue;
-    const auto known = have.find(name);
-    const bool is_new = known == have.end();
+    const auto known = copied.find(name);
+    const bool is_new = known == copied.end();
     if (!is_new && (IsLarge(name) || known->second == bytes)) continue;
     if (!is_new && known->second > bytes)
       known->second = 0;  // It was written again.
@@ -107,7 +108,7 @@ absl::Status RemoteRun::State::Sync() {
     fs::create_directories(fs::path(Local(name)).parent_path(), ignored);
     if (IsLarge(name)) {
       std::ofstream(Local(name)).close();
-      have[name] = 0;
+      copied[name] = 0;
       continue;
     }
     AHA_RETURN_IF_ERROR(Get(name));
@@ -132,7 +133,7 @@ absl::StatusOr<std::unique_ptr<RemoteRun>> RemoteRun::Open(
   State& s = *run->state_;
   {
     MutexLock lock(s.mutex);
-    // A command that follows ends by Ctrl-C.
+    // `-f` commands are ended by Ctrl-C, without a destructor.
     s.signal_cleanup = std::make_unique<SignalCleanup>([&s] { s.Remove(); });
     AHA_RETURN_IF_ERROR(s.MakeDirectory());
     AHA_RETURN_IF_ERROR(s.Sync());

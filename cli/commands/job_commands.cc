@@ -92,34 +92,34 @@ int SteerEnded(const Target& target, const run::JobView& job,
                const Steering& steering, Output output) {
   if (job.state == steering.already) return Unchanged(job, output);
   if (job.state == run::JobState::kInterrupted) {
-    return Report(absl::UnavailableError(absl::StrCat("the processes of job ",
-                                                      job.name, " are gone; ",
-                                                      HowToGoOn(target, job))));
+    return Report(absl::UnavailableError(
+        absl::StrCat("the processes of job ", job.name, " are gone; ",
+                     HowToContinue(target, job))));
   }
   const bool resumable = job.state != run::JobState::kSucceeded;
   return Report(absl::FailedPreconditionError(absl::StrCat(
       "job ", job.name, " has ended (", StateName(job.state),
       "), so it cannot be ", steering.done,
-      resumable ? absl::StrCat("; ", HowToGoOn(target, job)) : "")));
+      resumable ? absl::StrCat("; ", HowToContinue(target, job)) : "")));
 }
 
 int Steer(const Target& target, const Steering& steering, Output output) {
   const absl::StatusOr<run::JobView> view = target.View();
   if (!view.ok()) return Report(view.status());
   // A coordinator that lingers can continue a job that was stopped.
-  const bool goes_on = steering.already == run::JobState::kRunning &&
-                       view->state == run::JobState::kStopped;
-  if (run::IsEndState(view->state) && !goes_on)
+  const bool can_resume = steering.already == run::JobState::kRunning &&
+                          view->state == run::JobState::kStopped;
+  if (run::IsEndState(view->state) && !can_resume)
     return SteerEnded(target, *view, steering, output);
   const absl::StatusOr<std::unique_ptr<AdminClient>> client = target.Connect();
   if (!client.ok()) {
-    return goes_on ? SteerEnded(target, *view, steering, output)
-                   : Report(client.status());
+    return can_resume ? SteerEnded(target, *view, steering, output)
+                      : Report(client.status());
   }
   const absl::StatusOr<run::JobView> before = (*client)->GetJob();
   if (!before.ok()) {
-    return goes_on ? SteerEnded(target, *view, steering, output)
-                   : Report(before.status());
+    return can_resume ? SteerEnded(target, *view, steering, output)
+                      : Report(before.status());
   }
   if (before->state == steering.already ||
       (steering.already == run::JobState::kStopped &&
@@ -127,7 +127,7 @@ int Steer(const Target& target, const Steering& steering, Output output) {
     return Unchanged(*before, output);
   }
   const absl::StatusOr<run::JobView> after = ((**client).*steering.call)();
-  if (goes_on && absl::IsFailedPrecondition(after.status())) {
+  if (can_resume && absl::IsFailedPrecondition(after.status())) {
     return SteerEnded(target, *view, steering, output);
   }
   if (!after.ok()) return Report(after.status());
@@ -154,7 +154,9 @@ struct JobCommand {
 };
 
 void AddTimeoutOption(CLI::App& command, JobFlags& flags) {
-  command.add_option("--timeout", flags.timeout, "Longest wait (exit 7)")
+  command
+      .add_option("--timeout", flags.timeout,
+                  "Give up after this time, with exit code 7; default: never")
       ->type_name("SECONDS")
       ->check(Duration());
 }

@@ -32,12 +32,12 @@ int ExitOf(const Target& target, const run::JobView& job) {
       return kExitJobFailed;
     case run::JobState::kStopped:
       std::fprintf(stderr, "ahactl: job %s was stopped before its end; %s\n",
-                   job.name.c_str(), HowToGoOn(target, job).c_str());
+                   job.name.c_str(), HowToContinue(target, job).c_str());
       return kExitInterrupted;
     case run::JobState::kInterrupted:
-      return Report(absl::UnavailableError(
-          absl::StrCat("the processes of job ", job.name,
-                       " are gone before its end; ", HowToGoOn(target, job))));
+      return Report(absl::UnavailableError(absl::StrCat(
+          "the processes of job ", job.name, " are gone before its end; ",
+          HowToContinue(target, job))));
     default:
       return kExitDone;
   }
@@ -65,7 +65,7 @@ int PrintTailsAs(Output output, bool follow,
 
 }  // namespace
 
-std::string HowToGoOn(const Target& target, const run::JobView& job) {
+std::string HowToContinue(const Target& target, const run::JobView& job) {
   if (target.Remote()) {
     return "continue it with `ahactl submit --resume` if its cluster stands, "
            "else start it again where it ran";

@@ -20,7 +20,7 @@ int WaitForJob(const Target& target, double timeout, Output output);
 
 // How a job that did not succeed is continued: "continue it with `ahactl run
 // ...`".
-std::string HowToGoOn(const Target& target, const run::JobView& job);
+std::string HowToContinue(const Target& target, const run::JobView& job);
 
 struct TailFlags {
   int lines = 20;

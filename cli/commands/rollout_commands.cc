@@ -68,17 +68,19 @@ std::vector<std::string> Cells(const run::RolloutRef& ref,
 absl::Status NoRollouts(const run::RunReader& run, const RolloutFlags& flags,
                         const std::vector<run::RolloutRef>& refs) {
   if (refs.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("no rollouts in ", run.File(run::kRolloutsFolder),
-                     "/ yet; each step of a grpo stage writes them"));
+    return absl::NotFoundError(absl::StrCat(
+        "no rollouts in ", run.File(run::kRolloutsFolder),
+        "/ yet; each step of a stage that trains on groups writes them"));
   }
   if (refs.back().stage.empty() && !flags.stage.empty()) {
     return absl::NotFoundError(
         "this job has one stage with rollouts; leave out --stage");
   }
-  std::vector<std::string> there;
+  std::vector<std::string> stages;
   for (const run::RolloutRef& ref : refs) {
-    if (there.empty() || there.back() != ref.stage) there.push_back(ref.stage);
+    if (stages.empty() || stages.back() != ref.stage) {
+      stages.push_back(ref.stage);
+    }
   }
   return absl::NotFoundError(absl::StrCat(
       "no rollouts of ",
@@ -86,7 +88,7 @@ absl::Status NoRollouts(const run::RunReader& run, const RolloutFlags& flags,
       flags.stage.empty() ? "" : absl::StrCat(" of stage ", flags.stage),
       flags.stage.empty()
           ? ""
-          : absl::StrCat("; stages: ", absl::StrJoin(there, ", ")),
+          : absl::StrCat("; stages: ", absl::StrJoin(stages, ", ")),
       "; the last are of step ", refs.back().step,
       ", `ahactl rollout list` shows all"));
 }
@@ -195,7 +197,7 @@ void AddRolloutCommands(CLI::App& app, Context& context) {
         ->type_name("NAME");
     return std::make_pair(command, flags);
   };
-  add("list", "Show rewards and lengths, a row a step",
+  add("list", "Show rewards and lengths, one row for each step",
       "CUT_OFF is the share of completions that reached\n"
       "max_completion_length, NO_SIGNAL that of groups whose rewards are all\n"
       "equal, which teach nothing.\n\n"

@@ -83,7 +83,7 @@ absl::StatusOr<std::string> JobPath(const RunFlags& flags) {
   if (!flags.job_path.empty()) return flags.job_path;
   if (!flags.resume || flags.dir.empty()) {
     return absl::InvalidArgumentError(
-        "JOB.yaml is missing (only `--resume --dir DIR` goes without)");
+        "JOB.yaml is missing (only `--resume --dir DIR` needs none)");
   }
   const run::RunReader run(flags.dir);
   if (!run.HoldsRun()) {

@@ -17,8 +17,9 @@
 namespace aha::cli {
 namespace {
 
-// The coordinator opens the run and its prompts before it works on the job.
-constexpr absl::Duration kBegin = absl::Seconds(30);
+// The longest wait until the coordinator works on the job; it opens the run and
+// its prompts before that.
+constexpr absl::Duration kBeginTimeout = absl::Seconds(30);
 
 struct SubmitFlags {
   AdminOptions admin;
@@ -44,7 +45,7 @@ absl::StatusOr<std::optional<run::JobView>> FindEnded(AdminClient& client,
 absl::StatusOr<run::JobView> AwaitBegin(AdminClient& client,
                                         const std::string& name) {
   const Clock clock = MonotonicClock();
-  const absl::Time deadline = clock() + kBegin;
+  const absl::Time deadline = clock() + kBeginTimeout;
   while (true) {
     absl::StatusOr<run::JobView> job = client.GetJob();
     if (job.ok() && job->name == name) return job;
@@ -52,8 +53,8 @@ absl::StatusOr<run::JobView> AwaitBegin(AdminClient& client,
       AHA_ASSIGN_OR_RETURN(std::optional<run::JobView> ended,
                            FindEnded(client, name));
       if (ended.has_value()) return *std::move(ended);
-      // The job could not start.  The coordinator has no job any more, and
-      // its answer says why.
+      // The job could not start: the coordinator has dropped it, and its answer
+      // says why.
       if (absl::StrContains(job.status().message(), name + ": ")) {
         return absl::FailedPreconditionError(job.status().message());
       }
@@ -61,7 +62,7 @@ absl::StatusOr<run::JobView> AwaitBegin(AdminClient& client,
     if (clock() > deadline) {
       return absl::DeadlineExceededError(absl::StrCat(
           "the coordinator took job ", name, " but did not begin it within ",
-          absl::FormatDuration(kBegin), "; see its log"));
+          absl::FormatDuration(kBeginTimeout), "; see its log"));
     }
     absl::SleepFor(absl::Milliseconds(100));
   }
@@ -107,9 +108,8 @@ void AddSubmitCommand(CLI::App& app, Context& context) {
   CLI::App* submit =
       app.add_subcommand("submit", "Give a job to a standing cluster");
   submit->footer(
-      "A cluster stands when its coordinator runs with --runs DIR.  It runs "
-      "one\n"
-      "job at a time.  The files that the job names are those of the "
+      "A standing cluster is one whose coordinator runs with --runs DIR.  It\n"
+      "runs one job at a time.  The files that the job names are those of the "
       "cluster.\n\n"
       "Examples:\n"
       "  ahactl submit job.yaml --address coordinator:7000\n"

@@ -142,7 +142,8 @@ void AddDoctor(CLI::App& app, Context& context) {
       "doctor",
       "Check whether this machine is fit; exit 1 if something must be done");
   doctor->footer(
-      "It prints a line a check: ok, warn (jobs run; read the advice) or "
+      "It prints one line for each check: ok, warn (jobs run; read the "
+      "advice) or "
       "fail.\n\n"
       "Examples:\n"
       "  ahactl doctor\n"

@@ -8,13 +8,14 @@
 //           is pinned, since the busy side may use the idle side's cores.
 //   lag 1   Both sides compute all the time.  If two teams of threads shared
 //           cores, each would wait at its barriers for threads that the other
-//           displaced.  So from four cores on the cores are split in halves
-//           (the odd one goes to the actors, which have more to do) and each
-//           process is pinned to its share.  With fewer cores a half is too
-//           small: sharing two cores was 19 to 30 % faster (docs/results.md).
+//           displaced.  So with four or more cores one half goes to the
+//           actors and one to the learners (an odd core goes to the actors,
+//           which have more to do), and each process is pinned to its share.
+//           With fewer cores a half is too small: sharing two cores was 19 to
+//           30 % faster (docs/results.md).
 //
-// If a number of threads is given it is used as it is, and no process is
-// pinned.  Pure, but for UsableCpus.
+// If CpuRequest::threads is not 0, it is used as it is, and no process is
+// pinned.  The functions are pure, except UsableCpus.
 #pragma once
 
 #include <vector>
@@ -34,6 +35,7 @@ struct CpuShare {
   std::vector<int> cpus;  // To pin the process to; empty: none.
 };
 
+// The share of learner rank `rank`, and below that of actor number `index`.
 CpuShare LearnerShare(const CpuRequest& request, int rank);
 // `index` may be request.actors or more: an actor that was added later.
 CpuShare ActorShare(const CpuRequest& request, int index);

@@ -10,7 +10,7 @@
 
 namespace aha::cli {
 
-// A row a job: NAME STATE STAGE STEP PASS@1 TIME CHECKSUM DIRECTORY.
+// One row for each job: NAME STATE STAGE STEP PASS@1 TIME CHECKSUM DIRECTORY.
 std::string JobTable(const std::vector<run::JobView>& jobs);
 
 // A row a member: NAME ROLE STATE SEEN LEASES TOKENS/S WAITING_FOR.

@@ -26,10 +26,10 @@ absl::Status CheckTrajectory(const v1::ScoredTrajectory& scored, uint32_t slot,
   }
   if (trajectory.logprobs().size() !=
       sizeof(float) * static_cast<size_t>(trajectory.token_ids_size())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("logprobs: ", where, " must have 4 bytes a token, has ",
-                     trajectory.logprobs().size(), " for ",
-                     trajectory.token_ids_size(), " tokens"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "logprobs: ", where, " must have 4 bytes for each token, has ",
+        trajectory.logprobs().size(), " for ", trajectory.token_ids_size(),
+        " tokens"));
   }
   return absl::OkStatus();
 }

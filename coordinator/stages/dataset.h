@@ -1,15 +1,16 @@
-// A data set of completions as a JSON Lines file: one line a completion, in
-// order of slot and sample, whatever the order in which the groups come.
+// Dataset writes the JSON Lines file of a sample stage: one line for each
+// completion, in order of slot and sample.  Use it where groups arrive in any
+// order, the file must have the same bytes every time, and a crash may happen
+// between any two lines.
 //
-//   1. Resume compares the file with what was recorded of it (DatasetRecord)
-//      and cuts it there.  A file that does not exist, or differs, begins
-//      again.
+//   1. Resume verifies that the file begins with the bytes that were recorded
+//      (DatasetRecord).  If it does not, the data set begins again, empty.
 //   2. Add takes the group of a slot, once.  It is held as text until the
 //      groups of all lower slots are in the file.
 //   3. Save appends what can be appended and syncs the file.  Only then may the
 //      caller record() it: what is recorded survives a crash of the machine.
-//   4. What was appended but not recorded is cut off by the next Resume, and
-//      sampled again to the same bytes.
+//   4. What was appended but not recorded before a crash is cut off by the
+//      first Save afterwards, and sampled again to the same bytes.
 //
 // Usage:
 //
@@ -34,8 +35,8 @@
 
 namespace aha::coordinator {
 
-// The lines of a group (run/dataset.h).  REQUIRES: logprobs holds 4 bytes a
-// token.
+// The lines of a group (run/dataset.h).  REQUIRES: logprobs holds 4 bytes for
+// each token.
 std::string DatasetLines(const v1::ScoredGroup& group);
 
 class Dataset {
@@ -60,11 +61,12 @@ class Dataset {
 
   // What the file holds for certain, after a Save that was OK.
   const DatasetRecord& record() const { return record_; }
-  // The groups of slots below it are in the file.
+  // The number of slots, from 0, whose groups are in the file.
   uint32_t slots() const { return static_cast<uint32_t>(record_.prompts); }
-  // Text of groups that wait for a lower slot or for the disk.
+  // Bytes of text of the groups that are held because a lower slot is missing
+  // or the disk refused them.
   uint64_t held_bytes() const { return held_bytes_; }
-  // The highest slot among them.  REQUIRES: held_bytes() > 0.
+  // The highest slot whose group is held.  REQUIRES: held_bytes() > 0.
   uint32_t highest_held() const { return held_.rbegin()->first; }
 
  private:
@@ -79,7 +81,7 @@ class Dataset {
     return !held_.empty() && held_.begin()->first == slots();
   }
   absl::Status HashFile(const DatasetRecord& record, Hasher* hasher) const;
-  // Makes the file and cuts it behind what the record says.
+  // Opens the file, creating it if needed, and truncates it to record_.bytes.
   absl::Status OpenFile();
   absl::Status AppendNext();
 
@@ -88,7 +90,7 @@ class Dataset {
   int fd_ = -1;  // Opened by the first Save.
   DatasetRecord record_;
   std::unique_ptr<Hasher> hasher_;  // Of the first record_.bytes of the file.
-  bool synced_ = true;              // The file, up to there.
+  bool synced_ = true;              // The first record_.bytes are on disk.
   std::map<uint32_t, Held> held_;   // By slot.
   uint64_t held_bytes_ = 0;
 };

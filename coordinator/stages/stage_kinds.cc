@@ -1,4 +1,4 @@
-// The table of the kinds of stages.
+// The table of the kinds of stages: which StageRun each of them has.
 #include "absl/strings/str_cat.h"
 #include "coordinator/stages/eval_run.h"
 #include "coordinator/stages/grpo_run.h"
@@ -14,12 +14,12 @@ std::unique_ptr<StageRun> Begin(const StageParts& parts) {
   return std::make_unique<Run>(parts);
 }
 
-struct StageKind {
+struct StageRunFactory {
   absl::string_view name;
   std::unique_ptr<StageRun> (*begin)(const StageParts& parts);
 };
 
-constexpr StageKind kStageKinds[] = {
+constexpr StageRunFactory kStageRuns[] = {
     {"sft", Begin<SftRun>},
     {"grpo", Begin<GrpoRun>},
     {"eval", Begin<EvalRun>},
@@ -31,7 +31,7 @@ constexpr StageKind kStageKinds[] = {
 absl::StatusOr<std::unique_ptr<StageRun>> BeginStage(const StageParts& parts) {
   const uint32_t stage = parts.history->position().stage;
   const StagePlan& plan = parts.plan->stages[stage];
-  for (const StageKind& kind : kStageKinds) {
+  for (const StageRunFactory& kind : kStageRuns) {
     if (kind.name == plan.kind) return kind.begin(parts);
   }
   // A test compares this table with the kinds of the job file.
@@ -41,7 +41,7 @@ absl::StatusOr<std::unique_ptr<StageRun>> BeginStage(const StageParts& parts) {
 
 std::vector<absl::string_view> StageKindNames() {
   std::vector<absl::string_view> names;
-  for (const StageKind& kind : kStageKinds) names.push_back(kind.name);
+  for (const StageRunFactory& kind : kStageRuns) names.push_back(kind.name);
   return names;
 }
 

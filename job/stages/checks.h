@@ -54,7 +54,7 @@ SamplingSettings SamplingSettingsOf(const Settings& settings) {
           .sampling = settings.sampling()};
 }
 
-// Key by key: where the stage does not say how to sample, the job does.
+// Sets each key of `sampling` that the stage leaves out to the job's.
 void FillSampling(const v1::Job& job, v1::Sampling* sampling);
 void CheckSampling(const StageRef& at, const SamplingSettings& settings,
                    ConfigErrors* errors);

@@ -2,7 +2,7 @@
 // set.  The prompts are not shuffled: slot k holds training prompt k.
 //
 // A job may have no rewards: then the completions are not scored, and in the
-// data set each has `rewards: {}`, the parts of none, and a `reward` of 0.
+// data set each has an empty `rewards` and no `reward`.
 #include "job/stages/checks.h"
 #include "job/stages/kinds.h"
 

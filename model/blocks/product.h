@@ -20,15 +20,17 @@ namespace aha {
 
 class Product {
  public:
-  // Of tensors [out_i, in], whose table must outlive the product. Its weights
-  // are zero until Load.
+  // The product with the tensors [out_i, in], whose table entries must outlive
+  // it. Its weights are zero until Load. The errors are those of
+  // ops::PackedMatrix::Create.
   static absl::StatusOr<Product> Create(BlockEnvironment* environment,
                                         absl::Span<const TensorInfo> tensors);
 
   int64_t in() const { return in_; }
   int64_t out() const { return out_; }  // The sum of out_i.
 
-  // Block::Load's contract.
+  // As Block::Load: packs the weights, or keeps a pointer if the environment is
+  // lean.
   void Load(const Parameters& parameters);
 
   struct ForwardArgs {
@@ -64,7 +66,7 @@ class Product {
   int64_t out_ = 0;
   std::shared_ptr<WeightMatrix> forward_;
   std::shared_ptr<WeightMatrix> gradient_;  // Null if only sampling.
-  const void* weights_ = nullptr;           // Lean: in the buffer of Load.
+  const void* weights_ = nullptr;  // In Load's buffer; null unless lean.
 };
 
 }  // namespace aha

@@ -82,7 +82,7 @@ TEST_F(JobFollowTest, AWaitAsJsonIsTheJob) {
 TEST_F(JobFollowTest, AJobElsewhereIsContinuedThere) {
   target_.dir = "";
   target_.admin.address = "coordinator:7000";
-  EXPECT_THAT(HowToGoOn(target_, {}), HasSubstr("ahactl submit --resume"));
+  EXPECT_THAT(HowToContinue(target_, {}), HasSubstr("ahactl submit --resume"));
 }
 
 TEST_F(JobFollowTest, WatchingAJobThatHasEndedShowsItOnce) {

@@ -502,7 +502,8 @@ TEST(ShardTest, AnErrorSaysWhereThePartitionBreaks) {
             absl::InvalidArgumentError(
                 "shards must follow one another from 0 to 10, end at 9"));
   EXPECT_EQ(CheckShards(std::vector<Shard>{{0, 10}}, 2, 10),
-            absl::InvalidArgumentError("shards must be one a rank (2), are 1"));
+            absl::InvalidArgumentError(
+                "there must be one shard for each rank (2), got 1"));
 }
 
 TEST(DirectoryStoreTest, AnUnwritableDirectoryIsAnErrorThatNamesIt) {

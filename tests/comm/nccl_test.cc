@@ -182,7 +182,8 @@ TEST_F(NcclTest, AnAbortThatHangsIsSaidAndNotWaitedFor) {
   const auto ends = Run(
       absl::Seconds(3), SumOnes,
       [](int, NcclOptions& options) { options.diagnosis = absl::Seconds(4); });
-  const std::string lost = "NCCL was not gone within 1.5s; its memory is lost";
+  const std::string lost =
+      "NCCL could not be aborted within 1.5s; its memory is lost";
   EXPECT_THAT(std::string(ends[1].message()), HasSubstr(lost));
   for (const absl::Status& end : ends) {
     EXPECT_TRUE(absl::IsDeadlineExceeded(end)) << end;

@@ -54,7 +54,7 @@ TEST_F(EvalTest, GroupsThatNeverArriveFailTheJobNamingTheirHolders) {
                     HasSubstr("0 of 2 groups arrived"),
                     HasSubstr("actor-0 has slot 0 and waits for reward replica "
                               "reward-0 at reward:0"),
-                    HasSubstr("no actor asks for 1 groups")));
+                    HasSubstr("1 groups are leased to no actor")));
 }
 
 TEST_F(EvalTest, AsLongAsAnythingMovesItGoesOn) {

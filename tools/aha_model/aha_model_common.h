@@ -38,7 +38,7 @@ absl::Status CheckModelDirectory(const std::string& directory);
 // All cores unless --threads says otherwise.
 int ThreadsOf(const ModelOptions& options);
 
-// The most sequences that are scored together.  The log-probabilities do not
+// The most tokens that are scored together.  The log-probabilities do not
 // depend on it.
 inline constexpr int64_t kBatchTokens = 4096;
 
