@@ -45,7 +45,7 @@ void WeightsFetcher::Run() {
 }
 
 absl::Status WeightsFetcher::Fetch(const WeightsId& id) {
-  absl::Time began = clock_();  // Of the wait for the next byte.
+  absl::Time began = clock_();  // When the wait for the next byte began.
   std::optional<WeightAssembler> assembler;
   uint64_t epoch = 0;
   const uint64_t jitter_key = JitterKey(client_->address());

@@ -33,7 +33,7 @@ constexpr char kFooter[] =
 // The command that the words of a command line name.
 struct Named {
   const CLI::App* command = nullptr;
-  std::string path = "ahactl";  // As it is typed: "ahactl job list".
+  std::string path = "ahactl";  // What the user types: "ahactl job list".
   std::string unknown;  // The first word that is not one of its commands.
 };
 

@@ -120,7 +120,7 @@ class Member {
   MemberIdentity identity() const;
   std::shared_ptr<const v1::RegisterResponse> registration() const;
   const v1::Job& job() const;           // Never changes while joined.
-  std::vector<v1::Peer> peers() const;  // Of the latest heartbeat.
+  std::vector<v1::Peer> peers() const;  // What the latest heartbeat named.
   v1::Directive directive() const;
   // For other calls to the coordinator.
   Client& coordinator() const;

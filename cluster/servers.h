@@ -18,7 +18,7 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> StartMetrics(
     const ServiceFlags& flags, const Metrics& metrics);
 
 struct Servers {
-  std::unique_ptr<MetricsServer> metrics;  // As StartMetrics.
+  std::unique_ptr<MetricsServer> metrics;  // What StartMetrics started.
   std::unique_ptr<Server> rpc;
 
   std::string metrics_address() const {

@@ -27,7 +27,7 @@ struct ServiceFlags {
   std::string health_listen;   // Empty: no separate health address.
   std::string advertise_host;  // Empty: see ServerOptions.
   bool linger = false;         // Stay when the work is done, until SIGTERM.
-  // Of health_listen, once StartHealth ran; outlives the service.
+  // The server at health_listen, once StartHealth ran; outlives the service.
   std::shared_ptr<HealthServer> health;
 };
 

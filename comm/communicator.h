@@ -69,7 +69,7 @@ std::string Describe(const Call& call);
 struct CommunicatorOptions {
   int rank = 0;
   int size = 1;
-  absl::Duration timeout = absl::Seconds(300);  // Of one call.
+  absl::Duration timeout = absl::Seconds(300);  // For one call.
 
   absl::Status Validate() const;
 };
@@ -92,11 +92,11 @@ class Communicator {
   // values[i] = sum of values[i] over the ranks.
   absl::Status AllReduceSum(absl::string_view name, absl::Span<int64_t> values);
 
-  // As AllReduceSum, but a rank receives the sums of its own shard only; its
-  // elements outside that shard are unspecified afterwards.  Moves half of what
-  // AllReduceSum moves.  INVALID_ARGUMENT, before the call begins: `shards` is
-  // no partition of `values` (CheckShards).  INTERNAL: the ranks have different
-  // shards.
+  // Sums like AllReduceSum, but a rank receives the sums of its own shard only;
+  // its elements outside that shard are unspecified afterwards.  Moves half of
+  // what AllReduceSum moves.  INVALID_ARGUMENT, before the call begins:
+  // `shards` is no partition of `values` (CheckShards).  INTERNAL: the ranks
+  // have different shards.
   absl::Status ReduceScatterSum(absl::string_view name,
                                 absl::Span<int64_t> values,
                                 absl::Span<const Shard> shards);

@@ -443,7 +443,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(
         gloo::transport::tcp::CreateDevice(attributes);
     context =
         std::make_shared<gloo::rendezvous::Context>(ranks.rank, ranks.size);
-    // Of connecting only; every later wait has its own timeout.
+    // This limits only connecting; every later wait has its own timeout.
     context->setTimeout(Milliseconds(options.rendezvous));
     context->connectFullMesh(adapter, device);
     return absl::OkStatus();

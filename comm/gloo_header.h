@@ -13,7 +13,7 @@ namespace aha::comm {
 struct Header {
   uint64_t sequence;
   uint64_t size;
-  uint64_t bytes;  // Of the sender's contribution to a gather, or of its shard.
+  uint64_t bytes;  // The sender's contribution to a gather, or its shard.
   uint32_t kind;
   char name[36];  // Cut to fit; ends in zeros.
 };

@@ -89,7 +89,7 @@ class Hub {
   CondVar changed_;
   std::vector<std::optional<Contribution>> arrivals_ ABSL_GUARDED_BY(mutex_);
   uint64_t round_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Of the last round.
+  // The outcome of the last round.
   absl::Status result_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> gathered_ ABSL_GUARDED_BY(mutex_);
   absl::Status aborted_ ABSL_GUARDED_BY(mutex_);

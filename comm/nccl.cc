@@ -41,7 +41,7 @@ struct Resources {
   NcclApi::Comm comm = nullptr;
   NcclApi::Stream stream = nullptr;
   void* buffer = nullptr;  // On the device.
-  size_t bytes = 0;        // Of the buffer.
+  size_t bytes = 0;        // Size of the buffer.
 
   bool empty() const {
     return comm == nullptr && stream == nullptr && buffer == nullptr;

@@ -203,7 +203,7 @@ class Controller {
 
   Mutex mutex_;
   std::function<void()> listener_ ABSL_GUARDED_BY(mutex_);
-  // Of this process, where groups that it collects are delivered.
+  // Where the groups that this process collects are delivered.
   std::string address_ ABSL_GUARDED_BY(mutex_);
   Membership members_ ABSL_GUARDED_BY(mutex_);
   const std::unique_ptr<JobRun> job_ ABSL_PT_GUARDED_BY(mutex_);

@@ -30,7 +30,7 @@ struct Position {
   uint32_t stage = 0;    // The number of stages: all are done.
   uint64_t step = 0;     // The next one.
   Hash128 chain = {};    // Zero before the first step.
-  Hash128 weights = {};  // Of the latest commit; zero before it.
+  Hash128 weights = {};  // The latest commit's; zero before it.
   friend bool operator==(const Position&, const Position&) = default;
 };
 
@@ -57,9 +57,9 @@ class History {
   static absl::StatusOr<History> Load(const JobPlan* plan, StateStore* store);
 
   const Position& position() const { return position_; }
-  // Of the commits before the position.
+  // Sums over the commits before the position.
   const Totals& totals() const { return totals_; }
-  // Of the latest commit of a stage before the position.
+  // What the latest commit of a stage before the position reported.
   std::map<std::string, double> latest_metrics(uint32_t stage) const;
 
   // The checkpoint that leads to the position, or the newest before it.
@@ -114,7 +114,7 @@ class History {
   StateStore* store_;
   Position position_;
   std::optional<CheckpointRecord> checkpoint_;
-  Totals totals_;  // Of the commits, which stay in the store.
+  Totals totals_;  // Sums over the commits, which stay in the store.
   // By stage: the metrics of its latest commit.
   std::map<uint32_t, std::map<std::string, double>> latest_;
   std::vector<CheckpointRecord> checkpoints_;

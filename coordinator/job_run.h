@@ -91,7 +91,7 @@ class JobRun {
   // The stage that runs.
   StageRun* run() { return run_.get(); }
   const StageRun* run() const { return run_.get(); }
-  // Of the running stage; null if none runs or it samples nothing.
+  // The running stage's ledger; null if none runs or it samples nothing.
   Ledger* ledger() { return run_ == nullptr ? nullptr : run_->ledger(); }
   const RankSet& ranks() const { return ranks_; }
   WaitMonitor& waits() { return waits_; }

@@ -30,7 +30,7 @@ namespace aha::coordinator {
 
 struct LedgerOptions {
   uint64_t first_step = 0;
-  uint64_t steps = 1;   // Of the stage.
+  uint64_t steps = 1;   // Steps of the stage.
   uint32_t groups = 1;  // Slots in a step.
   uint64_t lag = 0;
   absl::Duration lease = absl::Seconds(60);

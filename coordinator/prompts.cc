@@ -33,7 +33,7 @@ absl::StatusOr<std::shared_ptr<const PromptSource>> Open(const JobPlan& plan,
                    source.status().message()));
 }
 
-// Of the stage's slots, prompts in order: there must be one for each.
+// A stage that takes prompts in order needs one for each of its slots.
 absl::Status CheckCount(const StagePlan& stage, size_t index,
                         const PromptSource& source) {
   if (stage.traits.prompts == PromptUse::kTrainingShuffled ||

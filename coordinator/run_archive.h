@@ -18,10 +18,10 @@ namespace aha::coordinator {
 
 class RunArchive {
  public:
-  // Of one run.
+  // Reads one run.
   RunArchive(std::string job, std::string directory)
       : job_(std::move(job)), directory_(std::move(directory)) {}
-  // Of all runs below `root`, each in a directory with the name of its job.
+  // Reads all runs below `root`, each in a directory with the name of its job.
   explicit RunArchive(std::string root) : directory_(std::move(root)) {}
 
   // From job.yaml and summary.json, by name.

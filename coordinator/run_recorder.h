@@ -102,7 +102,7 @@ class RunRecorder {
   std::optional<absl::Time> running_since_;   // While its clock runs.
   // metrics.jsonl lacks a line that could not be written.
   bool metrics_lack_lines_ = false;
-  // Of the steps that this process saw from beginning to end.
+  // Sums over the steps that this process saw from beginning to end.
   double train_tokens_ = 0;
   double train_seconds_ = 0;
   std::optional<double> last_num_tokens_;

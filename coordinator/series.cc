@@ -10,7 +10,7 @@ namespace {
 // A metric of a step and the series that shows it.  The list is fixed: a test
 // compares it with the dashboards and the alerts.
 struct Figure {
-  const char* reported;  // As in metrics.jsonl.
+  const char* reported;  // Its name in metrics.jsonl.
   const char* series;
   const char* help;
 };

@@ -16,8 +16,8 @@ std::map<std::string, double> FiguresOf(const EvalRecord& eval);
 std::map<std::string, double> FiguresOf(const DatasetRecord& dataset,
                                         const v1::Job& job);
 
-// Of all completions in the file; nothing if there are none, or the job has no
-// rewards.
+// The mean over all completions in the file; nothing if there are none, or the
+// job has no rewards.
 std::optional<double> MeanReward(const DatasetRecord& dataset,
                                  const v1::Job& job);
 

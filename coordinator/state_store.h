@@ -39,7 +39,7 @@ struct CommitRecord {
   uint64_t tokens = 0;  // Sampled in these groups.
   uint64_t tokens_compared = 0;
   uint64_t tokens_differing = 0;
-  std::string metrics_line = {};  // As in metrics.jsonl.
+  std::string metrics_line = {};  // A line of metrics.jsonl.
 };
 
 struct CheckpointRecord {
@@ -74,10 +74,10 @@ struct DatasetRecord {
   uint32_t stage = 0;
   uint64_t prompts = 0;  // Whole groups, of the slots from 0 on.
   uint64_t completions = 0;
-  uint64_t tokens = 0;    // Of the completions.
-  double reward_sum = 0;  // Of the completions, in order.
+  uint64_t tokens = 0;    // Tokens of the completions.
+  double reward_sum = 0;  // Sum over the completions, in order.
   uint64_t bytes = 0;
-  Hash128 checksum = {};  // Of these bytes.
+  Hash128 checksum = {};  // XXH3-128 of these bytes.
   bool done = false;      // The stage has ended with it.
 };
 

@@ -60,7 +60,8 @@ double RolloutRate(const SummaryInput& input) {
   return seconds > 0 ? tokens / seconds : 0;
 }
 
-// Of this process; `ahactl run` replaces it by the sum over its cluster.
+// The peak of this process; `ahactl run` replaces it by the sum over its
+// cluster.
 uint64_t PeakBytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);

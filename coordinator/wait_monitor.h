@@ -38,7 +38,7 @@ namespace aha::coordinator {
 
 // One thing that the job cannot continue without.
 struct Wait {
-  std::string what;  // As in Series::waits: "learners", "actors", ...
+  std::string what;  // A name of Series::waits: "learners", "actors", ...
   std::string text;  // For people: "an actor (12 groups to sample)".
 };
 

@@ -120,7 +120,8 @@ class WeightsStore {
                                                          VersionInfo info);
   absl::Status Finish(std::unique_ptr<IncomingVersion> incoming);
 
-  // Of a staged or visible version; nullopt if it is not held whole.
+  // What is known of a staged or visible version; nullopt if it is not held
+  // whole.
   std::optional<VersionInfo> Find(WeightsKey key) const;
   // Makes every encoding of `id` visible, those that are staged later too.
   // NOT_FOUND: the version itself (FULL) is not staged.  Idempotent.

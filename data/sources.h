@@ -16,7 +16,7 @@ namespace aha {
 
 struct Prompt {
   std::string id;
-  std::string prompt;     // As the user wrote it.
+  std::string prompt;     // What the user wrote.
   std::string reference;  // The answer that rewards compare with.
   // The further keys of its line, as JSON text; empty for generated prompts.
   std::map<std::string, std::string> fields;

@@ -45,7 +45,7 @@ class ConfigErrors {
   void Add(absl::string_view path, absl::string_view text);
   bool empty() const { return lines_.empty(); }
   // OK if the list is empty; else INVALID_ARGUMENT with a line for each error.
-  // Of more than 20 errors the first 20 are shown and the others counted.
+  // Only the first 20 errors are shown; the others are counted.
   absl::Status ToStatus() const;
 
  private:

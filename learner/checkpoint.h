@@ -50,7 +50,7 @@ struct Position {
   uint64_t next_step = 0;
   bool stage_done = false;
   Hash128 chain;             // Job checksum so far.
-  Hash128 weights_checksum;  // Of the current weights.
+  Hash128 weights_checksum;  // Checksum of the current weights.
   uint64_t num_tokens = 0;   // Trained on so far.
 };
 

@@ -14,7 +14,8 @@ namespace aha::learner {
 // Each function may be empty; they are called by the thread that trains.
 struct LearnerGauges {
   std::function<void(const StepResult& step)> step_done;
-  std::function<void(uint64_t version)> version;  // Of the weights in memory.
+  std::function<void(uint64_t version)>
+      version;  // Version of the weights in memory.
   WaitGauge waited;
   // The time that a step spent in collective calls, waiting included.
   std::function<void(absl::Duration spent)> collectives;

@@ -104,7 +104,7 @@ absl::Status CheckTrajectory(const GroupRules& rules,
   return CheckRewards(rules, group, scored);
 }
 
-// Of what a second delivery must repeat.
+// The digest of what a second delivery must repeat.
 Hash128 DeliveryDigest(const v1::ScoredGroup& group) {
   Hasher hasher;
   hasher.U64(static_cast<uint64_t>(group.context().prompt_token_ids_size()));

@@ -36,10 +36,10 @@ struct GroupRules {
   uint32_t stage = 0;
   uint32_t rank = 0;
   uint32_t world_size = 1;
-  uint32_t slots = 0;            // Of a step, over all ranks.
+  uint32_t slots = 0;            // Groups of a step, over all ranks.
   uint32_t num_generations = 0;  // G
   uint64_t lag = 0;
-  uint64_t steps = 0;  // Of the stage.
+  uint64_t steps = 0;  // Steps of the stage.
   int32_t vocab_size = 0;
   int64_t max_prompt_length = 0;
   int64_t max_completion_length = 0;
@@ -102,7 +102,7 @@ class GroupBuffer {
   mutable Mutex mutex_;
   CondVar changed_;
   bool open_ ABSL_GUARDED_BY(mutex_) = false;
-  GroupRules rules_ ABSL_GUARDED_BY(mutex_);  // Of the last Open.
+  GroupRules rules_ ABSL_GUARDED_BY(mutex_);  // What the last Open set.
   uint64_t step_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::pair<uint64_t, uint32_t>, Held> held_ ABSL_GUARDED_BY(mutex_);
 };

@@ -94,11 +94,11 @@ void FillMetrics(const LossOptions& options,
   out["clip_ratio/region_mean"] = loss.clip_region_mean;
   out["clip_ratio/low_mean"] = loss.clip_low_mean;
   out["clip_ratio/high_mean"] = loss.clip_high_mean;
-  // Of the policy against the version that sampled; 1 without lag.
+  // The policy against the version that sampled; 1 without lag.
   out["policy_ratio/min"] = loss.ratio_min;
   out["policy_ratio/mean"] = loss.ratio_mean;
   out["policy_ratio/max"] = loss.ratio_max;
-  // Of the sampler against the trainer under the same version.
+  // The sampler against the trainer under the same version.
   out["sampling/sampling_logp_difference/max"] = max_difference;
 }
 

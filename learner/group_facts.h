@@ -20,7 +20,7 @@ struct Comparison {
   uint64_t compared = 0;
   uint64_t differing = 0;
   double max_difference = 0;
-  // Of the first difference:
+  // Where the first difference is:
   uint32_t first_sample = 0;
   uint32_t first_token = 0;
   float first_recorded = 0;

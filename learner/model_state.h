@@ -55,7 +55,7 @@ namespace aha::learner {
 // One stage, as far as the optimizer is concerned.
 struct UpdateSettings {
   v1::Optimizer optimizer;
-  uint64_t steps = 1;           // Of the stage.
+  uint64_t steps = 1;           // Steps of the stage.
   bool keep_previous = false;   // The version before the current (lag 1).
   bool keep_reference = false;  // The stage's first version (beta > 0).
 };
@@ -75,11 +75,12 @@ std::vector<comm::Shard> OptimizerShards(int64_t count, int ranks);
 struct SavedState {
   std::optional<Parameters> weights;
   std::optional<Parameters> previous;   // Absent if not needed.
-  std::optional<Parameters> reference;  // Likewise.
+  std::optional<Parameters> reference;  // Absent if not needed.
   Sharding sharding;
-  // Of this rank's shard of OptimizerShards.
+  // Elements of this rank's shard of OptimizerShards.
   std::vector<float> m, v;
-  std::vector<uint16_t> low;  // Of the master; filled by TakeMaster.
+  std::vector<uint16_t>
+      low;  // Lower 16 bits of the master; filled by TakeMaster.
 
   comm::Shard shard() const;  // REQUIRES: weights.
   // Takes master weights `begin`, `begin` + 1, ... of the flat state, which lie
@@ -91,8 +92,8 @@ struct SavedState {
 // The bytes that a ModelState holds for a stage; what backpropagation holds
 // beside it is not counted.
 struct StateMemory {
-  int64_t optimizer = 0;      // Of this rank's shard.
-  int64_t optimizer_all = 0;  // Of all ranks together.
+  int64_t optimizer = 0;      // This rank's shard.
+  int64_t optimizer_all = 0;  // All ranks together.
   int64_t gradient = 0;
   int64_t weights = 0;  // All versions that are kept.
 };
@@ -187,7 +188,7 @@ class ModelState {
   std::optional<Parameters> weights_;
   Sharding sharding_;
   std::vector<comm::Shard> shards_;  // By rank.
-  // Of this rank's shard.
+  // Elements of this rank's shard.
   std::vector<float> m_, v_;   // v's sign: ops::AdamWArgs.
   std::vector<uint16_t> low_;  // Empty if the weights are fp32.
   std::unique_ptr<GradientSum> sums_;

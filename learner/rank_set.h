@@ -115,10 +115,10 @@ class RankSet {
   const Clock clock_;
   const Connect connect_;
 
-  // Of the thread that trains.
+  // Used by the thread that trains only.
   std::unique_ptr<comm::Communicator> comm_;
-  std::optional<Name> name_;         // Of the set that comm_ connects.
-  std::optional<Name> broken_name_;  // Of the latest set that broke.
+  std::optional<Name> name_;         // The set that comm_ connects.
+  std::optional<Name> broken_name_;  // The latest set that broke.
 
   std::atomic<bool> stopping_{false};
   Mutex mutex_;

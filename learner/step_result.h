@@ -13,11 +13,11 @@
 namespace aha::learner {
 
 struct StepResult {
-  Hash128 weights_checksum;  // Of version step + 1.
+  Hash128 weights_checksum;  // Checksum of version step + 1.
   Hash128 chain;
   std::map<std::string, double> metrics;  // TRL's names.
-  std::vector<uint32_t> slots;            // Of the groups consumed, ascending.
-  int64_t tokens = 0;  // Of the prompts and completions trained on.
+  std::vector<uint32_t> slots;  // Slots of the groups consumed, ascending.
+  int64_t tokens = 0;  // Tokens of the prompts and completions trained on.
   // Log-probabilities that were compared with the recorded ones, as bits.
   uint64_t tokens_compared = 0;
   uint64_t tokens_differing = 0;

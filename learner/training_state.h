@@ -95,7 +95,7 @@ class TrainingState {
   const v1::Job& job_;
   std::unique_ptr<ModelState> model_;  // Null before the first Bring.
   std::optional<Position> position_;   // Absent: the state is not a version.
-  std::optional<Position> saved_;      // Of the latest checkpoint.
+  std::optional<Position> saved_;      // The latest checkpoint's.
 };
 
 }  // namespace aha::learner

@@ -73,7 +73,7 @@ class TableGradient {
   bool tied_ = false;
   int64_t hidden_ = 0;
   std::vector<int32_t> distinct_;  // The batch's tokens, ascending.
-  std::vector<int32_t> places_;    // Of the batch's rows, in distinct_.
+  std::vector<int32_t> places_;    // Each row's index in distinct_.
   std::vector<float> rows_;        // [distinct_.size(), hidden_]
 };
 

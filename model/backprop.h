@@ -25,8 +25,8 @@ struct TrainSequence {
 // in order.
 struct TargetScores {
   absl::Span<const float> logprobs;  // ln p(target), at the temperature.
-  absl::Span<const float>
-      entropies;  // Of the predicting distribution, in nats.
+  // Entropy of the distribution that predicts each target, in nats.
+  absl::Span<const float> entropies;
 };
 
 // Computes a loss from the scores and writes its derivatives into

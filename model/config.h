@@ -15,7 +15,7 @@ namespace aha {
 // The family of a model (model/families/family.h) says which of them it has and
 // what they mean for its layers.
 struct ModelConfig {
-  std::string model_type = "llama";  // Of a family.
+  std::string model_type = "llama";  // Names a family.
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;
   int64_t num_hidden_layers = 0;

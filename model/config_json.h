@@ -29,7 +29,7 @@ class ConfigJson {
  public:
   // INVALID_ARGUMENT if the text is too long or no JSON object.
   static absl::StatusOr<ConfigJson> Parse(absl::string_view text);
-  // Of an object inside another: `path` stands before the fields in errors.
+  // Takes an object inside another; `path` precedes the fields in errors.
   ConfigJson(nlohmann::json object, std::string path)
       : json_(std::move(object)), path_(std::move(path)) {}
 

@@ -50,7 +50,7 @@ class KvCache {
   int64_t bytes_ = 0;
   int64_t blocks_ = 0;
   std::vector<int64_t> plane_bytes_;
-  std::vector<int64_t> offsets_;  // Of the planes, in memory_.
+  std::vector<int64_t> offsets_;  // Where each plane begins in memory_.
 };
 
 // Counts the holders of each KV block.

@@ -66,9 +66,10 @@ RowBatch DistinctRows(const TrainingBatch& batch, KvCache* cache);
 // The part of a batch whose sequences have a derivative that is not zero; the
 // others take no part in the gradient.  `batch` must outlive the result.
 struct LivePart {
-  TrainingBatch batch;            // Uses the whole batch's KV blocks.
-  std::vector<RowMove> distinct;  // Of distinct rows.  Ascending, to <= from.
-  std::vector<RowMove> targets;   // Likewise.
+  TrainingBatch batch;  // Uses the whole batch's KV blocks.
+  std::vector<RowMove>
+      distinct;  // Moves of distinct rows.  Ascending, to <= from.
+  std::vector<RowMove> targets;  // Moves of targets, likewise ascending.
 };
 LivePart SelectLive(const TrainingBatch& batch,
                     absl::Span<const float> dlogprob);

@@ -39,7 +39,7 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
   AHA_RETURN_IF_ERROR(config.Validate());
   std::unique_ptr<Transformer> transformer(
       new Transformer(config, dtype, context, use));
-  // Of kSampling, Load makes them, one by one.
+  // For kSampling, Load makes the layers, one by one.
   if (use == PolicyUse::kSampling) return transformer;
   for (int64_t layer = 0; layer < transformer->layers(); ++layer) {
     AHA_RETURN_IF_ERROR(transformer->CreateLayer(layer));

@@ -105,7 +105,8 @@ class Transformer {
   std::unique_ptr<void, Free> untied_head_;
   const void* lent_ = nullptr;  // Lean: the buffer of all parameters.
   Buffer scratch_;
-  std::vector<std::vector<Activation>> activations_;  // As first_kv_planes_.
+  std::vector<std::vector<Activation>>
+      activations_;  // By layer and block, like first_kv_planes_.
   float* x_ = nullptr;
 };
 

@@ -6,7 +6,8 @@
 namespace aha::ops {
 namespace {
 
-constexpr int64_t kPartBytes = 1 << 17;  // Of one long copy, for one thread.
+constexpr int64_t kPartBytes =
+    1 << 17;  // Bytes of a long copy that one task copies.
 
 }  // namespace
 

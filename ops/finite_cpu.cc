@@ -7,7 +7,7 @@
 namespace aha::ops {
 namespace {
 
-constexpr int64_t kNumbers = 1 << 16;  // Of one task.
+constexpr int64_t kNumbers = 1 << 16;  // Elements of one task.
 
 // Whether some number's exponent is all ones.  It has no branches, so that it
 // runs at the speed of memory.

@@ -10,7 +10,7 @@
 namespace aha::ops {
 namespace {
 
-constexpr int64_t kTerms = 1 << 15;  // Of one task.
+constexpr int64_t kTerms = 1 << 15;  // Elements of one task.
 constexpr int64_t kMaxSum =
     static_cast<int64_t>(kFixedPointBound * kFixedPointScale);
 

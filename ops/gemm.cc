@@ -321,7 +321,7 @@ void Gemm(const PackedPanel& b, const void* x, float* y, int64_t stride_y,
 }
 
 void GemmGradWeight(const GradWeightPanel& a) {
-  // As a product: [n, m] x [m, k].
+  // It is the product [n, m] x [m, k].
   const Key key{a.n, a.m, a.k, a.dtype, a.into, true};
   const memory::desc x = Describe(a.m, a.k, a.k, 1, TypeOf(a.dtype));
   OneDnn& one_dnn = OneDnn::Get();

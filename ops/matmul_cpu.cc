@@ -15,7 +15,7 @@ namespace {
 // Multiply-adds of the smallest task: one of less than about 10 us costs more
 // to hand over than it gains.
 constexpr int64_t kMinTaskMacs = 1 << 20;
-constexpr int64_t kMinRows = 16;  // Of a task.
+constexpr int64_t kMinRows = 16;  // Rows of the smallest task.
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

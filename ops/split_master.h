@@ -12,7 +12,7 @@
 #include "device/dtype.h"
 
 namespace aha::ops {
-namespace {  // As in scalar_math.h.
+namespace {  // For the reason that scalar_math.h gives.
 
 struct SplitMaster {
   Bf16 rounded;      // The master, rounded to nearest even.

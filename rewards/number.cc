@@ -29,11 +29,11 @@ struct Scanned {
   string_view whole;        // Decimal: "1,234.5"; may be empty.
   string_view numerator;    // Decimal; empty if there is no fraction.
   string_view denominator;  // Decimal.
-  bool negative = false;    // Of numerator and denominator together.
-  string_view exponent;     // Of ten: "-5"; empty if there is none.
+  bool negative = false;    // Sign of numerator and denominator together.
+  string_view exponent;     // Power of ten: "-5"; empty if there is none.
   string_view power;        // whole^power; empty if there is none.
   bool percent = false;
-  int64_t scale = 1;  // Of a word: 1000.
+  int64_t scale = 1;  // Value of a word: 1000.
 };
 
 struct ScaleWord {
@@ -371,7 +371,7 @@ std::optional<Scanned> NumberScanner::Next(size_t* at) const {
       continue;
     }
     if (At(begin) != '\\' && IsJoined(begin)) {
-      // Of "x2.5" the point begins no number.
+      // In "x2.5" the point begins no number.
       *at = std::max(EndOfDecimal(begin), begin + 1);
       continue;
     }

@@ -26,7 +26,7 @@ namespace aha::rewards {
 inline constexpr int kMostDigits = 4096;
 
 struct Number {
-  mpq_class value;       // Of "12%": 12.
+  mpq_class value;       // 12 for "12%".
   bool percent = false;  // A percent sign, or the word, follows.
   std::string unit;      // What follows it, in lower case: "cm".
 };
@@ -40,7 +40,7 @@ struct NumberReading {
   };
   Kind kind = Kind::kNone;
   Number number = {};     // For kNumber.
-  std::string text = {};  // As it was found, in plain form (plain_math.h).
+  std::string text = {};  // What was found, in plain form (plain_math.h).
   bool at_end = false;    // The text ends with its last digit.
 };
 

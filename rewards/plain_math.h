@@ -32,8 +32,8 @@ inline constexpr char kTextMark = '\x01';
 // Everything else stays as it is.
 std::string PlainMath(absl::string_view text);
 
-// Of each '{' in plain text the offset of its '}', of everything else 0.  A
-// brace behind a backslash groups nothing.
+// Returns for each byte of plain text that is a '{' the offset of its '}', and
+// 0 for every other.  A brace behind a backslash groups nothing.
 std::vector<uint32_t> MatchBraces(absl::string_view plain);
 
 // The text as it is compared: in plain form, without math delimiters around it,

@@ -36,7 +36,7 @@ using PromptFields = std::map<std::string, std::string>;
 // What is known of a prompt before anything is sampled.  The views must outlive
 // it.
 struct PromptView {
-  absl::string_view text = {};           // As the user wrote it.
+  absl::string_view text = {};           // What the user wrote.
   absl::string_view reference = {};      // The key "answer" of its line.
   const PromptFields* fields = nullptr;  // May be null: there are none.
 };

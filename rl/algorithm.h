@@ -35,8 +35,9 @@ absl::StatusOr<const Algorithm*> FindAlgorithm(absl::string_view name);
 // What a step must hand to SequenceLoss beside the log-probabilities of the
 // policy that is trained.
 struct LossNeeds {
-  bool old_logprobs = true;   // Of the policy that sampled: every ratio's base.
-  bool ref_logprobs = false;  // Of the reference policy: for the KL.
+  bool old_logprobs =
+      true;  // Under the policy that sampled: every ratio's base.
+  bool ref_logprobs = false;  // Under the reference policy, for the KL.
 };
 LossNeeds NeedsOf(const LossOptions& options);
 

@@ -62,7 +62,8 @@ struct LossOptions {
   std::optional<double> dual_clip = std::nullopt;
   double beta = 0;  // Coefficient of the k3 KL.
   bool mask_truncated = false;
-  int64_t max_completion_length = 0;  // Of the job; used by kDrGrpo only.
+  int64_t max_completion_length =
+      0;  // The job's limit, in tokens; used by kDrGrpo only.
 
   double EpsilonHigh() const { return epsilon_high.value_or(epsilon); }
   // INVALID_ARGUMENT with the field, the rule and the value.  cispo has one

@@ -49,7 +49,7 @@ struct LearningRateSchedule {
   double peak = 1e-6;
   double min_ratio = 0.1;     // Where cosine ends, as a fraction of peak.
   uint64_t warmup_steps = 0;  // Linear: peak/warmup_steps at step 0.
-  uint64_t total_steps = 1;   // Of the stage.
+  uint64_t total_steps = 1;   // Steps of the stage.
 
   absl::Status Validate() const;
   // The learning rate of the update that step `step` (from 0) makes.

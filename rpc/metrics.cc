@@ -166,8 +166,8 @@ std::string Metrics::Text() const {
 
 struct MetricsServer::State {
   std::unique_ptr<prometheus::Exposer> exposer;
-  std::string bound;    // As this machine reaches it.
-  std::string address;  // As other machines reach it.
+  std::string bound;    // host:port for this machine.
+  std::string address;  // host:port for other machines.
 };
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(

@@ -21,7 +21,7 @@ struct DatasetLine {
   std::string prompt = {};
   std::string reference = {};
   std::string completion = {};
-  std::vector<int32_t> token_ids = {};         // Of the completion.
+  std::vector<int32_t> token_ids = {};         // Tokens of the completion.
   std::vector<int32_t> prompt_token_ids = {};  // What the model was given.
   std::vector<float> logprobs = {};            // One for each of token_ids.
   std::string finish_reason = {};              // "stop" or "length".

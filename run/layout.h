@@ -33,7 +33,7 @@ inline constexpr char kDatasetsFolder[] = "datasets";
 // <step name>/, with kManifestFile written last (manifest.h).
 inline constexpr char kCheckpointsFolder[] = "checkpoints";
 inline constexpr char kManifestFile[] = "manifest.json";
-inline constexpr char kModelFolder[] = "model";  // Of a checkpoint.
+inline constexpr char kModelFolder[] = "model";  // In a checkpoint.
 // <process>.log: what the process wrote to stdout and stderr.
 inline constexpr char kLogsFolder[] = "logs";
 inline constexpr char kLogSuffix[] = ".log";

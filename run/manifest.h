@@ -36,14 +36,14 @@ struct ManifestPart {
 
 struct Manifest {
   std::string job;          // Its name.
-  Hash128 job_fingerprint;  // Of everything that decides the result.
+  Hash128 job_fingerprint;  // Hash of everything that decides the result.
   uint32_t stage = 0;       // Index into the job's stages.
   std::string stage_name;
   uint64_t next_step = 0;    // Steps of the stage that are contained.
   bool stage_done = false;   // next_step is the stage's last + 1.
   uint32_t world_size = 1;   // Ranks that made it; any number may load it.
-  std::string dtype;         // Of the weights: "BF16" or "F32".
-  Hash128 weights_checksum;  // Of model/model.safetensors.
+  std::string dtype;         // Format of the weights: "BF16" or "F32".
+  Hash128 weights_checksum;  // Checksum of model/model.safetensors.
   Hash128 chain;             // Job checksum after next_step steps.
   // With lag 1 step next_step is sampled with version next_step - 1, so that
   // version is a part too (previous.safetensors).  Zero if it is not needed.

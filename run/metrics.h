@@ -13,7 +13,7 @@
 namespace aha::run {
 
 struct StepMetrics {
-  uint64_t step = 0;  // Of its stage.
+  uint64_t step = 0;  // Step of its stage.
   std::string stage = {};
   uint64_t policy_version = 0;  // After the step.
   std::string weights_checksum = {};

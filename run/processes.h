@@ -17,7 +17,7 @@ namespace aha::run {
 // endpoint.json: where the coordinator serves, as long as it serves.
 struct Endpoint {
   std::string address = {};  // HOST:PORT of its gRPC services.
-  uint64_t epoch = 0;        // Of this start of the coordinator.
+  uint64_t epoch = 0;        // Number of this start of the coordinator.
   pid_t pid = 0;
   std::string host = {};             // The machine of `pid`; "": unknown.
   std::string metrics_address = {};  // HOST:PORT; "" if it has no metrics.

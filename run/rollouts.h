@@ -30,7 +30,7 @@ struct Rollout {
   std::string prompt;
   std::string reference;
   std::string completion;
-  std::vector<int32_t> token_ids;  // Of the completion.
+  std::vector<int32_t> token_ids;  // Tokens of the completion.
   std::vector<float> logprobs;     // One for each token.
   uint64_t policy_version = 0;
   std::string finish_reason;  // "stop" or "length".

@@ -23,7 +23,7 @@ struct DatasetOutcome {
   uint64_t prompts = 0;
   uint64_t completions = 0;
   std::optional<double> mean_reward = {};  // Nothing in a job without rewards.
-  std::string checksum = {};               // Of the bytes of the file.
+  std::string checksum = {};               // XXH3-128 of the bytes of the file.
 };
 
 struct SummaryStage {

@@ -109,7 +109,7 @@ class LineMatcher {
   std::unique_ptr<FileSystem::File> file_;
   std::optional<FileReader> reader_;
   uint64_t at_ = 0;    // The file is right up to here.
-  std::string piece_;  // Of the file, from piece_at_ on.
+  std::string piece_;  // Bytes of the file, from piece_at_ on.
   uint64_t piece_at_ = 0;
   bool matches_ = true;  // No line has differed so far.
   std::string missing_;  // Lines to be appended.

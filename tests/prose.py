@@ -3,9 +3,9 @@
 
   tests/prose.py [--limit N] [PATH ...]     without a path: all tracked files
 
-Reads comments, docstrings, messages, help texts and documents. Things are "it",
-never "who" or "nobody"; what continues does not "go on"; what is not a file is
-not "no file". The patterns are crude, so a few hits are right as they are; more
+Reads comments, docstrings, messages, help texts, documents and the names of
+tests. Things are "it", never "who" or "nobody"; what continues does not "go on";
+what is not a file is not "no file". The patterns are crude, so a few hits are right as they are; more
 than the limit is an error. Prints each hit as file:line.
 """
 import argparse
@@ -31,6 +31,17 @@ PHRASES = re.compile(r"\b(?:" + "|".join([
     r"is\s+there\s+already", r"(?:it|one|they)\s+(?:is|are)\s+for",
     r"puts?\s+right",
 ]) + r")\b", re.IGNORECASE)
+
+# The names of tests are sentences, too, without spaces between the words.
+TEST_NAME = re.compile(r"\b(?:TYPED_)?TEST(?:_[FP])?\(\s*\w+,\s*(\w+)")
+WORD = re.compile(r"[A-Z](?:[a-z]+|[A-Z0-9]*(?![a-z]))|[a-z]+|\d+")
+NAME_PHRASES = re.compile(
+    r"\b(?:who(?:m|ever|mever)?|(?:no|some|any|every)body|told|g[eo]t(?:s|ting)? on"
+    r"|go(?:es|ing)? on|anew|for good|forgives?|last words)\b", re.IGNORECASE)
+
+# A comment behind code names the quantity and its unit: "Bytes of one chunk.", not
+# "Of one chunk."
+FRAGMENT = re.compile(r"^[^\n]*[^\s/][^\n]*(// (?:Of|As|Likewise)\b)", re.MULTILINE)
 
 # Generated files, and texts that are data.
 SKIPPED = re.compile(r"\.(json|jsonl|svg|png|safetensors|pyc)$|^LICENSE$"
@@ -99,19 +110,35 @@ def hits(path, source):
     for match in PHRASES.finditer(prose(path, source)):
         line = source.count("\n", 0, match.start()) + 1
         yield line, " ".join(match.group().split())
+    if path.suffix not in (".h", ".cc", ".cu"):
+        return
+    for match in FRAGMENT.finditer(source):
+        line = source.count("\n", 0, match.start(1)) + 1
+        yield line, match.group(1)
+    for name in TEST_NAME.finditer(source):
+        words = " ".join(WORD.findall(name[1]))
+        for match in NAME_PHRASES.finditer(words):
+            line = source.count("\n", 0, name.start(1)) + 1
+            yield line, f"{match.group()} (in the name of a test)"
 
 
 def check_itself():
     """Requires that the patterns tell the old dialect from plain English."""
     found = ("// Grows while it gets on.\n", "// What is no\n  // file.\n",
-             'Fail("waits for somebody");\n', "/* It is\n none. */\n")
+             'Fail("waits for somebody");\n', "/* It is\n none. */\n",
+             "TEST(AbcTest, NobodyIsHeard) {\n",
+             "int64_t count;  // Of one task.\n",
+             "TEST_F(AbcTest,\n       AJobGoesOn) {\n", "TEST(A, BeginsAnew) {\n")
     for text in found:
         assert list(hits(pathlib.Path("x.cc"), text)), text
     plain = ("// There is no file, and it is no longer used.\n",
              "int who = nobody;  // `who` is a name.\n",
              'Call("who");  // One word is an identifier.\n',
              "// The step is\nno(file);\n",
-             "// For people who change Aha.\n")
+             "// For people who change Aha.\n",
+             "int64_t count;  // Elements of one task.\n", "// As ever.\n",
+             "TEST(WhoTest, TheWholeJobContinues) {\n",
+             "TEST(AbcTest, AJobWhoseNameIsLong) {\n")
     for text in plain:
         assert not list(hits(pathlib.Path("x.cc"), text)), text
 

@@ -26,7 +26,7 @@ struct Link {
 
 struct Candidate {
   int32_t rank;
-  int32_t position;  // Of the left symbol.
+  int32_t position;  // Index of the left symbol.
   int32_t merged;
 
   friend bool operator>(const Candidate& a, const Candidate& b) {

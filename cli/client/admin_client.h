@@ -30,7 +30,7 @@ struct AdminOptions {
   std::string tls_ca;
   std::string tls_server_name;
   bool insecure = false;
-  absl::Duration deadline = absl::Seconds(10);  // Of a call.
+  absl::Duration deadline = absl::Seconds(10);  // For each call.
 };
 
 class AdminClient {

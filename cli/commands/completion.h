@@ -26,7 +26,7 @@ struct CommandNode {
   std::vector<OptionNode> options;
   std::vector<CommandNode> commands;
   Completes argument = Completes::kNothing;
-  std::vector<std::string> words;  // Of the argument, for kWords.
+  std::vector<std::string> words;  // Values of the argument, for kWords.
 };
 
 // `shell` is bash, zsh or fish; anything else is INVALID_ARGUMENT.

@@ -73,7 +73,7 @@ int Describe(const Target& target, Output output) {
 
 // What pause, resume and stop have in common.
 struct Steering {
-  const char* doing;      // As printed: "stopping".
+  const char* doing;      // The printed word: "stopping".
   const char* done;       // "stopped".
   run::JobState already;  // The state in which nothing changes.
   absl::StatusOr<run::JobView> (AdminClient::*call)();

@@ -27,7 +27,7 @@ struct CpuRequest {
   int actors = 1;
   int learners = 1;
   int lag = 0;      // The largest of any stage.
-  int threads = 0;  // Of each process; 0: as described above.
+  int threads = 0;  // Threads of each process; 0: by the rule above.
 };
 
 struct CpuShare {

@@ -99,9 +99,9 @@ class Session {
   int signals_ = -1;
   std::unique_ptr<ControlServer> control_;
   std::unique_ptr<StreamFeed> feed_;   // Once the coordinator serves.
-  std::optional<Progress> progress_;   // Of feed_.
+  std::optional<Progress> progress_;   // What feed_ tells, for the terminal.
   std::unique_ptr<StopRequest> stop_;  // Once a clean stop began here.
-  std::optional<run::JobView> job_;    // As of the last look.
+  std::optional<run::JobView> job_;    // The job at the last look.
   uint64_t steps_seen_ = 0;            // The most so far.
   int interrupts_ = 0;                 // Signals that ask for an end.
   absl::Time stop_deadline_ = absl::InfiniteFuture();

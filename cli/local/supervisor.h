@@ -47,7 +47,7 @@ struct SupervisorOptions {
   bool resume = false;
   bool with_metrics = true;  // Each process serves Prometheus.
   RestartOptions restart;
-  absl::Duration start_deadline = absl::Seconds(60);  // Of the coordinator.
+  absl::Duration start_deadline = absl::Seconds(60);  // For the coordinator.
   absl::Duration leave_grace = absl::Seconds(15);     // Until SIGTERM.
   // The same once the coordinator, for which they would leave, is gone.
   absl::Duration orphan_grace = absl::Seconds(2);

@@ -50,7 +50,7 @@ class Progress {
   // Asks the feed for the job; its error changes nothing here.  The first look
   // also takes the steps that were committed before.  `now` never decreases.
   absl::Status Look(absl::Time now);
-  // As of the last look that succeeded.
+  // The job at the last look that succeeded.
   const run::JobView& job() const { return job_; }
 
   // The block, a line an element; each at most style.width columns wide.

@@ -16,7 +16,7 @@ struct ReportInput {
   run::Summary summary;
   std::string run_dir;
   std::string last_checkpoint;  // Directory of the newest; "": none.
-  // Of the newest rollouts; "" if the job has one stage with rollouts.
+  // The stage of the newest rollouts; "" if only one stage has rollouts.
   std::string rollout_stage;
   std::optional<uint64_t> last_rollout_step;
   std::string example_prompt;  // One that the model was trained on; "": none.

@@ -11,7 +11,7 @@ struct Style {
   Glyphs glyphs = Glyphs::kUnicode;
 };
 
-// Of the descriptor `fd`: NO_COLOR, TERM, COLUMNS and the locale decide.
+// Returns the style for what is written to `fd`; NO_COLOR, TERM, COLUMNS and
 Style TerminalStyle(int fd);
 
 }  // namespace aha::cli

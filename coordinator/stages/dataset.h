@@ -89,9 +89,10 @@ class Dataset {
   const uint32_t stage_;
   int fd_ = -1;  // Opened by the first Save.
   DatasetRecord record_;
-  std::unique_ptr<Hasher> hasher_;  // Of the first record_.bytes of the file.
-  bool synced_ = true;              // The first record_.bytes are on disk.
-  std::map<uint32_t, Held> held_;   // By slot.
+  std::unique_ptr<Hasher>
+      hasher_;          // Hashes the first record_.bytes of the file.
+  bool synced_ = true;  // The first record_.bytes are on disk.
+  std::map<uint32_t, Held> held_;  // By slot.
   uint64_t held_bytes_ = 0;
 };
 

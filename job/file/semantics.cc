@@ -16,7 +16,7 @@ namespace aha {
 namespace {
 
 constexpr size_t kLongestName = 100;
-constexpr int kWidestHead = 1024;  // As ModelConfig::Validate.
+constexpr int kWidestHead = 1024;  // See ModelConfig::Validate.
 
 // Names become directories and labels of metrics.
 void CheckName(const std::string& path, const std::string& name,

@@ -20,7 +20,7 @@ struct YamlNode {
   std::string place;  // "recipes/x.yaml:12"
   std::string scalar;
   bool quoted = false;
-  std::vector<YamlNode> items;    // Of a list, or the values of a map
+  std::vector<YamlNode> items;    // Elements of a list, or the values of a map
   std::vector<std::string> keys;  // whose names are these.
 
   // "a list", for errors.
@@ -33,7 +33,7 @@ struct YamlNode {
 absl::StatusOr<YamlNode> ParseYaml(absl::string_view text,
                                    absl::string_view name);
 
-// As ParseYaml, but every node's place is `place`.
+// Does what ParseYaml does, but every node's place is `place`.
 absl::StatusOr<YamlNode> ParseYamlValue(absl::string_view text,
                                         absl::string_view place);
 

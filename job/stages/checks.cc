@@ -5,10 +5,10 @@
 namespace aha {
 namespace {
 
-constexpr double kLowestTemperature = 1e-3;  // As SamplingParams::Validate.
-// Of one step, or of a stage that does not train.
+constexpr double kLowestTemperature = 1e-3;  // See SamplingParams::Validate.
+// Completions of one step, or of a stage that does not train.
 constexpr int64_t kMostCompletions = 1 << 20;
-// Of one group, which travels as one message of at most 64 MiB: 16 bytes each
+// Tokens of one group, which is one message of at most 64 MiB: 16 bytes each
 // for a token's id, its log-probability and its text.
 constexpr int64_t kMostTokensOfGroup = 4 << 20;
 

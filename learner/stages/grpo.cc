@@ -121,7 +121,7 @@ std::string RolloutLines(const v1::ScoredGroup& group,
 
 struct GrpoSettings {
   uint32_t stage = 0;
-  uint32_t slots = 0;  // Of a step, over all ranks: prompts_per_step.
+  uint32_t slots = 0;  // Groups of a step, over all ranks: prompts_per_step.
   float temperature = 1;
   LossOptions loss;
   AdvantageOptions advantage;

@@ -20,7 +20,7 @@ namespace {
 // The statistics of one micro-batch, which ranks exchange as bytes.
 struct MicroBatchFacts {
   uint32_t micro_batch = 0;
-  int64_t tokens = 0;   // Of prompts and completions.
+  int64_t tokens = 0;   // Tokens of prompts and completions.
   int64_t targets = 0;  // Tokens of completions.
   double loss = 0;      // Summed over targets, as is the entropy.
   double entropy = 0;

@@ -63,7 +63,7 @@ struct Activation {
 
 // Where a pass leaves a block's activations: at[i] is that of Activations()[i].
 struct ActivationBuffers {
-  static constexpr size_t kMost = 12;  // Of one block.
+  static constexpr size_t kMost = 12;  // Activations of one block.
 
   std::array<void*, kMost> at{};
   float* floats(size_t i) const { return static_cast<float*>(at[i]); }
@@ -77,8 +77,8 @@ void CarveActivations(absl::Span<const Activation> activations,
 
 // Where a block stands in its model.
 struct BlockPlace {
-  // As BlockSpec::Tensors, in the model's ParameterLayout, which must outlive
-  // the block.
+  // The tensors of BlockSpec::Tensors in the model's ParameterLayout, which
+  // must outlive the block.
   absl::Span<const TensorInfo> tensors;
   // The number in the KV cache of the first of BlockSpec::KvPlanes.
   int64_t first_kv_plane = 0;
@@ -141,7 +141,7 @@ class Block {
   struct BackwardArgs {
     const RowBatch& batch;             // Whole sequences.
     const float* input;                // [rows, hidden]: x before Forward.
-    const ActivationBuffers& buffers;  // Of Forward or Recompute.
+    const ActivationBuffers& buffers;  // From Forward or Recompute.
     // [rows, hidden]: the gradient of x after Forward, which becomes that of x
     // before it.
     float* dx;

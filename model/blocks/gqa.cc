@@ -37,7 +37,7 @@ int64_t QkvWidth(const GqaShape& s) { return QWidth(s) + 2 * KvWidth(s); }
 // Where each tensor stands among the block's.
 struct GqaTensors {
   absl::Span<const TensorInfo> projections;  // q, k, v
-  absl::Span<const TensorInfo> biases;       // Likewise; may be empty.
+  absl::Span<const TensorInfo> biases;       // q, k, v; may be empty.
   const TensorInfo* q_norm = nullptr;        // Null without qk_norm.
   const TensorInfo* k_norm = nullptr;
   const TensorInfo* input_norm = nullptr;
@@ -99,7 +99,7 @@ struct GqaScratch {
   float* dattended;  // [rows, q]
   float* dqkv;       // [rows, qkv]
   float* dnormed;    // [rows, hidden]
-  float* dw;         // Of the largest tensors that are one product.
+  float* dw;         // Gradient of the largest tensors of one product.
 };
 
 GqaScratch CarveGqa(const GqaShape& s, DType dtype, int64_t rows,
@@ -169,7 +169,7 @@ class Gqa : public Block {
   Norm norm_;
   Product qkv_;
   Product output_;
-  std::vector<float> bias_;             // Of q, k and v; empty without.
+  std::vector<float> bias_;             // Bias of q, k and v; empty without.
   std::vector<float> q_norm_, k_norm_;  // Gains; empty without.
 };
 

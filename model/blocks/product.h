@@ -29,8 +29,8 @@ class Product {
   int64_t in() const { return in_; }
   int64_t out() const { return out_; }  // The sum of out_i.
 
-  // As Block::Load: packs the weights, or keeps a pointer if the environment is
-  // lean.
+  // Does what Block::Load asks: packs the weights, or keeps a pointer if the
+  // environment is lean.
   void Load(const Parameters& parameters);
 
   struct ForwardArgs {

@@ -27,7 +27,7 @@ namespace aha {
 
 struct Family {
   const char* model_type;    // In config.json, such as "qwen2".
-  const char* architecture;  // Likewise, such as "Qwen2ForCausalLM".
+  const char* architecture;  // In config.json, such as "Qwen2ForCausalLM".
 
   // Reads all fields but model_type and the special tokens. UNIMPLEMENTED
   // naming a field whose value asks for something that the family does not

@@ -42,7 +42,7 @@ struct GgufTensor {
   std::vector<int64_t> shape;  // Slowest dimension first, as everywhere else.
   GgufType type = GgufType::kF32;
   int64_t count = 0;    // The product of `shape`.
-  uint64_t offset = 0;  // Of the tensor's first byte, in the file.
+  uint64_t offset = 0;  // Where the tensor's first byte is in the file.
 };
 
 using GgufValue =

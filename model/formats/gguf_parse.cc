@@ -142,7 +142,7 @@ class GgufFile::Parser {
   uint64_t num_tensors_ = 0;
   uint64_t num_values_ = 0;
   uint64_t alignment_ = 32;
-  // Of the tensors, from the start of the data.
+  // Where each tensor begins, in bytes from the start of the data.
   std::vector<uint64_t> offsets_;
 };
 

@@ -187,7 +187,7 @@ absl::Status CheckUnused(const Location& at, const ModelConfig& config,
 
 // The open files of a model, and where its tensors are in them.
 struct StoredModel {
-  std::string path;  // Of the single file, or of the directory with the shards.
+  std::string path;  // The single file, or the directory with the shards.
   std::map<std::string, StoredFile> files;
   // They point into `files`, whose nodes stay in place when the map moves.
   Locations locations;

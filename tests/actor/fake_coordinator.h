@@ -30,7 +30,7 @@ class FakeCoordinator {
   struct World {
     v1::Job job;
     uint64_t epoch = 7;
-    uint64_t member_id = 100;                   // Of the latest registration.
+    uint64_t member_id = 100;  // Id of the latest registration.
     std::deque<grpc::Status> register_answers;  // After these, OK.
     v1::Directive directive = v1::DIRECTIVE_RUN;
     std::vector<v1::Peer> peers;

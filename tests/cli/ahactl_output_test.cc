@@ -114,7 +114,7 @@ TEST_F(AhactlOutputTest, WhatIsNotKnownOfAnEndedRunIsLeftOut) {
   }
 }
 
-TEST_F(AhactlOutputTest, NobodyIsToldToGoOnWithAJobThatHasSucceeded) {
+TEST_F(AhactlOutputTest, AJobThatHasSucceededNeedsNoContinuation) {
   const Said said = Shell("ahactl actor list --dir runs/tiny");
   EXPECT_EQ(said.code, 5);
   EXPECT_EQ(said.text,

@@ -77,7 +77,7 @@ TEST_F(AhactlRunTest, ASecondInterruptKillsAtOnce) {
   EXPECT_TRUE(AllGone(pids));
 }
 
-TEST_F(AhactlRunTest, TheDeathOfTheCoordinatorEndsTheRunWithItsLastWords) {
+TEST_F(AhactlRunTest, ALostCoordinatorEndsTheRunAndItsLastLinesAreShown) {
   const pid_t run = StartRun();
   ASSERT_TRUE(Up());
   const std::vector<pid_t> pids = ClusterPids();
@@ -149,7 +149,8 @@ TEST_F(AhactlRunTest, TwoRunsCannotShareADirectory) {
   EXPECT_THAT(second.err, HasSubstr("is in use by another `ahactl run`"));
 }
 
-// As after `job wait`, which sees the end of the job and not of its processes.
+// The same as after `job wait`, which sees the end of the job and not of its
+// processes.
 TEST_F(AhactlRunTest, ARunWhoseJobHasEndedIsWaitedForToLeave) {
   services_.Install("aha-coordinator",
                     absl::StrReplaceAll(kFakeCoordinator,

@@ -174,7 +174,7 @@ TEST_F(BashCompletionTest, ZshCompletesTheSame) {
   if (!Installed("zsh")) GTEST_SKIP() << "zsh is not installed";
   const std::string script =
       dir_.Write("ahactl.zsh", *CompletionScript(SampleTree(), "zsh"));
-  // As bashcompinit calls the function: with sh's rules for arrays.
+  // How bashcompinit calls the function: with sh's rules for arrays.
   const auto complete = [&](const std::string& words, int at) {
     const std::string driver = dir_.Write(
         "driver.zsh",

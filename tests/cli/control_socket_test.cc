@@ -70,7 +70,7 @@ TEST(ControlSocketTest, ADeepRunDirectoryHasASocketToo) {
   EXPECT_TRUE(AskSupervisor(deep, "actor add", absl::Seconds(10)).ok());
 }
 
-TEST(ControlSocketTest, NobodyThereIsUnavailable) {
+TEST(ControlSocketTest, WithoutAServerItIsUnavailable) {
   const TempDir dir;
   EXPECT_EQ(
       AskSupervisor(dir.path(), "actor add", absl::Seconds(1)).status().code(),

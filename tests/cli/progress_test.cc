@@ -177,7 +177,7 @@ TEST_F(ProgressTest, AFeedThatFailsChangesNothing) {
   EXPECT_EQ(progress_.job().name, "quickstart");
 }
 
-TEST_F(ProgressTest, TheTimeOfARunningJobGoesOnBetweenLooks) {
+TEST_F(ProgressTest, TheTimeOfARunningJobAdvancesBetweenLooks) {
   Look(0);
   EXPECT_THAT(Block(10), HasSubstr("2m 41s"));
   job().state = run::JobState::kStopped;
@@ -224,7 +224,7 @@ TEST(EtaTest, FollowsTheSpeedOfTheLatestSteps) {
   EXPECT_EQ(eta.Remaining(start + absl::Seconds(60)), absl::Seconds(16));
 }
 
-TEST(EtaTest, AnotherStageOrARestartBeginsAnew) {
+TEST(EtaTest, AnotherStageOrARestartStartsTheEstimateAgain) {
   EtaEstimator eta;
   const absl::Time start = absl::UnixEpoch();
   eta.Observe(start, "sft", 0, 10);

@@ -31,7 +31,7 @@ TEST(RestartPolicyTest, AnActorIsRestartedLaterEachTimeUntilTheLimit) {
   EXPECT_THAT(last.reason, HasSubstr("5 times"));
 }
 
-TEST(RestartPolicyTest, AStepForgivesEarlierDeaths) {
+TEST(RestartPolicyTest, AStepResetsTheCountOfEnds) {
   RestartPolicy policy = NewPolicy();
   for (int i = 0; i < 4; ++i) {
     policy.OnExit("actor-0", ProcessRole::kActor, kKilled);

@@ -81,7 +81,7 @@ class SupervisorTest : public ::testing::Test {
   std::vector<std::string> events_;
 };
 
-TEST_F(SupervisorTest, StartsEverybodyAndEndsWithTheCoordinator) {
+TEST_F(SupervisorTest, StartsAllProcessesAndEndsWithTheCoordinator) {
   Start(2);
   ASSERT_TRUE(TickUntilUp(4));
   EXPECT_THAT(WrittenNames(),
@@ -178,7 +178,7 @@ TEST_F(SupervisorTest, ARefusalStopsAllAndShowsItsLine) {
               Contains("certificate differs"));
 }
 
-TEST_F(SupervisorTest, WhoIgnoresSigtermIsKilled) {
+TEST_F(SupervisorTest, AProcessThatIgnoresSigtermIsKilled) {
   services_.dir().Write("bin/stubborn", "");
   stop_grace_ = absl::Milliseconds(50);
   Start();

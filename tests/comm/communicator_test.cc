@@ -368,7 +368,7 @@ TEST_P(PeersTest, ADeadRankEndsACallWithShardsLongBeforeTheDeadline) {
   }
 }
 
-TEST_P(PeersTest, RanksWithDifferentShardsAreToldSoBeforeDataMoves) {
+TEST_P(PeersTest, DifferentShardsAreAnErrorBeforeDataMoves) {
   for (const auto call : {&ScatterOnes, &GatherOnes}) {
     Ranks ranks = Make(absl::Minutes(1));
     OnThreads(size(), [&](int rank) {
@@ -420,7 +420,7 @@ TEST_P(PeersTest, ADeadRankEndsTheWaitLongBeforeTheDeadline) {
   });
 }
 
-TEST_P(PeersTest, RanksInDifferentCallsAreToldSo) {
+TEST_P(PeersTest, DifferentCallsAreAnErrorThatNamesBoth) {
   Ranks ranks = Make(absl::Minutes(1));
   OnThreads(size(), [&](int rank) {
     std::unique_ptr<Communicator>& comm = ranks[static_cast<size_t>(rank)];

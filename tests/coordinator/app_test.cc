@@ -260,7 +260,7 @@ TEST(AppTest, WeightsInAnEncodingThatCannotBeReadAreRefusedNamingTheSender) {
 }
 
 // The death of a process closes its connections; here a client's end does.
-TEST(AppTest, WhoseConnectionEndedIsReplacedAtOnceWhoLivesIsNot) {
+TEST(AppTest, AMemberIsReplacedAtOnceOnlyIfItsConnectionEnded) {
   TempDir dir;
   auto app = App::Start(Options(dir.path()));
   ASSERT_TRUE(app.ok()) << app.status();
@@ -274,7 +274,7 @@ TEST(AppTest, WhoseConnectionEndedIsReplacedAtOnceWhoLivesIsNot) {
   std::unique_ptr<rpc::Member> first = join(absl::Seconds(30));
   ASSERT_NE(first, nullptr);
   EXPECT_EQ(join(absl::Seconds(1)), nullptr) << "the first one lives";
-  first.reset();  // As a crash: it says nothing.
+  first.reset();  // Like a crash: it sends nothing.
   // Without a connection it would take 3 s of silence.
   EXPECT_NE(join(absl::Milliseconds(2500)), nullptr);
 }
@@ -311,7 +311,7 @@ TEST(AppTest, ARunDirectoryBelongsToOneJobAndOneCoordinator) {
     EXPECT_THAT(std::string(App::Start(second).status().message()),
                 HasSubstr("another coordinator"));
   }
-  // As long as nothing was done in it, it may be started over.
+  // While nothing was done in it, it may be started again from the beginning.
   EXPECT_TRUE(App::Start(Options(dir.path())).ok());
   const auto store = StateStore::Open(dir.path() + "/coordinator.db");
   ASSERT_TRUE((*store)->PutCommit(CommitRecord{}, 1).ok());

@@ -113,7 +113,7 @@ TEST_F(ControllerTest, AnEvalResultIsRecordedByItselfOnceTheDiskTakesIt) {
   EXPECT_THAT(File("summary.json"), HasSubstr("\"pass_at_1\": 1.0"));
 }
 
-TEST_F(ControllerTest, ADiskThatStaysFullFailsTheJobAndItGoesOnLater) {
+TEST_F(ControllerTest, ADiskThatStaysFullFailsTheJobAndItCanBeContinued) {
   EnterGrpo();
   ASSERT_TRUE(Step(0, 0).ok());
   ASSERT_TRUE(Checkpoint(0, 1).ok());

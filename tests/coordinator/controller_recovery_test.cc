@@ -76,7 +76,7 @@ TEST_F(ControllerTest, RecomputedStepsMustGiveTheSameBits) {
   EXPECT_EQ(State(), v1::JOB_STATE_FAILED);
 }
 
-TEST_F(ControllerTest, AResumedJobGoesOnFromItsNewestCheckpoint) {
+TEST_F(ControllerTest, AResumedJobContinuesFromItsNewestCheckpoint) {
   EnterGrpo();
   ASSERT_TRUE(Step(0, 0).ok());
   ASSERT_TRUE(Checkpoint(0, 1).ok());
@@ -308,7 +308,7 @@ class SampleJobTest : public ControllerTest {
     sample.traits.prompts = PromptUse::kTrainingInOrder;
     sample.groups = 3;
   }
-  // Of a coordinator that has just started.
+  // A coordinator that has just started has none.
   v1::LeaseGroupsResponse LeaseAfterStart() {
     JoinAll();
     EXPECT_EQ(NextStage(), "0/0@");
@@ -375,7 +375,7 @@ TEST_F(SampleJobTest, ADataSetThatIsWholeEndsTheJobAtItsNextStart) {
   EXPECT_EQ(File("datasets/answers.jsonl"), before);
 }
 
-TEST_F(ControllerTest, ANewStepForgivesTheBreaksBeforeIt) {
+TEST_F(ControllerTest, ANewStepResetsTheCountOfBreaks) {
   EnterGrpo();
   for (int death = 1; death <= 8; ++death) {
     now_ += absl::Seconds(3);

@@ -69,7 +69,7 @@ TEST_F(ControllerTest, TheEndIsWrittenDown) {
   EXPECT_FALSE(std::getline(lines, line));
 }
 
-TEST_F(ControllerTest, AJobThatIsOverKeepsNoWeightsThatNobodyFetches) {
+TEST_F(ControllerTest, AnEndedJobKeepsNoWeights) {
   const auto held = [&] {
     const std::filesystem::directory_iterator files(dir_.path() + "/weights");
     return std::distance(begin(files), end(files));

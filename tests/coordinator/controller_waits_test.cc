@@ -57,7 +57,7 @@ TEST_F(EvalTest, GroupsThatNeverArriveFailTheJobNamingTheirHolders) {
                     HasSubstr("1 groups are leased to no actor")));
 }
 
-TEST_F(EvalTest, AsLongAsAnythingMovesItGoesOn) {
+TEST_F(EvalTest, ProgressOfAnyKindExtendsTheWait) {
   const v1::LeaseGroupsResponse held = Lease();
   ASSERT_EQ(held.leases_size(), 2);
   const auto pass_almost = [&](uint64_t sampled) {

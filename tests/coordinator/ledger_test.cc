@@ -87,7 +87,7 @@ TEST_F(LedgerTest, WithLagOneTheActorsRunOneStepAheadAndNoFurther) {
   EXPECT_EQ(Where(ledger.Lease(kActor)), "2/0");
 }
 
-TEST_F(LedgerTest, AnExpiredLeaseGoesToTheNextWhoAsks) {
+TEST_F(LedgerTest, AnExpiredLeaseGoesToTheNextCaller) {
   Ledger ledger = Make();
   ledger.MakeVisible(0);
   ledger.Lease(kActor);

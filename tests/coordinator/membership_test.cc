@@ -110,7 +110,7 @@ TEST_F(MembershipTest, ABrokenConnectionEndsAnActorSoonAndALearnerNot) {
   EXPECT_EQ(dead[0].id, actor->id);
 }
 
-TEST_F(MembershipTest, SilenceIsDeathAndTouchingIsLife) {
+TEST_F(MembershipTest, AMemberExpiresUnlessItIsTouched) {
   const auto a = members_.Register(Actor("actor-0", "x"));
   const auto b = members_.Register(Actor("actor-1", "x"));
   now_ += absl::Seconds(40);

@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST(PollerTest, WhoWaitsWhenItStopsOrComesLaterIsToldSo) {
+TEST(PollerTest, StopAnswersParkedAndLaterCalls) {
   std::vector<Attempt> waited;
   std::vector<Attempt> late;
   Poller poller(absl::Seconds(100), [](bool) {});

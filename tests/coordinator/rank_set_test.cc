@@ -85,7 +85,7 @@ TEST_F(RankSetTest, ASetThatBreaksTooOftenFailsAndSaysWhereAndWhy) {
                     HasSubstr("the network is down")));
 }
 
-TEST_F(RankSetTest, ANewStepForgivesTheBreaksBeforeIt) {
+TEST_F(RankSetTest, ANewStepResetsTheCountOfBreaks) {
   EXPECT_FALSE(ranks_.CountBreak("a"));
   EXPECT_FALSE(ranks_.CountBreak("b"));
   ranks_.StepCommitted();

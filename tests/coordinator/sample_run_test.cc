@@ -217,7 +217,7 @@ TEST_F(SampleRunTest, AnotherRewardGivesOtherBytes) {
             std::string::npos);
 }
 
-TEST_F(SampleRunTest, AFlippedByteIsNoticedAndTheDataSetIsSampledAnew) {
+TEST_F(SampleRunTest, AFlippedByteIsNoticedAndTheDataSetIsSampledAgain) {
   Deliver({0, 1, 2, 3});
   std::string bytes = Bytes();
   bytes[bytes.size() / 2] ^= 1;
@@ -231,7 +231,7 @@ TEST_F(SampleRunTest, AFlippedByteIsNoticedAndTheDataSetIsSampledAnew) {
               HasSubstr("is sampled again"));
 }
 
-TEST_F(SampleRunTest, AFileThatIsGoneOrCutShortIsSampledAnew) {
+TEST_F(SampleRunTest, AFileThatIsGoneOrCutShortIsSampledAgain) {
   Deliver({0, 1, 2, 3});
   std::filesystem::resize_file(Path(), Bytes().size() - 1);
   Open();

@@ -102,7 +102,7 @@ TEST_F(GrpoRunTest, GroupsAreLeasedOnceTheFirstWeightsAreVisible) {
   EXPECT_EQ(Lease(), std::nullopt) << "step 1 waits for version 1";
 }
 
-TEST_F(GrpoRunTest, LeaseIdsGoOnWhereAnEarlierStageEnded) {
+TEST_F(GrpoRunTest, LeaseIdsContinueAfterAnEarlierStage) {
   ASSERT_TRUE(Publish(0).ok());
   EXPECT_EQ(run_->Lease(1, 1000)->lease_id, 7u);
 }

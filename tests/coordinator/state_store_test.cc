@@ -173,7 +173,7 @@ TEST_F(StateStoreTest, TheMetricsFileComesToHoldTheCommitsBeforeAPosition) {
   EXPECT_EQ(Match(0, 0), "");
 }
 
-// As it was written again at every start, a long run's start was slow.
+// It was once written again at every start, so a long run's start was slow.
 TEST_F(StateStoreTest, AMetricsFileThatIsRightIsNotWritten) {
   Match(3, 0);
   const auto before = std::filesystem::last_write_time(Path("metrics.jsonl")) -

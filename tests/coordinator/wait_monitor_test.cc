@@ -92,7 +92,7 @@ TEST_F(WaitMonitorTest, WhatIsMissingForLongerThanTheLimitFailsTheJob) {
                           HasSubstr("cluster.wait_seconds")));
 }
 
-TEST_F(WaitMonitorTest, WhatComesAndGoesIsWaitedForAnew) {
+TEST_F(WaitMonitorTest, WhatComesAndGoesIsWaitedForAgain) {
   WaitFacts facts = AllThere();
   facts.actors = 0;
   EXPECT_EQ(Check(0, facts), std::nullopt);
@@ -132,7 +132,7 @@ TEST_F(WaitMonitorTest, ASkippedTimeIsNoWait) {
   EXPECT_EQ(seconds_.Value(), 3);
 }
 
-TEST_F(WaitMonitorTest, AnotherStageBeginsAllWaitsAnew) {
+TEST_F(WaitMonitorTest, AnotherStageBeginsAllWaitsAgain) {
   WaitFacts facts = AllThere();
   facts.actors = 0;
   EXPECT_EQ(Check(0, facts), std::nullopt);
@@ -151,7 +151,7 @@ TEST_F(WaitMonitorTest, AStoreThatTakesNothingIsMissingUntilItDoes) {
   EXPECT_THAT(Missing(AllThere()), IsEmpty());
 }
 
-TEST_F(WaitMonitorTest, AStoreThatRefusesForGoodIsNotWaitedFor) {
+TEST_F(WaitMonitorTest, AStoreErrorThatIsFinalIsNotWaitedFor) {
   EXPECT_FALSE(waits_.NoteStore(absl::DataLossError("other bits")));
   EXPECT_THAT(Missing(AllThere()), IsEmpty());
 }

@@ -177,7 +177,7 @@ TEST_F(BadInputTest, ABrokenModelDirectoryIsOneLineBeforeAnythingStarts) {
        },
        "at least 8 bytes"},
       {header("shape", {16, 2}), "tensor \"model.norm.weight\": shape must be"},
-      // Of the size of the dtype that this machine computes in.
+      // This type has the size of the dtype that this machine computes in.
       {[norm](const std::string& dir) {
          ChangeHeader(dir, [&](nlohmann::json& h) {
            h[norm]["dtype"] = h[norm]["dtype"] == "BF16" ? "I16" : "I32";

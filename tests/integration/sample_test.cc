@@ -117,7 +117,7 @@ TEST(SampleTest, AKilledActorChangesNothing) {
   ExpectSameDataset(Finished(cluster, run));
 }
 
-TEST(SampleTest, AKilledCoordinatorGoesOnWhereTheFileEnds) {
+TEST(SampleTest, AKilledCoordinatorContinuesAtTheEndOfTheFile) {
   TempDir scratch;
   const std::string run = scratch.path() + "/run";
   LocalCluster cluster(JobFile(), run, {});

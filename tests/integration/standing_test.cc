@@ -115,7 +115,7 @@ TEST_F(StandingTest, JobsRunOneAfterAnotherAndAhactlSeesEverythingRemotely) {
   EXPECT_EQ(checksum("one"), local.Summary()["checksum"]);
 }
 
-TEST_F(StandingTest, ItsJobSurvivesOtherSubmissionsAndItsDeath) {
+TEST_F(StandingTest, ItsJobSurvivesOtherSubmissionsAndACrash) {
   const std::string job = Path("job.yaml");
   Expect(0, "submitted", {"submit", job});
   // There is no member, so the job waits.

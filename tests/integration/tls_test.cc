@@ -89,7 +89,7 @@ TEST_F(TlsTest, AJobOverMutualTlsHasTheChecksumOfOneWithout) {
   EXPECT_EQ(over_tls.value("checksum", "a"), without.value("checksum", "b"));
 }
 
-TEST_F(TlsTest, AServiceWithAnotherRolesCertificateIsRefusedForGood) {
+TEST_F(TlsTest, AServiceWithAnotherRolesCertificateIsRefusedFinally) {
   StartCoordinator();
   const CommandResult impostor = RunCommand(Member("learner", "actor"), kLimit);
   EXPECT_EQ(impostor.exit_code, kRefused) << impostor.output;

@@ -64,7 +64,7 @@ TEST(PresetTest, EveryNameThatTheSchemaAllowsIsKnownToRl) {
   }
 }
 
-// Of everything but the keys of the stage itself.
+// Shows everything but the keys of the stage itself.
 std::string Settings(v1::Grpo grpo) {
   grpo.clear_steps();
   grpo.clear_prompts_per_step();

@@ -49,7 +49,7 @@ struct WholeState {
 
   void AddShard(const ModelState& state);
 
-  std::string weights;  // Of rank 0.
+  std::string weights;  // Rank 0's.
   std::vector<float> master, m, v;
 };
 

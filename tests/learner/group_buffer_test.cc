@@ -127,7 +127,7 @@ TEST_F(GroupBufferTest, MissingSlotsAreNamedWhenPatienceEnds) {
 }
 
 // Time passes with every look at the clock, so nothing here waits for real.
-TEST_F(GroupBufferTest, PatienceBeginsAnewWhileTheClusterGetsOn) {
+TEST_F(GroupBufferTest, ProgressOfTheClusterExtendsTheWait) {
   absl::Time now = absl::UnixEpoch();
   const auto ticking = [&now] { return now += absl::Milliseconds(1); };
   GroupBuffer buffer(ticking, /*ask_every=*/absl::Milliseconds(2));
@@ -143,7 +143,7 @@ TEST_F(GroupBufferTest, PatienceBeginsAnewWhileTheClusterGetsOn) {
   EXPECT_LT(asked, 150u) << "and not for ever";
 }
 
-TEST_F(GroupBufferTest, CloseWakesWhoWaits) {
+TEST_F(GroupBufferTest, CloseWakesWaiters) {
   buffer_.Open(Rules(), 1);
   std::thread waiter(
       [&] { EXPECT_TRUE(absl::IsAborted(buffer_.Await(kPatient).status())); });

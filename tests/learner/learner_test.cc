@@ -148,7 +148,7 @@ TEST_P(LearnerTest, StoppedAndContinuedItGivesTheSameChecksum) {
   }
 }
 
-TEST_P(LearnerTest, AfterALostCommitTheJobGoesOnFromTheCheckpoint) {
+TEST_P(LearnerTest, AfterALostCommitTheJobContinuesFromTheCheckpoint) {
   for (const StepKey& lost :
        {StepKey(0, 0), StepKey(0, 3), StepKey(2, 1), StepKey(2, 3)}) {
     const TempDir run{Memory()};

@@ -20,8 +20,8 @@ class RecordingCluster : public Cluster {
  public:
   // What BeginStep answers, step by step; by default GO.
   std::function<absl::StatusOr<v1::BeginStepResponse::Go>(uint64_t step)> go;
-  absl::Status commit_answer;             // Of CommitStep.
-  absl::Status commit_checkpoint_answer;  // Of CommitCheckpoint.
+  absl::Status commit_answer;             // What CommitStep returns.
+  absl::Status commit_checkpoint_answer;  // What CommitCheckpoint returns.
 
   std::vector<v1::CommitStepRequest> commits;
   std::vector<v1::CommitCheckpointRequest> checkpoints;

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 
 struct Outcome {
   std::optional<WholeState> state;
-  std::vector<StepResult> steps;  // Of rank 0.
+  std::vector<StepResult> steps;  // Results of rank 0.
 };
 
 // What a test may do to a group before it is trained on.

@@ -43,7 +43,7 @@ class TrainingStateTest : public testing::Test {
         .checkpoint_gauge = [this](bool ok) { written_.push_back(ok); }});
   }
 
-  // As if the sft stage had been trained up to `next_step`.
+  // The state after the sft stage was trained up to `next_step`.
   Position Trained(TrainingState& state, uint64_t next_step) {
     Position position = state.BeginStep();
     position.next_step = next_step;

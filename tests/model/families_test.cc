@@ -88,7 +88,7 @@ TEST(FamiliesTest, ReadsQwen25) {
   EXPECT_TRUE(config.tie_word_embeddings);
   EXPECT_EQ(config.eos_token_ids, std::vector<int32_t>{151645});
   const ParameterLayout layout(config);
-  EXPECT_EQ(layout.count(), 494'032'768);  // As its model card says, 0.49B.
+  EXPECT_EQ(layout.count(), 494'032'768);  // Its model card says 0.49B.
 }
 
 TEST(FamiliesTest, ReadsQwen3) {
@@ -96,7 +96,7 @@ TEST(FamiliesTest, ReadsQwen3) {
   EXPECT_EQ(config.model_type, "qwen3");
   EXPECT_EQ(config.head_dim, 128);
   const ParameterLayout layout(config);
-  EXPECT_EQ(layout.count(), 596'049'920);  // As its model card says, 0.6B.
+  EXPECT_EQ(layout.count(), 596'049'920);  // Its model card says 0.6B.
 }
 
 TEST(FamiliesTest, AConfigSurvivesARoundTrip) {

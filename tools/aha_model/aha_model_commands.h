@@ -17,7 +17,7 @@ enum class Format { kText, kJson };
 
 // What all subcommands share.
 struct ModelOptions {
-  std::string directory;  // Of the model; import: the source.
+  std::string directory;  // The model's; import: the source's.
   std::string dtype;      // "bf16", "fp32"; empty: the subcommand's default.
   Format format = Format::kText;
   int threads = 0;  // 0: all cores.
