@@ -19,7 +19,7 @@
 #include "actor/rollout_engine.h"
 #include "actor/rollout_metrics.h"
 #include "actor/trajectory.h"
-#include "actor/weight_store.h"
+#include "actor/weight_exchange.h"
 #include "actor/weights_fetcher.h"
 #include "aha/v1/coordinator.pb.h"
 #include "base/backoff.h"
@@ -102,7 +102,7 @@ struct Actor::Impl {
   RolloutMetrics metrics;
   RateMeter rate{clock};
   std::atomic<uint64_t> sampled_tokens{0};
-  WeightStore store;
+  WeightExchange exchange;
   LeaseBook book{clock};
   RolloutEngine engine;
   rpc::Cancellation ended;  // Ends the waits of all threads.
@@ -131,7 +131,7 @@ Actor::Impl::Impl(const ActorParts& p)
       largest_group(LargestGroup(member.job())),
       patience(absl::Seconds(member.job().cluster().wait_seconds())),
       metrics(*p.metrics),
-      engine(p.sampler, &store, clock, MakeEngineEvents()) {}
+      engine(p.sampler, &exchange, clock, MakeEngineEvents()) {}
 
 EngineEvents Actor::Impl::MakeEngineEvents() {
   return {
@@ -359,7 +359,7 @@ void Actor::Impl::OnDirective(v1::Directive directive) {
 
 void Actor::Impl::OnRejoined() {
   book.Clear();
-  store.Clear();
+  exchange.Clear();
   engine.Reset();
   MutexLock lock(mutex);
   completions.clear();
@@ -497,8 +497,8 @@ absl::Status Actor::Impl::Run(rpc::Cancellation& stop) {
   links =
       std::make_unique<RewardLinks>(&book, parts.security, MakeLinkEvents());
   fetcher = std::make_unique<WeightsFetcher>(
-      bulk.get(), &store, [this] { return member.identity().epoch; }, patience,
-      MakeFetcherEvents());
+      bulk.get(), &exchange, [this] { return member.identity().epoch; },
+      patience, MakeFetcherEvents());
   member.Serve(MakeMemberEvents());
   lease_thread = std::thread([this] { LeaseLoop(); });
   complete_thread = std::thread([this] { CompleteLoop(); });

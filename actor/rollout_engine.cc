@@ -16,10 +16,10 @@ constexpr absl::Duration kWaitSlice = absl::Seconds(5);
 
 }  // namespace
 
-RolloutEngine::RolloutEngine(Sampler* sampler, WeightStore* store, Clock clock,
-                             EngineEvents events)
+RolloutEngine::RolloutEngine(Sampler* sampler, WeightExchange* exchange,
+                             Clock clock, EngineEvents events)
     : sampler_(sampler),
-      store_(store),
+      exchange_(exchange),
       clock_(std::move(clock)),
       events_(std::move(events)) {}
 
@@ -120,7 +120,7 @@ absl::StatusOr<RolloutEngine::Did> RolloutEngine::Turn() {
     sampler_->Cancel(group);
     std::erase(begun_, group);
   }
-  store_->Want(next.want);
+  exchange_->Want(next.want);
   for (EngineGroup& group : next.admitted) {
     const absl::Status status = sampler_->Submit(group.request);
     if (status.ok()) {
@@ -131,7 +131,7 @@ absl::StatusOr<RolloutEngine::Did> RolloutEngine::Turn() {
   }
   // A cancellation may just have made the sampler idle.
   if (next.swap.has_value() && sampler_->idle()) {
-    if (store_->Has(*next.swap)) {
+    if (exchange_->Has(*next.swap)) {
       AHA_RETURN_IF_ERROR(Swap(*next.swap));
       return Did::kWorked;
     }
@@ -149,7 +149,7 @@ absl::StatusOr<RolloutEngine::Did> RolloutEngine::Turn() {
 
 absl::Status RolloutEngine::Swap(const WeightsId& id) {
   const absl::Time began = clock_();
-  std::optional<WeightBuffer> weights = store_->Take(id);
+  std::optional<WeightBuffer> weights = exchange_->Take(id);
   if (!weights.has_value()) return absl::OkStatus();  // No longer wanted.
   if (const absl::Status status = sampler_->Load(*weights); !status.ok()) {
     return absl::Status(status.code(),

@@ -8,7 +8,8 @@
 //    version than the loaded one waits until the sampler is idle, and so does
 //    every group behind it.  So weights never change during a sequence, and an
 //    older step never starves.
-//  * The engine asks the store for at most one version beside the loaded one:
+//  * The engine asks the exchange for at most one version beside the loaded
+//  one:
 //    it arrives while the loaded one still samples.
 //
 // Thread-safe, except that one thread calls Run (or Turn); only it uses the
@@ -27,7 +28,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "actor/sampler.h"
-#include "actor/weight_store.h"
+#include "actor/weight_exchange.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "job/ids.h"
@@ -56,7 +57,7 @@ struct EngineEvents {
 class RolloutEngine {
  public:
   // None is owned.
-  RolloutEngine(Sampler* sampler, WeightStore* store, Clock clock,
+  RolloutEngine(Sampler* sampler, WeightExchange* exchange, Clock clock,
                 EngineEvents events);
 
   void Submit(EngineGroup group) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -97,7 +98,7 @@ class RolloutEngine {
   void WaitForWork() ABSL_LOCKS_EXCLUDED(mutex_);
 
   Sampler* const sampler_;
-  WeightStore* const store_;
+  WeightExchange* const exchange_;
   const Clock clock_;
   const EngineEvents events_;
   std::vector<uint64_t> begun_;  // What Reset cancels; of the engine's thread.

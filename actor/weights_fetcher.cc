@@ -12,12 +12,12 @@
 
 namespace aha::actor {
 
-WeightsFetcher::WeightsFetcher(rpc::Client* client, WeightStore* store,
+WeightsFetcher::WeightsFetcher(rpc::Client* client, WeightExchange* exchange,
                                std::function<uint64_t()> epoch,
                                absl::Duration patience,
                                WeightsFetcherEvents events)
     : client_(client),
-      store_(store),
+      exchange_(exchange),
       epoch_(std::move(epoch)),
       patience_(patience),
       events_(std::move(events)) {
@@ -28,13 +28,14 @@ WeightsFetcher::~WeightsFetcher() { Stop(); }
 
 void WeightsFetcher::Stop() {
   stop_.Cancel();
-  store_->Wake();
+  exchange_->Wake();
   if (thread_.joinable()) thread_.join();
 }
 
 void WeightsFetcher::Run() {
   while (!stop_.cancelled()) {
-    const std::optional<WeightsId> id = store_->WaitForWanted(absl::Minutes(1));
+    const std::optional<WeightsId> id =
+        exchange_->WaitForWanted(absl::Minutes(1));
     if (!id.has_value()) continue;
     const absl::Status status = Fetch(*id);
     if (status.ok() || absl::IsCancelled(status) || stop_.cancelled()) continue;
@@ -59,11 +60,11 @@ absl::Status WeightsFetcher::Fetch(const WeightsId& id) {
     const uint64_t before = assembler->offset();
     const absl::Status status = Continue(id, *assembler);
     if (assembler->whole()) {
-      store_->Put(id, assembler->Take());
+      exchange_->Put(id, assembler->Take());
       events_.arrived();
       return absl::OkStatus();
     }
-    if (!store_->Wanted(id) || stop_.cancelled()) {
+    if (!exchange_->Wanted(id) || stop_.cancelled()) {
       return absl::CancelledError("no longer wanted");
     }
     if (absl::IsUnimplemented(status)) return status;
@@ -103,7 +104,7 @@ absl::Status WeightsFetcher::Continue(const WeightsId& id,
     if (!more) break;
     events_.received(chunk.data().size());
     AHA_RETURN_IF_ERROR(assembler.Add(chunk));
-    if (!store_->Wanted(id)) return absl::CancelledError("no longer wanted");
+    if (!exchange_->Wanted(id)) return absl::CancelledError("no longer wanted");
   }
   return assembler.whole() ? absl::OkStatus()
                            : absl::UnavailableError(

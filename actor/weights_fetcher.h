@@ -1,6 +1,6 @@
 // Downloads from the coordinator the versions that the engine wants
-// (WeightStore::Want) and puts them into the store, on one stream for each
-// version.  When a stream breaks, the next one continues at the same byte.
+// (WeightExchange::Want) and puts them into the exchange, on one stream for
+// each version.  When a stream breaks, the next one continues at the same byte.
 //
 // It works on a thread of its own from construction to Stop.  The events are
 // called on that thread; Stop may be called from any other.
@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "actor/weight_assembler.h"
-#include "actor/weight_store.h"
+#include "actor/weight_exchange.h"
 #include "base/cancellation.h"
 #include "base/clock.h"
 #include "job/ids.h"
@@ -22,7 +22,7 @@
 namespace aha::actor {
 
 struct WeightsFetcherEvents {
-  std::function<void()> arrived = {};  // A version is whole in the store.
+  std::function<void()> arrived = {};  // A version is whole in the exchange.
   std::function<void(uint64_t bytes)> received = {};  // One chunk.
   std::function<void()> mismatched = {};              // A hash did not agree.
   // No byte of a wanted version came for `patience`, or its encoding cannot be
@@ -32,9 +32,9 @@ struct WeightsFetcherEvents {
 
 class WeightsFetcher {
  public:
-  // `client` and `store` must outlive the fetcher.  `epoch` returns the
+  // `client` and `exchange` must outlive the fetcher.  `epoch` returns the
   // coordinator's current epoch.
-  WeightsFetcher(rpc::Client* client, WeightStore* store,
+  WeightsFetcher(rpc::Client* client, WeightExchange* exchange,
                  std::function<uint64_t()> epoch, absl::Duration patience,
                  WeightsFetcherEvents events);
   ~WeightsFetcher();  // Calls Stop.
@@ -48,7 +48,7 @@ class WeightsFetcher {
   absl::Status Continue(const WeightsId& id, WeightAssembler& assembler);
 
   rpc::Client* const client_;
-  WeightStore* const store_;
+  WeightExchange* const exchange_;
   const std::function<uint64_t()> epoch_;
   const absl::Duration patience_;
   const WeightsFetcherEvents events_;

@@ -9,7 +9,8 @@
 
 namespace aha {
 
-absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what) {
+absl::StatusOr<Json> ParseStoredJson(absl::string_view text,
+                                     absl::string_view what) {
   absl::StatusOr<Json> value = ParseJson<Json>(text);
   if (value.ok()) return value;
   return absl::DataLossError(
@@ -18,7 +19,7 @@ absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what) {
 
 absl::StatusOr<Json> ReadJsonFile(const std::string& path) {
   AHA_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path));
-  return ParseJson(text, path);
+  return ParseStoredJson(text, path);
 }
 
 const Json& MemberOrNull(const Json& object, absl::string_view key) {

@@ -17,7 +17,8 @@ using Json = nlohmann::ordered_json;  // Keys stay in the order they were set.
 
 // Parses one JSON value.  DATA_LOSS if the text is not one; the error begins
 // with `what`.  (ParseJson of base/json.h returns INVALID_ARGUMENT.)
-absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what);
+absl::StatusOr<Json> ParseStoredJson(absl::string_view text,
+                                     absl::string_view what);
 absl::StatusOr<Json> ReadJsonFile(const std::string& path);
 
 // The number or text under `key`; `fallback` if there is none.

@@ -9,7 +9,7 @@
 #include "base/cancellation.h"
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "cluster/attendance.h"
+#include "cluster/attend_client.h"
 #include "cluster/member.h"
 
 namespace aha::rpc {
@@ -42,7 +42,7 @@ struct Member::Impl {
   const Clock clock = MonotonicClock();
   // The heartbeat thread's after Join.
   v1::RegisterRequest request;
-  Attendance attendance;
+  AttendClient attendance;
 
   Mutex event_mutex;  // Held while an event runs, so that Leave can wait.
   MemberEvents events ABSL_GUARDED_BY(event_mutex);

@@ -17,7 +17,7 @@
 namespace aha::coordinator {
 namespace {
 
-constexpr uint32_t kMostGroupsALease = 4096;
+constexpr uint32_t kMaxGroupsPerLease = 4096;
 constexpr size_t kLongestWaitText = 1000;
 constexpr size_t kLongestReport = 4000;
 
@@ -344,9 +344,9 @@ absl::StatusOr<bool> Controller::TryLease(const v1::LeaseGroupsRequest& request,
     return absl::FailedPreconditionError(absl::StrCat(
         "LeaseGroups: ", member->name, " is not an actor with a certificate"));
   }
-  if (request.max_groups() < 1 || request.max_groups() > kMostGroupsALease) {
+  if (request.max_groups() < 1 || request.max_groups() > kMaxGroupsPerLease) {
     return absl::InvalidArgumentError(absl::StrCat("max_groups: must be 1 to ",
-                                                   kMostGroupsALease, ", got ",
+                                                   kMaxGroupsPerLease, ", got ",
                                                    request.max_groups()));
   }
   response->set_directive(DirectiveFor(*member));
@@ -363,7 +363,7 @@ absl::StatusOr<bool> Controller::TryLease(const v1::LeaseGroupsRequest& request,
   for (uint32_t i = 0; i < request.max_groups(); ++i) {
     const auto group = run.Lease(member->id, *last_step);
     if (!group.has_value()) break;
-    if (group->times > options_.most_lost_leases) {
+    if (group->times > options_.max_leases_of_group) {
       job_->Fail(absl::StrCat(
           "the group of stage ", run.stage(), " step ", group->step, " slot ",
           group->slot, " was given to actors ", group->times - 1,

@@ -84,8 +84,8 @@ struct Parts {
 struct ControllerOptions {
   JobRunOptions job;
   absl::Duration heartbeat = absl::Seconds(1);
-  // After this many lost leases of one group the job fails.
-  int most_lost_leases = 20;
+  // Leases of one group, all but the last of them lost; one more fails the job.
+  int max_leases_of_group = 20;
   // Another job follows: a process that registers when this one has ended is
   // asked to wait for it.
   bool standing = false;

@@ -23,7 +23,7 @@ absl::Status VoidRankSet(uint32_t rank) {
 
 // Which actors hold the groups that have not come, and what they wait for.
 std::string HoldersText(const Ledger& ledger, const Membership& members) {
-  constexpr size_t kMostNamed = 8;
+  constexpr size_t kMaxNamed = 8;
   std::map<uint64_t, std::vector<uint32_t>> slots;  // By actor.
   for (const LedgerHold& hold : ledger.Holds()) {
     slots[hold.member].push_back(hold.slot);
@@ -33,7 +33,7 @@ std::string HoldersText(const Ledger& ledger, const Membership& members) {
     const MemberInfo* actor = members.Find(id);
     if (actor == nullptr) continue;
     const size_t all = held.size();
-    held.resize(std::min(all, kMostNamed));
+    held.resize(std::min(all, kMaxNamed));
     parts.push_back(absl::StrCat(
         actor->name, " has slot ", absl::StrJoin(held, ", "),
         all > held.size() ? absl::StrCat(" and ", all - held.size(), " more")
@@ -65,7 +65,7 @@ JobRun::JobRun(const JobRunOptions& options, JobParts parts, History history,
       parts_(std::move(parts)),
       history_(std::move(history)),
       ranks_({.ranks = parts_.plan->learners,
-              .most_breaks = options.most_broken_rank_sets}),
+              .max_breaks = options.max_broken_rank_sets}),
       waits_(parts_.plan->wait, parts_.series.waits, parts_.clock()),
       recorder_({.plan = parts_.plan,
                  .directory = parts_.directory,

@@ -55,9 +55,9 @@ namespace aha::coordinator {
 
 struct JobRunOptions {
   uint64_t epoch = 1;
-  // The learner rank set may break this often without a new step in between;
-  // then the job fails.
-  int most_broken_rank_sets = 5;
+  // Breaks of the learner rank set without a new step in between; one more
+  // fails the job.
+  int max_broken_rank_sets = 4;
   // The process stays when the job has ended, and its host starts again what
   // ends.  So a job that its owner stopped stays stopped, also in the process
   // that follows, until the owner resumes it.

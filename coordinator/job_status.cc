@@ -14,7 +14,7 @@ void AddFigures(const std::map<std::string, double>& figures,
   shown.mutable_metrics()->insert(figures.begin(), figures.end());
 }
 
-v1::StageStatus ShowStage(const JobView& view, uint32_t index) {
+v1::StageStatus ShowStage(const JobStatusInput& view, uint32_t index) {
   const StagePlan& stage = view.plan->stages[index];
   const Position& position = view.job->position();
   const StageRun* const run = view.job->run();
@@ -44,7 +44,7 @@ v1::StageStatus ShowStage(const JobView& view, uint32_t index) {
   return shown;
 }
 
-void ShowMembers(const JobView& view, v1::JobStatus& status) {
+void ShowMembers(const JobStatusInput& view, v1::JobStatus& status) {
   double rate = 0;
   for (const MemberInfo* member : view.members->All()) {
     if (member->role == v1::ROLE_ACTOR) rate += member->tokens_per_second;
@@ -58,7 +58,7 @@ void ShowMembers(const JobView& view, v1::JobStatus& status) {
 
 }  // namespace
 
-v1::JobStatus ShowJob(const JobView& view) {
+v1::JobStatus ShowJob(const JobStatusInput& view) {
   const Position& position = view.job->position();
   const Totals& totals = view.job->history().totals();
   v1::JobStatus status;

@@ -12,14 +12,14 @@
 namespace aha::coordinator {
 
 // The pointers are not owned.
-struct JobView {
+struct JobStatusInput {
   const JobPlan* plan = nullptr;
   const JobRun* job = nullptr;
   const Membership* members = nullptr;
   std::string run_directory;
 };
 
-v1::JobStatus ShowJob(const JobView& view);
+v1::JobStatus ShowJob(const JobStatusInput& view);
 
 // `leases`: groups that it holds now.
 v1::Member ShowMember(const MemberInfo& member, uint64_t leases,

@@ -55,7 +55,7 @@ bool RankSet::Lose(uint32_t rank) {
 
 bool RankSet::CountBreak(const std::string& why) {
   last_break_ = why;
-  return ++breaks_ >= options_.most_breaks;
+  return ++breaks_ > options_.max_breaks;
 }
 
 std::string RankSet::FailureText(const std::string& where) const {

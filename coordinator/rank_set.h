@@ -16,11 +16,11 @@
 //      begins a rollback (BeginRollback): a new epoch, and no assignments until
 //      the newest checkpoint is found and EndRollback is called.
 //   5. A new step resets the count of breaks (StepCommitted).  The set has
-//      failed when the count reaches most_breaks.
+//      failed when it breaks more than max_breaks times without one.
 //
 // Usage:
 //
-//   RankSet ranks({.ranks = 2, .most_breaks = 5});
+//   RankSet ranks({.ranks = 2, .max_breaks = 4});
 //   RankSet::Answer answer = ranks.Ask(rank, {.stage = 0, .trains = true});
 //   if (answer.decision == RankSet::Decision::kAssign) {
 //     SendStage(rank, ranks.epoch());
@@ -40,8 +40,8 @@
 namespace aha::coordinator {
 
 struct RankSetOptions {
-  uint32_t ranks = 1;   // At least 1.
-  int most_breaks = 5;  // Without a new step between them; then it has failed.
+  uint32_t ranks = 1;  // At least 1.
+  int max_breaks = 4;  // Without a new step between them; one more fails.
 };
 
 class RankSet {
@@ -88,8 +88,8 @@ class RankSet {
   // nothing is lost with it; true if what it held may be in no checkpoint.
   bool Lose(uint32_t rank);
 
-  // Counts a break of the set; true if it is the most_breaks-th since the last
-  // new step, so that the set has failed.
+  // Counts a break of the set; true if there were more than max_breaks since
+  // the last new step, so that the set has failed.
   bool CountBreak(const std::string& why);
   void StepCommitted() { breaks_ = 0; }
   // Why the set failed: how often it broke, where, and what a learner reported

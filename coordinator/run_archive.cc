@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMostBytesOfAnswer = 1 << 20;
+constexpr uint64_t kMaxBytesOfAnswer = 1 << 20;
 
 // The state is UNSPECIFIED unless the summary has an end state.
 v1::JobStatus StatusOf(const std::string& name, const std::string& directory) {
@@ -111,8 +111,8 @@ absl::StatusOr<std::string> RunArchive::Read(
   if (fd < 0) return FileError("cannot open", path, errno);
   const uint64_t wanted =
       request.max_bytes() == 0
-          ? kMostBytesOfAnswer
-          : std::min(request.max_bytes(), kMostBytesOfAnswer);
+          ? kMaxBytesOfAnswer
+          : std::min(request.max_bytes(), kMaxBytesOfAnswer);
   std::string data(wanted, '\0');
   const ssize_t got =
       pread(fd, data.data(), data.size(), static_cast<off_t>(request.offset()));

@@ -9,7 +9,7 @@
 namespace aha {
 namespace {
 
-constexpr size_t kMostErrorsShown = 20;
+constexpr size_t kMaxErrorsShown = 20;
 
 }  // namespace
 
@@ -50,14 +50,14 @@ void ConfigErrors::Add(absl::string_view path, absl::string_view text) {
 
 absl::Status ConfigErrors::ToStatus() const {
   if (lines_.empty()) return absl::OkStatus();
-  if (lines_.size() <= kMostErrorsShown) {
+  if (lines_.size() <= kMaxErrorsShown) {
     return absl::InvalidArgumentError(absl::StrJoin(lines_, "\n"));
   }
   const std::vector<std::string> first(lines_.begin(),
-                                       lines_.begin() + kMostErrorsShown);
+                                       lines_.begin() + kMaxErrorsShown);
   return absl::InvalidArgumentError(
       absl::StrCat(absl::StrJoin(first, "\n"), "\nand ",
-                   lines_.size() - kMostErrorsShown, " more"));
+                   lines_.size() - kMaxErrorsShown, " more"));
 }
 
 }  // namespace aha

@@ -449,7 +449,7 @@ Manifest NewManifest(const CheckpointParts& of, int world_size) {
 
 }  // namespace
 
-std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step) {
+std::string StepNameOf(const v1::Job& job, uint32_t stage, uint64_t step) {
   const int index = static_cast<int>(stage);
   const bool is_the_only_one =
       StepsConsumeGroups(job.stages(index)) &&
@@ -459,9 +459,10 @@ std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step) {
       {.stage = is_the_only_one ? "" : job.stages(index).name(), .step = step});
 }
 
-std::string CheckpointPath(const v1::Job& job, const Position& position) {
+std::string CheckpointPath(const v1::Job& job,
+                           const TrainingPosition& position) {
   return absl::StrCat(run::kCheckpointsFolder, "/",
-                      StepName(job, position.stage, position.next_step));
+                      StepNameOf(job, position.stage, position.next_step));
 }
 
 absl::StatusOr<std::string> WriteCheckpoint(const std::string& run_directory,
@@ -538,7 +539,7 @@ void RemovePartialCheckpoints(const std::string& run_directory) {
 }
 
 absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep,
-                                  const Position& position) {
+                                  const TrainingPosition& position) {
   const std::string root = absl::StrCat(run_directory, "/checkpoints");
   struct Found {
     uint32_t stage;

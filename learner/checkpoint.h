@@ -42,10 +42,10 @@ namespace aha::learner {
 
 // "step-000030" if the stage is the only one of the job whose steps consume
 // groups, else "<name of the stage>-step-000030".  Also names rollout files.
-std::string StepName(const v1::Job& job, uint32_t stage, uint64_t step);
+std::string StepNameOf(const v1::Job& job, uint32_t stage, uint64_t step);
 
 // The position of a learner between two steps.
-struct Position {
+struct TrainingPosition {
   uint32_t stage = 0;
   uint64_t next_step = 0;
   bool stage_done = false;
@@ -54,15 +54,16 @@ struct Position {
   uint64_t num_tokens = 0;   // Trained on so far.
 };
 
-// "checkpoints/<StepName>", relative to the run directory.
-std::string CheckpointPath(const v1::Job& job, const Position& position);
+// "checkpoints/<StepNameOf>", relative to the run directory.
+std::string CheckpointPath(const v1::Job& job,
+                           const TrainingPosition& position);
 
 // What a checkpoint is made of, as this rank holds it.  Borrows all of it.
 struct CheckpointParts {
   const v1::Job& job;
   const ModelSetup& setup;
   const ModelState& state;
-  const Position& position;
+  const TrainingPosition& position;
 };
 
 // Writes directory CheckpointPath under `run_directory`, which all ranks see,
@@ -99,6 +100,6 @@ void RemovePartialCheckpoints(const std::string& run_directory);
 // and partial ones.  Checkpoints beyond `position`, which were written before
 // the job went back, stay: they will be written again.
 absl::Status RemoveOldCheckpoints(const std::string& run_directory, int keep,
-                                  const Position& position);
+                                  const TrainingPosition& position);
 
 }  // namespace aha::learner

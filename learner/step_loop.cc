@@ -73,7 +73,7 @@ absl::Status StepLoop::Run(uint32_t stage, uint64_t first_step) {
 }
 
 absl::Status StepLoop::CheckRanksAgree(uint64_t first_step) {
-  const Position& position = parts_.state->position();
+  const TrainingPosition& position = parts_.state->position();
   Hasher hasher;
   hasher.Hash(position.weights_checksum);
   hasher.Hash(position.chain);
@@ -187,7 +187,7 @@ absl::StatusOr<StepResult> StepLoop::Compute(
   comm::Communicator& comm = parts_.ranks->comm();
   const absl::Time begin = parts_.clock();
   const absl::Duration collectives = comm.time_spent();
-  const Position before = parts_.state->BeginStep();
+  const TrainingPosition before = parts_.state->BeginStep();
   AHA_ASSIGN_OR_RETURN(StepResult result,
                        stage.work.Step(step, groups, before.chain, comm));
   AHA_RETURN_IF_ERROR(CheckExactness(result));
@@ -256,8 +256,9 @@ void StepLoop::WriteRollouts(const Stage& stage, uint64_t step,
   const std::string directory = parts_.run_directory + "/rollouts";
   std::error_code ignored;  // ReplaceFile fails if there is no directory.
   std::filesystem::create_directories(directory, ignored);
-  const std::string path = absl::StrCat(
-      directory, "/", StepName(parts_.plan->job, stage.index, step), ".jsonl");
+  const std::string path =
+      absl::StrCat(directory, "/",
+                   StepNameOf(parts_.plan->job, stage.index, step), ".jsonl");
   const absl::Status status = ReplaceFile(path, lines);
   if (status.ok()) return;
   AHA_LOG(kWarning) << status << "; training continues";

@@ -10,8 +10,8 @@
 namespace aha::learner {
 namespace {
 
-std::string AbsolutePath(const std::string& run_directory,
-                         const std::string& path) {
+std::string InRunDirectory(const std::string& run_directory,
+                           const std::string& path) {
   return path[0] == '/' ? path : absl::StrCat(run_directory, "/", path);
 }
 
@@ -65,7 +65,7 @@ absl::Status TrainingState::CheckLeadsTo(const Manifest& manifest,
 absl::Status TrainingState::Load(const v1::NextStageResponse& next,
                                  const Hash128& chain) {
   const std::string path =
-      AbsolutePath(parts_.run_directory, next.checkpoint());
+      InRunDirectory(parts_.run_directory, next.checkpoint());
   AHA_LOG(kInfo) << "loading " << path;
   AHA_ASSIGN_OR_RETURN(
       LoadedCheckpoint loaded,
@@ -73,12 +73,12 @@ absl::Status TrainingState::Load(const v1::NextStageResponse& next,
   const Manifest& manifest = loaded.manifest;
   AHA_RETURN_IF_ERROR(CheckLeadsTo(manifest, next, chain, path));
   AHA_RETURN_IF_ERROR(model_->Restore(std::move(loaded.state)));
-  position_ = Position{.stage = manifest.stage,
-                       .next_step = manifest.next_step,
-                       .stage_done = manifest.stage_done,
-                       .chain = manifest.chain,
-                       .weights_checksum = manifest.weights_checksum,
-                       .num_tokens = manifest.num_tokens};
+  position_ = TrainingPosition{.stage = manifest.stage,
+                               .next_step = manifest.next_step,
+                               .stage_done = manifest.stage_done,
+                               .chain = manifest.chain,
+                               .weights_checksum = manifest.weights_checksum,
+                               .num_tokens = manifest.num_tokens};
   saved_ = position_;
   return absl::OkStatus();
 }
@@ -123,8 +123,8 @@ absl::Status TrainingState::Bring(const v1::NextStageResponse& next) {
   return absl::OkStatus();
 }
 
-Position TrainingState::BeginStep() {
-  const Position before = *position_;
+TrainingPosition TrainingState::BeginStep() {
+  const TrainingPosition before = *position_;
   position_.reset();
   return before;
 }

@@ -58,12 +58,12 @@ class TrainingState {
   // REQUIRES: Bring returned OK, here and below.
   ModelState& model() { return *model_; }
   // REQUIRES: no step is in progress.
-  const Position& position() const { return *position_; }
+  const TrainingPosition& position() const { return *position_; }
 
   // Between these two, the state is not a version of the weights.  If the step
   // fails, Bring sets the state again.  BeginStep returns the position so far.
-  Position BeginStep();
-  void FinishStep(const Position& position) { position_ = position; }
+  TrainingPosition BeginStep();
+  void FinishStep(const TrainingPosition& position) { position_ = position; }
 
   // Whether there is a position whose state no checkpoint keeps.
   bool has_unsaved_steps() const {
@@ -94,8 +94,9 @@ class TrainingState {
   const TrainingStateParts parts_;
   const v1::Job& job_;
   std::unique_ptr<ModelState> model_;  // Null before the first Bring.
-  std::optional<Position> position_;   // Absent: the state is not a version.
-  std::optional<Position> saved_;      // The latest checkpoint's.
+  std::optional<TrainingPosition>
+      position_;  // Absent: the state is not a version.
+  std::optional<TrainingPosition> saved_;  // The latest checkpoint's.
 };
 
 }  // namespace aha::learner

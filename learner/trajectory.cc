@@ -72,8 +72,9 @@ Hash128 DigestOf(const v1::ScoredGroup& group) {
       {.stage = key.stage(), .step = key.step(), .slot = key.slot()}, records);
 }
 
-std::string RolloutLine(const v1::GroupContext& context,
-                        const v1::ScoredTrajectory& scored, float advantage) {
+std::string MakeRolloutLine(const v1::GroupContext& context,
+                            const v1::ScoredTrajectory& scored,
+                            float advantage) {
   const v1::Trajectory& trajectory = scored.trajectory();
   run::Rollout rollout;
   rollout.step = context.key().step();

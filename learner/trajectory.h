@@ -21,7 +21,8 @@ TrainSequence SequenceOf(const v1::GroupContext& context,
 Hash128 DigestOf(const v1::ScoredGroup& group);
 
 // One line of rollouts/step-NNNNNN.jsonl, newline included.
-std::string RolloutLine(const v1::GroupContext& context,
-                        const v1::ScoredTrajectory& scored, float advantage);
+std::string MakeRolloutLine(const v1::GroupContext& context,
+                            const v1::ScoredTrajectory& scored,
+                            float advantage);
 
 }  // namespace aha::learner

@@ -417,7 +417,7 @@ std::optional<mpq_class> DecimalValue(string_view decimal) {
     if (!absl::ascii_isdigit(c)) continue;
     digits += c;
     behind += point;
-    if (digits.size() > kMostDigits) return std::nullopt;
+    if (digits.size() > kMaxDigits) return std::nullopt;
   }
   mpz_class scale;
   mpz_ui_pow_ui(scale.get_mpz_t(), 10, behind);
@@ -436,10 +436,10 @@ std::optional<mpq_class> PowerValue(const mpq_class& base,
   const auto magnitude = static_cast<uint64_t>(count < 0 ? -count : count);
   const size_t bits = std::max(mpz_sizeinbase(base.get_num_mpz_t(), 2),
                                mpz_sizeinbase(base.get_den_mpz_t(), 2));
-  constexpr uint64_t kMostBits = uint64_t{kMostDigits} * 10 / 3;
-  const bool fits =
-      base == 10 ? magnitude <= kMostDigits
-                 : magnitude <= kMostBits && bits * magnitude <= kMostBits;
+  constexpr uint64_t kMaxBits = uint64_t{kMaxDigits} * 10 / 3;
+  const bool fits = base == 10
+                        ? magnitude <= kMaxDigits
+                        : magnitude <= kMaxBits && bits * magnitude <= kMaxBits;
   if (!fits) return std::nullopt;
   mpz_class top;
   mpz_class bottom;

@@ -11,7 +11,7 @@
 // 2\pi \sqrt{2} and the coordinates of (1,2).  A part of them is never taken
 // for the answer.
 //
-// Pure functions, in time linear in the text.  Numbers have at most kMostDigits
+// Pure functions, in time linear in the text.  Numbers have at most kMaxDigits
 // digits, written out; arithmetic is exact, on rationals.
 #pragma once
 
@@ -23,7 +23,7 @@
 
 namespace aha::rewards {
 
-inline constexpr int kMostDigits = 4096;
+inline constexpr int kMaxDigits = 4096;
 
 struct Number {
   mpq_class value;       // 12 for "12%".
@@ -36,7 +36,7 @@ struct NumberReading {
     kNumber,
     kNone,       // The text has no number.
     kMalformed,  // The text only looks like a number (see above).
-    kTooLarge,   // More than kMostDigits digits.
+    kTooLarge,   // More than kMaxDigits digits.
   };
   Kind kind = Kind::kNone;
   Number number = {};     // For kNumber.

@@ -90,11 +90,11 @@ absl::Status CheckNotBlank(absl::string_view verifier,
 }
 
 std::string Excerpt(absl::string_view text) {
-  constexpr size_t kMostBytes = 80;
+  constexpr size_t kMaxBytes = 80;
   size_t end = 0;
   while (end < text.size()) {
     const size_t next = end + ReadUtf8(text, end).size;
-    if (next > kMostBytes) break;
+    if (next > kMaxBytes) break;
     end = next;
   }
   return absl::StrCat("'", ReplaceMalformedUtf8(text.substr(0, end)),

@@ -14,11 +14,11 @@
 namespace aha::rpc {
 namespace {
 
-constexpr uint64_t kMostPemBytes = 1 << 20;
+constexpr uint64_t kMaxPemBytes = 1 << 20;
 
 absl::StatusOr<std::string> ReadPem(const std::string& path,
                                     absl::string_view flag) {
-  const absl::StatusOr<std::string> text = ReadWholeFile(path, kMostPemBytes);
+  const absl::StatusOr<std::string> text = ReadWholeFile(path, kMaxPemBytes);
   if (!text.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat(flag, ": ", text.status().message()));

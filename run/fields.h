@@ -244,7 +244,7 @@ std::string ToLine(const T& value) {
 
 template <class T>
 Json ToJson(const T& value) {
-  return ParseJson(ToLine(value), "fields").value();
+  return ParseStoredJson(ToLine(value), "fields").value();
 }
 
 template <class T>

@@ -27,7 +27,7 @@ StepMetrics ParseMetrics(const Json& line) {
 }
 
 StepMetrics ParseMetricsLine(absl::string_view line) {
-  return ParseMetrics(ParseJson(line, "metrics").value_or(nullptr));
+  return ParseMetrics(ParseStoredJson(line, "metrics").value_or(nullptr));
 }
 
 std::vector<double> CurveOf(const std::vector<StepMetrics>& steps,

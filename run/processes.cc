@@ -41,7 +41,7 @@ std::string EndpointText(const Endpoint& endpoint) {
 
 absl::StatusOr<Endpoint> ParseEndpoint(absl::string_view text,
                                        absl::string_view what) {
-  AHA_ASSIGN_OR_RETURN(const Json json, ParseJson(text, what));
+  AHA_ASSIGN_OR_RETURN(const Json json, ParseStoredJson(text, what));
   Endpoint endpoint = FromJson<Endpoint>(json);
   if (endpoint.address.empty()) {
     return absl::DataLossError(absl::StrCat(what, ": address is missing"));
@@ -63,7 +63,7 @@ Json ToJson(const ProcessEntry& process) {
 
 absl::StatusOr<std::vector<ProcessEntry>> ParseProcesses(
     absl::string_view text, absl::string_view what) {
-  AHA_ASSIGN_OR_RETURN(const Json json, ParseJson(text, what));
+  AHA_ASSIGN_OR_RETURN(const Json json, ParseStoredJson(text, what));
   if (!json.is_array()) {
     return absl::DataLossError(
         absl::StrCat(what, " must be a JSON list, is ", json.type_name()));

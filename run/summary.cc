@@ -72,7 +72,7 @@ std::string SummaryText(const Summary& summary) {
 
 absl::StatusOr<Summary> ParseSummary(absl::string_view text,
                                      absl::string_view what) {
-  AHA_ASSIGN_OR_RETURN(const Json json, ParseJson(text, what));
+  AHA_ASSIGN_OR_RETURN(const Json json, ParseStoredJson(text, what));
   if (!json.is_object()) {
     return absl::DataLossError(
         absl::StrCat(what, " must be a JSON object, is ", json.type_name()));

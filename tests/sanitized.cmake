@@ -17,7 +17,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        coordinator/wait_monitor.cc coordinator/weights_store.cc
        coordinator/stages/*.cc
        actor/lease_book.cc actor/trajectory.cc actor/weight_assembler.cc
-       actor/weight_buffer.cc actor/weight_store.cc
+       actor/weight_buffer.cc actor/weight_exchange.cc
        learner/group_buffer.cc learner/trajectory.cc
        tests/base/file_io_test.cc tests/base/thread_pool_test.cc
        tests/data/jsonl_test.cc tests/data/sources_test.cc tests/job/*.cc tests/run/*.cc

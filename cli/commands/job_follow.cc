@@ -170,7 +170,7 @@ int PrintEvents(const Target& target, const TailFlags& flags, Output output) {
     return PrintTailsAs(
         output, flags.follow, files, flags.lines,
         [](const FollowedFile&, absl::string_view line) {
-          const absl::StatusOr<Json> event = ParseJson(line, "");
+          const absl::StatusOr<Json> event = ParseStoredJson(line, "");
           return event.ok() ? *event : Json{{"broken", std::string(line)}};
         });
   }

@@ -24,7 +24,7 @@ namespace aha::cli {
 namespace {
 
 constexpr size_t kLongestLine = 4096;
-constexpr size_t kMostConnections = 16;
+constexpr size_t kMaxConnections = 16;
 
 // A socket address holds 107 characters, and the path of a run directory may be
 // longer.  The kernel follows /proc/self/fd, which makes the path short.
@@ -130,7 +130,7 @@ std::vector<int> ControlServer::Descriptors() const {
 }
 
 void ControlServer::Poll() {
-  while (connections_.size() < kMostConnections) {
+  while (connections_.size() < kMaxConnections) {
     const int fd =
         ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) break;

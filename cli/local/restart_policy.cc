@@ -44,7 +44,7 @@ ExitDecision RestartPolicy::OnExit(absl::string_view name, ProcessRole role,
   auto found = ends_.find(name);
   if (found == ends_.end()) found = ends_.emplace(name, 0).first;
   const int ends = ++found->second;
-  if (ends > options_.limit) {
+  if (ends > options_.max_ends) {
     return {
         ExitAction::kStopAll, absl::ZeroDuration(),
         absl::StrCat("it ended ", ends, " times without a new step between")};
@@ -54,7 +54,7 @@ ExitDecision RestartPolicy::OnExit(absl::string_view name, ProcessRole role,
                options_.first_delay * (int64_t{1} << std::min(ends - 1, 20)));
   if (exit.signal == 0) delay = std::max(delay, options_.exit_delay);
   return {ExitAction::kRestart, delay,
-          absl::StrCat("restart ", ends, " of ", options_.limit, " in ",
+          absl::StrCat("restart ", ends, " of ", options_.max_ends, " in ",
                        absl::FormatDuration(delay))};
 }
 

@@ -1,7 +1,7 @@
 // Decides what the supervisor does when a process of a local cluster ends.
 //
 // An actor, a reward replica or a learner rank is restarted, after a longer
-// delay each time, until it has ended more than `limit` times without a new
+// delay each time, until it has ended more than `max_ends` times without a new
 // step in between.  This holds after exit code 0, too, since a SIGTERM from
 // elsewhere causes that.  (The supervisor itself knows which processes it asked
 // to leave.)  When a learner rank is lost, the coordinator sends the whole rank
@@ -45,7 +45,9 @@ struct RestartOptions {
   // have reported a fatal error, processes exit before the supervisor learns
   // that the job has ended.
   absl::Duration exit_delay = absl::Seconds(1);
-  int limit = 8;  // About 20 s of attempts.
+  // Ends of a process without a new step between them, about 20 s of attempts;
+  // one more stops the cluster.
+  int max_ends = 8;
 };
 
 enum class ExitAction {

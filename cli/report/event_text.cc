@@ -23,7 +23,7 @@ std::string EventText(const run::Event& event) {
 }
 
 std::string EventText(absl::string_view line) {
-  const Json event = ParseJson(line, "event").value_or(nullptr);
+  const Json event = ParseStoredJson(line, "event").value_or(nullptr);
   return event.is_object() ? EventText(run::ParseEvent(event)) : OneLine(line);
 }
 

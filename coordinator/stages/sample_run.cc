@@ -12,7 +12,7 @@ namespace {
 // A save syncs the file and writes a record: not at every group.
 constexpr absl::Duration kSaveEvery = absl::Seconds(1);
 // Beyond this much text only the groups that are missing before it are leased.
-constexpr uint64_t kMostHeldBytes = 64 << 20;
+constexpr uint64_t kMaxHeldBytes = 64 << 20;
 
 }  // namespace
 
@@ -48,7 +48,7 @@ void SampleRun::ResumeFrom(const DatasetRecord& record) {
 std::optional<LeasedGroup> SampleRun::Lease(uint64_t member,
                                             uint64_t last_step) {
   LeaseLimits limits{.last_step = last_step};
-  if (dataset_.held_bytes() > kMostHeldBytes) {
+  if (dataset_.held_bytes() > kMaxHeldBytes) {
     limits.end_slot = dataset_.highest_held();
   }
   return ledger()->Lease(member, limits);

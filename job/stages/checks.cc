@@ -7,10 +7,10 @@ namespace {
 
 constexpr double kLowestTemperature = 1e-3;  // See SamplingParams::Validate.
 // Completions of one step, or of a stage that does not train.
-constexpr int64_t kMostCompletions = 1 << 20;
+constexpr int64_t kMaxCompletions = 1 << 20;
 // Tokens of one group, which is one message of at most 64 MiB: 16 bytes each
 // for a token's id, its log-probability and its text.
-constexpr int64_t kMostTokensOfGroup = 4 << 20;
+constexpr int64_t kMaxTokensOfGroup = 4 << 20;
 
 void CheckLength(const v1::Job& job, const v1::Sampling& sampling,
                  absl::string_view path, int64_t context,
@@ -44,19 +44,19 @@ void CheckOptimizer(const v1::Optimizer& optimizer, int64_t steps,
 void CheckGroups(const StageRef& at, const GroupCounts& counts,
                  ConfigErrors* errors) {
   const std::string path = at.settings_path();
-  if (counts.prompts * counts.num_generations > kMostCompletions) {
+  if (counts.prompts * counts.num_generations > kMaxCompletions) {
     errors->Add(
         ChildPath(path, counts.prompts_key),
-        absl::StrCat("times num_generations must be at most ", kMostCompletions,
+        absl::StrCat("times num_generations must be at most ", kMaxCompletions,
                      ", got ", counts.prompts, " x ", counts.num_generations));
   }
   if (counts.num_generations * counts.max_completion_length >
-      kMostTokensOfGroup) {
+      kMaxTokensOfGroup) {
     errors->Add(
         ChildPath(path, "num_generations"),
         absl::StrCat("times sampling.max_completion_length must be at most ",
-                     kMostTokensOfGroup, ", got ", counts.num_generations,
-                     " x ", counts.max_completion_length));
+                     kMaxTokensOfGroup, ", got ", counts.num_generations, " x ",
+                     counts.max_completion_length));
   }
 }
 

@@ -5,7 +5,7 @@
 namespace aha {
 namespace {
 
-class Eval : public StageKind {
+class EvalStage : public StageKind {
  public:
   absl::string_view name() const override { return "eval"; }
   absl::string_view help() const override {
@@ -44,7 +44,7 @@ class Eval : public StageKind {
 }  // namespace
 
 const StageKind& EvalKind() {
-  static const Eval kKind;
+  static const EvalStage kKind;
   return kKind;
 }
 

@@ -11,7 +11,7 @@
 namespace aha {
 namespace {
 
-class Grpo : public StageKind {
+class GrpoStage : public StageKind {
  public:
   absl::string_view name() const override { return "grpo"; }
   absl::string_view help() const override { return "reinforcement learning"; }
@@ -93,7 +93,7 @@ class Grpo : public StageKind {
 }  // namespace
 
 const StageKind& GrpoKind() {
-  static const Grpo kKind;
+  static const GrpoStage kKind;
   return kKind;
 }
 

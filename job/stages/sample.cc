@@ -9,7 +9,7 @@
 namespace aha {
 namespace {
 
-class Sample : public StageKind {
+class SampleStage : public StageKind {
  public:
   absl::string_view name() const override { return "sample"; }
   absl::string_view help() const override {
@@ -49,7 +49,7 @@ class Sample : public StageKind {
 }  // namespace
 
 const StageKind& SampleKind() {
-  static const Sample kKind;
+  static const SampleStage kKind;
   return kKind;
 }
 

@@ -9,7 +9,7 @@
 namespace aha {
 namespace {
 
-class Sft : public StageKind {
+class SftStage : public StageKind {
  public:
   absl::string_view name() const override { return "sft"; }
   absl::string_view help() const override {
@@ -84,7 +84,7 @@ class Sft : public StageKind {
 }  // namespace
 
 const StageKind& SftKind() {
-  static const Sft kKind;
+  static const SftStage kKind;
   return kKind;
 }
 

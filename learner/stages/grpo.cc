@@ -113,8 +113,8 @@ std::string RolloutLines(const v1::ScoredGroup& group,
   std::string lines;
   for (size_t i = 0; i < advantages.size(); ++i) {
     lines +=
-        RolloutLine(group.context(), group.trajectories(static_cast<int>(i)),
-                    advantages[i]);
+        MakeRolloutLine(group.context(),
+                        group.trajectories(static_cast<int>(i)), advantages[i]);
   }
   return lines;
 }

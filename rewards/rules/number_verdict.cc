@@ -21,7 +21,7 @@ absl::Status CheckNumber(absl::string_view verifier, const PromptView& prompt) {
   return absl::InvalidArgumentError(absl::StrCat(
       "answer must be a number",
       reading.kind == NumberReading::Kind::kTooLarge
-          ? absl::StrCat(" of at most ", kMostDigits, " digits")
+          ? absl::StrCat(" of at most ", kMaxDigits, " digits")
           : "",
       " for reward ", verifier, ", got ", Excerpt(prompt.reference)));
 }
@@ -40,7 +40,7 @@ Verdict JudgeNumber(const FoundNumber& found, absl::string_view reference,
                        absl::StrCat(where, " is not one number"));
     case NumberReading::Kind::kTooLarge:
       return NotJudged(Outcome::kLimit, absl::StrCat(where, " has more than ",
-                                                     kMostDigits, " digits"));
+                                                     kMaxDigits, " digits"));
     case NumberReading::Kind::kNumber:
       break;
   }

@@ -36,7 +36,7 @@ class RolloutEngineTest : public ::testing::Test {
     engine_.Submit(std::move(group));
   }
   void Bring(uint64_t version) {
-    store_.Put(Version(version), Buffer("v" + std::to_string(version)));
+    exchange_.Put(Version(version), Buffer("v" + std::to_string(version)));
     engine_.Wake();
   }
   // Takes turns until there is nothing to do.
@@ -50,13 +50,13 @@ class RolloutEngineTest : public ::testing::Test {
 
   absl::Time now_ = absl::UnixEpoch();
   FakeSampler sampler_;
-  WeightStore store_;
+  WeightExchange exchange_;
   std::vector<Sample> samples_;
   std::vector<uint64_t> swaps_;
   std::vector<std::string> refusals_;
   RolloutEngine engine_{
       &sampler_,
-      &store_,
+      &exchange_,
       [this] { return now_; },
       {.sampled = [this](Sample s) { samples_.push_back(std::move(s)); },
        .refused =
@@ -72,7 +72,7 @@ TEST_F(RolloutEngineTest, WaitsForTheWeightsThenSamplesEveryGroup) {
   Submit(1, 0, 0, 0);
   Work();
   EXPECT_TRUE(samples_.empty());
-  EXPECT_EQ(store_.WaitForWanted(absl::ZeroDuration()), Version(0));
+  EXPECT_EQ(exchange_.WaitForWanted(absl::ZeroDuration()), Version(0));
   Bring(0);
   Work();
   EXPECT_THAT(samples_, SizeIs(2));
@@ -101,8 +101,8 @@ TEST_F(RolloutEngineTest, TheNextVersionIsWantedWhileTheLoadedOneSamples) {
   Submit(2, 1, 0, 1);
   Submit(3, 2, 0, 2);
   ASSERT_TRUE(engine_.Turn().ok());
-  EXPECT_TRUE(store_.Wanted(Version(1)));
-  EXPECT_FALSE(store_.Wanted(Version(2)));  // At most one version ahead.
+  EXPECT_TRUE(exchange_.Wanted(Version(1)));
+  EXPECT_FALSE(exchange_.Wanted(Version(2)));  // At most one version ahead.
 }
 
 TEST_F(RolloutEngineTest, OldWeightsAreUnloadedWhileItWaitsForTheNext) {
@@ -118,7 +118,7 @@ TEST_F(RolloutEngineTest, OldWeightsAreUnloadedWhileItWaitsForTheNext) {
   Submit(3, 0, 1, 0);  // The version is needed once more and is fetched again.
   Work();
   EXPECT_EQ(sampler_.unloads, 1);
-  EXPECT_TRUE(store_.Wanted(Version(0)));
+  EXPECT_TRUE(exchange_.Wanted(Version(0)));
   Bring(0);
   Work();
   Bring(1);
@@ -173,7 +173,7 @@ TEST_F(RolloutEngineTest, AfterAResetTheSameVersionIsFetchedAgain) {
   Submit(2, 0, 0, 0);
   Work();
   EXPECT_TRUE(samples_.empty());
-  EXPECT_TRUE(store_.Wanted(Version(0)));
+  EXPECT_TRUE(exchange_.Wanted(Version(0)));
   Bring(0);
   Work();
   EXPECT_THAT(swaps_, ElementsAre(0, 0));
@@ -223,7 +223,7 @@ TEST_F(RolloutEngineTest, StopEndsAWaitingRunAndNamesWhatItWaitedFor) {
   Submit(1, 0, 0, 0);
   std::thread runner([this] { EXPECT_TRUE(engine_.Run().ok()); });
   // The engine asks for the weights before it waits.
-  while (!store_.WaitForWanted(absl::Minutes(1)).has_value()) {
+  while (!exchange_.WaitForWanted(absl::Minutes(1)).has_value()) {
   }
   engine_.Stop();
   runner.join();

@@ -76,7 +76,7 @@ TEST_F(JobFollowTest, WaitingForAJobThatDidNotEndSaysHowToContinueIt) {
 TEST_F(JobFollowTest, AWaitAsJsonIsTheJob) {
   WriteSummary("succeeded", R"(, "checksum": "c0ffee")");
   EXPECT_EQ(Wait(Output::kJson), kExitDone);
-  EXPECT_EQ((*ParseJson(out_, "stdout"))["checksum"], "c0ffee");
+  EXPECT_EQ((*ParseStoredJson(out_, "stdout"))["checksum"], "c0ffee");
 }
 
 TEST_F(JobFollowTest, AJobElsewhereIsContinuedThere) {
@@ -94,7 +94,7 @@ TEST_F(JobFollowTest, WatchingAJobThatHasEndedShowsItOnce) {
             "[ 1m 01s] zero steps 4/4  done in 1m 00s\n"
             "[ 1m 01s] job tiny: succeeded\n");
   EXPECT_EQ(Call([&] { return WatchJob(target_, Output::kJson); }), kExitDone);
-  EXPECT_EQ((*ParseJson(out_, "stdout"))["state"], "succeeded");
+  EXPECT_EQ((*ParseStoredJson(out_, "stdout"))["state"], "succeeded");
 }
 
 TEST_F(JobFollowTest, AMissingJobIsNotFound) {
@@ -125,7 +125,7 @@ TEST_F(JobFollowTest, LogsOfSeveralProcessesAreNamedAndOfOneAreNot) {
 TEST_F(JobFollowTest, LogsAsJsonAreAListOfLines) {
   dir_.Write("logs/actor-0.log", "one\ntwo\n");
   Call([&] { return PrintLogs(target_, {}, {.lines = 1}, Output::kJson); });
-  EXPECT_EQ(*ParseJson(out_, "stdout"),
+  EXPECT_EQ(*ParseStoredJson(out_, "stdout"),
             (Json::array({{{"process", "actor-0"}, {"line", "two"}}})));
 }
 
@@ -138,7 +138,7 @@ TEST_F(JobFollowTest, EventsAreTextForPeopleAndThemselvesAsJson) {
   EXPECT_EQ(events(Output::kTable), kExitDone);
   EXPECT_EQ(out_, "  joined  actor-0\ntorn {\n");
   EXPECT_EQ(events(Output::kJson), kExitDone);
-  const Json json = *ParseJson(out_, "stdout");
+  const Json json = *ParseStoredJson(out_, "stdout");
   EXPECT_EQ(json[0]["event"], "joined");
   EXPECT_EQ(json[1]["broken"], "torn {");
 }

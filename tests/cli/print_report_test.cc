@@ -46,7 +46,7 @@ TEST_F(PrintReportTest, QuietIsTheChecksumAlone) {
 }
 
 TEST_F(PrintReportTest, AsJsonItIsTheSummaryAlone) {
-  const Json json = *ParseJson(
+  const Json json = *ParseStoredJson(
       Printed({.run_dir = "runs/tiny", .output = Output::kJson}), "stdout");
   EXPECT_EQ(json["checksum"], "c0ffee");
   EXPECT_EQ(json["state"], "succeeded");

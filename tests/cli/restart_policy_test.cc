@@ -14,7 +14,7 @@ RestartPolicy NewPolicy() {
   return RestartPolicy({.first_delay = absl::Seconds(1),
                         .longest_delay = absl::Seconds(5),
                         .exit_delay = absl::Seconds(3),
-                        .limit = 4});
+                        .max_ends = 4});
 }
 
 TEST(RestartPolicyTest, AnActorIsRestartedLaterEachTimeUntilTheLimit) {

@@ -32,7 +32,7 @@ class SupervisorTest : public ::testing::Test {
     options.restart.first_delay = restart_delay_;
     options.restart.longest_delay = restart_delay_;
     options.restart.exit_delay = absl::ZeroDuration();
-    options.restart.limit = 2;
+    options.restart.max_ends = 2;
     options.leave_grace = absl::Seconds(5);
     options.stop_grace = stop_grace_;
     supervisor_ = std::make_unique<Supervisor>(

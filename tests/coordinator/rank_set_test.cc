@@ -28,7 +28,7 @@ class RankSetTest : public ::testing::Test {
     ASSERT_EQ(Ask(0), Decision::kAssign);
   }
 
-  RankSet ranks_{{.ranks = 2, .most_breaks = 3}};
+  RankSet ranks_{{.ranks = 2, .max_breaks = 2}};
 };
 
 TEST_F(RankSetTest, AStageIsAssignedWhenAllRanksHaveAsked) {

@@ -14,7 +14,7 @@
 namespace {
 
 constexpr aha::WeightsId kPolicy = {.stage = 0, .version = 1};
-constexpr uint64_t kMostBytes = 1 << 16;
+constexpr uint64_t kMaxBytes = 1 << 16;
 
 void TakeLease(aha::v1::Lease lease) {
   if (!aha::actor::ValidateLease(lease).ok()) return;
@@ -27,7 +27,7 @@ void TakeLease(aha::v1::Lease lease) {
 void TakeChunk(aha::actor::WeightAssembler& assembler,
                aha::v1::WeightsChunk chunk, bool repair) {
   // Other tests announce terabytes; here they would only be slow.
-  if (chunk.total_bytes() > kMostBytes) return;
+  if (chunk.total_bytes() > kMaxBytes) return;
   if (repair) {
     chunk.set_encoding(aha::v1::WEIGHTS_ENCODING_FULL);
     chunk.clear_base();
@@ -35,7 +35,7 @@ void TakeChunk(aha::actor::WeightAssembler& assembler,
   }
   (void)assembler.Add(chunk);
   if (assembler.whole()) (void)assembler.Take();
-  if (assembler.offset() > kMostBytes) std::abort();
+  if (assembler.offset() > kMaxBytes) std::abort();
 }
 
 }  // namespace

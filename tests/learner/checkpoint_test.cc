@@ -74,7 +74,7 @@ struct Rank {
   ModelSetup setup;
   std::unique_ptr<comm::Communicator> comm;
   std::unique_ptr<ModelState> state;
-  Position position;
+  TrainingPosition position;
 };
 
 // lag, beta
@@ -129,7 +129,7 @@ Trained TrainOnRanks(const v1::Job& job, int ranks, const std::string& from,
     ThreadPool pool(1);
     const Sharding sharding{comm.rank(), comm.size()};
     std::unique_ptr<ModelState> state = FreshState(job, setup, &pool, sharding);
-    Position position;
+    TrainingPosition position;
     position.stage = kGrpoStage;
     if (!from.empty()) {
       auto loaded = LoadCheckpoint(from, job, setup, sharding);
@@ -219,7 +219,7 @@ TEST(ShardedCheckpointTest, ARankThatCannotWriteIsNamedAndNothingIsLeft) {
     ThreadPool pool(1);
     const auto state =
         FreshState(job, setup, &pool, {comm.rank(), comm.size()});
-    Position position;
+    TrainingPosition position;
     position.weights_checksum = WeightsChecksum(state->weights());
     // Rank 1 does not see rank 0's directory and may not make one.
     const std::string directory = comm.rank() == 0 ? run.path() : "/proc/none";
@@ -430,10 +430,10 @@ TEST_F(CheckpointTest, SavingTheSamePositionAgainKeepsWhatIsThere) {
 
 TEST(StepNameTest, OnlyTheOnlyGrpoStageHasThePlainName) {
   v1::Job job = TinyJob();
-  EXPECT_EQ(StepName(job, kSftStage, 4), "pretrain-step-000004");
-  EXPECT_EQ(StepName(job, kGrpoStage, 4), "step-000004");
+  EXPECT_EQ(StepNameOf(job, kSftStage, 4), "pretrain-step-000004");
+  EXPECT_EQ(StepNameOf(job, kGrpoStage, 4), "step-000004");
   *job.add_stages() = job.stages(kGrpoStage);
-  EXPECT_EQ(StepName(job, kGrpoStage, 4), "rl-step-000004");
+  EXPECT_EQ(StepNameOf(job, kGrpoStage, 4), "rl-step-000004");
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ class FakeCluster {
   std::vector<std::unique_ptr<RankView>> views_;
 
   mutable Mutex mutex_;
-  Position position_ ABSL_GUARDED_BY(mutex_);
+  TrainingPosition position_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t group_epoch_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<int, std::optional<StepKey>> told_ ABSL_GUARDED_BY(mutex_);

@@ -44,8 +44,8 @@ class TrainingStateTest : public testing::Test {
   }
 
   // The state after the sft stage was trained up to `next_step`.
-  Position Trained(TrainingState& state, uint64_t next_step) {
-    Position position = state.BeginStep();
+  TrainingPosition Trained(TrainingState& state, uint64_t next_step) {
+    TrainingPosition position = state.BeginStep();
     position.next_step = next_step;
     position.stage_done = next_step == plan_.stages[kSftStage].steps;
     position.chain = HashBytes(&next_step, sizeof(next_step));
@@ -96,7 +96,7 @@ TEST_F(TrainingStateTest, StepsThatNoCheckpointKeepsCannotBeResumed) {
 
 TEST_F(TrainingStateTest, AStateThatFitsStaysAsItIs) {
   ASSERT_TRUE(state_->Bring(StageFrom(0, 0)).ok());
-  const Position position = Trained(*state_, 4);
+  const TrainingPosition position = Trained(*state_, 4);
   const auto* weights = state_->model().weights().data();
   // The next stage, of the same history.
   ASSERT_TRUE(state_->Bring(StageFrom(kEvalStage, 0, position.chain)).ok());
@@ -122,7 +122,7 @@ TEST_F(TrainingStateTest, AStageThatDoesNotTrainTakesAnyShard) {
   two.add_learner_addresses("host:0");
   two.add_learner_addresses("host:1");
   ASSERT_TRUE(state_->Bring(two).ok());
-  const Position position = Trained(*state_, 4);
+  const TrainingPosition position = Trained(*state_, 4);
   ASSERT_TRUE(state_->Bring(StageFrom(kEvalStage, 0, position.chain)).ok());
   EXPECT_EQ(state_->model().sharding().ranks, 2);
 }
@@ -138,7 +138,7 @@ TEST_F(TrainingStateTest, AfterAStepThatFailedTheStateIsSetAgain) {
 TEST_F(TrainingStateTest, ACheckpointIsWrittenAndTheCoordinatorLearnsOfIt) {
   ASSERT_TRUE(state_->Bring(StageFrom(0, 0)).ok());
   BeginStage(*state_);
-  const Position position = Trained(*state_, 2);
+  const TrainingPosition position = Trained(*state_, 2);
   EXPECT_TRUE(state_->has_unsaved_steps());
   ASSERT_TRUE(state_->SaveCheckpoint().ok());
   EXPECT_FALSE(state_->has_unsaved_steps());
@@ -178,7 +178,7 @@ TEST_F(TrainingStateTest, ACheckpointThatCannotBeWrittenIsReported) {
 TEST_F(TrainingStateTest, ACheckpointIsResumedFromWhereItLeads) {
   ASSERT_TRUE(state_->Bring(StageFrom(0, 0)).ok());
   BeginStage(*state_);
-  const Position position = Trained(*state_, 2);
+  const TrainingPosition position = Trained(*state_, 2);
   ASSERT_TRUE(state_->SaveCheckpoint().ok());
   const auto resumed = NewState();
   const std::string directory = cluster_.checkpoints[0].directory();
@@ -196,7 +196,7 @@ TEST_F(TrainingStateTest, ACheckpointIsResumedFromWhereItLeads) {
 TEST_F(TrainingStateTest, ACheckpointThatLeadsElsewhereIsRefused) {
   ASSERT_TRUE(state_->Bring(StageFrom(0, 0)).ok());
   BeginStage(*state_);
-  const Position position = Trained(*state_, 2);
+  const TrainingPosition position = Trained(*state_, 2);
   ASSERT_TRUE(state_->SaveCheckpoint().ok());
   const std::string directory = cluster_.checkpoints[0].directory();
   const Hash128 other_history = HashBytes("x", 1);
@@ -214,7 +214,7 @@ TEST_F(TrainingStateTest, ACheckpointThatLeadsElsewhereIsRefused) {
 TEST_F(TrainingStateTest, ACheckpointOfAStageThatDoesNotTrainLeadsBeyondIt) {
   ASSERT_TRUE(state_->Bring(StageFrom(0, 0)).ok());
   BeginStage(*state_);
-  Position position = Trained(*state_, 4);
+  TrainingPosition position = Trained(*state_, 4);
   position.stage = kEvalStage;
   position.next_step = 0;
   position.stage_done = false;

@@ -26,7 +26,7 @@ TEST(RolloutLineTest, AVerdictSaysHowItEndedAndWhatWasRead) {
   v1::ScoredTrajectory scored = OnePart();
   scored.mutable_parts(0)->set_outcome(v1::REWARD_OUTCOME_UNPARSABLE);
   scored.mutable_parts(0)->set_evidence("last box: '\"' is not one number");
-  const LineJson line = LineJson::parse(RolloutLine({}, scored, 0.25f));
+  const LineJson line = LineJson::parse(MakeRolloutLine({}, scored, 0.25f));
   EXPECT_EQ(line["rewards"]["right"], 0);
   EXPECT_EQ(line["verdicts"]["right"]["outcome"], "unparsable");
   EXPECT_EQ(line["verdicts"]["right"]["evidence"],
@@ -35,7 +35,7 @@ TEST(RolloutLineTest, AVerdictSaysHowItEndedAndWhatWasRead) {
 }
 
 TEST(RolloutLineTest, WithoutVerdictsTheKeyIsAbsent) {
-  const LineJson line = LineJson::parse(RolloutLine({}, OnePart(), 0));
+  const LineJson line = LineJson::parse(MakeRolloutLine({}, OnePart(), 0));
   EXPECT_FALSE(line.contains("verdicts"));
   EXPECT_EQ(line["reward"], 0.5);
 }

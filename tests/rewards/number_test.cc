@@ -217,7 +217,7 @@ TEST(LimitTest, AHugeNumberIsTooLargeAndNeverSlow) {
 }
 
 TEST(LimitTest, NumbersOfTheLargestSizeAreExact) {
-  const std::string digits(kMostDigits, '7');
+  const std::string digits(kMaxDigits, '7');
   EXPECT_EQ(Last(digits), digits);
   EXPECT_EQ(Last(digits + "7"), "too large");
   EXPECT_EQ(Last("1e4096"), "1" + std::string(4096, '0'));

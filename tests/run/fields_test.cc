@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
-Json Parsed(const std::string& text) { return *ParseJson(text, "test"); }
+Json Parsed(const std::string& text) { return *ParseStoredJson(text, "test"); }
 
 Summary FullSummary() {
   Summary summary;

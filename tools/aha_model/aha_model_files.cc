@@ -20,7 +20,7 @@ DType DeclaredDType(const std::string& directory) {
   const std::string text =
       ReadFileIfThere(directory + "/config.json", 1 << 20).value_or("");
   // Loading the model reports what is wrong with the file.
-  const Json config = ParseJson(text, "config.json").value_or(Json());
+  const Json config = ParseStoredJson(text, "config.json").value_or(Json());
   std::string declared = TextOr(config, "torch_dtype", "");
   if (declared.empty()) declared = TextOr(config, "dtype", "");
   return declared == "float32" ? DType::kF32 : DType::kBf16;

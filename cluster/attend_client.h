@@ -12,10 +12,10 @@
 
 namespace aha::rpc {
 
-class Attendance {
+class AttendClient {
  public:
-  explicit Attendance(std::shared_ptr<grpc::Channel> channel);
-  ~Attendance();  // Ends the stream.
+  explicit AttendClient(std::shared_ptr<grpc::Channel> channel);
+  ~AttendClient();  // Ends the stream.
 
   // Opens the stream of this identity, unless it is open.  Never waits for the
   // coordinator.  A coordinator without such a method is not called again.

@@ -1,4 +1,4 @@
-#include "cluster/attendance.h"
+#include "cluster/attend_client.h"
 
 #include <optional>
 #include <utility>
@@ -8,7 +8,8 @@
 
 namespace aha::rpc {
 
-class Attendance::Stream : private grpc::ClientReadReactor<v1::AttendResponse> {
+class AttendClient::Stream
+    : private grpc::ClientReadReactor<v1::AttendResponse> {
  public:
   Stream(const std::shared_ptr<grpc::Channel>& channel,
          const MemberIdentity& identity)
@@ -54,12 +55,12 @@ class Attendance::Stream : private grpc::ClientReadReactor<v1::AttendResponse> {
   std::optional<grpc::StatusCode> ended_ ABSL_GUARDED_BY(mutex_);
 };
 
-Attendance::Attendance(std::shared_ptr<grpc::Channel> channel)
+AttendClient::AttendClient(std::shared_ptr<grpc::Channel> channel)
     : channel_(std::move(channel)) {}
 
-Attendance::~Attendance() = default;
+AttendClient::~AttendClient() = default;
 
-void Attendance::Keep(const MemberIdentity& identity) {
+void AttendClient::Keep(const MemberIdentity& identity) {
   if (stream_ != nullptr) {
     const std::optional<grpc::StatusCode> ended = stream_->ended();
     if (ended == grpc::StatusCode::UNIMPLEMENTED) known_ = false;

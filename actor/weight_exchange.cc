@@ -1,4 +1,4 @@
-#include "actor/weight_store.h"
+#include "actor/weight_exchange.h"
 
 #include <iterator>
 #include <utility>
@@ -7,7 +7,7 @@
 
 namespace aha::actor {
 
-void WeightStore::Want(std::vector<WeightsId> ids) {
+void WeightExchange::Want(std::vector<WeightsId> ids) {
   MutexLock lock(mutex_);
   if (ids == wanted_) return;
   wanted_ = std::move(ids);
@@ -18,7 +18,7 @@ void WeightStore::Want(std::vector<WeightsId> ids) {
   changed_.NotifyAll();
 }
 
-std::optional<WeightBuffer> WeightStore::Take(const WeightsId& id) {
+std::optional<WeightBuffer> WeightExchange::Take(const WeightsId& id) {
   MutexLock lock(mutex_);
   const auto it = here_.find(id);
   if (it == here_.end()) return std::nullopt;
@@ -28,19 +28,19 @@ std::optional<WeightBuffer> WeightStore::Take(const WeightsId& id) {
   return buffer;
 }
 
-bool WeightStore::Has(const WeightsId& id) const {
+bool WeightExchange::Has(const WeightsId& id) const {
   MutexLock lock(mutex_);
   return here_.contains(id);
 }
 
-std::optional<WeightsId> WeightStore::FirstMissing() const {
+std::optional<WeightsId> WeightExchange::FirstMissing() const {
   for (const WeightsId& id : wanted_) {
     if (!here_.contains(id)) return id;
   }
   return std::nullopt;
 }
 
-std::optional<WeightsId> WeightStore::WaitForWanted(absl::Duration timeout) {
+std::optional<WeightsId> WeightExchange::WaitForWanted(absl::Duration timeout) {
   MutexLock lock(mutex_);
   std::optional<WeightsId> id = FirstMissing();
   while (!id.has_value() && !woken_) {
@@ -52,24 +52,24 @@ std::optional<WeightsId> WeightStore::WaitForWanted(absl::Duration timeout) {
   return id;
 }
 
-bool WeightStore::Wanted(const WeightsId& id) const {
+bool WeightExchange::Wanted(const WeightsId& id) const {
   MutexLock lock(mutex_);
   return absl::c_linear_search(wanted_, id);
 }
 
-void WeightStore::Put(const WeightsId& id, WeightBuffer buffer) {
+void WeightExchange::Put(const WeightsId& id, WeightBuffer buffer) {
   MutexLock lock(mutex_);
   if (!absl::c_linear_search(wanted_, id)) return;
   here_.insert_or_assign(id, std::move(buffer));
 }
 
-void WeightStore::Clear() {
+void WeightExchange::Clear() {
   MutexLock lock(mutex_);
   wanted_.clear();
   here_.clear();
 }
 
-void WeightStore::Wake() {
+void WeightExchange::Wake() {
   MutexLock lock(mutex_);
   woken_ = true;
   changed_.NotifyAll();

@@ -1,7 +1,7 @@
 // Passes versions of the weights from the fetcher to the engine: the engine
 // says which ones it wants, the fetcher puts them here.
 //
-// Invariant: the store holds buffers of wanted versions only, so its memory is
+// Invariant: it holds buffers of wanted versions only, so its memory is
 // bounded by what the engine asks for.  Thread-safe.
 #pragma once
 
@@ -17,7 +17,7 @@
 
 namespace aha::actor {
 
-class WeightStore {
+class WeightExchange {
  public:
   // Sets the versions that the engine needs, the most urgent first, and drops
   // all others.
