@@ -152,9 +152,7 @@ absl::Status RolloutEngine::Swap(const WeightsId& id) {
   std::optional<WeightBuffer> weights = exchange_->Take(id);
   if (!weights.has_value()) return absl::OkStatus();  // No longer wanted.
   if (const absl::Status status = sampler_->Load(*weights); !status.ok()) {
-    return absl::Status(status.code(),
-                        absl::StrCat("loading weights ", id.ToString(), ": ",
-                                     status.message()));
+    return Annotate(absl::StrCat("loading weights ", id.ToString()), status);
   }
   {
     MutexLock lock(mutex_);

@@ -9,8 +9,6 @@
 namespace aha::actor {
 namespace {
 
-constexpr uint32_t kMaxGenerations = 1024;
-
 SamplingParams ToParams(const v1::SamplingSpec& spec) {
   return {.temperature = static_cast<float>(spec.temperature()),
           .top_p = static_cast<float>(spec.top_p()),

@@ -21,17 +21,17 @@ absl::Status WeightAssembler::Check(const v1::WeightsChunk& chunk) const {
                      epoch_, ", got ", chunk.epoch()));
   }
   AHA_RETURN_IF_ERROR(CheckEncoding(chunk, sender_));
-  if (chunk.total_bytes() == 0 || chunk.total_bytes() > kMaxBytes ||
+  if (chunk.total_bytes() == 0 || chunk.total_bytes() > kMaxWeightsBytes ||
       (buffer_.has_value() && chunk.total_bytes() != total_)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "weights chunk of ", id_.ToString(), ": total_bytes must be 1 to ",
-        kMaxBytes, " and never change, got ", chunk.total_bytes()));
+        kMaxWeightsBytes, " and never change, got ", chunk.total_bytes()));
   }
   if (chunk.offset() != offset_ || chunk.data().empty() ||
-      chunk.data().size() > kMaxChunk ||
+      chunk.data().size() > kMaxWeightsChunk ||
       chunk.data().size() > chunk.total_bytes() - offset_) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "weights chunk of ", id_.ToString(), ": 1 to ", kMaxChunk,
+        "weights chunk of ", id_.ToString(), ": 1 to ", kMaxWeightsChunk,
         " bytes must follow at offset ", offset_, " of ", chunk.total_bytes(),
         ", got ", chunk.data().size(), " at ", chunk.offset()));
   }

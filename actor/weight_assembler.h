@@ -24,9 +24,6 @@ namespace aha::actor {
 
 class WeightAssembler {
  public:
-  static constexpr uint64_t kMaxBytes = uint64_t{1} << 40;
-  static constexpr uint64_t kMaxChunk = 1 << 20;
-
   // `sender` is named in errors: "the coordinator at 10.0.0.1:7000".
   WeightAssembler(WeightsId id, uint64_t epoch,
                   std::string sender = "the coordinator")

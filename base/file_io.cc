@@ -196,6 +196,11 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
   return file.ReadToEnd(limit);
 }
 
+bool PathExists(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0;
+}
+
 absl::StatusOr<std::string> ReadFileIfThere(const std::string& path,
                                             uint64_t limit) {
   absl::StatusOr<std::string> text = ReadWholeFile(path, limit);

@@ -80,7 +80,9 @@ absl::Status AppendLine(const std::string& path, absl::string_view line);
 // `limit` bytes or is not a regular file.
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
                                           uint64_t limit = uint64_t{1} << 30);
-// Does the same, but returns "" if there is no such file.
+// Whether there is a file or a directory of that name; errors count as no.
+bool PathExists(const std::string& path);
+// Returns what ReadWholeFile does, or "" if there is no such file.
 absl::StatusOr<std::string> ReadFileIfThere(const std::string& path,
                                             uint64_t limit);
 // Syncs a file or directory that is already written.

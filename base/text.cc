@@ -106,8 +106,8 @@ std::string ReplaceMalformedUtf8(absl::string_view text) {
 
 std::string NearestName(absl::string_view name,
                         const std::vector<std::string>& candidates) {
-  constexpr size_t kLongestName = 64;
-  if (name.size() > kLongestName) return "";
+  constexpr size_t kMaxName = 64;
+  if (name.size() > kMaxName) return "";
   // With a third of its letters wrong, a name still looks like a typing error.
   size_t best = std::max<size_t>(2, name.size() / 3) + 1;
   std::string nearest;

@@ -17,7 +17,7 @@
 
 namespace {
 
-using aha::cli::ExplainExtra;
+using aha::cli::ExplainParseError;
 using aha::cli::Nearest;
 
 constexpr char kFooter[] =
@@ -59,24 +59,16 @@ Named Resolve(const CLI::App& app, int argc, char** argv) {
 std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
                     char** argv) {
   const Named named = Resolve(app, argc, argv);
-  std::string text = error.what();
-  if (!named.unknown.empty()) {
+  std::string text;
+  if (named.unknown.empty()) {
+    text = ExplainParseError(app, *named.command, error);
+  } else {
     std::vector<std::string> names;
     for (const CLI::App* child : named.command->get_subcommands({})) {
       names.push_back(child->get_name());
     }
     text = absl::StrCat("unknown command \"", named.unknown, "\"",
                         Nearest(named.unknown, names));
-  } else if (const std::vector<std::string> extras = app.remaining(true);
-             dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr &&
-             !extras.empty()) {
-    // After a misspelt option its value is an unexpected argument, too; the
-    // option is the one to name.
-    const auto option = std::find_if(
-        extras.begin(), extras.end(),
-        [](const std::string& word) { return absl::StartsWith(word, "-"); });
-    text = ExplainExtra(option == extras.end() ? extras.front() : *option,
-                        *named.command);
   }
   return absl::StrCat(text, "; see `", named.path, " --help`");
 }

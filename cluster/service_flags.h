@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "base/cancellation.h"
+#include "base/exit_code.h"
 #include "rpc/health.h"
 #include "rpc/security.h"
 
@@ -49,7 +50,7 @@ std::optional<int> ParseServiceFlags(CLI::App& app, int argc, char** argv,
 // FAILED_PRECONDITION, ALREADY_EXISTS, UNAUTHENTICATED, PERMISSION_DENIED,
 // UNIMPLEMENTED: flags, configuration, certificate, version, port in use, the
 // peer is not a coordinator).  1: anything else, restart.
-constexpr int kExitRefused = 78;
+using aha::kExitRefused;
 int ExitCode(const absl::Status& status);
 
 // Logs an error status and returns its exit code.

@@ -18,8 +18,8 @@ namespace aha::coordinator {
 namespace {
 
 constexpr uint32_t kMaxGroupsPerLease = 4096;
-constexpr size_t kLongestWaitText = 1000;
-constexpr size_t kLongestReport = 4000;
+constexpr size_t kMaxWaitText = 1000;
+constexpr size_t kMaxReport = 4000;
 
 v1::Peer PeerOf(const MemberInfo& member) {
   v1::Peer peer;
@@ -209,7 +209,7 @@ absl::StatusOr<v1::HeartbeatResponse> Controller::Heartbeat(
   MutexLock lock(mutex_);
   AHA_ASSIGN_OR_RETURN(MemberInfo* const member,
                        members_.Touch(request.member_id(), request.epoch()));
-  member->waiting_for = request.waiting_for().substr(0, kLongestWaitText);
+  member->waiting_for = request.waiting_for().substr(0, kMaxWaitText);
   member->tokens_per_second = std::max(0.0, request.tokens_per_second());
   if (std::exchange(member->progress, request.progress()) !=
       request.progress()) {
@@ -276,8 +276,8 @@ absl::Status Controller::ReportProblem(
   MutexLock lock(mutex_);
   AHA_ASSIGN_OR_RETURN(const MemberInfo* const member,
                        members_.Touch(request.member_id(), request.epoch()));
-  const std::string text = absl::StrCat(
-      member->name, ": ", request.message().substr(0, kLongestReport));
+  const std::string text =
+      absl::StrCat(member->name, ": ", request.message().substr(0, kMaxReport));
   if (request.fatal()) {
     job_->Fail(text);
     return absl::OkStatus();

@@ -100,8 +100,8 @@ Series::Series(rpc::Metrics& m, const JobPlan& plan) : metrics_(&m) {
       "aha_rollbacks_total",
       "Returns to the latest checkpoint after a learner was lost.");
   problems = m.AddCounter("aha_problems_total", "Problems reported.");
-  epoch = m.AddGauge("aha_epoch",
-                     "How often the coordinator was started for this job.");
+  epoch =
+      m.AddGauge("aha_epoch", "How often the coordinator started this job.");
   stage = m.AddGauge("aha_stage_index", "Index of the running stage.");
   policy_version = m.AddGauge("aha_policy_version_published",
                               "Newest visible version of the running stage.");
@@ -113,13 +113,11 @@ Series::Series(rpc::Metrics& m, const JobPlan& plan) : metrics_(&m) {
   for (int state = v1::JOB_STATE_PENDING; state <= v1::JOB_STATE_FAILED;
        ++state) {
     const auto named = static_cast<v1::JobState>(state);
-    states_[named] = m.AddGauge("aha_job_state",
-                                "1 for the state that the job is in, else 0.",
+    states_[named] = m.AddGauge("aha_job_state", "1 for the state of the job.",
                                 {{"state", StateName(named)}});
   }
   for (const StagePlan& one : plan.stages) {
-    stages_.push_back(m.AddGauge("aha_stage_running",
-                                 "1 for the stage that is running, else 0.",
+    stages_.push_back(m.AddGauge("aha_stage_running", "1 if this stage runs.",
                                  {{"stage", one.name}, {"type", one.kind}}));
   }
   for (const Phase& phase : kPhases) PhaseSeconds(m, phase.phase);

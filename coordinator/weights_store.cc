@@ -55,10 +55,10 @@ absl::Status IncomingVersion::Append(uint64_t offset, absl::string_view data,
     return absl::InvalidArgumentError(absl::StrCat(
         key_.ToString(), ": offset: must be ", next_, ", got ", offset));
   }
-  if (data.size() > kMaxPieceBytes) {
+  if (data.size() > kMaxWeightsChunk) {
     return absl::InvalidArgumentError(
         absl::StrCat(key_.ToString(), ": data: must have at most ",
-                     kMaxPieceBytes, " bytes, got ", data.size()));
+                     kMaxWeightsChunk, " bytes, got ", data.size()));
   }
   if (data.size() > info_.bytes - next_) {
     return absl::InvalidArgumentError(
@@ -67,7 +67,7 @@ absl::Status IncomingVersion::Append(uint64_t offset, absl::string_view data,
   }
   if (Hash64(data.data(), data.size()) != data_hash) {
     return absl::DataLossError(absl::StrCat(
-        key_.ToString(), ": the piece at offset ", offset, " arrived damaged"));
+        key_.ToString(), ": the chunk at offset ", offset, " arrived damaged"));
   }
   AHA_RETURN_IF_ERROR(WriteAll(fd_, data, offset, path_));
   hasher_.Raw(data.data(), data.size());
@@ -79,7 +79,7 @@ VersionReader::~VersionReader() { close(fd_); }
 
 absl::Status VersionReader::Read(uint64_t offset, std::string* data) const {
   const uint64_t left = offset < info_.bytes ? info_.bytes - offset : 0;
-  data->resize(std::min<uint64_t>(left, kMaxPieceBytes));
+  data->resize(std::min<uint64_t>(left, kMaxWeightsChunk));
   size_t filled = 0;
   while (filled < data->size()) {
     const ssize_t got = pread(fd_, data->data() + filled, data->size() - filled,

@@ -1,6 +1,6 @@
 // Holds versions of the weights for the actors, as hashed bytes in files.
 //
-//   1. Begin opens a transfer; Append takes its pieces in order and verifies
+//   1. Begin opens a transfer; Append takes its chunks in order and verifies
 //      the hash of each.
 //   2. Finish verifies the checksum of the whole: the version is staged.
 //   3. Commit makes the version visible: Read serves it.
@@ -9,7 +9,7 @@
 // A version can be held in several encodings (a WeightsKey names one of them).
 // Each is staged whole or not at all; all of them become visible together.
 // Publishing the same bytes again is harmless; other bytes under the same key
-// are DATA_LOSS.  At most one piece of a transfer is in memory.  Nothing is
+// are DATA_LOSS.  At most one chunk of a transfer is in memory.  Nothing is
 // synced: after a crash the learner publishes again, so Open deletes what an
 // earlier process left.
 //
@@ -32,10 +32,9 @@
 #include "base/hash.h"
 #include "base/mutex.h"
 #include "job/ids.h"
+#include "job/weights_encoding.h"
 
 namespace aha::coordinator {
-
-constexpr size_t kMaxPieceBytes = 1 << 20;
 
 // One encoding of a version.  An id alone stands for the version itself.
 struct WeightsKey {
@@ -70,8 +69,8 @@ class IncomingVersion {
   const WeightsKey& key() const { return key_; }
   const VersionInfo& info() const { return info_; }
 
-  // INVALID_ARGUMENT: the piece does not begin at the next offset, is larger
-  // than kMaxPieceBytes, or ends beyond the version.  DATA_LOSS: the hash
+  // INVALID_ARGUMENT: the chunk does not begin at the next offset, is larger
+  // than kMaxWeightsChunk, or ends beyond the version.  DATA_LOSS: the hash
   // differs.  RESOURCE_EXHAUSTED: the disk is full.
   absl::Status Append(uint64_t offset, absl::string_view data,
                       uint64_t data_hash);
@@ -97,7 +96,7 @@ class VersionReader {
   VersionReader& operator=(const VersionReader&) = delete;
 
   const VersionInfo& info() const { return info_; }
-  // Reads at most kMaxPieceBytes from `offset` into *data; none at the end.
+  // Reads at most kMaxWeightsChunk from `offset` into *data; none at the end.
   absl::Status Read(uint64_t offset, std::string* data) const;
 
  private:

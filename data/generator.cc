@@ -3,22 +3,26 @@
 // until its prompt falls into the split.
 #include "data/generator.h"
 
-#include <array>
-
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/hash.h"
+#include "base/names.h"
 #include "base/rng.h"
 #include "data/exercise_kinds.h"
 
 namespace aha {
 namespace {
 
+constexpr NamedValue<ExerciseKind> kKinds[] = {
+    {ExerciseKind::kSums, "sums"},
+    {ExerciseKind::kMachine, "machine"},
+    {ExerciseKind::kSwaps, "swaps"},
+    {ExerciseKind::kPointers, "pointers"},
+    {ExerciseKind::kPlainSums, "plain_sums"},
+};
 // The order decides results: the kinds take turns in it.
-constexpr std::array<ExerciseKind, 5> kAllKinds = {
+constexpr ExerciseKind kDefaultKinds[] = {
     ExerciseKind::kSums, ExerciseKind::kMachine, ExerciseKind::kSwaps,
-    ExerciseKind::kPointers, ExerciseKind::kPlainSums};
-constexpr int kDefaultKinds = 4;  // The first four.
+    ExerciseKind::kPointers};
 constexpr int kMaxOperations = 64;
 constexpr uint64_t kHeldOutOneIn = 8;
 
@@ -37,37 +41,14 @@ absl::string_view SplitName(Split split) {
 }  // namespace
 
 absl::string_view ExerciseKindName(ExerciseKind kind) {
-  switch (kind) {
-    case ExerciseKind::kSums:
-      return "sums";
-    case ExerciseKind::kMachine:
-      return "machine";
-    case ExerciseKind::kSwaps:
-      return "swaps";
-    case ExerciseKind::kPointers:
-      return "pointers";
-    case ExerciseKind::kPlainSums:
-      return "plain_sums";
-  }
-  return "";
+  return NameOfValue(kKinds, kind);
 }
 
 absl::StatusOr<ExerciseKind> ParseExerciseKind(absl::string_view name) {
-  for (const ExerciseKind kind : kAllKinds) {
-    if (ExerciseKindName(kind) == name) return kind;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("kinds must be of ",
-                   absl::StrJoin(kAllKinds, ", ",
-                                 [](std::string* out, ExerciseKind kind) {
-                                   absl::StrAppend(out, ExerciseKindName(kind));
-                                 }),
-                   "; got '", name, "'"));
+  return ValueOfName("kinds", kKinds, name);
 }
 
-absl::Span<const ExerciseKind> DefaultExerciseKinds() {
-  return absl::MakeConstSpan(kAllKinds).first(kDefaultKinds);
-}
+absl::Span<const ExerciseKind> DefaultExerciseKinds() { return kDefaultKinds; }
 
 Split SplitOf(absl::string_view prompt) {
   return Hash64(prompt.data(), prompt.size()) % kHeldOutOneIn == 0

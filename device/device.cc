@@ -1,21 +1,25 @@
 #include "device/device.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/names.h"
 #include "device/isa.h"
 #include "dnnl.h"
 
 namespace aha::ops {
 
+namespace {
+
+constexpr NamedValue<Device> kDevices[] = {{Device::kReference, "reference"},
+                                           {Device::kCpu, "cpu"}};
+
+}  // namespace
+
 absl::StatusOr<Device> ParseDevice(absl::string_view name) {
-  for (const Device device : {Device::kReference, Device::kCpu}) {
-    if (name == NameOf(device)) return device;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("device must be reference or cpu, got '", name, "'"));
+  return ValueOfName("device", kDevices, name);
 }
 
 absl::string_view NameOf(Device device) {
-  return device == Device::kReference ? "reference" : "cpu";
+  return NameOfValue(kDevices, device);
 }
 
 std::string NumericClassOf(Device device) {

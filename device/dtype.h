@@ -58,6 +58,12 @@ constexpr float HalfToFloat(uint16_t half) {
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
+// Returns the address of element i of an array of `dtype`.
+inline const std::byte* ElementAt(const void* data, int64_t i, DType dtype) {
+  return static_cast<const std::byte*>(data) +
+         i * static_cast<int64_t>(SizeOf(dtype));
+}
+
 // Read and write element i of an array of `dtype`; StoreElement rounds.
 inline float LoadElement(const void* data, int64_t i, DType dtype) {
   return dtype == DType::kF32 ? static_cast<const float*>(data)[i]

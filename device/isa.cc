@@ -35,7 +35,7 @@ bool Has(Isa isa) {
   std::fprintf(stderr, "aha: %s\n", std::string(status.message()).c_str());
   std::fflush(stderr);
   // exit() would destroy objects that other threads may still use.
-  _exit(kExitUnusableCpu);
+  _exit(kExitRefused);
 }
 
 // One instruction set means the same kernels on every machine, so oneDNN must

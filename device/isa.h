@@ -2,18 +2,16 @@
 #pragma once
 
 #include "absl/strings/string_view.h"
+#include "base/exit_code.h"
 
 namespace aha::ops {
-
-// EX_CONFIG: a restart would not help.
-inline constexpr int kExitUnusableCpu = 78;
 
 enum class Isa { kAvx2, kAvx512, kAvx512Bf16 };
 
 // Returns the best set that this CPU has, or the one that the environment
 // variable AHA_CPU_ISA (avx2, avx512, avx512_bf16) names. It also limits oneDNN
 // to that set, so it must be called before any oneDNN primitive exists; the ops
-// of CpuContext do that. Ends the process with kExitUnusableCpu and one line on
+// of CpuContext do that. Ends the process with kExitRefused and one line on
 // stderr if the CPU has no AVX2 with FMA, or if AHA_CPU_ISA names a set that is
 // unknown or that this CPU lacks.
 Isa CurrentIsa();

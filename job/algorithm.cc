@@ -1,6 +1,5 @@
 #include "job/algorithm.h"
 
-#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -8,18 +7,12 @@
 #include "absl/strings/str_join.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "job/config_errors.h"
 
 namespace aha {
 namespace {
 
 using google::protobuf::FieldDescriptor;
-
-// The fewest digits that read back as the same number.
-std::string ShortestText(double value) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value);
-  return std::string(buffer, end.ptr);
-}
 
 // A scalar field's value; the schema's default if it is not set.
 std::string ValueText(const v1::Grpo& grpo, const FieldDescriptor& field) {
@@ -28,7 +21,7 @@ std::string ValueText(const v1::Grpo& grpo, const FieldDescriptor& field) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection.GetBool(grpo, &field) ? "true" : "false";
     case FieldDescriptor::CPPTYPE_DOUBLE:
-      return ShortestText(reflection.GetDouble(grpo, &field));
+      return NumberText(reflection.GetDouble(grpo, &field));
     case FieldDescriptor::CPPTYPE_STRING:
       return reflection.GetString(grpo, &field);
     default:

@@ -12,6 +12,10 @@
 
 namespace aha {
 
+// The most trajectories of a group; num_generations in job.proto has the same
+// limit.
+inline constexpr uint32_t kMaxGenerations = 1024;
+
 // A group of trajectories (v1::GroupKey).  Orders groups as they are consumed.
 struct GroupId {
   uint32_t stage = 0;

@@ -2,6 +2,7 @@
 // receiver checks every chunk with CheckEncoding before it reads the bytes.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -12,6 +13,10 @@
 #include "job/ids.h"
 
 namespace aha {
+
+// Bytes of one chunk of a transfer, and of a whole version.
+inline constexpr uint64_t kMaxWeightsChunk = 1 << 20;
+inline constexpr uint64_t kMaxWeightsBytes = uint64_t{1} << 40;
 
 // "FULL", "DELTA"; the number of an encoding that this build does not know.
 inline std::string NameOf(v1::WeightsEncoding encoding) {

@@ -59,11 +59,6 @@ absl::Status Rename(const std::string& from, const std::string& to) {
   return FileError("cannot rename to", to, errno);
 }
 
-bool Exists(const std::string& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
-
 // The elements that an optimizer file holds, of `count` in all.
 struct OptimizerRange {
   comm::Shard shard;
@@ -327,7 +322,7 @@ absl::Status WriteRest(const std::string& directory, const ModelSetup& setup,
 absl::Status Install(const std::string& partial, const std::string& path) {
   const std::string old = absl::StrCat(partial, ".old");
   AHA_RETURN_IF_ERROR(RemoveAll(old));
-  if (Exists(path)) AHA_RETURN_IF_ERROR(Rename(path, old));
+  if (PathExists(path)) AHA_RETURN_IF_ERROR(Rename(path, old));
   AHA_RETURN_IF_ERROR(Rename(partial, path));
   AHA_RETURN_IF_ERROR(SyncPath(fs::path(path).parent_path().string()));
   return RemoveAll(old);

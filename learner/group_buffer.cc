@@ -1,79 +1,29 @@
 #include "learner/group_buffer.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
-#include "learner/trajectory.h"
+#include "job/scored_group.h"
 #include "rl/schedule.h"
 
 namespace aha::learner {
 namespace {
-
-std::string NameOf(const v1::GroupKey& key) {
-  return absl::StrCat("group (stage ", key.stage(), ", step ", key.step(),
-                      ", slot ", key.slot(), ")");
-}
-
-template <class Value, class Rule>
-absl::Status Invalid(const v1::ScoredGroup& group, absl::string_view field,
-                     const Rule& rule, const Value& value) {
-  return absl::InvalidArgumentError(absl::StrCat(NameOf(group.context().key()),
-                                                 ": ", field, " must be ", rule,
-                                                 ", is ", value));
-}
 
 absl::Status CheckIds(const GroupRules& rules, const v1::ScoredGroup& group,
                       absl::string_view field,
                       const google::protobuf::RepeatedField<int32_t>& ids,
                       int64_t most) {
   if (ids.empty() || ids.size() > most) {
-    return Invalid(group, absl::StrCat("number of ", field),
-                   absl::StrCat("from 1 to ", most), ids.size());
+    return InvalidGroup(group, absl::StrCat("number of ", field),
+                        absl::StrCat("from 1 to ", most), ids.size());
   }
   for (const int32_t id : ids) {
     if (id < 0 || id >= rules.vocab_size) {
-      return Invalid(group, field,
-                     absl::StrCat("from 0 to ", rules.vocab_size - 1), id);
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckLogProbs(const v1::ScoredGroup& group,
-                           const v1::Trajectory& trajectory) {
-  const size_t bytes =
-      static_cast<size_t>(trajectory.token_ids_size()) * sizeof(float);
-  if (trajectory.logprobs().size() != bytes) {
-    return Invalid(group, "trajectories.logprobs",
-                   absl::StrCat(bytes, " bytes long"),
-                   trajectory.logprobs().size());
-  }
-  for (const float logprob : LogProbsOf(trajectory)) {
-    if (!std::isfinite(logprob) || logprob > 0) {
-      return Invalid(group, "trajectories.logprobs", "finite and at most 0",
-                     logprob);
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckRewards(const GroupRules& rules, const v1::ScoredGroup& group,
-                          const v1::ScoredTrajectory& scored) {
-  if (!std::isfinite(scored.reward())) {
-    return Invalid(group, "trajectories.reward", "finite", scored.reward());
-  }
-  if (scored.parts_size() != rules.reward_parts) {
-    return Invalid(group, "number of trajectories.parts", rules.reward_parts,
-                   scored.parts_size());
-  }
-  for (const v1::RewardPart& part : scored.parts()) {
-    if (!std::isfinite(part.value())) {
-      return Invalid(group, "trajectories.parts.value", "finite", part.value());
+      return InvalidGroup(group, field,
+                          absl::StrCat("from 0 to ", rules.vocab_size - 1), id);
     }
   }
   return absl::OkStatus();
@@ -81,27 +31,18 @@ absl::Status CheckRewards(const GroupRules& rules, const v1::ScoredGroup& group,
 
 absl::Status CheckTrajectory(const GroupRules& rules,
                              const v1::ScoredGroup& group, int index) {
-  const v1::ScoredTrajectory& scored = group.trajectories(index);
-  const v1::Trajectory& trajectory = scored.trajectory();
-  if (trajectory.sample() != static_cast<uint32_t>(index)) {
-    return Invalid(group, "trajectories.sample", index, trajectory.sample());
-  }
+  const v1::Trajectory& trajectory = group.trajectories(index).trajectory();
   AHA_RETURN_IF_ERROR(CheckIds(rules, group, "trajectories.token_ids",
                                trajectory.token_ids(),
                                rules.max_completion_length));
   const int64_t length = int64_t{group.context().prompt_token_ids_size()} +
                          trajectory.token_ids_size();
   if (length > rules.max_sequence_length) {
-    return Invalid(group, "length of prompt and completion",
-                   absl::StrCat("at most ", rules.max_sequence_length), length);
+    return InvalidGroup(group, "length of prompt and completion",
+                        absl::StrCat("at most ", rules.max_sequence_length),
+                        length);
   }
-  if (trajectory.finish_reason() != v1::FINISH_REASON_STOP &&
-      trajectory.finish_reason() != v1::FINISH_REASON_LENGTH) {
-    return Invalid(group, "trajectories.finish_reason", "STOP or LENGTH",
-                   static_cast<int>(trajectory.finish_reason()));
-  }
-  AHA_RETURN_IF_ERROR(CheckLogProbs(group, trajectory));
-  return CheckRewards(rules, group, scored);
+  return CheckScored(group, index, rules.reward_parts);
 }
 
 // The digest of what a second delivery must repeat.
@@ -120,33 +61,35 @@ Hash128 DeliveryDigest(const v1::ScoredGroup& group) {
 absl::Status CheckGroup(const GroupRules& rules, const v1::ScoredGroup& group) {
   const v1::GroupContext& context = group.context();
   const v1::GroupKey& key = context.key();
-  if (!context.has_key()) return Invalid(group, "context.key", "set", "not");
+  if (!context.has_key())
+    return InvalidGroup(group, "context.key", "set", "not");
   if (key.slot() >= rules.slots) {
-    return Invalid(group, "context.key.slot",
-                   absl::StrCat("below ", rules.slots), key.slot());
+    return InvalidGroup(group, "context.key.slot",
+                        absl::StrCat("below ", rules.slots), key.slot());
   }
   if (const uint32_t owner = OwnerRank(key.slot(), rules.world_size);
       owner != rules.rank) {
-    return Invalid(group, "context.consumer",
-                   absl::StrCat("learner rank ", owner),
-                   absl::StrCat("rank ", rules.rank));
+    return InvalidGroup(group, "context.consumer",
+                        absl::StrCat("learner rank ", owner),
+                        absl::StrCat("rank ", rules.rank));
   }
   const uint64_t version = SamplingVersion(key.step(), rules.lag);
   if (context.policy().stage() != key.stage() ||
       context.policy().version() != version) {
-    return Invalid(group, "context.policy",
-                   absl::StrCat("version ", version, " of stage ", key.stage()),
-                   absl::StrCat("version ", context.policy().version(),
-                                " of stage ", context.policy().stage()));
+    return InvalidGroup(
+        group, "context.policy",
+        absl::StrCat("version ", version, " of stage ", key.stage()),
+        absl::StrCat("version ", context.policy().version(), " of stage ",
+                     context.policy().stage()));
   }
   const auto wanted = static_cast<int64_t>(rules.num_generations);
   if (context.num_generations() != wanted) {
-    return Invalid(group, "context.num_generations", wanted,
-                   context.num_generations());
+    return InvalidGroup(group, "context.num_generations", wanted,
+                        context.num_generations());
   }
   if (group.trajectories_size() != wanted) {
-    return Invalid(group, "number of trajectories", wanted,
-                   group.trajectories_size());
+    return InvalidGroup(group, "number of trajectories", wanted,
+                        group.trajectories_size());
   }
   AHA_RETURN_IF_ERROR(CheckIds(rules, group, "context.prompt_token_ids",
                                context.prompt_token_ids(),

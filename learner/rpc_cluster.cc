@@ -16,7 +16,6 @@ constexpr absl::Duration kPoll = absl::Seconds(5);       // wait_ms of a poll.
 constexpr absl::Duration kPollSlack = absl::Seconds(5);  // Beyond it.
 constexpr absl::Duration kStopGrace = absl::Seconds(5);  // While stopping.
 constexpr absl::Duration kRejoinPause = absl::Seconds(2);
-constexpr size_t kPieceBytes = 1 << 20;
 
 }  // namespace
 
@@ -180,13 +179,13 @@ absl::Status RpcCluster::StreamWeights(rpc::Stream& stream, const WeightsId& id,
   chunk.set_checksum(checksum.ToBytes());
   uint64_t offset = 0;
   const auto send = [&](const char* data, size_t size) -> absl::Status {
-    for (size_t begin = 0; begin < size; begin += kPieceBytes) {
-      const size_t piece = std::min(kPieceBytes, size - begin);
+    for (size_t begin = 0; begin < size; begin += kMaxWeightsChunk) {
+      const size_t count = std::min<size_t>(kMaxWeightsChunk, size - begin);
       chunk.set_offset(offset);
-      chunk.set_data(data + begin, piece);
-      chunk.set_data_hash(Hash64(data + begin, piece));
+      chunk.set_data(data + begin, count);
+      chunk.set_data_hash(Hash64(data + begin, count));
       AHA_RETURN_IF_ERROR(stream.Write(chunk));
-      offset += piece;
+      offset += count;
     }
     return absl::OkStatus();
   };

@@ -1,12 +1,11 @@
 #include "learner/trajectory.h"
 
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "rl/checksum.h"
+#include "job/scored_group.h"
 #include "run/rollouts.h"
 
 namespace aha::learner {
@@ -32,15 +31,6 @@ std::vector<std::pair<std::string, run::RolloutVerdict>> VerdictsOf(
 
 }  // namespace
 
-std::vector<float> LogProbsOf(const v1::Trajectory& trajectory) {
-  const std::string& bytes = trajectory.logprobs();
-  std::vector<float> logprobs(bytes.size() / sizeof(float));
-  if (!logprobs.empty()) {
-    std::memcpy(logprobs.data(), bytes.data(), logprobs.size() * sizeof(float));
-  }
-  return logprobs;
-}
-
 TrainSequence SequenceOf(const v1::GroupContext& context,
                          const v1::Trajectory& trajectory) {
   TrainSequence sequence;
@@ -50,26 +40,6 @@ TrainSequence SequenceOf(const v1::GroupContext& context,
   sequence.tokens.insert(sequence.tokens.end(), trajectory.token_ids().begin(),
                          trajectory.token_ids().end());
   return sequence;
-}
-
-Hash128 DigestOf(const v1::ScoredGroup& group) {
-  std::vector<std::vector<float>> logprobs;
-  std::vector<TrajectoryRecord> records;
-  logprobs.reserve(static_cast<size_t>(group.trajectories_size()));
-  for (const v1::ScoredTrajectory& scored : group.trajectories()) {
-    const v1::Trajectory& trajectory = scored.trajectory();
-    logprobs.push_back(LogProbsOf(trajectory));
-    records.push_back(
-        {.token_ids = absl::MakeConstSpan(
-             trajectory.token_ids().data(),
-             static_cast<size_t>(trajectory.token_ids_size())),
-         .logprobs = logprobs.back(),
-         .reward = scored.reward(),
-         .finish_reason = static_cast<uint32_t>(trajectory.finish_reason())});
-  }
-  const v1::GroupKey& key = group.context().key();
-  return GroupDigest(
-      {.stage = key.stage(), .step = key.step(), .slot = key.slot()}, records);
 }
 
 std::string MakeRolloutLine(const v1::GroupContext& context,
@@ -88,8 +58,7 @@ std::string MakeRolloutLine(const v1::GroupContext& context,
                            trajectory.token_ids().end());
   rollout.logprobs = LogProbsOf(trajectory);
   rollout.policy_version = context.policy().version();
-  rollout.finish_reason =
-      trajectory.finish_reason() == v1::FINISH_REASON_STOP ? "stop" : "length";
+  rollout.finish_reason = FinishReasonText(trajectory);
   rollout.reward = scored.reward();
   for (const v1::RewardPart& part : scored.parts()) {
     rollout.rewards.emplace_back(part.name(), part.value());

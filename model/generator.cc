@@ -27,7 +27,9 @@ absl::Status OutOfRange(absl::string_view field, absl::string_view rule,
 }  // namespace
 
 absl::Status SamplingParams::Validate() const {
-  if (temperature != 0 && !(temperature >= 1e-3f && temperature <= 1e3f)) {
+  if (temperature != 0 &&
+      !(temperature >= static_cast<float>(kMinTemperature) &&
+        temperature <= static_cast<float>(kMaxTemperature))) {
     return OutOfRange("temperature", "0 or in [0.001, 1000]",
                       absl::StrCat(temperature));
   }

@@ -29,6 +29,10 @@ struct SampleKey {
 };
 
 struct SamplingParams {
+  // The least and the greatest temperature, except 0.
+  static constexpr double kMinTemperature = 1e-3;
+  static constexpr double kMaxTemperature = 1e3;
+
   // 0 is greedy, with log-probabilities at temperature 1.
   float temperature = 1;
   float top_p = 1;

@@ -13,10 +13,9 @@ namespace aha {
 namespace {
 
 constexpr double kMaxTerm = GradientSum::kBound;
-constexpr int64_t kMaxSum =
-    static_cast<int64_t>(GradientSum::kBound * GradientSum::kScale);
 constexpr int64_t kMaxRanks = 64;
-static_assert(kMaxSum - 1 <= std::numeric_limits<int64_t>::max() / kMaxRanks);
+static_assert(ops::kFixedPointMaxSum - 1 <=
+              std::numeric_limits<int64_t>::max() / kMaxRanks);
 
 absl::Status SumTooLarge(const TensorInfo& info) {
   return absl::OutOfRangeError(
@@ -62,7 +61,7 @@ int64_t GradientSum::FirstTooLarge(int64_t begin, int64_t end) const {
     bool valid = true;
     for (int64_t at = first; at < last; ++at) {
       const int64_t sum = sums_[static_cast<size_t>(at)];
-      valid &= -kMaxSum < sum && sum < kMaxSum;
+      valid &= -ops::kFixedPointMaxSum < sum && sum < ops::kFixedPointMaxSum;
     }
     if (!valid) return static_cast<int64_t>(i);
   }

@@ -13,6 +13,8 @@ namespace aha::ops {
 
 constexpr double kFixedPointScale = 0x1p36;
 constexpr double kFixedPointBound = 0x1p21;
+constexpr int64_t kFixedPointMaxSum =  // Sums stay below it.
+    static_cast<int64_t>(kFixedPointBound * kFixedPointScale);
 
 struct AddFixedPointArgs {
   const float* terms;  // [count]

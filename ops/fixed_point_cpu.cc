@@ -11,8 +11,6 @@ namespace aha::ops {
 namespace {
 
 constexpr int64_t kTerms = 1 << 15;  // Elements of one task.
-constexpr int64_t kMaxSum =
-    static_cast<int64_t>(kFixedPointBound * kFixedPointScale);
 
 // True if every term and sum is in range.  Rounds to nearest even.
 bool AddBlockPlain(const float* terms, int64_t* sums, int64_t count) {
@@ -21,7 +19,7 @@ bool AddBlockPlain(const float* terms, int64_t* sums, int64_t count) {
     const double term = terms[i];
     if (!(std::fabs(term) < kFixedPointBound)) return false;
     sums[i] += _mm_cvtsd_si64(_mm_set_sd(term * kFixedPointScale));
-    valid &= -kMaxSum < sums[i] && sums[i] < kMaxSum;
+    valid &= -kFixedPointMaxSum < sums[i] && sums[i] < kFixedPointMaxSum;
   }
   return valid;
 }
@@ -35,7 +33,7 @@ __attribute__((target("avx512f,avx512dq"))) bool AddBlockAvx512(
   constexpr __mmask8 kAll = 0xff;
   const __m512d scale = _mm512_set1_pd(kFixedPointScale);
   const __m512d limit = _mm512_set1_pd(kFixedPointBound);
-  const __m512i high = _mm512_set1_epi64(kMaxSum);
+  const __m512i high = _mm512_set1_epi64(kFixedPointMaxSum);
   __mmask8 valid = kAll;
   int64_t i = 0;
   for (; i + 8 <= count; i += 8) {

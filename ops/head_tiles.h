@@ -36,11 +36,6 @@ inline float InverseTemperature(float temperature) {
   return temperature > 0 ? 1.f / temperature : 1.f;
 }
 
-inline const std::byte* ElementAt(const void* data, int64_t i, DType dtype) {
-  return static_cast<const std::byte*>(data) +
-         i * static_cast<int64_t>(SizeOf(dtype));
-}
-
 // Adds up the sums of a row's tiles to those of the row: log-sum-exp and
 // entropy over the whole vocabulary.
 class RowSums {

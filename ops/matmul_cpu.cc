@@ -30,11 +30,6 @@ int64_t PanelWidth(int64_t k, int64_t n) {
   return CeilDiv(CeilDiv(n, panels), 64) * 64;
 }
 
-const std::byte* At(const void* data, int64_t index, DType dtype) {
-  return static_cast<const std::byte*>(data) +
-         index * static_cast<int64_t>(SizeOf(dtype));
-}
-
 // B in panels of `width` columns each, the last one narrower.
 struct CpuMatrix final : PackedMatrix::Storage {
   int64_t k, n, width;
@@ -72,7 +67,7 @@ void PackInto(const CpuContext& context, const void* w,
   const int64_t count = static_cast<int64_t>(matrix.panels.size());
   context.pool->For(count, [&](int64_t i) {
     const int64_t first = i * matrix.width * (plain ? 1 : matrix.k);
-    matrix.panels[i].Pack(At(w, first, matrix.dtype), stride, source);
+    matrix.panels[i].Pack(ElementAt(w, first, matrix.dtype), stride, source);
   });
 }
 
@@ -89,7 +84,7 @@ void Matmul(const CpuContext& context, const MatmulArgs& args) {
   const auto task = [&](int64_t i) {
     // Rows vary fastest, so that a panel stays in the cache while rows pass.
     const int64_t panel = i / blocks, row = i % blocks * block;
-    Gemm(b.panels[panel], At(args.x, row * b.k, b.dtype),
+    Gemm(b.panels[panel], ElementAt(args.x, row * b.k, b.dtype),
          args.y + row * b.n + panel * b.width, b.n,
          std::min(block, args.m - row), args.into);
   };
@@ -117,7 +112,7 @@ Tail PadTail(const MatmulGradWeightArgs& a, int64_t begin) {
     const int64_t size = static_cast<int64_t>(SizeOf(a.dtype));
     Buffer out(static_cast<size_t>(kGradWeightStep * cols * size));
     const size_t used = static_cast<size_t>((a.m - begin) * cols * size);
-    std::memcpy(out.data(), At(from, begin * cols, a.dtype), used);
+    std::memcpy(out.data(), ElementAt(from, begin * cols, a.dtype), used);
     std::memset(out.data() + used, 0,
                 static_cast<size_t>(kGradWeightStep * cols * size) - used);
     return out;
@@ -164,11 +159,11 @@ class GradWeightTasks {
     for (const int64_t piece : pieces_) {
       const bool is_tail = begin == tail_begin_;
       panel.m = piece;
-      panel.dy = is_tail
-                     ? At(tail_.dy.data(), rows.first, args_.dtype)
-                     : At(args_.dy, begin * args_.n + rows.first, args_.dtype);
-      panel.x =
-          is_tail ? tail_.x.data() : At(args_.x, begin * args_.k, args_.dtype);
+      panel.dy = is_tail ? ElementAt(tail_.dy.data(), rows.first, args_.dtype)
+                         : ElementAt(args_.dy, begin * args_.n + rows.first,
+                                     args_.dtype);
+      panel.x = is_tail ? tail_.x.data()
+                        : ElementAt(args_.x, begin * args_.k, args_.dtype);
       GemmGradWeight(panel);
       panel.into = Into::kAdd;
       begin += piece;

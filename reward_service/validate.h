@@ -10,7 +10,6 @@
 
 namespace aha::reward {
 
-inline constexpr int kMaxGenerations = 1024;
 inline constexpr int kMaxTokens = 1 << 20;
 inline constexpr int kMaxTextBytes = 4 << 20;
 

@@ -3,7 +3,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "base/names.h"
 #include "base/text.h"
 #include "rewards/rules/rules.h"
 #include "rewards/verifier.h"
@@ -19,16 +19,7 @@ absl::Span<const VerifierSpec> Verifiers() {
 }
 
 absl::StatusOr<const VerifierSpec*> FindVerifier(absl::string_view name) {
-  for (const VerifierSpec& spec : Verifiers()) {
-    if (spec.name == name) return &spec;
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "type of a reward must be one of ",
-      absl::StrJoin(Verifiers(), ", ",
-                    [](std::string* out, const VerifierSpec& spec) {
-                      absl::StrAppend(out, spec.name);
-                    }),
-      "; got '", name, "'"));
+  return FindByName("type of a reward", Verifiers(), name);
 }
 
 absl::Status CheckPrompt(const VerifierSpec& spec, const Verifier& verifier,

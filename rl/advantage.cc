@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/names.h"
 #include "base/status.h"
-#include "rl/names.h"
 
 namespace aha {
 namespace {

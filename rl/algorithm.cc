@@ -1,6 +1,6 @@
 #include "rl/algorithm.h"
 
-#include "rl/names.h"
+#include "base/names.h"
 
 namespace aha {
 namespace {

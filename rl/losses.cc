@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "base/names.h"
 #include "base/status.h"
-#include "rl/names.h"
 
 namespace aha {
 namespace {
@@ -128,8 +128,7 @@ absl::Status CheckLogprobs(absl::string_view name,
                      ", got ", logprobs.size()));
   }
   for (size_t t = 0; t < length; ++t) {
-    // Rounding may lift the logarithm of a certain token a hair above 0.
-    if (!std::isfinite(logprobs[t]) || logprobs[t] > 1e-3f) {
+    if (!std::isfinite(logprobs[t]) || logprobs[t] > kMaxLogProb) {
       return absl::InvalidArgumentError(absl::StrCat(
           name, "[", t, "] must be finite and at most 0, got ", logprobs[t]));
     }

@@ -40,6 +40,10 @@
 
 namespace aha {
 
+// The largest log-probability that is accepted: rounding may lift the logarithm
+// of a certain token a hair above 0.
+inline constexpr float kMaxLogProb = 1e-3f;
+
 enum class LossType { kGrpo, kDapo, kBnpo, kDrGrpo, kCispo };
 absl::StatusOr<LossType> ParseLossType(absl::string_view text);
 absl::string_view LossTypeName(LossType type);

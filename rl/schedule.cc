@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "rl/names.h"
+#include "base/names.h"
 
 namespace aha {
 namespace {

@@ -22,8 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kLargestJobFile = 1 << 24;
-constexpr uint64_t kLargestStatusFile = 1 << 24;
+constexpr uint64_t kMaxJobFile = 1 << 24;
+constexpr uint64_t kMaxStatusFile = 1 << 24;
 
 enum class Kind { kAny, kFile, kFolder };
 
@@ -42,11 +42,6 @@ std::vector<std::string> SortedNames(const std::string& directory, Kind kind) {
   }
   std::sort(names.begin(), names.end());
   return names;
-}
-
-bool Exists(const std::string& path) {
-  std::error_code error;
-  return fs::exists(path, error);
 }
 
 bool IsEmpty(const std::string& path) {
@@ -107,7 +102,7 @@ std::string RunReader::File(absl::string_view name) const {
 }
 
 bool RunReader::HoldsRun() const {
-  return Exists(File(kJobFile)) || Exists(File(kSummaryFile));
+  return PathExists(File(kJobFile)) || PathExists(File(kSummaryFile));
 }
 
 bool RunReader::HoldsResults() const {
@@ -124,25 +119,25 @@ bool RunReader::HoldsResults() const {
 
 std::string RunReader::JobName() const {
   const absl::StatusOr<std::string> yaml =
-      ReadWholeFile(File(kJobFile), kLargestJobFile);
+      ReadWholeFile(File(kJobFile), kMaxJobFile);
   return yaml.ok() ? TopLevelName(*yaml) : "";
 }
 
 absl::StatusOr<Endpoint> RunReader::ReadEndpoint() const {
   AHA_ASSIGN_OR_RETURN(const std::string text,
-                       ReadWholeFile(File(kEndpointFile), kLargestStatusFile));
+                       ReadWholeFile(File(kEndpointFile), kMaxStatusFile));
   return ParseEndpoint(text, File(kEndpointFile));
 }
 
 absl::StatusOr<std::vector<ProcessEntry>> RunReader::ReadProcesses() const {
   AHA_ASSIGN_OR_RETURN(const std::string text,
-                       ReadWholeFile(File(kProcessesFile), kLargestStatusFile));
+                       ReadWholeFile(File(kProcessesFile), kMaxStatusFile));
   return ParseProcesses(text, File(kProcessesFile));
 }
 
 absl::StatusOr<Summary> RunReader::ReadSummary() const {
   AHA_ASSIGN_OR_RETURN(const std::string text,
-                       ReadWholeFile(File(kSummaryFile), kLargestStatusFile));
+                       ReadWholeFile(File(kSummaryFile), kMaxStatusFile));
   return ParseSummary(text, File(kSummaryFile));
 }
 

@@ -23,7 +23,7 @@
 namespace aha::cli {
 namespace {
 
-constexpr size_t kLongestLine = 4096;
+constexpr size_t kMaxLine = 4096;
 constexpr size_t kMaxConnections = 16;
 
 // A socket address holds 107 characters, and the path of a run directory may be
@@ -157,7 +157,7 @@ bool ControlServer::Serve(Connection* connection) {
   connection->request.append(buffer, static_cast<size_t>(got));
   const size_t end = connection->request.find('\n');
   if (end == std::string::npos) {
-    return connection->request.size() < kLongestLine;
+    return connection->request.size() < kMaxLine;
   }
   const std::string answer =
       Answer(handler_(connection->request.substr(0, end)));

@@ -19,6 +19,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/exit_code.h"
 
 namespace aha::cli {
 
@@ -35,8 +36,6 @@ struct ProcessExit {
   // "exit code 3", "signal 9 (Killed)".
   std::string Describe() const;
 };
-
-inline constexpr int kExitRefused = 78;
 
 struct RestartOptions {
   absl::Duration first_delay = absl::Milliseconds(100);

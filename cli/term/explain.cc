@@ -1,5 +1,7 @@
 #include "cli/term/explain.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/text.h"
@@ -25,6 +27,22 @@ std::string ExplainExtra(const std::string& word, const CLI::App& command) {
   }
   const std::string name = word.substr(0, word.find('='));
   return absl::StrCat("unknown option \"", name, "\"", Nearest(name, options));
+}
+
+std::string ExplainParseError(const CLI::App& app, const CLI::App& command,
+                              const CLI::ParseError& error) {
+  const std::vector<std::string> extras = app.remaining(true);
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr ||
+      extras.empty()) {
+    return error.what();
+  }
+  // After a misspelt option its value is an unexpected argument, too; the
+  // option is the one to name.
+  const auto option = std::find_if(
+      extras.begin(), extras.end(),
+      [](const std::string& word) { return absl::StartsWith(word, "-"); });
+  return ExplainExtra(option == extras.end() ? extras.front() : *option,
+                      command);
 }
 
 }  // namespace aha::cli

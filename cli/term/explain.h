@@ -16,4 +16,9 @@ std::string Nearest(const std::string& word,
 // For an argument that `command` does not take.
 std::string ExplainExtra(const std::string& word, const CLI::App& command);
 
+// What is wrong with the command line that `app` refused with `error`;
+// `command` is the innermost command that it names.
+std::string ExplainParseError(const CLI::App& app, const CLI::App& command,
+                              const CLI::ParseError& error);
+
 }  // namespace aha::cli

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
 #include "base/status.h"
+#include "job/scored_group.h"
 #include "run/dataset.h"
 
 namespace aha::coordinator {
@@ -24,14 +25,6 @@ constexpr uint64_t kPieceBytes = 1 << 20;
 // A disk that does not take what a job needs may take it later.
 absl::Status NotTaken(const absl::Status& status) {
   return absl::UnavailableError(status.message());
-}
-
-std::vector<float> FloatsIn(const std::string& bytes) {
-  std::vector<float> floats(bytes.size() / sizeof(float));
-  if (!floats.empty()) {
-    std::memcpy(floats.data(), bytes.data(), floats.size() * sizeof(float));
-  }
-  return floats;
 }
 
 run::DatasetLine LineOf(const v1::GroupContext& context,
@@ -46,9 +39,8 @@ run::DatasetLine LineOf(const v1::GroupContext& context,
                         trajectory.token_ids().end());
   line.prompt_token_ids.assign(context.prompt_token_ids().begin(),
                                context.prompt_token_ids().end());
-  line.logprobs = FloatsIn(trajectory.logprobs());
-  line.finish_reason =
-      trajectory.finish_reason() == v1::FINISH_REASON_STOP ? "stop" : "length";
+  line.logprobs = LogProbsOf(trajectory);
+  line.finish_reason = FinishReasonText(trajectory);
   if (!scored.parts().empty()) line.reward = scored.reward();
   for (const v1::RewardPart& part : scored.parts()) {
     line.rewards.emplace_back(part.name(), part.value());

@@ -102,8 +102,7 @@ absl::Status ApplyOverride(absl::string_view assignment, YamlNode* root) {
   const std::string place = absl::StrCat("--set ", assignment);
   absl::Status status = Apply(assignment, place, root);
   if (status.ok() || absl::StrContains(status.message(), place)) return status;
-  return absl::Status(status.code(),
-                      absl::StrCat(place, ": ", status.message()));
+  return Annotate(place, status);
 }
 
 }  // namespace aha

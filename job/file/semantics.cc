@@ -15,8 +15,8 @@
 namespace aha {
 namespace {
 
-constexpr size_t kLongestName = 100;
-constexpr int kWidestHead = 1024;  // See ModelConfig::Validate.
+constexpr size_t kMaxName = 100;
+constexpr int kMaxHeadDim = 1024;  // See ModelConfig::Validate.
 
 // Names become directories and labels of metrics.
 void CheckName(const std::string& path, const std::string& name,
@@ -25,13 +25,13 @@ void CheckName(const std::string& path, const std::string& name,
       std::all_of(name.begin(), name.end(), [](unsigned char c) {
         return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.';
       });
-  if (name.empty() || name.size() > kLongestName || !characters ||
-      name[0] == '.' || name[0] == '-') {
+  if (name.empty() || name.size() > kMaxName || !characters || name[0] == '.' ||
+      name[0] == '-') {
     errors->Add(path,
-                absl::StrCat("must be 1 to ", kLongestName,
+                absl::StrCat("must be 1 to ", kMaxName,
                              " letters, digits, '-', '_' or '.', beginning "
                              "with none of '-' and '.'; got '",
-                             name.substr(0, kLongestName), "'"));
+                             name.substr(0, kMaxName), "'"));
   }
 }
 
@@ -54,12 +54,12 @@ void CheckArchitecture(const v1::Architecture& shape, ConfigErrors* errors) {
                              shape.num_attention_heads(), "), got ",
                              shape.hidden_size()));
   } else if (const int head = shape.hidden_size() / shape.num_attention_heads();
-             head % 2 != 0 || head > kWidestHead) {
+             head % 2 != 0 || head > kMaxHeadDim) {
     errors->Add(
         path + "hidden_size",
         absl::StrCat("divided by num_attention_heads must be even for the "
                      "rotary embedding and at most ",
-                     kWidestHead, ", got ", shape.hidden_size(), " / ",
+                     kMaxHeadDim, ", got ", shape.hidden_size(), " / ",
                      shape.num_attention_heads()));
   }
   if (shape.num_attention_heads() % shape.num_key_value_heads() != 0) {

@@ -5,7 +5,7 @@
 namespace aha {
 namespace {
 
-constexpr double kLowestTemperature = 1e-3;  // See SamplingParams::Validate.
+constexpr double kMinTemperature = 1e-3;  // See SamplingParams::Validate.
 // Completions of one step, or of a stage that does not train.
 constexpr int64_t kMaxCompletions = 1 << 20;
 // Tokens of one group, which is one message of at most 64 MiB: 16 bytes each
@@ -80,10 +80,10 @@ void CheckContext(const v1::Job& job, const v1::Sampling& sampling,
 void CheckTemperature(const v1::Sampling& sampling, absl::string_view path,
                       ConfigErrors* errors) {
   const double temperature = sampling.temperature();
-  if (temperature > 0 && temperature < kLowestTemperature) {
+  if (temperature > 0 && temperature < kMinTemperature) {
     errors->Add(
         ChildPath(path, "temperature"),
-        absl::StrCat("must be 0 or at least ", NumberText(kLowestTemperature),
+        absl::StrCat("must be 0 or at least ", NumberText(kMinTemperature),
                      ", got ", NumberText(temperature)));
   }
 }

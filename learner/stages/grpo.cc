@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "job/options.h"
+#include "job/scored_group.h"
 #include "learner/bytes.h"
 #include "learner/group_facts.h"
 #include "learner/stages/kinds.h"

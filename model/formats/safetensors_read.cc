@@ -25,12 +25,6 @@ namespace {
 constexpr int64_t kChunkBytes = 4 << 20;
 constexpr int64_t kMaxIndexBytes = 64 << 20;
 
-absl::Status InFile(const std::string& path, const absl::Status& status) {
-  if (status.ok()) return status;
-  return absl::Status(status.code(),
-                      absl::StrCat(path, ": ", status.message()));
-}
-
 // An open .safetensors file whose header has been checked.
 class StoredFile {
  public:
@@ -55,7 +49,7 @@ class StoredFile {
 absl::StatusOr<StoredFile> StoredFile::Open(const std::string& path) {
   AHA_ASSIGN_OR_RETURN(FileReader reader, FileReader::Open(path));
   StoredFile file(std::move(reader));
-  AHA_RETURN_IF_ERROR(InFile(path, file.ReadHeader()));
+  AHA_RETURN_IF_ERROR(Annotate(path, file.ReadHeader()));
   return file;
 }
 

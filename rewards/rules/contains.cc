@@ -10,15 +10,15 @@ namespace aha::rewards {
 namespace {
 
 // The search is quadratic at worst; this bounds it.
-constexpr size_t kLongestReference = 1024;
+constexpr size_t kMaxReference = 1024;
 
 class Contains final : public RuleVerifier {
  public:
   absl::Status Check(const PromptView& prompt) const override {
     AHA_RETURN_IF_ERROR(CheckNotBlank("contains", prompt));
-    if (prompt.reference.size() <= kLongestReference) return absl::OkStatus();
+    if (prompt.reference.size() <= kMaxReference) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(
-        "answer must have at most ", kLongestReference,
+        "answer must have at most ", kMaxReference,
         " bytes for reward contains, has ", prompt.reference.size()));
   }
 

@@ -37,6 +37,12 @@ class FileIoTest : public ::testing::Test {
   const std::string& directory_ = scratch_.path();
 };
 
+TEST_F(FileIoTest, AFileAndADirectoryExistAndAMissingPathDoesNot) {
+  EXPECT_TRUE(PathExists(Written("a", "")));
+  EXPECT_TRUE(PathExists(directory_));
+  EXPECT_FALSE(PathExists(Path("b")));
+}
+
 TEST_F(FileIoTest, ReadsBackWhatItWrote) {
   const std::string text("a\0b\n", 4);
   ASSERT_TRUE(WriteFileDurably(Path("x"), text).ok());

@@ -59,7 +59,8 @@ inline v1::ScoredGroup Scored(const v1::GroupContext& context, double value) {
     v1::ScoredTrajectory& scored = *group.add_trajectories();
     scored.mutable_trajectory()->set_sample(i);
     scored.mutable_trajectory()->add_token_ids(7);
-    scored.mutable_trajectory()->set_logprobs(std::string(4, '\1'));
+    scored.mutable_trajectory()->set_logprobs(std::string(4, '\x81'));
+    scored.mutable_trajectory()->set_finish_reason(v1::FINISH_REASON_STOP);
     scored.add_parts()->set_value(value);
   }
   return group;

@@ -223,15 +223,18 @@ TEST_F(EvalRunTest, MalformedGroupsNameTheField) {
   EXPECT_THAT(error(group), HasSubstr("must have 2, got 1"));
   group = Group(0);
   group.mutable_trajectories()->SwapElements(0, 1);
-  EXPECT_THAT(error(group), HasSubstr("sample 1 in place of 0"));
+  EXPECT_THAT(error(group), HasSubstr("trajectories.sample must be 0, is 1"));
   group = Group(0);
   group.mutable_trajectories(1)->clear_parts();
-  EXPECT_THAT(
-      error(group),
-      HasSubstr("parts: slot 0 sample 1 must have one for each reward (1)"));
+  EXPECT_THAT(error(group),
+              HasSubstr("number of trajectories.parts must be 1, is 0"));
   group = Group(0);
   group.mutable_trajectories(0)->mutable_trajectory()->set_logprobs("abc");
-  EXPECT_THAT(error(group), HasSubstr("logprobs: slot 0 sample 0"));
+  EXPECT_THAT(error(group),
+              HasSubstr("trajectories.logprobs must be 4 bytes long, is 3"));
+  group = Group(0);
+  group.mutable_trajectories(1)->set_reward(NAN);
+  EXPECT_THAT(error(group), HasSubstr("trajectories.reward must be finite"));
   EXPECT_EQ(run_->UnitsDone(), 0u);
 }
 

@@ -33,11 +33,11 @@ class WeightsStoreTest : public ::testing::Test {
     return incoming.Append(offset, data, Hash64(data.data(), data.size()));
   }
   absl::Status Publish(WeightsKey key, const std::string& bytes,
-                       size_t piece = 1000) {
+                       size_t chunk = 1000) {
     auto incoming = store_->Begin(key, Info(bytes));
     if (!incoming.ok()) return incoming.status();
-    for (size_t at = 0; at < bytes.size(); at += piece) {
-      absl::Status status = Append(**incoming, at, bytes.substr(at, piece));
+    for (size_t at = 0; at < bytes.size(); at += chunk) {
+      absl::Status status = Append(**incoming, at, bytes.substr(at, chunk));
       if (!status.ok()) return status;
     }
     return store_->Finish(*std::move(incoming));
@@ -45,9 +45,9 @@ class WeightsStoreTest : public ::testing::Test {
   std::string ReadAll(WeightsKey key) {
     auto reader = store_->Read(key);
     if (!reader.ok()) return "";
-    std::string all, piece;
-    while ((*reader)->Read(all.size(), &piece).ok() && !piece.empty()) {
-      all += piece;
+    std::string all, chunk;
+    while ((*reader)->Read(all.size(), &chunk).ok() && !chunk.empty()) {
+      all += chunk;
     }
     return all;
   }
@@ -61,15 +61,15 @@ class WeightsStoreTest : public ::testing::Test {
 };
 
 TEST_F(WeightsStoreTest, WhatIsPublishedIsServedAfterTheCommitOnly) {
-  const std::string bytes = Bytes(3 * kMaxPieceBytes + 17);
-  ASSERT_TRUE(Publish(kId, bytes, kMaxPieceBytes).ok());
+  const std::string bytes = Bytes(3 * kMaxWeightsChunk + 17);
+  ASSERT_TRUE(Publish(kId, bytes, kMaxWeightsChunk).ok());
   EXPECT_TRUE(absl::IsNotFound(store_->Read(kId).status()));
   ASSERT_TRUE(store_->Commit(kId).ok());
   EXPECT_TRUE(store_->Commit(kId).ok());
   EXPECT_EQ(ReadAll(kId), bytes);
 }
 
-TEST_F(WeightsStoreTest, AFlippedByteIsNoticedInItsPiece) {
+TEST_F(WeightsStoreTest, AFlippedByteIsNoticedInItsChunk) {
   const std::string bytes = Bytes(100);
   auto incoming = store_->Begin(kId, Info(bytes));
   std::string damaged = bytes;
@@ -93,12 +93,12 @@ TEST_F(WeightsStoreTest, AShortVersionIsRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(store_->Finish(*std::move(incoming))));
 }
 
-TEST_F(WeightsStoreTest, PiecesComeInOrderAndEndWhereTheyShould) {
+TEST_F(WeightsStoreTest, ChunksComeInOrderAndEndWhereTheyShould) {
   auto incoming = store_->Begin(kId, Info(Bytes(100)));
   EXPECT_TRUE(absl::IsInvalidArgument(Append(**incoming, 10, Bytes(10))));
   EXPECT_TRUE(absl::IsInvalidArgument(Append(**incoming, 0, Bytes(101))));
   EXPECT_TRUE(absl::IsInvalidArgument(
-      Append(**incoming, 0, Bytes(kMaxPieceBytes + 1))));
+      Append(**incoming, 0, Bytes(kMaxWeightsChunk + 1))));
 }
 
 TEST_F(WeightsStoreTest, PublishingAgainIsHarmlessWithTheSameBitsOnly) {
@@ -118,9 +118,9 @@ TEST_F(WeightsStoreTest, DroppedVersionsAreGoneButAReaderKeepsItsOwn) {
   store_->DropBelow(kId);
   EXPECT_EQ(Files(), 2u);
   EXPECT_FALSE(store_->IsVisible({.stage = 1, .version = 3}));
-  std::string piece;
-  ASSERT_TRUE((*reader)->Read(0, &piece).ok());
-  EXPECT_EQ(piece, bytes);
+  std::string chunk;
+  ASSERT_TRUE((*reader)->Read(0, &chunk).ok());
+  EXPECT_EQ(chunk, bytes);
 }
 
 TEST_F(WeightsStoreTest, EncodingsOfAVersionAreHeldSideBySide) {

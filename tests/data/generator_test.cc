@@ -213,8 +213,8 @@ TEST(GeneratorTest, OptionsNameTheRule) {
   EXPECT_FALSE((ExerciseOptions{{}, 0, 4}.Validate().ok()));
   EXPECT_FALSE((ExerciseOptions{{}, 1, 65}.Validate().ok()));
   EXPECT_THAT(ParseExerciseKind("sum").status().ToString(),
-              HasSubstr("kinds must be of sums, machine, swaps, pointers, "
-                        "plain_sums; got 'sum'"));
+              HasSubstr("kinds must be sums, machine, swaps, pointers or "
+                        "plain_sums, got 'sum'"));
   for (const ExerciseKind kind : kEvery) {
     EXPECT_EQ(*ParseExerciseKind(ExerciseKindName(kind)), kind);
   }

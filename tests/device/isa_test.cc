@@ -31,7 +31,7 @@ TEST(IsaDeathTest, AnUnknownNameIsRefusedWithTheNamesThatExist) {
         setenv("AHA_CPU_ISA", "sse9", 1);
         CurrentIsa();
       },
-      ::testing::ExitedWithCode(kExitUnusableCpu),
+      ::testing::ExitedWithCode(kExitRefused),
       "AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got sse9");
 }
 

@@ -6,6 +6,7 @@
 
 #include "absl/time/clock.h"
 #include "aha/v1/rollout.pb.h"
+#include "job/scored_group.h"
 #include "learner/group_buffer.h"
 #include "learner/trajectory.h"
 #include "tests/fuzz/messages.h"
@@ -30,7 +31,7 @@ aha::learner::GroupRules Rules() {
 
 // Reads what a step reads of an accepted group.
 void Consume(const aha::v1::ScoredGroup& group) {
-  (void)aha::learner::DigestOf(group);
+  (void)aha::DigestOf(group);
   for (const auto& scored : group.trajectories()) {
     const auto sequence =
         aha::learner::SequenceOf(group.context(), scored.trajectory());

@@ -28,9 +28,10 @@ TEST(VerifierTableTest, EveryLineIsWhole) {
 }
 
 TEST(VerifierTableTest, AnUnknownNameIsAnsweredWithTheKnownOnes) {
-  EXPECT_THAT(FindVerifier("acuracy").status().ToString(),
-              HasSubstr("must be one of accuracy, format, last_number, boxed, "
-                        "contains, numeric; got 'acuracy'"));
+  EXPECT_THAT(
+      FindVerifier("acuracy").status().ToString(),
+      HasSubstr("must be accuracy, format, last_number, boxed, contains "
+                "or numeric, got 'acuracy'"));
 }
 
 TEST(VerifierTableTest, AMissingFieldIsNamed) {

@@ -12,14 +12,15 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/names.h"
 #include "base/standard_streams.h"
 #include "base/version.h"
 #include "cli/term/exit_code.h"
 #include "cli/term/explain.h"
 #include "cli/term/option_checks.h"
 #include "cli/term/text.h"
+#include "model/generator.h"
 #include "rl/algorithm.h"
-#include "rl/names.h"
 #include "tools/aha_model/aha_model_commands.h"
 #include "tools/aha_model/aha_model_common.h"
 
@@ -174,9 +175,12 @@ void AddGenerate(CLI::App* app, Flags* flags, Commands* commands) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   generate->add_option("--temperature", options->temperature, "0: greedy")
-      ->check(RealNumber(
-          "0 or from 0.001 to 1000",
-          [](double t) { return t == 0 || (t >= 1e-3 && t <= 1e3); }))
+      ->check(RealNumber("0 or from 0.001 to 1000",
+                         [](double t) {
+                           return t == 0 ||
+                                  (t >= SamplingParams::kMinTemperature &&
+                                   t <= SamplingParams::kMaxTemperature);
+                         }))
       ->capture_default_str();
   generate
       ->add_option("--top-p", options->top_p,
@@ -228,7 +232,10 @@ void AddScore(CLI::App* app, Flags* flags, Commands* commands) {
       ->add_option("--temperature", flags->score.temperature,
                    "Divides the logits")
       ->check(RealNumber("from 0.001 to 1000",
-                         [](double t) { return t >= 1e-3 && t <= 1e3; }))
+                         [](double t) {
+                           return t >= SamplingParams::kMinTemperature &&
+                                  t <= SamplingParams::kMaxTemperature;
+                         }))
       ->capture_default_str();
   (*commands)[score] = [](const Flags& f) { return Score(f.model, f.score); };
 }
@@ -265,18 +272,7 @@ void AddLoss(CLI::App* app, Flags* flags, Commands* commands) {
 std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<CLI::App*> named = app.get_subcommands();
   const CLI::App& command = named.empty() ? app : *named.back();
-  std::string text = error.what();
-  const std::vector<std::string> extras = app.remaining(true);
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr &&
-      !extras.empty()) {
-    // After a misspelt option its value is an unexpected argument, too; the
-    // option is the one to name.
-    const auto option = std::find_if(
-        extras.begin(), extras.end(),
-        [](const std::string& word) { return absl::StartsWith(word, "-"); });
-    text = ExplainExtra(option == extras.end() ? extras.front() : *option,
-                        command);
-  }
+  const std::string text = ExplainParseError(app, command, error);
   return absl::StrCat(OneLine(text), " (see aha-model ",
                       named.empty() ? "" : command.get_name() + " ", "--help)");
 }

@@ -157,8 +157,7 @@ absl::Status ForEachLine(
     absl::StatusOr<Json> object = ParseObject(line);
     const absl::Status status = object.ok() ? use(*object) : object.status();
     if (!status.ok()) {
-      return absl::Status(status.code(), absl::StrCat(path, ": line ", number,
-                                                      ": ", status.message()));
+      return Annotate(absl::StrCat(path, ": line ", number), status);
     }
   }
   if (!any) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "model/backprop.h"
+#include "model/generator.h"
 #include "model/gradient_sum.h"
 #include "nlohmann/json.hpp"
 #include "rl/advantage.h"
@@ -20,9 +21,6 @@
 
 namespace aha::cli {
 namespace {
-
-// Rounding may make the log-probability of a certain token slightly positive.
-constexpr float kLargestLogProb = 1e-3f;
 
 struct Settings {
   LossOptions loss;
@@ -131,7 +129,8 @@ absl::StatusOr<Settings> ParseSettings(const LossOptionsText& text) {
   }
   AHA_RETURN_IF_ERROR(AsUsage(settings.loss.Validate()));
   AHA_RETURN_IF_ERROR(AsUsage(settings.advantage.Validate()));
-  if (!(settings.temperature >= 1e-3 && settings.temperature <= 1e3)) {
+  if (!(settings.temperature >= SamplingParams::kMinTemperature &&
+        settings.temperature <= SamplingParams::kMaxTemperature)) {
     return UsageError(
         absl::StrCat("--set temperature must be from 0.001 to 1000, got ",
                      settings.temperature));
@@ -186,7 +185,7 @@ absl::StatusOr<std::vector<float>> LogProbs(const Json& object, const char* key,
                                             size_t count) {
   AHA_ASSIGN_OR_RETURN(std::vector<float> values, Floats(object, key, count));
   for (size_t i = 0; i < count; ++i) {
-    if (std::isfinite(values[i]) && values[i] <= kLargestLogProb) continue;
+    if (std::isfinite(values[i]) && values[i] <= kMaxLogProb) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         key, "[", i, "] must be finite and at most 0, got ", values[i]));
   }
