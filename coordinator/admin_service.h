@@ -1,91 +1,93 @@
-// The Admin service: translates the calls of ahactl for the Controller.
-// Internal to services.cc.
+// The Admin service: translates the calls of ahactl for the job that this
+// process serves now, for the files of all its runs, and for new jobs.
 #pragma once
 
-#include <set>
-
 #include "aha/v1/admin.grpc.pb.h"
-#include "base/mutex.h"
-#include "coordinator/archive_service.h"
-#include "coordinator/controller.h"
+#include "base/status.h"
+#include "coordinator/job_slot.h"
+#include "coordinator/run_archive.h"
+#include "coordinator/submission.h"
 #include "rpc/finish.h"
 
 namespace aha::coordinator {
 
-class AdminService final : public ArchiveService {
+class AdminService final : public v1::Admin::CallbackService {
  public:
-  AdminService(Controller& controller, RunArchive archive)
-      : ArchiveService(std::move(archive)), controller_(controller) {}
+  // `slot` must outlive it, and so must `submissions`, which is null if the
+  // process serves one job only.
+  AdminService(const JobSlot& slot, RunArchive archive,
+               Submissions* submissions)
+      : slot_(slot), archive_(std::move(archive)), submissions_(submissions) {}
 
-  // Sends the status to every watch, except one that is still sending the last
-  // status.  To be called at most ten times a second.
-  void Push();
-  // Ends every watch.
-  void Stop();
-
+  // --- The job of now; NOT_FOUND or UNAVAILABLE without one
   grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context,
                                    const v1::GetJobRequest*,
                                    v1::JobStatus* response) override {
-    return Answer(context, response, [] { return absl::OkStatus(); });
+    return Answer(context, response,
+                  [](Controller&) { return absl::OkStatus(); });
   }
   grpc::ServerUnaryReactor* PauseJob(grpc::CallbackServerContext* context,
                                      const v1::PauseJobRequest*,
                                      v1::JobStatus* response) override {
-    return Answer(context, response, [this] { return controller_.Pause(); });
+    return Answer(context, response,
+                  [](Controller& controller) { return controller.Pause(); });
   }
   grpc::ServerUnaryReactor* ResumeJob(grpc::CallbackServerContext* context,
                                       const v1::ResumeJobRequest*,
                                       v1::JobStatus* response) override {
-    return Answer(context, response, [this] { return controller_.Resume(); });
+    return Answer(context, response,
+                  [](Controller& controller) { return controller.Resume(); });
   }
   grpc::ServerUnaryReactor* StopJob(grpc::CallbackServerContext* context,
                                     const v1::StopJobRequest*,
                                     v1::JobStatus* response) override {
-    return Answer(context, response, [this] { return controller_.Stop(); });
+    return Answer(context, response,
+                  [](Controller& controller) { return controller.Stop(); });
   }
+  grpc::ServerWriteReactor<v1::JobStatus>* WatchJob(
+      grpc::CallbackServerContext* context,
+      const v1::WatchJobRequest* request) override;
   grpc::ServerUnaryReactor* ListMembers(
       grpc::CallbackServerContext* context, const v1::ListMembersRequest*,
-      v1::ListMembersResponse* response) override {
-    return rpc::Finish(context, [&] {
-      for (const v1::Member& member : controller_.Members()) {
-        *response->add_members() = member;
-      }
-      return absl::OkStatus();
-    });
-  }
+      v1::ListMembersResponse* response) override;
   grpc::ServerUnaryReactor* DrainMember(grpc::CallbackServerContext* context,
                                         const v1::DrainMemberRequest* request,
-                                        v1::DrainMemberResponse*) override {
-    return rpc::Finish(context,
-                       [&] { return controller_.Drain(request->name()); });
-  }
+                                        v1::DrainMemberResponse*) override;
+
+  // --- All runs
   grpc::ServerUnaryReactor* SubmitJob(grpc::CallbackServerContext* context,
                                       const v1::SubmitJobRequest* request,
                                       v1::SubmitJobResponse* response) override;
   grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context,
                                      const v1::ListJobsRequest*,
                                      v1::ListJobsResponse* response) override;
-  grpc::ServerWriteReactor<v1::JobStatus>* WatchJob(
+  grpc::ServerUnaryReactor* ListRunFiles(
       grpc::CallbackServerContext* context,
-      const v1::WatchJobRequest* request) override;
+      const v1::ListRunFilesRequest* request,
+      v1::ListRunFilesResponse* response) override;
+  grpc::ServerUnaryReactor* ReadRunFile(
+      grpc::CallbackServerContext* context,
+      const v1::ReadRunFileRequest* request,
+      v1::ReadRunFileResponse* response) override;
 
  private:
-  class Watch;
-
+  // Answers with the status that the job has after `act`.
   template <class Act>
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
                                    v1::JobStatus* response, Act act) {
-    return rpc::Finish(context, [&] {
-      absl::Status status = act();
-      if (status.ok()) *response = controller_.Status();
-      return status;
+    return rpc::Finish(context, [&]() -> absl::Status {
+      AHA_ASSIGN_OR_RETURN(const JobSlot::Ref job, slot_.Get());
+      AHA_RETURN_IF_ERROR(act(job->controller()));
+      *response = job->controller().Status();
+      return absl::OkStatus();
     });
   }
+  absl::Status Submit(const v1::SubmitJobRequest& request,
+                      v1::SubmitJobResponse* response);
 
-  Controller& controller_;
-  Mutex mutex_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::set<Watch*> watches_ ABSL_GUARDED_BY(mutex_);
+  const JobSlot& slot_;
+  const RunArchive archive_;
+  Submissions* const submissions_;
 };
 
 }  // namespace aha::coordinator

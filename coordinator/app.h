@@ -1,4 +1,5 @@
-// The coordinator of one job as a whole: storage, domain, services, endpoint.
+// A coordinator process that serves one job: its servers and the job behind
+// them.
 //
 //   auto app = App::Start(options);
 //   AHA_RETURN_IF_ERROR(app.status());
@@ -14,6 +15,8 @@
 #include "absl/status/statusor.h"
 #include "aha/v1/job.pb.h"
 #include "cluster/service_flags.h"
+#include "coordinator/host.h"
+#include "coordinator/hosted_job.h"
 
 namespace aha::coordinator {
 
@@ -21,8 +24,6 @@ struct AppOptions {
   rpc::ServiceFlags flags;
   v1::Job job;  // Resolved.
   std::string run_directory;
-  // The directory of all runs, for a standing coordinator; else "".
-  std::string runs = {};
   bool resume = false;
 };
 
@@ -33,32 +34,24 @@ class App {
   // a database that is damaged or of another schema version.  ALREADY_EXISTS: a
   // port is in use.
   static absl::StatusOr<std::unique_ptr<App>> Start(const AppOptions& options);
-  ~App();  // Removes endpoint.json and stops serving.
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  const std::string& address() const;
-  int port() const;
-  bool Ended() const;  // The job is in an end state.
+  const std::string& address() const { return host_->address(); }
+  int port() const { return host_->port(); }
+  bool Ended() const { return job_->Ended(); }  // The job is in an end state.
 
-  // Returns when the job has ended and its members have left (or 5 s later),
-  // 20 s after Stop, or at Interrupt.  With --linger it stays after the end of
-  // the job, so that the job can still be looked at, until Stop.
-  void Wait();
-  // Stops the job with a checkpoint; it can be resumed later.  `why` is
-  // recorded as the reason.
-  void Stop(const std::string& why);
-  // Ends Wait at once.
-  void Interrupt();
+  // As those of HostedJob.
+  void Wait() { job_->Wait(); }
+  void Stop(const std::string& why) { job_->Stop(why); }
+  void Interrupt() { job_->Interrupt(); }
 
  private:
-  struct State;
-  explicit App(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
-};
+  App(std::unique_ptr<Host> host, HostedJob* job)
+      : host_(std::move(host)), job_(job) {}
 
-// Whether the run in `run_directory` has succeeded, and its summary and last
-// checkpoint are there, so that there is nothing to resume.
-absl::StatusOr<bool> HasSucceeded(const std::string& run_directory);
+  const std::unique_ptr<Host> host_;
+  HostedJob* const job_;  // Belongs to the host.
+};
 
 }  // namespace aha::coordinator

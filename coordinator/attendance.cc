@@ -1,5 +1,6 @@
 #include "coordinator/attendance.h"
 
+#include <memory>
 #include <utility>
 
 #include "rpc/status.h"
@@ -8,8 +9,12 @@ namespace aha::coordinator {
 
 class Attendance::Stream : public grpc::ServerWriteReactor<v1::AttendResponse> {
  public:
-  Stream(Attendance& owner, uint64_t member_id, uint64_t number)
-      : owner_(owner), member_id_(member_id), number_(number) {}
+  Stream(Attendance& attendance, std::shared_ptr<void> owner,
+         uint64_t member_id, uint64_t number)
+      : owner_(std::move(owner)),
+        attendance_(attendance),
+        member_id_(member_id),
+        number_(number) {}
 
   void End(const grpc::Status& status) {
     {
@@ -21,18 +26,19 @@ class Attendance::Stream : public grpc::ServerWriteReactor<v1::AttendResponse> {
 
  private:
   void OnCancel() override {
-    owner_.controller_.Gone(member_id_, number_);
+    attendance_.controller_.Gone(member_id_, number_);
     End(grpc::Status::CANCELLED);
   }
   void OnDone() override {
     {
-      MutexLock lock(owner_.mutex_);
-      owner_.streams_.erase(this);
+      MutexLock lock(attendance_.mutex_);
+      attendance_.streams_.erase(this);
     }
     delete this;
   }
 
-  Attendance& owner_;
+  const std::shared_ptr<void> owner_;
+  Attendance& attendance_;
   const uint64_t member_id_;
   const uint64_t number_;
   Mutex mutex_;
@@ -40,9 +46,10 @@ class Attendance::Stream : public grpc::ServerWriteReactor<v1::AttendResponse> {
 };
 
 grpc::ServerWriteReactor<v1::AttendResponse>* Attendance::Open(
-    const v1::AttendRequest& request) {
+    std::shared_ptr<void> owner, const v1::AttendRequest& request) {
   const absl::StatusOr<uint64_t> number = controller_.Attend(request);
-  auto* stream = new Stream(*this, request.member_id(), number.value_or(0));
+  auto* stream = new Stream(*this, std::move(owner), request.member_id(),
+                            number.value_or(0));
   if (!number.ok()) {
     stream->End(rpc::ToGrpc(number.status()));
     return stream;

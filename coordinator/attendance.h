@@ -1,10 +1,10 @@
 // The Attend streams of the members: each is open as long as the process of its
-// member lives, so that the coordinator learns at once when one dies.  Internal
-// to services.cc.
+// member lives, so that the coordinator learns at once when one dies.
 //
 // Thread-safe.
 #pragma once
 
+#include <memory>
 #include <set>
 
 #include "aha/v1/coordinator.grpc.pb.h"
@@ -17,8 +17,9 @@ class Attendance {
  public:
   explicit Attendance(Controller& controller) : controller_(controller) {}
 
+  // The stream keeps `owner`, which holds this object and the controller.
   grpc::ServerWriteReactor<v1::AttendResponse>* Open(
-      const v1::AttendRequest& request);
+      std::shared_ptr<void> owner, const v1::AttendRequest& request);
   // Ends every stream.  No member counts as gone because of that.
   void Stop();
 

@@ -76,7 +76,8 @@ Controller::Controller(ControllerOptions options, Parts parts,
       members_({.epoch = options.job.epoch,
                 .ttl = parts_.plan->lease,
                 .takeover = 3 * options.heartbeat,
-                .learners = parts_.plan->learners},
+                .learners = parts_.plan->learners,
+                .first_id = options.first_member_id},
                parts_.clock),
       job_(std::move(job)) {}
 

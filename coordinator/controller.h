@@ -89,6 +89,10 @@ struct ControllerOptions {
   // Another job follows: a process that registers when this one has ended is
   // asked to wait for it.
   bool standing = false;
+  // See MembershipOptions.  A process that serves one job after another gives
+  // each another range, so that a member of an earlier job is not taken for one
+  // of this job.
+  uint64_t first_member_id = 1;
 };
 
 class Controller {

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "cluster/service_flags.h"
 #include "coordinator/app.h"
+#include "coordinator/run_claim.h"
 #include "coordinator/standing.h"
 #include "job/file/job.h"
 #include "run/layout.h"
@@ -34,11 +35,8 @@ struct Interruption {
   }
 };
 
-absl::Status Run(AppOptions options, std::string job_path,
-                 Interruption& interruption) {
-  if (!options.runs.empty()) {
-    return RunStanding(options.flags, options.runs, interruption.stop);
-  }
+absl::Status RunOneJob(AppOptions options, std::string job_path,
+                       Interruption& interruption) {
   if (job_path.empty())
     job_path = absl::StrCat(options.run_directory, "/", run::kJobFile);
   absl::StatusOr<v1::Job> job = LoadJob(job_path);
@@ -72,6 +70,7 @@ int Main(int argc, char** argv) {
       [&](int number) { interruption.OnSignal(number); });
   AppOptions options;
   std::string job_path;
+  std::string runs;
   CLI::App app("The coordinator of one Aha job, or of one after another.",
                "aha-coordinator");
   rpc::AddServiceFlags(app, rpc::DialsCoordinator::kNo, options.flags);
@@ -84,7 +83,7 @@ int Main(int argc, char** argv) {
                       "Directory of the run; made if it does not exist")
           ->envname("AHA_RUN_DIR");
   one->add_option(
-         "--runs", options.runs,
+         "--runs", runs,
          "Start without a job and run those of `ahactl submit` one after "
          "another, each in a directory below this one")
       ->envname("AHA_RUNS");
@@ -99,8 +98,11 @@ int Main(int argc, char** argv) {
     return *code;
   }
   return rpc::RunService(
-      options.flags, interruption.stop,
-      [&](rpc::Cancellation&) { return Run(options, job_path, interruption); });
+      options.flags, interruption.stop, [&](rpc::Cancellation&) {
+        return runs.empty()
+                   ? RunOneJob(options, job_path, interruption)
+                   : RunStanding(options.flags, runs, interruption.stop);
+      });
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ absl::Status CompareInputs(const std::string& name,
 }  // namespace
 
 Membership::Membership(const MembershipOptions& options, Clock clock)
-    : options_(options), clock_(std::move(clock)) {}
+    : options_(options), clock_(std::move(clock)), next_id_(options.first_id) {}
 
 absl::Status Membership::CheckRequest(
     const v1::RegisterRequest& request) const {

@@ -38,6 +38,8 @@ struct MembershipOptions {
   absl::Duration ttl = absl::Seconds(60);
   absl::Duration takeover = absl::Seconds(3);
   uint32_t learners = 1;  // Ranks 0 .. learners-1.
+  // Members get ids from here on.
+  uint64_t first_id = 1;
 };
 
 struct MemberInfo {
@@ -115,7 +117,7 @@ class Membership {
   const MembershipOptions options_;
   const Clock clock_;
   v1::Certificate required_;  // Empty: any.
-  uint64_t next_id_ = 1;
+  uint64_t next_id_;
   uint64_t attendances_ = 0;
   std::map<uint64_t, MemberInfo> members_;
 };

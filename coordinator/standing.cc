@@ -9,23 +9,31 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "coordinator/app.h"
-#include "coordinator/idle_server.h"
+#include "coordinator/host.h"
+#include "coordinator/hosted_job.h"
 #include "coordinator/submission.h"
-#include "rpc/security.h"
 #include "run/layout.h"
 #include "run/processes.h"
 
 namespace aha::coordinator {
 namespace {
 
+// What calls get that need a job.  `failure`, if not empty, says why the last
+// submission did not start.
+absl::Status NoJob(const std::string& failure) {
+  return absl::NotFoundError(absl::StrCat(
+      "the cluster has no job; submit one with `ahactl submit JOB.yaml`",
+      failure.empty() ? "" : "; the last one could not start: ", failure));
+}
+
 class Standing {
  public:
-  Standing(rpc::ServiceFlags flags, Submissions& submissions,
-           rpc::Cancellation& stop)
-      : flags_(std::move(flags)), submissions_(submissions), stop_(stop) {}
+  Standing(Host& host, Submissions& submissions, rpc::Cancellation& stop)
+      : host_(host), submissions_(submissions), stop_(stop) {}
 
   absl::Status Run() {
+    const rpc::Cancellation::Registration interrupt(
+        &stop_, [&] { submissions_.Interrupt(); });
     // After a crash or a stop, the job that this coordinator had.
     absl::StatusOr<std::optional<v1::Job>> current = submissions_.Current();
     if (absl::IsInvalidArgument(current.status())) {
@@ -34,91 +42,71 @@ class Standing {
     }
     AHA_ASSIGN_OR_RETURN(std::optional<v1::Job> job, std::move(current));
     while (!stop_.cancelled()) {
-      if (job.has_value()) {
-        AHA_RETURN_IF_ERROR(RunJob(*job));
-        job.reset();
-      } else {
-        AHA_ASSIGN_OR_RETURN(job, AwaitJob());
-      }
+      if (job.has_value()) AHA_RETURN_IF_ERROR(RunJob(*job));
+      if (stop_.cancelled()) break;
+      AHA_LOG(kInfo) << "waits for a job at " << host_.address() << ", runs in "
+                     << submissions_.root().path();
+      job = submissions_.Next();
     }
     return absl::OkStatus();
   }
 
  private:
-  absl::StatusOr<std::optional<v1::Job>> AwaitJob() {
-    AHA_ASSIGN_OR_RETURN(
-        const std::unique_ptr<IdleServer> server,
-        IdleServer::Start(flags_, submissions_, std::exchange(failure_, "")));
-    AHA_RETURN_IF_ERROR(KeepAddress(server->address(), server->port()));
-    AHA_LOG(kInfo) << "waits for a job at " << server->address() << ", runs in "
-                   << submissions_.root().path();
-    const rpc::Cancellation::Registration interrupt(
-        &stop_, [&] { server->Interrupt(); });
-    return server->Wait();
-  }
-
   absl::Status RunJob(const v1::Job& job) {
-    AppOptions options;
-    options.flags = flags_;
-    options.job = job;
-    options.run_directory = submissions_.DirectoryOf(job);
-    options.runs = submissions_.root().path();
-    options.resume = true;  // A new run has nothing, and so it begins.
-    absl::StatusOr<std::unique_ptr<App>> app = App::Start(options);
-    if (!app.ok()) {
-      // Only these will be the same the next time.  A port that is taken or a
-      // full disk is a failure of the cluster, and the job is kept for later.
-      if (!absl::IsInvalidArgument(app.status()) &&
-          !absl::IsFailedPrecondition(app.status())) {
-        return app.status();
+    absl::StatusOr<std::unique_ptr<HostedJob>> opened = HostedJob::Open(
+        {.job = job,
+         .run_directory = submissions_.DirectoryOf(job),
+         .resume = true,  // A new run has nothing, and so it begins.
+         .standing = true});
+    if (!opened.ok()) {
+      // Only these will be the same the next time.  A full disk is a failure
+      // of the machine, and the job is kept for later.
+      if (!absl::IsInvalidArgument(opened.status()) &&
+          !absl::IsFailedPrecondition(opened.status())) {
+        return opened.status();
       }
-      GiveUp(absl::StrCat(job.name(), ": ", app.status().message()));
+      GiveUp(absl::StrCat(job.name(), ": ", opened.status().message()));
       return absl::OkStatus();
     }
-    AHA_RETURN_IF_ERROR(KeepAddress((*app)->address(), (*app)->port()));
-    const rpc::Cancellation::Registration interrupt(
-        &stop_, [&] { (*app)->Interrupt(); });
-    (*app)->Wait();
-    if ((*app)->Ended()) submissions_.Forget();
+    AHA_ASSIGN_OR_RETURN(HostedJob* const hosted,
+                         host_.Install(*std::move(opened)));
+    bool ended = false;
+    {
+      const rpc::Cancellation::Registration interrupt(
+          &stop_, [&] { hosted->Interrupt(); });
+      hosted->Wait();
+      ended = hosted->Ended();
+    }
+    host_.Remove(NoJob(""));
+    if (ended) submissions_.Forget();
     return absl::OkStatus();
   }
 
   // The current job cannot be begun or continued, neither now nor later.
   void GiveUp(absl::string_view why) {
-    failure_ = std::string(why);
-    AHA_LOG(kError) << failure_;
+    AHA_LOG(kError) << std::string(why);
+    host_.Remove(NoJob(std::string(why)));
     submissions_.Forget();
   }
 
-  // From now on every server of this process listens at this port.
-  absl::Status KeepAddress(const std::string& address, int port) {
-    if (address_kept_) return absl::OkStatus();
-    address_kept_ = true;
-    AHA_ASSIGN_OR_RETURN(const rpc::HostPort listen,
-                         rpc::ParseAddress(flags_.listen));
-    const bool v6 = listen.host.find(':') != std::string::npos;
-    flags_.listen =
-        absl::StrCat(v6 ? "[" : "", listen.host, v6 ? "]" : "", ":", port);
-    return submissions_.root().WriteWhole(
-        run::kEndpointFile,
-        run::EndpointText({.address = address, .pid = getpid()}));
-  }
-
-  rpc::ServiceFlags flags_;
+  Host& host_;
   Submissions& submissions_;
   rpc::Cancellation& stop_;
-  std::string failure_;
-  bool address_kept_ = false;
 };
 
 }  // namespace
 
-absl::Status RunStanding(rpc::ServiceFlags flags, const std::string& root,
-                         rpc::Cancellation& stop) {
-  AHA_RETURN_IF_ERROR(rpc::CheckAllowed(flags.listen, flags.security));
+absl::Status RunStanding(const rpc::ServiceFlags& flags,
+                         const std::string& root, rpc::Cancellation& stop) {
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Submissions> submissions,
                        Submissions::Open(root));
-  absl::Status status = Standing(std::move(flags), *submissions, stop).Run();
+  AHA_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Host> host,
+      Host::Start(flags, RunArchive(root), submissions.get(), NoJob("")));
+  AHA_RETURN_IF_ERROR(submissions->root().WriteWhole(
+      run::kEndpointFile,
+      run::EndpointText({.address = host->address(), .pid = getpid()})));
+  absl::Status status = Standing(*host, *submissions, stop).Run();
   submissions->root().Remove(run::kEndpointFile);
   return status;
 }

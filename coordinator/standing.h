@@ -1,8 +1,6 @@
 // A standing coordinator: it has no job of its own, but runs one job after
 // another as `ahactl submit` gives them to it, each in a directory below a root
-// and all at the same address.
-//
-//   IdleServer --submit--> App --job ended--> IdleServer ...
+// and all behind the same server (host.h).
 //
 // After a crash it continues the job that it had.
 #pragma once
@@ -16,8 +14,8 @@
 namespace aha::coordinator {
 
 // Returns after `stop`.  FAILED_PRECONDITION, ALREADY_EXISTS: refused, for the
-// reasons of App::Start.
-absl::Status RunStanding(rpc::ServiceFlags flags, const std::string& root,
-                         rpc::Cancellation& stop);
+// reasons of Host::Start, Submissions::Open and HostedJob::Open.
+absl::Status RunStanding(const rpc::ServiceFlags& flags,
+                         const std::string& root, rpc::Cancellation& stop);
 
 }  // namespace aha::coordinator

@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
 #include "base/status.h"
-#include "coordinator/app.h"
 #include "coordinator/prompts.h"
+#include "coordinator/run_claim.h"
 #include "coordinator/state_store.h"
 #include "job/file/job.h"
 #include "job/identity.h"
@@ -81,7 +81,7 @@ std::string Submissions::DirectoryOf(const v1::Job& job) const {
   return root_->File(job.name());
 }
 
-absl::StatusOr<std::optional<v1::Job>> Submissions::Current() const {
+absl::StatusOr<std::optional<v1::Job>> Submissions::Current() {
   const std::string path = root_->File(kCurrent);
   if (!Exists(path)) return std::nullopt;
   AHA_ASSIGN_OR_RETURN(const std::string text,
@@ -92,7 +92,11 @@ absl::StatusOr<std::optional<v1::Job>> Submissions::Current() const {
   const absl::StatusOr<std::string> file = ReadWholeFile(job_file, kLargestJob);
   absl::StatusOr<v1::Job> job =
       file.ok() ? ParseJob(*file, job_file) : file.status();
-  if (job.ok() && job->name() == name) return *std::move(job);
+  if (job.ok() && job->name() == name) {
+    MutexLock lock(mutex_);
+    current_ = *std::move(job);
+    return current_;
+  }
   // A disk that cannot be read now may be readable the next time.
   if (!job.ok() && !absl::IsNotFound(job.status()) &&
       !absl::IsInvalidArgument(job.status())) {
@@ -105,7 +109,34 @@ absl::StatusOr<std::optional<v1::Job>> Submissions::Current() const {
                    "; submit the job again"));
 }
 
-void Submissions::Forget() { root_->Remove(kCurrent); }
+absl::Status Submissions::Submit(const v1::Job& submitted, bool resume) {
+  MutexLock lock(mutex_);
+  if (current_.has_value()) {
+    return absl::UnavailableError(absl::StrCat("the job ", current_->name(),
+                                               " is just beginning or ending"));
+  }
+  AHA_ASSIGN_OR_RETURN(current_, Accept(submitted, resume));
+  changed_.NotifyAll();
+  return absl::OkStatus();
+}
+
+std::optional<v1::Job> Submissions::Next() {
+  MutexLock lock(mutex_);
+  while (!interrupted_ && !current_.has_value()) changed_.Wait(mutex_);
+  return interrupted_ ? std::nullopt : current_;
+}
+
+void Submissions::Interrupt() {
+  MutexLock lock(mutex_);
+  interrupted_ = true;
+  changed_.NotifyAll();
+}
+
+void Submissions::Forget() {
+  MutexLock lock(mutex_);
+  root_->Remove(kCurrent);
+  current_.reset();
+}
 
 absl::StatusOr<v1::Job> Submissions::Accept(const v1::Job& submitted,
                                             bool resume) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "job/weights_encoding.h"
+#include "rpc/finish.h"
 #include "rpc/status.h"
 
 namespace aha::coordinator {
@@ -13,13 +14,32 @@ namespace {
 
 constexpr uint64_t kMostBytesOfWeights = uint64_t{1} << 40;
 
+// A stream of weights that is open: it keeps its job, which can cancel it.
+class Transfer {
+ public:
+  Transfer(JobSlot::Ref job, grpc::CallbackServerContext* context)
+      : job_(std::move(job)), context_(context) {
+    job_->transfers().Add(context_);
+  }
+  ~Transfer() { job_->transfers().Remove(context_); }
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+  Controller& controller() { return job_->controller(); }
+  WeightsStore& store() { return job_->weights(); }
+
+ private:
+  const JobSlot::Ref job_;
+  grpc::CallbackServerContext* const context_;
+};
+
 }  // namespace
 
 class WeightsService::Publisher
     : public grpc::ServerReadReactor<v1::WeightsChunk> {
  public:
-  Publisher(Controller& controller, WeightsStore& store)
-      : controller_(controller), store_(store) {
+  Publisher(JobSlot::Ref job, grpc::CallbackServerContext* context)
+      : transfer_(std::move(job), context) {
     StartRead(&chunk_);
   }
 
@@ -27,7 +47,7 @@ class WeightsService::Publisher
   void OnReadDone(bool ok) override {
     const absl::Status status = ok ? Take() : End();
     if (absl::IsDataLoss(status)) {
-      controller_.series().digest_mismatches.Increment();
+      transfer_.controller().series().digest_mismatches.Increment();
     }
     if (ok && status.ok()) {
       StartRead(&chunk_);
@@ -51,7 +71,7 @@ class WeightsService::Publisher
                        "those of the first chunk, the chunk at offset ",
                        chunk_.offset(), " has others"));
     }
-    controller_.series().weights_received.Increment(
+    transfer_.controller().series().weights_received.Increment(
         static_cast<double>(chunk_.data().size()));
     return incoming_->Append(chunk_.offset(), chunk_.data(),
                              chunk_.data_hash());
@@ -69,10 +89,11 @@ class WeightsService::Publisher
     const WeightsId id = WeightsId::Of(chunk_.id());
     epoch_ = chunk_.epoch();
     member_id_ = chunk_.member_id();
-    AHA_RETURN_IF_ERROR(controller_.AdmitVersion(id, member_id_, epoch_));
-    AHA_ASSIGN_OR_RETURN(incoming_,
-                         store_.Begin(id, {.bytes = chunk_.total_bytes(),
-                                           .checksum = checksum}));
+    AHA_RETURN_IF_ERROR(
+        transfer_.controller().AdmitVersion(id, member_id_, epoch_));
+    AHA_ASSIGN_OR_RETURN(
+        incoming_, transfer_.store().Begin(id, {.bytes = chunk_.total_bytes(),
+                                                .checksum = checksum}));
     return absl::OkStatus();
   }
 
@@ -82,13 +103,13 @@ class WeightsService::Publisher
     }
     const WeightsId id = incoming_->id();
     // Another member may have become rank 0 during the transfer.
-    AHA_RETURN_IF_ERROR(controller_.AdmitVersion(id, member_id_, epoch_));
-    AHA_RETURN_IF_ERROR(store_.Finish(std::move(incoming_)));
-    return controller_.VersionArrived(id);
+    AHA_RETURN_IF_ERROR(
+        transfer_.controller().AdmitVersion(id, member_id_, epoch_));
+    AHA_RETURN_IF_ERROR(transfer_.store().Finish(std::move(incoming_)));
+    return transfer_.controller().VersionArrived(id);
   }
 
-  Controller& controller_;
-  WeightsStore& store_;
+  Transfer transfer_;
   v1::WeightsChunk chunk_;
   uint64_t epoch_ = 0;
   uint64_t member_id_ = 0;
@@ -98,11 +119,11 @@ class WeightsService::Publisher
 class WeightsService::Fetcher
     : public grpc::ServerWriteReactor<v1::WeightsChunk> {
  public:
-  Fetcher(Controller& controller, const WeightsStore& store,
+  Fetcher(JobSlot::Ref job, grpc::CallbackServerContext* context,
           const v1::FetchRequest& request)
-      : controller_(controller), offset_(request.offset()) {
+      : transfer_(std::move(job), context), offset_(request.offset()) {
     absl::StatusOr<std::unique_ptr<VersionReader>> reader =
-        store.Read(WeightsId::Of(request.id()));
+        transfer_.store().Read(WeightsId::Of(request.id()));
     if (!reader.ok()) {
       Finish(rpc::ToGrpc(reader.status()));
       return;
@@ -116,7 +137,7 @@ class WeightsService::Fetcher
     }
     *chunk_.mutable_id() = request.id();
     chunk_.set_encoding(v1::WEIGHTS_ENCODING_FULL);
-    chunk_.set_epoch(controller.epoch());
+    chunk_.set_epoch(transfer_.controller().epoch());
     chunk_.set_total_bytes(reader_->info().bytes);
     chunk_.set_checksum(reader_->info().checksum.ToBytes());
     Next();
@@ -125,8 +146,8 @@ class WeightsService::Fetcher
  private:
   void OnWriteDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::CANCELLED);
-    controller_.PieceSent();
-    controller_.series().weights_sent.Increment(
+    transfer_.controller().PieceSent();
+    transfer_.controller().series().weights_sent.Increment(
         static_cast<double>(chunk_.data().size()));
     offset_ += chunk_.data().size();
     Next();
@@ -142,20 +163,29 @@ class WeightsService::Fetcher
     StartWrite(&chunk_);
   }
 
-  Controller& controller_;
+  Transfer transfer_;
   uint64_t offset_;
   std::unique_ptr<VersionReader> reader_;
   v1::WeightsChunk chunk_;
 };
 
 grpc::ServerReadReactor<v1::WeightsChunk>* WeightsService::Publish(
-    grpc::CallbackServerContext*, v1::PublishResponse*) {
-  return new Publisher(controller_, store_);
+    grpc::CallbackServerContext* context, v1::PublishResponse*) {
+  absl::StatusOr<JobSlot::Ref> job = slot_.Get();
+  if (!job.ok()) {
+    return rpc::Refuse<grpc::ServerReadReactor<v1::WeightsChunk>>(job.status());
+  }
+  return new Publisher(*std::move(job), context);
 }
 
 grpc::ServerWriteReactor<v1::WeightsChunk>* WeightsService::Fetch(
-    grpc::CallbackServerContext*, const v1::FetchRequest* request) {
-  return new Fetcher(controller_, store_, *request);
+    grpc::CallbackServerContext* context, const v1::FetchRequest* request) {
+  absl::StatusOr<JobSlot::Ref> job = slot_.Get();
+  if (!job.ok()) {
+    return rpc::Refuse<grpc::ServerWriteReactor<v1::WeightsChunk>>(
+        job.status());
+  }
+  return new Fetcher(*std::move(job), context, *request);
 }
 
 }  // namespace aha::coordinator

@@ -1,18 +1,17 @@
-// Serves the weights store over gRPC: Publish takes a version from rank 0 of
-// the learners, Fetch sends a committed one.  Both hold one chunk at a time.
-// Internal to services.cc.
+// Serves the weights of the present job over gRPC: Publish takes a version from
+// rank 0 of the learners, Fetch sends a committed one.  Both hold one chunk at
+// a time.
 #pragma once
 
 #include "aha/v1/weights.grpc.pb.h"
-#include "coordinator/controller.h"
-#include "coordinator/weights_store.h"
+#include "coordinator/job_slot.h"
 
 namespace aha::coordinator {
 
 class WeightsService final : public v1::Weights::CallbackService {
  public:
-  WeightsService(Controller& controller, WeightsStore& store)
-      : controller_(controller), store_(store) {}
+  // `slot` must outlive it.
+  explicit WeightsService(const JobSlot& slot) : slot_(slot) {}
 
   grpc::ServerReadReactor<v1::WeightsChunk>* Publish(
       grpc::CallbackServerContext* context,
@@ -25,8 +24,7 @@ class WeightsService final : public v1::Weights::CallbackService {
   class Publisher;
   class Fetcher;
 
-  Controller& controller_;
-  WeightsStore& store_;
+  const JobSlot& slot_;
 };
 
 }  // namespace aha::coordinator

@@ -97,7 +97,7 @@ struct Metrics::State {
   std::shared_ptr<prometheus::Registry> registry =
       std::make_shared<prometheus::Registry>(
           prometheus::Registry::InsertBehavior::Merge);
-  std::shared_ptr<ProcessSeries> process = std::make_shared<ProcessSeries>();
+  std::shared_ptr<ProcessSeries> process;  // Null: not those of a process.
 };
 
 void Counter::Increment(double by) const {
@@ -117,8 +117,10 @@ void Histogram::Observe(double value) const {
   if (histogram_ != nullptr) histogram_->Observe(value);
 }
 
-Metrics::Metrics(const std::string& program)
-    : state_(std::make_unique<State>()) {
+Metrics::Metrics() : state_(std::make_unique<State>()) {}
+
+Metrics::Metrics(const std::string& program) : Metrics() {
+  state_->process = std::make_shared<ProcessSeries>();
   AddGauge("aha_build_info", "1; the labels say what runs.",
            {{"program", program}, {"version", Version()}})
       .Set(1);
@@ -158,8 +160,10 @@ Histogram Metrics::AddHistogram(const std::string& name,
 
 std::string Metrics::Text() const {
   std::vector<prometheus::MetricFamily> families = state_->registry->Collect();
-  for (prometheus::MetricFamily& family : state_->process->Collect()) {
-    families.push_back(std::move(family));
+  if (state_->process != nullptr) {
+    for (prometheus::MetricFamily& family : state_->process->Collect()) {
+      families.push_back(std::move(family));
+    }
   }
   return prometheus::TextSerializer().Serialize(families);
 }
@@ -194,9 +198,17 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
                               ports.empty() ? host_port.port : ports.front());
   state->address = DialAddress(std::string(listen), advertise_host,
                                ports.empty() ? host_port.port : ports.front());
-  state->exposer->RegisterCollectable(metrics.state_->registry);
-  state->exposer->RegisterCollectable(metrics.state_->process);
-  return std::unique_ptr<MetricsServer>(new MetricsServer(std::move(state)));
+  std::unique_ptr<MetricsServer> server(new MetricsServer(std::move(state)));
+  server->Add(metrics);
+  return server;
+}
+
+// The endpoint keeps weak references.
+void MetricsServer::Add(const Metrics& metrics) {
+  state_->exposer->RegisterCollectable(metrics.state_->registry);
+  if (metrics.state_->process != nullptr) {
+    state_->exposer->RegisterCollectable(metrics.state_->process);
+  }
 }
 
 MetricsServer::MetricsServer(std::unique_ptr<State> state)

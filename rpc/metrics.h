@@ -70,6 +70,9 @@ class Histogram {
 
 class Metrics {
  public:
+  // Begins without series: for what is shown beside the process's own, for
+  // example a job that a process serves for a while.
+  Metrics();
   // Adds aha_build_info{program=..., version=...} 1 and the process's own
   // series (process_resident_memory_bytes, process_cpu_seconds_total,
   // process_start_time_seconds).
@@ -107,6 +110,9 @@ class MetricsServer {
   ~MetricsServer();
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;
+
+  // Shows these series too, until they are destroyed.
+  void Add(const Metrics& metrics);
 
   // The address that other processes dial (DialAddress).
   const std::string& address() const;

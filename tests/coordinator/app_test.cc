@@ -12,6 +12,7 @@
 #include "base/file_io.h"
 #include "base/status.h"
 #include "cluster/member.h"
+#include "coordinator/run_claim.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/file/job.h"

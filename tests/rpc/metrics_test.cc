@@ -77,6 +77,22 @@ TEST(MetricsServerTest, ServesTheSeriesOnAFreePort) {
   EXPECT_THAT(text, HasSubstr("process_resident_memory_bytes"));
 }
 
+TEST(MetricsServerTest, SeriesThatWereAddedAreShownUntilTheyAreDestroyed) {
+  Metrics process("test");
+  auto server = MetricsServer::Start("127.0.0.1:0", process);
+  ASSERT_TRUE(server.ok()) << server.status();
+  for (const char* job : {"one", "two"}) {
+    Metrics of_job;
+    of_job.AddGauge("aha_step", "Step.", {{"job", job}}).Set(7);
+    (*server)->Add(of_job);
+    const std::string text = Get((*server)->address());
+    EXPECT_THAT(text, HasSubstr(absl::StrCat("aha_step{job=\"", job, "\"} 7")));
+    EXPECT_EQ(text.find("aha_step{"), text.rfind("aha_step{")) << text;
+  }
+  EXPECT_THAT(Get((*server)->address()),
+              ::testing::Not(HasSubstr("aha_step{")));
+}
+
 TEST(MetricsServerTest, IdleConnectionsDelayNoRequest) {
   Metrics metrics("test");
   auto server = MetricsServer::Start("127.0.0.1:0", metrics);
