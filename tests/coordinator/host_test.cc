@@ -142,8 +142,12 @@ TEST_F(HostTest, RemoveEndsTheCallsThatWait) {
   auto incoming = job->weights().Begin(
       id, {.bytes = large.size(), .checksum = HashOf(large)});
   ASSERT_TRUE(incoming.ok()) << incoming.status();
-  ASSERT_TRUE(
-      (*incoming)->Append(0, large, Hash64(large.data(), large.size())).ok());
+  for (size_t at = 0; at < large.size(); at += kMaxPieceBytes) {
+    const std::string piece = large.substr(at, kMaxPieceBytes);
+    const absl::Status appended =
+        (*incoming)->Append(at, piece, Hash64(piece.data(), piece.size()));
+    ASSERT_TRUE(appended.ok()) << appended;
+  }
   ASSERT_TRUE(job->weights().Finish(*std::move(incoming)).ok());
   ASSERT_TRUE(job->weights().Commit(id).ok());
 
