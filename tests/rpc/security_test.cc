@@ -102,8 +102,8 @@ class MutualTlsTest : public ::testing::Test {
         Client::New({.address = server_->address(), .security = security});
     if (!client.ok()) return client.status();
     v1::JobStatus response;
-    return (*client)->Call("aha.v1.Admin.GetJob", v1::GetJobRequest(),
-                           &response, {.total = absl::ZeroDuration()});
+    return (*client)->Call(&v1::Admin::Stub::GetJob, {}, &response,
+                           {.total = absl::ZeroDuration()});
   }
   const TempDir scratch_;
   const std::string& directory_ = scratch_.path();
