@@ -25,7 +25,7 @@
 #include "coordinator/state_store.h"
 #include "job/file/job.h"
 #include "job/identity.h"
-#include "rpc/metrics.h"
+#include "metrics/registry.h"
 #include "run/layout.h"
 #include "run/processes.h"
 
@@ -147,7 +147,7 @@ absl::StatusOr<bool> Succeeded(const std::string& run_directory) {
 }  // namespace
 
 struct App::State {
-  rpc::Metrics metrics{"aha-coordinator"};
+  metrics::Registry metrics{"aha-coordinator"};
   JobPlan plan;
   std::unique_ptr<run::RunWriter> directory;
   std::unique_ptr<StateStore> store;

@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "cluster/servers.h"
 #include "coordinator/archive_service.h"
-#include "rpc/metrics.h"
+#include "metrics/registry.h"
 
 namespace aha::coordinator {
 namespace {
@@ -172,7 +172,7 @@ struct IdleServer::State {
   PendingJob pending;
   IdleAdmin admin;
   IdleCoordinator coordinator;
-  rpc::Metrics metrics{"aha-coordinator"};
+  metrics::Registry metrics{"aha-coordinator"};
   rpc::Servers servers;
 };
 

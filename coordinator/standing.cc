@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/address.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "coordinator/app.h"
@@ -94,8 +95,7 @@ class Standing {
   absl::Status KeepAddress(const std::string& address, int port) {
     if (address_kept_) return absl::OkStatus();
     address_kept_ = true;
-    AHA_ASSIGN_OR_RETURN(const rpc::HostPort listen,
-                         rpc::ParseAddress(flags_.listen));
+    AHA_ASSIGN_OR_RETURN(const HostPort listen, ParseAddress(flags_.listen));
     const bool v6 = listen.host.find(':') != std::string::npos;
     flags_.listen =
         absl::StrCat(v6 ? "[" : "", listen.host, v6 ? "]" : "", ":", port);

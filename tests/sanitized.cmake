@@ -35,7 +35,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
           gguf_fuzz job_fuzz jsonl_fuzz learner_wire_fuzz manifest_fuzz
           number_fuzz
           reward_wire_fuzz safetensors_fuzz state_store_fuzz tokenizer_fuzz
-  DEPS aha::job aha::learner aha::actor_core aha::reward_service aha::rewards
+  DEPS aha::job aha::learner aha::actor_core aha::reward_pipeline aha::rewards
        aha::coordinator_domain)
 
 # The objects of a program are mixed here: DEPS are compiled without the
@@ -57,7 +57,7 @@ aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 2
        tests/reward_service/pipeline_test.cc
        tests/reward_service/worker_pool_test.cc
        tests/coordinator/weights_store_test.cc
-  DEPS aha::comm aha::actor_core aha::reward_service aha::coordinator_domain)
+  DEPS aha::comm aha::actor_core aha::reward_pipeline aha::coordinator_domain)
 add_dependencies(sanitized_tsan fake_nccl)
 target_compile_definitions(sanitized_tsan PRIVATE
   AHA_FAKE_NCCL="$<TARGET_FILE:fake_nccl>")
