@@ -21,13 +21,14 @@
 #include "actor/trajectory.h"
 #include "actor/weight_exchange.h"
 #include "actor/weights_fetcher.h"
-#include "aha/v1/coordinator.pb.h"
+#include "aha/v1/coordinator.grpc.pb.h"
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "job/plan.h"
+#include "rpc/client.h"
 
 namespace aha::actor {
 namespace {
@@ -395,7 +396,7 @@ absl::Status Actor::Impl::LeaseOnce() {
   v1::LeaseGroupsResponse response;
   const absl::Duration limit = absl::Milliseconds(kPollMs) + absl::Seconds(5);
   const absl::Status status = member.coordinator().Call(
-      "aha.v1.Coordinator.LeaseGroups", request, &response,
+      &v1::Coordinator::Stub::LeaseGroups, request, &response,
       {.attempt = limit,
        .total = absl::ZeroDuration(),
        .cancel = &lease_calls});
@@ -473,7 +474,7 @@ void Actor::Impl::Complete(uint64_t lease, const GroupId& group) {
   *request.mutable_key() = group.ToProto();
   v1::CompleteLeaseResponse response;
   const absl::Status status = member.coordinator().Call(
-      "aha.v1.Coordinator.CompleteLease", request, &response,
+      &v1::Coordinator::Stub::CompleteLease, request, &response,
       {.attempt = absl::Seconds(5), .total = patience, .cancel = &ended});
   if (IsStale(status)) member.Rejoin(self);
   if (!status.ok() && !ended.cancelled()) {

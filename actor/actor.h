@@ -24,7 +24,7 @@
 #include "actor/sampler.h"
 #include "base/cancellation.h"
 #include "cluster/member.h"
-#include "rpc/metrics.h"
+#include "metrics/registry.h"
 #include "rpc/security.h"
 
 namespace aha::actor {
@@ -34,7 +34,7 @@ struct ActorParts {
   Sampler* sampler = nullptr;
   const PromptCodec* codec = nullptr;
   rpc::Member* member = nullptr;  // Has joined.
-  rpc::Metrics* metrics = nullptr;
+  metrics::Registry* metrics = nullptr;
   rpc::Security security = {};
 };
 

@@ -52,7 +52,7 @@ absl::StatusOr<Compute> ComputeFor(const AppOptions& options,
 }
 
 absl::Status RunJoined(rpc::Member& member, const AppOptions& options,
-                       ModelSetup setup, rpc::Metrics& metrics,
+                       ModelSetup setup, metrics::Registry& metrics,
                        rpc::Cancellation& stop) {
   const v1::Job& job = member.job();
   AHA_ASSIGN_OR_RETURN(const Compute compute, ComputeFor(options, job));
@@ -79,8 +79,8 @@ absl::Status RunJoined(rpc::Member& member, const AppOptions& options,
 
 absl::Status Run(const AppOptions& options, rpc::Cancellation& stop) {
   const rpc::ServiceFlags& flags = options.flags;
-  rpc::Metrics metrics("aha-actor");
-  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::MetricsServer> metrics_server,
+  metrics::Registry metrics("aha-actor");
+  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<metrics::Endpoint> metrics_server,
                        rpc::StartMetrics(flags, metrics));
   AHA_ASSIGN_OR_RETURN(
       const std::unique_ptr<rpc::Member> member,

@@ -7,6 +7,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "aha/v1/reward.grpc.pb.h"
 #include "base/backoff.h"
 #include "base/cancellation.h"
 #include "base/clock.h"
@@ -22,6 +23,8 @@ namespace {
 constexpr absl::Duration kIdle = absl::Minutes(1);
 // A wait for credit is logged, and its replica checked, this often.
 constexpr absl::Duration kCreditReportInterval = absl::Seconds(30);
+
+using RewardStream = rpc::BidiStream<v1::SubmitRequest, v1::SubmitResponse>;
 
 // The bytes that one open stream may still send.
 class Credit {
@@ -75,7 +78,7 @@ struct RewardLinks::Impl {
   void Serve(const std::string& address);
   absl::Status Send(rpc::Client& client, const std::string& address,
                     bool* answered);
-  void Read(rpc::Stream& stream, const std::string& address, Credit& credit,
+  void Read(RewardStream& stream, const std::string& address, Credit& credit,
             bool* answered);
   void Ensure(const std::string& address) ABSL_LOCKS_EXCLUDED(mutex);
   bool Retire(const std::string& address) ABSL_LOCKS_EXCLUDED(mutex);
@@ -173,10 +176,9 @@ absl::Status RewardLinks::Impl::AwaitCredit(const std::string& address,
 absl::Status RewardLinks::Impl::Send(rpc::Client& client,
                                      const std::string& address,
                                      bool* answered) {
-  AHA_ASSIGN_OR_RETURN(
-      const std::unique_ptr<rpc::Stream> stream,
-      client.Open("aha.v1.Reward.Submit",
-                  {.deadline = absl::InfiniteDuration(), .cancel = &stop}));
+  const std::unique_ptr<RewardStream> stream =
+      client.Open(&v1::Reward::Stub::Submit,
+                  {.deadline = absl::InfiniteDuration(), .cancel = &stop});
   Credit credit;
   std::thread reader([&] { Read(*stream, address, credit, answered); });
   absl::Status status;
@@ -197,7 +199,7 @@ absl::Status RewardLinks::Impl::Send(rpc::Client& client,
   return status.ok() || !end.ok() ? end : status;
 }
 
-void RewardLinks::Impl::Read(rpc::Stream& stream, const std::string& address,
+void RewardLinks::Impl::Read(RewardStream& stream, const std::string& address,
                              Credit& credit, bool* answered) {
   v1::SubmitResponse response;
   for (;;) {

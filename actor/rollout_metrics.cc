@@ -3,13 +3,14 @@
 namespace aha::actor {
 namespace {
 
-rpc::Counter Wait(rpc::Metrics& metrics, const std::string& what) {
+metrics::Counter Wait(metrics::Registry& metrics, const std::string& what) {
   return metrics.AddCounter("aha_wait_seconds_total",
                             "Seconds waited, by what was waited for.",
                             {{"waiting_for", what}});
 }
 
-rpc::Counter Finished(rpc::Metrics& metrics, const std::string& reason) {
+metrics::Counter Finished(metrics::Registry& metrics,
+                          const std::string& reason) {
   return metrics.AddCounter("aha_rollout_trajectories_total",
                             "Completions sampled, by how they ended.",
                             {{"finish_reason", reason}});
@@ -17,7 +18,7 @@ rpc::Counter Finished(rpc::Metrics& metrics, const std::string& reason) {
 
 }  // namespace
 
-RolloutMetrics::RolloutMetrics(rpc::Metrics& metrics)
+RolloutMetrics::RolloutMetrics(metrics::Registry& metrics)
     : tokens_(metrics.AddCounter("aha_rollout_tokens_total",
                                  "Completion tokens sampled.")),
       stopped_(Finished(metrics, "stop")),
@@ -53,9 +54,9 @@ void RolloutMetrics::Swapped(const WeightsId& id) {
 }
 
 void RolloutMetrics::Waited(const std::string& what, absl::Duration took) {
-  const rpc::Counter& counter = what == "lease"     ? lease_wait_
-                                : what == "weights" ? weights_wait_
-                                                    : credit_wait_;
+  const metrics::Counter& counter = what == "lease"     ? lease_wait_
+                                    : what == "weights" ? weights_wait_
+                                                        : credit_wait_;
   counter.Increment(absl::ToDoubleSeconds(took));
 }
 

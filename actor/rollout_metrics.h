@@ -6,15 +6,15 @@
 
 #include "absl/time/time.h"
 #include "job/ids.h"
+#include "metrics/registry.h"
 #include "model/generator.h"
-#include "rpc/metrics.h"
 
 namespace aha::actor {
 
 // Thread-safe.
 class RolloutMetrics {
  public:
-  explicit RolloutMetrics(rpc::Metrics& metrics);
+  explicit RolloutMetrics(metrics::Registry& metrics);
 
   void Sampled(const Sample& sample);
   void Stepped(int64_t tokens);
@@ -25,17 +25,17 @@ class RolloutMetrics {
   void Mismatched();
 
  private:
-  rpc::Counter tokens_;
-  rpc::Counter stopped_;
-  rpc::Counter cut_;
-  rpc::Counter passes_;
-  rpc::Gauge stage_;
-  rpc::Gauge version_;
-  rpc::Counter bytes_;
-  rpc::Counter mismatches_;
-  rpc::Counter lease_wait_;
-  rpc::Counter weights_wait_;
-  rpc::Counter credit_wait_;
+  metrics::Counter tokens_;
+  metrics::Counter stopped_;
+  metrics::Counter cut_;
+  metrics::Counter passes_;
+  metrics::Gauge stage_;
+  metrics::Gauge version_;
+  metrics::Counter bytes_;
+  metrics::Counter mismatches_;
+  metrics::Counter lease_wait_;
+  metrics::Counter weights_wait_;
+  metrics::Counter credit_wait_;
 };
 
 }  // namespace aha::actor

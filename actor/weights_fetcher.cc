@@ -5,10 +5,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "aha/v1/weights.pb.h"
+#include "aha/v1/weights.grpc.pb.h"
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "rpc/client.h"
 
 namespace aha::actor {
 
@@ -89,15 +90,11 @@ absl::Status WeightsFetcher::Fetch(const WeightsId& id) {
 
 absl::Status WeightsFetcher::Continue(const WeightsId& id,
                                       WeightAssembler& assembler) {
-  AHA_ASSIGN_OR_RETURN(
-      const std::unique_ptr<rpc::Stream> stream,
-      client_->Open("aha.v1.Weights.Fetch",
-                    {.deadline = patience_, .cancel = &stop_}));
   v1::FetchRequest request;
   *request.mutable_id() = id.ToProto();
   request.set_offset(assembler.offset());
-  AHA_RETURN_IF_ERROR(stream->Write(request));
-  AHA_RETURN_IF_ERROR(stream->WritesDone());
+  const auto stream = client_->Open(&v1::Weights::Stub::Fetch, request,
+                                    {.deadline = patience_, .cancel = &stop_});
   v1::WeightsChunk chunk;
   for (;;) {
     AHA_ASSIGN_OR_RETURN(const bool more, stream->Read(&chunk));

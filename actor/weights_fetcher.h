@@ -17,7 +17,10 @@
 #include "base/cancellation.h"
 #include "base/clock.h"
 #include "job/ids.h"
-#include "rpc/client.h"
+
+namespace aha::rpc {
+class Client;
+}  // namespace aha::rpc
 
 namespace aha::actor {
 

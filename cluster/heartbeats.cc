@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "aha/v1/coordinator.grpc.pb.h"
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -61,14 +62,10 @@ Member::Impl::Impl(MemberOptions o, std::unique_ptr<Client> c,
   request.set_rank(options.rank);
 }
 
-absl::Status Member::Impl::Call(absl::string_view method,
-                                const google::protobuf::Message& message,
-                                google::protobuf::Message* response) {
-  return client->Call(absl::StrCat("aha.v1.Coordinator.", method), message,
-                      response,
-                      {.attempt = options.call_timeout,
-                       .total = absl::ZeroDuration(),
-                       .cancel = &stop});
+CallOptions Member::Impl::Once() {
+  return {.attempt = options.call_timeout,
+          .total = absl::ZeroDuration(),
+          .cancel = &stop};
 }
 
 bool Member::Impl::Pause(absl::Duration duration) {
@@ -90,7 +87,8 @@ absl::StatusOr<v1::RegisterResponse> Member::Impl::RegisterUntil(
   for (int attempt = 0;; ++attempt) {
     const absl::Duration wait = kReconnectBackoff.Wait(attempt, jitter_key);
     v1::RegisterResponse response;
-    absl::Status status = Call("Register", request, &response);
+    const absl::Status status = client->Call(&v1::Coordinator::Stub::Register,
+                                             request, &response, Once());
     if (status.ok()) {
       attendance.Keep({response.member_id(), response.epoch()});
       return response;
@@ -177,7 +175,8 @@ absl::Status Member::Impl::Beat() {
   message.set_tokens_per_second(state.tokens_per_second);
   message.set_progress(state.progress);
   v1::HeartbeatResponse response;
-  AHA_RETURN_IF_ERROR(Call("Heartbeat", message, &response));
+  AHA_RETURN_IF_ERROR(client->Call(&v1::Coordinator::Stub::Heartbeat, message,
+                                   &response, Once()));
   attendance.Keep({message.member_id(), message.epoch()});
   Deliver(response);
   return absl::OkStatus();

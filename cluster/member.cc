@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "aha/v1/coordinator.grpc.pb.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "cluster/member_impl.h"
@@ -39,7 +40,7 @@ class EarlyHeartbeats {
       v1::HeartbeatResponse response;
       // A failed heartbeat does not matter here: the member registers next.
       client
-          .Call("aha.v1.Coordinator.Heartbeat", request, &response,
+          .Call(&v1::Coordinator::Stub::Heartbeat, request, &response,
                 {.total = absl::ZeroDuration(), .cancel = &over_})
           .IgnoreError();
     }
@@ -149,7 +150,7 @@ void Member::Leave() {
       std::min(impl_->options.call_timeout, absl::Seconds(2));
   v1::LeaveResponse response;
   const absl::Status status =
-      impl_->client->Call("aha.v1.Coordinator.Leave", request, &response,
+      impl_->client->Call(&v1::Coordinator::Stub::Leave, request, &response,
                           {.attempt = patience, .total = absl::ZeroDuration()});
   if (!status.ok()) {
     AHA_LOG(kWarning) << "could not tell the coordinator that "
@@ -200,7 +201,7 @@ absl::Status Member::Report(bool fatal, const std::string& message) {
   request.set_message(message);
   v1::ReportProblemResponse response;
   return impl_->client->Call(
-      "aha.v1.Coordinator.ReportProblem", request, &response,
+      &v1::Coordinator::Stub::ReportProblem, request, &response,
       {.attempt = impl_->options.call_timeout, .total = absl::ZeroDuration()});
 }
 

@@ -26,10 +26,11 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "aha/v1/coordinator.pb.h"
-#include "rpc/client.h"
 #include "rpc/security.h"
 
 namespace aha::rpc {
+
+class Client;
 
 // How long a process waits to join; afterwards the job's cluster.wait_seconds
 // applies.

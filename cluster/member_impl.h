@@ -11,6 +11,7 @@
 #include "base/mutex.h"
 #include "cluster/attend_client.h"
 #include "cluster/member.h"
+#include "rpc/client.h"
 
 namespace aha::rpc {
 
@@ -19,9 +20,7 @@ struct Member::Impl {
        std::shared_ptr<grpc::Channel> channel);
 
   // One attempt, cut short by Stop.
-  absl::Status Call(absl::string_view method,
-                    const google::protobuf::Message& message,
-                    google::protobuf::Message* response);
+  CallOptions Once();
 
   // Registers, with retries until `deadline`, and opens the attendance stream.
   absl::StatusOr<v1::RegisterResponse> RegisterUntil(absl::Time deadline);

@@ -4,15 +4,15 @@
 
 namespace aha::rpc {
 
-absl::StatusOr<std::unique_ptr<MetricsServer>> StartMetrics(
-    const ServiceFlags& flags, const Metrics& metrics) {
+absl::StatusOr<std::unique_ptr<metrics::Endpoint>> StartMetrics(
+    const ServiceFlags& flags, const metrics::Registry& metrics) {
   if (flags.metrics_listen.empty()) return nullptr;
-  return MetricsServer::Start(flags.metrics_listen, metrics,
-                              flags.advertise_host);
+  return metrics::Endpoint::Start(flags.metrics_listen, metrics,
+                                  flags.advertise_host);
 }
 
 absl::StatusOr<Servers> StartServers(
-    const ServiceFlags& flags, const Metrics& metrics,
+    const ServiceFlags& flags, const metrics::Registry& metrics,
     const std::vector<grpc::Service*>& services) {
   Servers servers;
   AHA_ASSIGN_OR_RETURN(servers.metrics, StartMetrics(flags, metrics));

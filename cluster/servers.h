@@ -8,17 +8,18 @@
 
 #include "absl/status/statusor.h"
 #include "cluster/service_flags.h"
-#include "rpc/metrics.h"
+#include "metrics/endpoint.h"
+#include "metrics/registry.h"
 #include "rpc/server.h"
 
 namespace aha::rpc {
 
 // Null without --metrics-listen.  `metrics` must outlive it.
-absl::StatusOr<std::unique_ptr<MetricsServer>> StartMetrics(
-    const ServiceFlags& flags, const Metrics& metrics);
+absl::StatusOr<std::unique_ptr<metrics::Endpoint>> StartMetrics(
+    const ServiceFlags& flags, const metrics::Registry& metrics);
 
 struct Servers {
-  std::unique_ptr<MetricsServer> metrics;  // What StartMetrics started.
+  std::unique_ptr<metrics::Endpoint> metrics;  // What StartMetrics started.
   std::unique_ptr<Server> rpc;
 
   std::string metrics_address() const {
@@ -27,7 +28,7 @@ struct Servers {
 };
 // `metrics` and the services must outlive them.
 absl::StatusOr<Servers> StartServers(
-    const ServiceFlags& flags, const Metrics& metrics,
+    const ServiceFlags& flags, const metrics::Registry& metrics,
     const std::vector<grpc::Service*>& services);
 
 }  // namespace aha::rpc

@@ -1,8 +1,10 @@
 # The only ways to declare a target in this build:
 #
-#   aha_library(<name> SRCS ... DEPS ...)      one folder, one library
+#   aha_library(<name> [WITHOUT_GRPC] SRCS ... DEPS ...)
+#                                              one folder, one library
 #   aha_executable(<name> SRCS ... DEPS ...)   a program in bin/
-#   aha_test(<name> SRCS ... DEPS ...)         a GoogleTest program with one ctest
+#   aha_test(<name> [WITHOUT_GRPC] SRCS ... DEPS ...)
+#                                              a GoogleTest program with one ctest
 #                                              entry for each TEST
 #   aha_test_program(<name> SRCS ... DEPS ...) the same without the entries, for
 #                                              tests that share a set-up
@@ -12,20 +14,25 @@
 #   aha_fuzzer(<name> DEPS ...)                <name>.cc with libFuzzer, built only
 #                                              by `make fuzz`
 #   aha_sanitized_test(...)                    see Sanitized.cmake
-#   aha_proto_library(<name> PROTOS ... [GRPC])
+#   aha_proto_library(<name> PROTOS ... DEPS ...)   generated messages
+#   aha_stub_library(<name> PROTOS ... DEPS ...)    generated gRPC stubs
 #
 # A library may name in DEPS only libraries of lower folders (docs/design.md
 # section 7). The link fails if it calls a function of a library that neither
 # it nor its program names. A header without a body compiles everywhere;
-# deploy/lint-includes finds an include of a higher folder.
+# deploy/lint-includes finds an include of a higher folder. WITHOUT_GRPC is
+# for domains: the build stops if anything that the target links needs gRPC.
 
 function(aha_library name)
-  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "WITHOUT_GRPC" "" "SRCS;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SRCS})
   add_library(aha::${name} ALIAS ${name})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${AHA_WARNINGS})
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
+  if(ARG_WITHOUT_GRPC)
+    set_property(GLOBAL APPEND PROPERTY AHA_WITHOUT_GRPC ${name})
+  endif()
 endfunction()
 
 function(aha_executable name)
@@ -68,8 +75,11 @@ function(aha_test name)
   if(NOT AHA_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "" "" "SRCS;DEPS;LABELS;PROPERTIES" ${ARGN})
+  cmake_parse_arguments(ARG "WITHOUT_GRPC" "" "SRCS;DEPS;LABELS;PROPERTIES" ${ARGN})
   aha_test_program(${name} SRCS ${ARG_SRCS} DEPS ${ARG_DEPS})
+  if(ARG_WITHOUT_GRPC)
+    set_property(GLOBAL APPEND PROPERTY AHA_WITHOUT_GRPC ${name})
+  endif()
   math(EXPR limit "300 * ${AHA_PATIENCE}")
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT ${limit} LABELS "${ARG_LABELS}" ${ARG_PROPERTIES})
@@ -101,24 +111,34 @@ endfunction()
 
 # PROTOS are paths below proto/. Sources include them as "aha/v1/job.pb.h".
 function(aha_proto_library name)
-  cmake_parse_arguments(ARG "GRPC" "" "PROTOS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "PROTOS;DEPS" ${ARGN})
+  aha_generated_library(${name} .pb.cc "--cpp_out=${PROJECT_BINARY_DIR}/gen"
+                        ${ARG_PROTOS})
+  target_link_libraries(${name} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
+endfunction()
+
+# The services of PROTOS, whose messages are in DEPS. Sources include them as
+# "aha/v1/admin.grpc.pb.h".
+function(aha_stub_library name)
+  cmake_parse_arguments(ARG "" "" "PROTOS;DEPS" ${ARGN})
+  aha_generated_library(${name} .grpc.pb.cc
+    "--grpc_out=${PROJECT_BINARY_DIR}/gen;--plugin=protoc-gen-grpc=$<TARGET_FILE:gRPC::grpc_cpp_plugin>"
+    ${ARG_PROTOS})
+  target_link_libraries(${name} PUBLIC gRPC::grpc++ ${ARG_DEPS})
+endfunction()
+
+function(aha_generated_library name suffix outputs)
   set(out ${PROJECT_BINARY_DIR}/gen)
   file(MAKE_DIRECTORY ${out})
+  file(GLOB siblings CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/proto/aha/v1/*.proto)
   set(sources)
-  foreach(proto ${ARG_PROTOS})
-    string(REGEX REPLACE "\\.proto$" "" stem ${proto})
-    set(generated ${out}/${stem}.pb.cc)
-    set(command protobuf::protoc -I ${PROJECT_SOURCE_DIR}/proto
-                --cpp_out=${out} ${PROJECT_SOURCE_DIR}/proto/${proto})
-    if(ARG_GRPC)
-      list(APPEND generated ${out}/${stem}.grpc.pb.cc)
-      list(APPEND command --grpc_out=${out}
-           --plugin=protoc-gen-grpc=$<TARGET_FILE:gRPC::grpc_cpp_plugin>)
-    endif()
-    file(GLOB siblings CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/proto/aha/v1/*.proto)
-    add_custom_command(OUTPUT ${generated} COMMAND ${command}
-                       DEPENDS ${siblings})
-    list(APPEND sources ${generated})
+  foreach(proto ${ARGN})
+    string(REGEX REPLACE "\\.proto$" ${suffix} source ${out}/${proto})
+    add_custom_command(OUTPUT ${source}
+      COMMAND protobuf::protoc -I ${PROJECT_SOURCE_DIR}/proto ${outputs}
+              ${PROJECT_SOURCE_DIR}/proto/${proto}
+      DEPENDS ${siblings})
+    list(APPEND sources ${source})
   endforeach()
   add_library(${name} STATIC ${sources})
   add_library(aha::${name} ALIAS ${name})
@@ -131,8 +151,39 @@ function(aha_proto_library name)
   # Generated code is not made for unity builds.
   set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   target_include_directories(${name} SYSTEM PUBLIC ${out})
-  target_link_libraries(${name} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
-  if(ARG_GRPC)
-    target_link_libraries(${name} PUBLIC gRPC::grpc++)
+endfunction()
+
+# Fails if one of the targets that are WITHOUT_GRPC links gRPC, and names the
+# path. Called when all targets are declared.
+function(aha_check_without_grpc)
+  get_property(targets GLOBAL PROPERTY AHA_WITHOUT_GRPC)
+  foreach(target ${targets})
+    set_property(GLOBAL PROPERTY AHA_SEEN)
+    aha_find_grpc(${target} ${target})
+  endforeach()
+endfunction()
+
+function(aha_find_grpc target path)
+  get_property(seen GLOBAL PROPERTY AHA_SEEN)
+  get_target_property(real ${target} ALIASED_TARGET)
+  if(real)
+    set(target ${real})
   endif()
+  if(target IN_LIST seen)
+    return()
+  endif()
+  set_property(GLOBAL APPEND PROPERTY AHA_SEEN ${target})
+  foreach(property LINK_LIBRARIES INTERFACE_LINK_LIBRARIES)
+    get_target_property(libraries ${target} ${property})
+    foreach(library ${libraries})
+      string(REGEX REPLACE "^\\$<LINK_ONLY:(.*)>$" "\\1" library "${library}")
+      if(library MATCHES "grpc")
+        message(FATAL_ERROR "A target that is WITHOUT_GRPC links gRPC: "
+                            "${path} -> ${library}")
+      endif()
+      if(TARGET ${library})
+        aha_find_grpc(${library} "${path} -> ${library}")
+      endif()
+    endforeach()
+  endforeach()
 endfunction()

@@ -325,7 +325,11 @@ void Controller::FillLease(const LeasedGroup& group, v1::Lease* lease) {
   context.set_prompt_id(std::move(prompt.id));
   context.set_prompt(std::move(prompt.prompt));
   context.set_reference(std::move(prompt.reference));
-  context.mutable_fields()->insert(prompt.fields.begin(), prompt.fields.end());
+  for (auto& [name, value] : prompt.fields) {
+    v1::PromptField& field = *context.add_fields();
+    field.set_name(name);
+    field.set_value(std::move(value));
+  }
   context.set_num_generations(plan.num_generations);
   // REQUIRES: all learners are there, if they consume the groups (TryLease).
   context.set_consumer(

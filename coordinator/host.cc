@@ -8,7 +8,7 @@
 #include "coordinator/coordinator_service.h"
 #include "coordinator/job_slot.h"
 #include "coordinator/weights_service.h"
-#include "rpc/metrics.h"
+#include "metrics/registry.h"
 #include "rpc/security.h"
 
 namespace aha::coordinator {
@@ -21,7 +21,7 @@ struct Host::State {
         sink(slot),
         weights(slot) {}
 
-  rpc::Metrics metrics{"aha-coordinator"};
+  metrics::Registry metrics{"aha-coordinator"};
   JobSlot slot;
   AdminService admin;
   CoordinatorService coordinator;

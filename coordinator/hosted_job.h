@@ -27,7 +27,7 @@
 #include "coordinator/watches.h"
 #include "coordinator/weights_store.h"
 #include "job/plan.h"
-#include "rpc/metrics.h"
+#include "metrics/registry.h"
 #include "run/writer.h"
 
 namespace aha::coordinator {
@@ -80,7 +80,7 @@ class HostedJob {
   Watches& watches() { return *watches_; }
   OpenTransfers& transfers() { return transfers_; }
   // The series of this job; an endpoint that shows them drops them with it.
-  const rpc::Metrics& metrics() const { return metrics_; }
+  const metrics::Registry& metrics() const { return metrics_; }
 
  private:
   explicit HostedJob(HostedJobOptions options) : options_(std::move(options)) {}
@@ -91,7 +91,7 @@ class HostedJob {
   bool Lingers() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const HostedJobOptions options_;
-  rpc::Metrics metrics_;
+  metrics::Registry metrics_;
   JobPlan plan_;
   std::unique_ptr<run::RunWriter> directory_;
   std::unique_ptr<StateStore> store_;

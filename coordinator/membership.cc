@@ -8,8 +8,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/address.h"
 #include "base/status.h"
-#include "rpc/security.h"
 
 namespace aha::coordinator {
 
@@ -72,7 +72,7 @@ absl::Status Membership::CheckRequest(
   }
   for (const std::string& address :
        {request.address(), request.metrics_address()}) {
-    const auto parsed = rpc::ParseAddress(address);
+    const auto parsed = ParseAddress(address);
     if (address.empty() || parsed.ok()) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         "address: ", request.name(), ": ", parsed.status().message()));

@@ -60,7 +60,7 @@ constexpr Phase kPhases[] = {{"time/wait_for_groups", "wait_for_groups"},
                              {"time/train", "train"},
                              {"time/publish", "publish"}};
 
-rpc::Counter PhaseSeconds(rpc::Metrics& metrics, const char* phase) {
+metrics::Counter PhaseSeconds(metrics::Registry& metrics, const char* phase) {
   return metrics.AddCounter("aha_step_seconds_total",
                             "Seconds of rank 0's steps, by phase.",
                             {{"phase", phase}});
@@ -68,7 +68,7 @@ rpc::Counter PhaseSeconds(rpc::Metrics& metrics, const char* phase) {
 
 }  // namespace
 
-Series::Series(rpc::Metrics& m, const JobPlan& plan) : metrics_(&m) {
+Series::Series(metrics::Registry& m, const JobPlan& plan) : metrics_(&m) {
   steps = m.AddCounter("aha_steps_total", "Training steps committed.");
   checkpoints = m.AddCounter("aha_checkpoints_total", "Checkpoints committed.");
   groups_leased =

@@ -12,14 +12,14 @@
 
 #include "aha/v1/admin.pb.h"
 #include "job/plan.h"
-#include "rpc/metrics.h"
+#include "metrics/registry.h"
 
 namespace aha::coordinator {
 
 struct Series {
   Series() = default;  // Counts nothing, for tests.
   // `metrics` must outlive it.
-  Series(rpc::Metrics& metrics, const JobPlan& plan);
+  Series(metrics::Registry& metrics, const JobPlan& plan);
 
   // The figures of a committed step, by the names of metrics.jsonl.
   void ShowStep(const std::map<std::string, double>& figures) const;
@@ -28,22 +28,22 @@ struct Series {
   void ShowState(v1::JobState state) const;
   void ShowStage(uint32_t index) const;
 
-  rpc::Counter steps, checkpoints, groups_leased, groups_completed,
+  metrics::Counter steps, checkpoints, groups_leased, groups_completed,
       groups_trained, leases_expired, tokens, tokens_compared, tokens_differing,
       weights_sent, weights_received, digest_mismatches, members_lost,
       rollbacks, problems;
-  rpc::Gauge epoch, stage, policy_version, last_progress, groups_pending,
+  metrics::Gauge epoch, stage, policy_version, last_progress, groups_pending,
       groups_in_flight, groups_delivered, actors, rewards, learners;
   // By what the job waits for: "learners", "actors", "reward_replicas",
   // "weights", "checkpoint", "disk".
-  std::map<std::string, rpc::Counter> waits;
+  std::map<std::string, metrics::Counter> waits;
 
  private:
   void AddGroupsAndMembers(const v1::Cluster& cluster);
 
-  rpc::Metrics* metrics_ = nullptr;
-  std::map<v1::JobState, rpc::Gauge> states_;
-  std::vector<rpc::Gauge> stages_;
+  metrics::Registry* metrics_ = nullptr;
+  std::map<v1::JobState, metrics::Gauge> states_;
+  std::vector<metrics::Gauge> stages_;
 };
 
 }  // namespace aha::coordinator

@@ -32,7 +32,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "rpc/metrics.h"
+#include "metrics/registry.h"
 
 namespace aha::coordinator {
 
@@ -64,8 +64,8 @@ class WaitMonitor {
  public:
   // `limit`: cluster.wait_seconds.  `seconds`: the counters of waited seconds,
   // by Wait::what; what has no counter is not counted.
-  WaitMonitor(absl::Duration limit, std::map<std::string, rpc::Counter> seconds,
-              absl::Time now)
+  WaitMonitor(absl::Duration limit,
+              std::map<std::string, metrics::Counter> seconds, absl::Time now)
       : limit_(limit), seconds_(std::move(seconds)), last_check_(now) {}
 
   // What is missing, in the order in which people should look.
@@ -96,7 +96,7 @@ class WaitMonitor {
 
  private:
   const absl::Duration limit_;
-  const std::map<std::string, rpc::Counter> seconds_;
+  const std::map<std::string, metrics::Counter> seconds_;
   absl::Time last_check_;
   std::map<std::string, absl::Time> missing_since_;  // By Wait::what.
   uint64_t progress_ = 0;

@@ -8,7 +8,8 @@ namespace {
 constexpr char kWait[] = "aha_wait_seconds_total";
 constexpr char kWaitHelp[] = "Seconds waited, by what was waited for.";
 
-rpc::Counter CheckpointWrites(rpc::Metrics& metrics, const char* result) {
+metrics::Counter CheckpointWrites(metrics::Registry& metrics,
+                                  const char* result) {
   return metrics.AddCounter("aha_checkpoint_writes_total",
                             "Checkpoints that this rank wrote, by outcome.",
                             {{"result", result}});
@@ -16,7 +17,7 @@ rpc::Counter CheckpointWrites(rpc::Metrics& metrics, const char* result) {
 
 }  // namespace
 
-Figures::Figures(rpc::Metrics* metrics, Clock clock)
+Figures::Figures(metrics::Registry* metrics, Clock clock)
     : metrics_(*metrics),
       clock_(std::move(clock)),
       steps_(metrics_.AddCounter("aha_learner_steps_total",

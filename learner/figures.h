@@ -16,14 +16,14 @@
 
 #include "base/clock.h"
 #include "learner/learner.h"
-#include "rpc/metrics.h"
+#include "metrics/registry.h"
 
 namespace aha::learner {
 
 class Figures {
  public:
   // `metrics` must outlive it.
-  Figures(rpc::Metrics* metrics, Clock clock);
+  Figures(metrics::Registry* metrics, Clock clock);
 
   // The functions that the Learner calls.  REQUIRES: this outlives the Learner.
   LearnerGauges Gauges();
@@ -33,12 +33,12 @@ class Figures {
  private:
   void StepDone(const StepResult& step);
 
-  rpc::Metrics& metrics_;
+  metrics::Registry& metrics_;
   const Clock clock_;
-  rpc::Counter steps_, tokens_;
-  rpc::Counter checkpoints_, failed_checkpoints_;
-  rpc::Gauge version_, optimizer_bytes_;
-  rpc::Histogram collectives_;
+  metrics::Counter steps_, tokens_;
+  metrics::Counter checkpoints_, failed_checkpoints_;
+  metrics::Gauge version_, optimizer_bytes_;
+  metrics::Histogram collectives_;
   absl::Time last_step_;
   std::atomic<double> tokens_per_second_{0};
 };

@@ -4,7 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "aha/v1/weights.pb.h"
+#include "aha/v1/coordinator.grpc.pb.h"
+#include "aha/v1/weights.grpc.pb.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -98,8 +99,8 @@ absl::Status RpcCluster::Judge(const rpc::MemberIdentity& session,
   return absl::AbortedError(status.message());
 }
 
-template <class Request, class Response>
-absl::Status RpcCluster::Call(const char* method, Request& request,
+template <class Method, class Request, class Response>
+absl::Status RpcCluster::Call(Method method, Request& request,
                               Response* response,
                               const rpc::CallOptions& options) {
   AHA_RETURN_IF_ERROR(CheckSession());
@@ -121,7 +122,7 @@ absl::StatusOr<v1::NextStageResponse> RpcCluster::NextStage() {
   request.set_wait_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(kPoll)));
   v1::NextStageResponse response;
   AHA_RETURN_IF_ERROR(Call(
-      "aha.v1.Coordinator.NextStage", request, &response,
+      &v1::Coordinator::Stub::NextStage, request, &response,
       {.attempt = kPoll + kPollSlack, .total = wait_, .cancel = &stopping_}));
   return response;
 }
@@ -134,7 +135,7 @@ absl::StatusOr<v1::BeginStepResponse> RpcCluster::AskStep(uint32_t stage,
   request.set_wait_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(kPoll)));
   v1::BeginStepResponse response;
   AHA_RETURN_IF_ERROR(Call(
-      "aha.v1.Coordinator.BeginStep", request, &response,
+      &v1::Coordinator::Stub::BeginStep, request, &response,
       {.attempt = kPoll + kPollSlack, .total = wait_, .cancel = &stopping_}));
   return response;
 }
@@ -154,19 +155,19 @@ absl::StatusOr<uint64_t> RpcCluster::Progress(uint32_t stage, uint64_t step) {
 
 absl::Status RpcCluster::CommitStep(v1::CommitStepRequest request) {
   v1::CommitStepResponse response;
-  return Call("aha.v1.Coordinator.CommitStep", request, &response,
+  return Call(&v1::Coordinator::Stub::CommitStep, request, &response,
               {.total = Patience()});
 }
 
 absl::Status RpcCluster::CommitCheckpoint(v1::CommitCheckpointRequest request) {
   v1::CommitCheckpointResponse response;
-  return Call("aha.v1.Coordinator.CommitCheckpoint", request, &response,
+  return Call(&v1::Coordinator::Stub::CommitCheckpoint, request, &response,
               {.total = Patience()});
 }
 
-absl::Status RpcCluster::StreamWeights(rpc::Stream& stream, const WeightsId& id,
-                                       const Parameters& weights,
-                                       const Hash128& checksum) {
+absl::Status RpcCluster::StreamWeights(
+    rpc::WriteStream<v1::WeightsChunk>& stream, const WeightsId& id,
+    const Parameters& weights, const Hash128& checksum) {
   const std::string header = SafetensorsHeader(weights);
   const size_t body = static_cast<size_t>(weights.bytes());
   v1::WeightsChunk chunk;
@@ -200,14 +201,11 @@ absl::Status RpcCluster::Publish(const WeightsId& id, const Parameters& weights,
   while (true) {
     AHA_RETURN_IF_ERROR(CheckSession());
     const rpc::MemberIdentity session = Session();
-    AHA_ASSIGN_OR_RETURN(
-        const std::unique_ptr<rpc::Stream> stream,
-        bulk_->Open("aha.v1.Weights.Publish",
-                    {.deadline = wait_, .cancel = &cancel_publish_}));
+    v1::PublishResponse response;
+    const auto stream = bulk_->Open(&v1::Weights::Stub::Publish, &response,
+                                    {.deadline = wait_, .cancel = &cancel_publish_});
     absl::Status status = StreamWeights(*stream, id, weights, checksum);
     if (status.ok()) status = stream->WritesDone();
-    v1::PublishResponse response;
-    if (status.ok()) status = stream->Read(&response).status();
     // If the stream broke, the peer's status says why.
     const absl::Status verdict = stream->Finish();
     if (status.ok() || !verdict.ok()) status = verdict;

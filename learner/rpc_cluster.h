@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "aha/v1/weights.pb.h"
 #include "base/cancellation.h"
 #include "base/mutex.h"
 #include "cluster/member.h"
@@ -57,14 +58,14 @@ class RpcCluster : public Cluster {
   // ABORTED if this process joined again since the session began.
   absl::Status CheckSession() const;
   // Fills in the identity and calls.
-  template <class Request, class Response>
-  absl::Status Call(const char* method, Request& request, Response* response,
+  template <class Method, class Request, class Response>
+  absl::Status Call(Method method, Request& request, Response* response,
                     const rpc::CallOptions& options);
   // What an answer means for the session: after FAILED_PRECONDITION (another
   // epoch, or the job stands elsewhere) and NOT_FOUND it is over.
   absl::Status Judge(const rpc::MemberIdentity& session, absl::Status status);
-  absl::Status StreamWeights(rpc::Stream& stream, const WeightsId& id,
-                             const Parameters& weights,
+  absl::Status StreamWeights(rpc::WriteStream<v1::WeightsChunk>& stream,
+                             const WeightsId& id, const Parameters& weights,
                              const Hash128& checksum);
   absl::Duration Patience() const;
 

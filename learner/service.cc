@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/address.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status.h"
@@ -45,7 +46,7 @@ struct Service::State {
   void Stop(absl::Status why);
 
   const ServiceOptions options;
-  rpc::Metrics metrics;
+  metrics::Registry metrics;
   Figures figures;
   GroupBuffer buffer;
   std::unique_ptr<grpc::Service> sink;
@@ -127,8 +128,8 @@ absl::Status Service::State::Join() {
 
 absl::StatusOr<std::unique_ptr<comm::Communicator>> Service::State::Connect(
     const v1::NextStageResponse& next) const {
-  AHA_ASSIGN_OR_RETURN(const rpc::HostPort mine,
-                       rpc::ParseAddress(servers.rpc->address()));
+  AHA_ASSIGN_OR_RETURN(const HostPort mine,
+                       ParseAddress(servers.rpc->address()));
   const std::shared_ptr<const v1::RegisterResponse> joined =
       member->registration();
   const comm::GlooOptions gloo = {

@@ -15,12 +15,12 @@
 #include "base/status.h"
 #include "cluster/member.h"
 #include "cluster/servers.h"
+#include "metrics/registry.h"
 #include "reward_service/consumer_forwarder.h"
 #include "reward_service/pipeline.h"
 #include "reward_service/rule_scorer.h"
 #include "reward_service/service.h"
 #include "reward_service/worker_pool.h"
-#include "rpc/metrics.h"
 
 namespace aha::reward {
 namespace {
@@ -54,7 +54,7 @@ class App {
 
   const rpc::ServiceFlags& flags_;
   rpc::Cancellation& stop_;
-  rpc::Metrics metrics_;
+  metrics::Registry metrics_;
   std::atomic<uint64_t> scored_{0};  // Trajectories, for heartbeats.
   std::unique_ptr<ConsumerForwarder> forwarder_;
   RewardService service_;
@@ -74,19 +74,19 @@ PipelineStats App::Stats() {
                                "infra_error never becomes a reward.",
                                {{"outcome", name}});
   };
-  const rpc::Counter scored = outcome("scored");
-  const rpc::Counter infra = outcome("infra_error");
-  const rpc::Counter refused =
+  const metrics::Counter scored = outcome("scored");
+  const metrics::Counter infra = outcome("infra_error");
+  const metrics::Counter refused =
       metrics_.AddCounter("aha_reward_refused_messages_total",
                           "Malformed or contradictory messages.");
-  const rpc::Counter bytes = metrics_.AddCounter(
+  const metrics::Counter bytes = metrics_.AddCounter(
       "aha_reward_received_bytes_total", "Bytes that actors sent.");
-  const rpc::Gauge pending = metrics_.AddGauge(
+  const metrics::Gauge pending = metrics_.AddGauge(
       "aha_reward_pending_bytes", "Bytes of groups held until delivered.");
-  const rpc::Histogram seconds = metrics_.AddHistogram(
+  const metrics::Histogram seconds = metrics_.AddHistogram(
       "aha_reward_seconds", "Time to score one trajectory.",
       {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10});
-  const rpc::Histogram delivery = metrics_.AddHistogram(
+  const metrics::Histogram delivery = metrics_.AddHistogram(
       "aha_reward_delivery_seconds",
       "From a group's last reward until its consumer has it.",
       {1e-3, 1e-2, 1e-1, 1, 10, 60});
@@ -131,7 +131,7 @@ void App::CountPart(const v1::RewardPart& part) {
 }
 
 absl::Status App::Start() {
-  const rpc::Counter waited = metrics_.AddCounter(
+  const metrics::Counter waited = metrics_.AddCounter(
       "aha_wait_seconds_total", "Seconds waited, by what was waited for.",
       {{"waiting_for", "consumer"}});
   forwarder_ = std::make_unique<ConsumerForwarder>(ConsumerForwarder::Options{

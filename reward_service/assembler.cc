@@ -1,6 +1,8 @@
 #include "reward_service/assembler.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -113,10 +115,14 @@ std::optional<Completion> Assembler::Get(const Ticket& ticket) const {
   const v1::Trajectory& trajectory =
       group->samples[ticket.sample]->trajectory();
   const v1::GroupContext& context = group->context;
+  std::map<std::string, std::string> fields;
+  for (const v1::PromptField& field : context.fields()) {
+    fields.emplace_hint(fields.end(), field.name(), field.value());
+  }
   return Completion{
       .prompt = context.prompt(),
       .reference = context.reference(),
-      .fields = {context.fields().begin(), context.fields().end()},
+      .fields = std::move(fields),
       .text = trajectory.completion(),
       .truncated = trajectory.finish_reason() == v1::FINISH_REASON_LENGTH};
 }

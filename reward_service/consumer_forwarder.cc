@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "aha/v1/rollout.grpc.pb.h"
 #include "base/cancellation.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -128,7 +129,8 @@ absl::Status ConsumerForwarder::Impl::Attempt(Lane& lane, const Item& item) {
     lane.client = *std::move(client);
   }
   v1::DeliverResponse response;
-  return lane.client->Call("aha.v1.GroupSink.Deliver", *item.message, &response,
+  return lane.client->Call(&v1::GroupSink::Stub::Deliver, *item.message,
+                           &response,
                            {.attempt = options.attempt,
                             .total = absl::ZeroDuration(),
                             .cancel = &cancel});

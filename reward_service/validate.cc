@@ -2,7 +2,9 @@
 
 #include <cmath>
 #include <cstring>
+#include <string>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "job/ids.h"
@@ -22,11 +24,25 @@ absl::Status TextFits(absl::string_view field, const std::string& text) {
                 text.size());
 }
 
-// Names and values, all together.
-absl::Status FieldsFit(const v1::GroupContext& context) {
+// A name as an error shows it; the sender may have written anything.
+std::string Shown(absl::string_view name) {
+  return absl::StrCat("'", absl::CHexEscape(name.substr(0, 64)), "'");
+}
+
+// Limits the size of names and values together.  The order makes two messages
+// with the same fields the same bytes.
+absl::Status ValidateFields(const v1::GroupContext& context) {
   size_t bytes = 0;
-  for (const auto& [name, value] : context.fields()) {
-    bytes += name.size() + value.size();
+  const v1::PromptField* before = nullptr;
+  for (const v1::PromptField& field : context.fields()) {
+    bytes += field.name().size() + field.value().size();
+    if (before != nullptr && field.name() <= before->name()) {
+      return Broken("context.fields.name",
+                    absl::StrCat("sorted and unique, so it must come after ",
+                                 Shown(before->name())),
+                    Shown(field.name()));
+    }
+    before = &field;
   }
   if (bytes <= kMaxTextBytes) return absl::OkStatus();
   return Broken("context.fields",
@@ -71,7 +87,7 @@ absl::Status ValidateContext(const v1::GroupContext& context) {
   }
   AHA_RETURN_IF_ERROR(TextFits("context.prompt", context.prompt()));
   AHA_RETURN_IF_ERROR(TextFits("context.reference", context.reference()));
-  AHA_RETURN_IF_ERROR(FieldsFit(context));
+  AHA_RETURN_IF_ERROR(ValidateFields(context));
   return ValidateTokens("context.prompt_token_ids", context.prompt_token_ids());
 }
 

@@ -5,7 +5,9 @@
 // names, "urn:aha:role:actor"; a method or service states the roles that may
 // call it with the options of aha/v1/access.proto.  A method without such an
 // option may not be called at all.  gRPC's own health and reflection services
-// may be called with every certificate of the authority.
+// may be called with every certificate of the authority.  The check finds a
+// method by its path at run time, because gRPC gives an AuthMetadataProcessor
+// nothing else; tests/rpc/access_test.cc walks over all methods.
 // deploy/make-certificates writes such certificates.
 //
 // Without TLS (loopback, --insecure) callers have no identity, and every call

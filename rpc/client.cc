@@ -7,54 +7,29 @@
 #include "absl/strings/str_cat.h"
 #include "base/backoff.h"
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/status.h"
-#include "google/protobuf/descriptor.h"
-#include "google/protobuf/message.h"
-#include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
-#include "grpcpp/impl/codegen/proto_utils.h"
-#include "rpc/channel.h"
 #include "rpc/server.h"
 #include "rpc/status.h"
-#include "rpc/stream.h"
 
 namespace aha::rpc {
 namespace {
 
-using google::protobuf::Descriptor;
-using google::protobuf::DescriptorPool;
-using google::protobuf::Message;
-using google::protobuf::MethodDescriptor;
-
-absl::StatusOr<const MethodDescriptor*> FindMethod(absl::string_view name) {
-  const MethodDescriptor* method =
-      DescriptorPool::generated_pool()->FindMethodByName(std::string(name));
-  if (method != nullptr) return method;
-  return absl::InternalError(absl::StrCat("no such method: ", name));
-}
-
-absl::Status CheckType(const Descriptor* wanted, const Message& given) {
-  if (wanted == given.GetDescriptor()) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("wants ", wanted->full_name(),
-                                          ", got ", given.GetTypeName()));
-}
-
-// "/aha.v1.Coordinator/Register"
-std::string Path(const MethodDescriptor* method) {
-  return absl::StrCat("/", method->service()->full_name(), "/", method->name());
-}
-
-struct Waiter {
-  Mutex mutex;
-  CondVar changed;
-  bool done ABSL_GUARDED_BY(mutex) = false;
-  grpc::Status status ABSL_GUARDED_BY(mutex);
-};
-
 bool MayRetry(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnavailable ||
          status.code() == absl::StatusCode::kDeadlineExceeded;
+}
+
+absl::Status Attempt(
+    absl::Duration limit, Cancellation* cancel,
+    absl::FunctionRef<grpc::Status(grpc::ClientContext*)> call) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       absl::ToChronoMilliseconds(limit));
+  const Cancellation::Registration registration(
+      cancel, [&context] { context.TryCancel(); });
+  const grpc::Status status = call(&context);
+  return FromGrpc(status, cancel != nullptr && cancel->cancelled());
 }
 
 grpc::ChannelArguments Arguments(const ClientOptions& options) {
@@ -94,79 +69,40 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> NewChannel(
                                    Arguments(options));
 }
 
-struct Client::State {
-  std::string address;
-  uint64_t jitter_key = 0;
-  std::shared_ptr<grpc::Channel> channel;
-
-  absl::Status Attempt(const MethodDescriptor* method, const Message& request,
-                       Message* response, absl::Duration limit,
-                       Cancellation* cancel) const;
-};
-
 absl::StatusOr<std::unique_ptr<Client>> Client::New(
     const ClientOptions& options) {
-  auto state = std::make_unique<State>();
-  state->address = options.address;
-  state->jitter_key = JitterKey(options.address);
-  AHA_ASSIGN_OR_RETURN(state->channel, NewChannel(options));
-  return std::unique_ptr<Client>(new Client(std::move(state)));
+  AHA_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
+                       NewChannel(options));
+  return std::unique_ptr<Client>(
+      new Client(options.address, std::move(channel)));
 }
 
-Client::Client(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Client::Client(const std::string& address,
+               std::shared_ptr<grpc::Channel> channel)
+    : address_(address),
+      jitter_key_(JitterKey(address)),
+      channel_(std::move(channel)) {}
 
-Client::~Client() = default;
-
-const std::string& Client::address() const { return state_->address; }
-
-absl::Status Client::State::Attempt(const MethodDescriptor* method,
-                                    const Message& request, Message* response,
-                                    absl::Duration limit,
-                                    Cancellation* cancel) const {
-  grpc::TemplatedGenericStub<Message, Message> stub(channel);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() +
-                       absl::ToChronoMilliseconds(limit));
-  Waiter waiter;
-  const Cancellation::Registration registration(
-      cancel, [&context] { context.TryCancel(); });
-  const std::string path = Path(method);
-  stub.UnaryCall(&context, path, {}, &request, response,
-                 [&waiter](grpc::Status status) {
-                   MutexLock lock(waiter.mutex);
-                   waiter.status = std::move(status);
-                   waiter.done = true;
-                   waiter.changed.NotifyAll();
-                 });
-  MutexLock lock(waiter.mutex);
-  while (!waiter.done) waiter.changed.Wait(waiter.mutex);
-  return FromGrpc(waiter.status, cancel != nullptr && cancel->cancelled());
-}
-
-absl::Status Client::Call(absl::string_view name, const Message& request,
-                          Message* response, const CallOptions& options) {
-  AHA_ASSIGN_OR_RETURN(const MethodDescriptor* method, FindMethod(name));
-  AHA_RETURN_IF_ERROR(CheckType(method->input_type(), request));
-  AHA_RETURN_IF_ERROR(CheckType(method->output_type(), *response));
+absl::Status Client::Retry(
+    const MethodMessages& method, const CallOptions& options,
+    absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt_once) const {
   const Clock clock = MonotonicClock();
   const absl::Time start = clock();
   for (int attempt = 0;; ++attempt) {
     const absl::Duration left =
         std::max(options.attempt, options.total) - (clock() - start);
-    response->Clear();
-    absl::Status status =
-        state_->Attempt(method, request, response,
-                        std::min(options.attempt, left), options.cancel);
+    const absl::Status status =
+        Attempt(std::min(options.attempt, left), options.cancel, attempt_once);
     if (status.ok()) return status;
     const bool cancelled =
         options.cancel != nullptr && options.cancel->cancelled();
-    const absl::Duration pause = kCallBackoff.Wait(attempt, state_->jitter_key);
+    const absl::Duration pause = kCallBackoff.Wait(attempt, jitter_key_);
     const absl::Duration waited = clock() - start;
     if (cancelled || !MayRetry(status) || waited + pause >= options.total) {
       return absl::Status(
           cancelled ? absl::StatusCode::kCancelled : status.code(),
           absl::StrCat(
-              method->name(), " at ", state_->address, ": ", status.message(),
+              MethodName(method), " at ", address_, ": ", status.message(),
               " (waited ",
               absl::FormatDuration(absl::Trunc(waited, absl::Milliseconds(1))),
               ")"));
@@ -177,14 +113,6 @@ absl::Status Client::Call(absl::string_view name, const Message& request,
       absl::SleepFor(pause);
     }
   }
-}
-
-absl::StatusOr<std::unique_ptr<Stream>> Client::Open(
-    absl::string_view name, const StreamOptions& options) {
-  AHA_ASSIGN_OR_RETURN(const MethodDescriptor* method, FindMethod(name));
-  auto reactor = std::make_unique<Stream::Reactor>(
-      method, state_->address, state_->channel, Path(method), options);
-  return std::unique_ptr<Stream>(new Stream(std::move(reactor)));
 }
 
 }  // namespace aha::rpc

@@ -1,44 +1,37 @@
 // Calls to a peer, for code that may block: unary calls with deadlines and
-// retries, and blocking streams.  Callers need no gRPC header.
+// retries, and blocking streams (stream.h).  A method is named by the member of
+// its generated stub (aha/v1/coordinator.grpc.pb.h), so that a misspelt method
+// or a message of another type does not compile.
 //
 //   AHA_ASSIGN_OR_RETURN(auto client, rpc::Client::New(
 //       {.address = flags.coordinator, .security = flags.security}));
-//   AHA_RETURN_IF_ERROR(client->Call("aha.v1.Coordinator.Register", request,
+//   AHA_RETURN_IF_ERROR(client->Call(&v1::Coordinator::Stub::Register, request,
 //                                    &response, {.cancel = &stopping}));
 //
-// Methods are named as in the .proto files; a name or a message type that does
-// not match is INTERNAL at once.  Errors name the method, the peer and the time
-// waited, and keep the peer's code.  Never call it from a gRPC callback,
-// because it blocks.
+// Errors name the method, the peer and the time waited, and keep the peer's
+// code.  Never call it from a gRPC callback, because it blocks.
 //
 // Control calls and bulk transfers use different clients (ChannelKind): each
 // client has a connection of its own, so a heartbeat never queues behind
 // weights.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/cancellation.h"
-#include "rpc/security.h"
-
-namespace google::protobuf {
-class Message;
-}  // namespace google::protobuf
+#include "grpcpp/grpcpp.h"
+#include "rpc/channel.h"
+#include "rpc/stream.h"
 
 namespace aha::rpc {
-
-enum class ChannelKind { kControl, kBulk };
-
-struct ClientOptions {
-  std::string address = {};
-  ChannelKind kind = ChannelKind::kControl;
-  Security security = {};
-};
 
 struct CallOptions {
   // The limit of one attempt.  For long polls, the server's wait and some
@@ -52,66 +45,87 @@ struct CallOptions {
   Cancellation* cancel = nullptr;  // May be null; must outlive the call.
 };
 
-struct StreamOptions {
-  // The limit of the whole stream; infinite only for streams that can be
-  // cancelled and whose peer is watched by other means (heartbeats).
-  absl::Duration deadline = absl::Minutes(5);
-  Cancellation* cancel = nullptr;  // Must outlive the stream.
-};
-
-// One stream.  One thread may write while another reads.  The destructor
-// cancels a stream that has not ended.
-class Stream {
- public:
-  ~Stream();
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-
-  // Blocks until the transport accepts the message (flow control).  An error
-  // means that the stream is broken; Finish() returns the reason.
-  absl::Status Write(const google::protobuf::Message& message);
-  // No more writes.
-  absl::Status WritesDone();
-  // True: *message was read.  False: the peer has sent everything, and its
-  // status is OK.
-  absl::StatusOr<bool> Read(google::protobuf::Message* message);
-  // Returns the peer's final status.  Call it after WritesDone and after Read
-  // returned false, or after an error; unread messages are discarded.
-  absl::Status Finish();
-  void Cancel();
-
- private:
-  friend class Client;
-  class Reactor;
-  explicit Stream(std::unique_ptr<Reactor> reactor);
-  std::unique_ptr<Reactor> reactor_;
-};
-
 // Thread-safe.
 class Client {
  public:
   // Connects at the first call.  FAILED_PRECONDITION: the address needs TLS.
   static absl::StatusOr<std::unique_ptr<Client>> New(
       const ClientOptions& options);
-  ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  const std::string& address() const;
+  const std::string& address() const { return address_; }
 
-  absl::Status Call(absl::string_view method,
-                    const google::protobuf::Message& request,
-                    google::protobuf::Message* response,
-                    const CallOptions& options = {});
+  template <class Stub, class Request, class Response>
+  absl::Status Call(grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                 const Request&, Response*),
+                    const std::type_identity_t<Request>& request,
+                    std::type_identity_t<Response>* response,
+                    const CallOptions& options = {}) {
+    Stub stub(channel_);
+    return Retry(Names<Request, Response>(), options,
+                 [&](grpc::ClientContext* context) {
+                   response->Clear();
+                   return (stub.*method)(context, request, response);
+                 });
+  }
 
-  // Opens a stream of any of the three kinds.
-  absl::StatusOr<std::unique_ptr<Stream>> Open(
-      absl::string_view method, const StreamOptions& options = {});
+  // Opens a stream of one of the three kinds.  Waits until the connection
+  // stands or has failed; then the stream's calls fail, too.
+  template <class Stub, class Request, class Response>
+  std::unique_ptr<BidiStream<Request, Response>> Open(
+      std::unique_ptr<grpc::ClientReaderWriter<Request, Response>> (
+          Stub::*method)(grpc::ClientContext*),
+      const StreamOptions& options = {}) {
+    Stub stub(channel_);
+    return std::make_unique<BidiStream<Request, Response>>(
+        Names<Request, Response>(), address_, options,
+        [&](grpc::ClientContext* context) { return (stub.*method)(context); });
+  }
+
+  template <class Stub, class Request, class Response>
+  std::unique_ptr<ReadStream<Response>> Open(
+      std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(
+          grpc::ClientContext*, const Request&),
+      const std::type_identity_t<Request>& request,
+      const StreamOptions& options = {}) {
+    Stub stub(channel_);
+    return std::make_unique<ReadStream<Response>>(
+        Names<Request, Response>(), address_, options,
+        [&](grpc::ClientContext* context) {
+          return (stub.*method)(context, request);
+        });
+  }
+
+  // `response` is filled when Finish returns OK; it must outlive the stream.
+  template <class Stub, class Request, class Response>
+  std::unique_ptr<WriteStream<Request>> Open(
+      std::unique_ptr<grpc::ClientWriter<Request>> (Stub::*method)(
+          grpc::ClientContext*, Response*),
+      std::type_identity_t<Response>* response,
+      const StreamOptions& options = {}) {
+    Stub stub(channel_);
+    return std::make_unique<WriteStream<Request>>(
+        Names<Request, Response>(), address_, options,
+        [&](grpc::ClientContext* context) {
+          return (stub.*method)(context, response);
+        });
+  }
 
  private:
-  struct State;
-  explicit Client(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  Client(const std::string& address, std::shared_ptr<grpc::Channel> channel);
+
+  template <class Request, class Response>
+  static MethodMessages Names() {
+    return {Request::descriptor(), Response::descriptor()};
+  }
+  absl::Status Retry(
+      const MethodMessages& method, const CallOptions& options,
+      absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt) const;
+
+  const std::string address_;
+  const uint64_t jitter_key_;
+  const std::shared_ptr<grpc::Channel> channel_;
 };
 
 }  // namespace aha::rpc

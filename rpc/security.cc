@@ -3,8 +3,8 @@
 #include <string>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/address.h"
 #include "base/file_io.h"
 #include "base/status.h"
 #include "grpcpp/security/credentials.h"
@@ -63,38 +63,6 @@ absl::Status Security::Validate() const {
         "' is for TLS: give --tls-cert, --tls-key and --tls-ca as well"));
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<HostPort> ParseAddress(absl::string_view address) {
-  if (absl::StartsWith(address, "unix:")) return HostPort{};
-  const size_t colon = address.rfind(':');
-  HostPort result;
-  if (colon == absl::string_view::npos || colon == 0 ||
-      !absl::SimpleAtoi(address.substr(colon + 1), &result.port) ||
-      result.port < 0 || result.port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "an address is host:port with port 0 to 65535, got '", address, "'"));
-  }
-  absl::string_view host = address.substr(0, colon);
-  const bool bracketed =
-      absl::StartsWith(host, "[") && absl::EndsWith(host, "]");
-  if (bracketed) host = host.substr(1, host.size() - 2);
-  if (host.empty() || (!bracketed && absl::StrContains(host, ':'))) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "an IPv6 address is written [address]:port, got '", address, "'"));
-  }
-  result.host = std::string(host);
-  return result;
-}
-
-bool IsLoopback(absl::string_view address) {
-  if (absl::StartsWith(address, "unix:")) return true;
-  const absl::StatusOr<HostPort> parsed = ParseAddress(address);
-  if (!parsed.ok()) return false;
-  if (parsed->host == "localhost" || parsed->host == "::1") return true;
-  // "127.0.0.1.evil.example" is a name, not an address.
-  return absl::StartsWith(parsed->host, "127.") &&
-         parsed->host.find_first_not_of("0123456789.") == std::string::npos;
 }
 
 absl::Status CheckAllowed(absl::string_view address, const Security& security) {

@@ -35,16 +35,6 @@ struct Security {
   absl::Status Validate() const;
 };
 
-// Parses "host:port" or "[v6]:port"; INVALID_ARGUMENT says what is wrong.  The
-// host is empty only if `address` begins with "unix:".
-struct HostPort {
-  std::string host;
-  int port = 0;
-};
-absl::StatusOr<HostPort> ParseAddress(absl::string_view address);
-
-bool IsLoopback(absl::string_view address);
-
 // FAILED_PRECONDITION, naming the flags, if `address` needs TLS and `security`
 // has none.
 absl::Status CheckAllowed(absl::string_view address, const Security& security);

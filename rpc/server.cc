@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/host_name.h"
+#include "base/address.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
@@ -27,21 +27,6 @@ void SetKeepalive(grpc::ServerBuilder& builder) {
 }
 
 }  // namespace
-
-std::string DialAddress(const std::string& listen,
-                        const std::string& advertise_host, int port) {
-  const absl::StatusOr<HostPort> parsed = ParseAddress(listen);
-  if (!parsed.ok() || parsed->host.empty()) return listen;
-  const std::string& host =
-      advertise_host.empty() ? parsed->host : advertise_host;
-  if (host == "0.0.0.0" || host == "::") {
-    const std::string here = HostName();
-    return absl::StrCat(here.empty() ? "localhost" : here, ":", port);
-  }
-  const bool v6 = host.find(':') != std::string::npos;
-  return v6 ? absl::StrCat("[", host, "]:", port)
-            : absl::StrCat(host, ":", port);
-}
 
 struct Server::State {
   std::unique_ptr<grpc::Server> server;

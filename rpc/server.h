@@ -43,12 +43,6 @@ struct ServerOptions {
   HealthServer* health = nullptr;
 };
 
-// The address that other processes dial to reach `listen` at the bound port:
-// its host is `advertise_host` if that is not empty, else this machine's name
-// if `listen` is a wildcard.
-std::string DialAddress(const std::string& listen,
-                        const std::string& advertise_host, int port);
-
 class Server {
  public:
   // The services must outlive the server.  ALREADY_EXISTS: the port is in use.

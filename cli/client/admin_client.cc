@@ -3,7 +3,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "aha/v1/admin.pb.h"
+#include "aha/v1/admin.grpc.pb.h"
 #include "base/status.h"
 #include "rpc/client.h"
 
@@ -86,20 +86,23 @@ struct AdminClient::Impl {
   absl::Duration deadline;
   rpc::Cancellation cancel;
 
-  template <class Response>
-  absl::StatusOr<Response> Call(const std::string& method,
-                                const google::protobuf::Message& request) {
+  template <class Request, class Response>
+  using Method = grpc::Status (v1::Admin::Stub::*)(grpc::ClientContext*,
+                                                   const Request&, Response*);
+
+  template <class Request, class Response>
+  absl::StatusOr<Response> Call(Method<Request, Response> method,
+                                const Request& request = {}) {
     Response response;
     AHA_RETURN_IF_ERROR(client->Call(
-        "aha.v1.Admin." + method, request, &response,
+        method, request, &response,
         {.attempt = deadline, .total = deadline, .cancel = &cancel}));
     return response;
   }
 
   template <class Request>
-  absl::StatusOr<run::JobView> CallJob(const std::string& method) {
-    AHA_ASSIGN_OR_RETURN(const v1::JobStatus status,
-                         Call<v1::JobStatus>(method, Request()));
+  absl::StatusOr<run::JobView> CallJob(Method<Request, v1::JobStatus> method) {
+    AHA_ASSIGN_OR_RETURN(const v1::JobStatus status, Call(method));
     return FromWire(status);
   }
 };
@@ -124,25 +127,24 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::New(
 }
 
 absl::StatusOr<run::JobView> AdminClient::GetJob() {
-  return impl_->CallJob<v1::GetJobRequest>("GetJob");
+  return impl_->CallJob(&v1::Admin::Stub::GetJob);
 }
 
 absl::StatusOr<run::JobView> AdminClient::PauseJob() {
-  return impl_->CallJob<v1::PauseJobRequest>("PauseJob");
+  return impl_->CallJob(&v1::Admin::Stub::PauseJob);
 }
 
 absl::StatusOr<run::JobView> AdminClient::ResumeJob() {
-  return impl_->CallJob<v1::ResumeJobRequest>("ResumeJob");
+  return impl_->CallJob(&v1::Admin::Stub::ResumeJob);
 }
 
 absl::StatusOr<run::JobView> AdminClient::StopJob() {
-  return impl_->CallJob<v1::StopJobRequest>("StopJob");
+  return impl_->CallJob(&v1::Admin::Stub::StopJob);
 }
 
 absl::StatusOr<std::vector<run::MemberView>> AdminClient::ListMembers() {
   AHA_ASSIGN_OR_RETURN(const v1::ListMembersResponse response,
-                       impl_->Call<v1::ListMembersResponse>(
-                           "ListMembers", v1::ListMembersRequest()));
+                       impl_->Call(&v1::Admin::Stub::ListMembers));
   std::vector<run::MemberView> members;
   for (const v1::Member& member : response.members()) {
     members.push_back(FromWire(member));
@@ -153,22 +155,21 @@ absl::StatusOr<std::vector<run::MemberView>> AdminClient::ListMembers() {
 absl::Status AdminClient::DrainMember(const std::string& name) {
   v1::DrainMemberRequest request;
   request.set_name(name);
-  return impl_->Call<v1::DrainMemberResponse>("DrainMember", request).status();
+  return impl_->Call(&v1::Admin::Stub::DrainMember, request).status();
 }
 
 absl::StatusOr<bool> AdminClient::SubmitJob(const v1::Job& job, bool resume) {
   v1::SubmitJobRequest request;
   *request.mutable_job() = job;
   request.set_resume(resume);
-  AHA_ASSIGN_OR_RETURN(const auto response, impl_->Call<v1::SubmitJobResponse>(
-                                                "SubmitJob", request));
+  AHA_ASSIGN_OR_RETURN(const auto response,
+                       impl_->Call(&v1::Admin::Stub::SubmitJob, request));
   return !response.unchanged();
 }
 
 absl::StatusOr<std::vector<run::JobView>> AdminClient::ListJobs() {
-  AHA_ASSIGN_OR_RETURN(
-      const auto response,
-      impl_->Call<v1::ListJobsResponse>("ListJobs", v1::ListJobsRequest()));
+  AHA_ASSIGN_OR_RETURN(const auto response,
+                       impl_->Call(&v1::Admin::Stub::ListJobs));
   std::vector<run::JobView> jobs;
   for (const v1::JobStatus& job : response.jobs()) {
     jobs.push_back(FromWire(job));
@@ -184,9 +185,8 @@ absl::StatusOr<std::map<std::string, uint64_t>> AdminClient::ListRunFiles(
     const std::string& job) {
   v1::ListRunFilesRequest request;
   request.set_job(job);
-  AHA_ASSIGN_OR_RETURN(
-      const auto response,
-      impl_->Call<v1::ListRunFilesResponse>("ListRunFiles", request));
+  AHA_ASSIGN_OR_RETURN(const auto response,
+                       impl_->Call(&v1::Admin::Stub::ListRunFiles, request));
   std::map<std::string, uint64_t> files;
   for (const v1::RunFile& file : response.files()) {
     files[file.name()] = file.bytes();
@@ -201,21 +201,17 @@ absl::StatusOr<std::string> AdminClient::ReadRunFile(const std::string& job,
   request.set_job(job);
   request.set_name(name);
   request.set_offset(offset);
-  AHA_ASSIGN_OR_RETURN(auto response, impl_->Call<v1::ReadRunFileResponse>(
-                                          "ReadRunFile", request));
+  AHA_ASSIGN_OR_RETURN(auto response,
+                       impl_->Call(&v1::Admin::Stub::ReadRunFile, request));
   return std::move(*response.mutable_data());
 }
 
 absl::Status AdminClient::WatchJob(
     const std::function<bool(const run::JobView&)>& on_status) {
   // A job may take days.  If the coordinator dies, keepalive ends the stream.
-  AHA_ASSIGN_OR_RETURN(
-      const std::unique_ptr<rpc::Stream> stream,
-      impl_->client->Open(
-          "aha.v1.Admin.WatchJob",
-          {.deadline = absl::InfiniteDuration(), .cancel = &impl_->cancel}));
-  AHA_RETURN_IF_ERROR(stream->Write(v1::WatchJobRequest()));
-  AHA_RETURN_IF_ERROR(stream->WritesDone());
+  const auto stream = impl_->client->Open(
+      &v1::Admin::Stub::WatchJob, {},
+      {.deadline = absl::InfiniteDuration(), .cancel = &impl_->cancel});
   v1::JobStatus status;
   while (true) {
     AHA_ASSIGN_OR_RETURN(const bool more, stream->Read(&status));

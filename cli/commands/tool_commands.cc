@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/address.h"
 #include "base/version.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/doctor.h"
@@ -100,7 +101,7 @@ struct HealthOptions {
 std::string OwnHealthAddress() {
   const char* listen = std::getenv("AHA_HEALTH_LISTEN");
   if (listen == nullptr) return "";
-  const absl::StatusOr<rpc::HostPort> parsed = rpc::ParseAddress(listen);
+  const absl::StatusOr<HostPort> parsed = ParseAddress(listen);
   if (!parsed.ok()) return "";
   const bool any = parsed->host == "0.0.0.0" || parsed->host == "::";
   return any ? absl::StrCat("127.0.0.1:", parsed->port) : std::string(listen);
@@ -108,7 +109,7 @@ std::string OwnHealthAddress() {
 
 int Health(HealthOptions options, Output output) {
   if (options.address.empty()) options.address = OwnHealthAddress();
-  if (const auto parsed = rpc::ParseAddress(options.address); !parsed.ok()) {
+  if (const auto parsed = ParseAddress(options.address); !parsed.ok()) {
     return Report(absl::InvalidArgumentError(absl::StrCat(
         "--address (or AHA_HEALTH_LISTEN): ", parsed.status().message())));
   }

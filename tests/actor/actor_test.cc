@@ -130,7 +130,7 @@ class ActorTest : public ::testing::Test {
   }();
   FakeSampler sampler_;
   FakeCodec codec_;
-  rpc::Metrics metrics_{"test"};
+  metrics::Registry metrics_{"test"};
   rpc::Cancellation stop_;
   std::unique_ptr<rpc::Member> member_;
   std::thread runner_;

@@ -8,7 +8,10 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "aha/v1/weights.pb.h"
+#include "aha/v1/admin.grpc.pb.h"
+#include "aha/v1/coordinator.grpc.pb.h"
+#include "aha/v1/rollout.grpc.pb.h"
+#include "aha/v1/weights.grpc.pb.h"
 #include "base/file_io.h"
 #include "base/status.h"
 #include "cluster/member.h"
@@ -26,6 +29,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+
+using Coordinator = v1::Coordinator::Stub;
 
 constexpr char kJob[] = R"(
 name: tiny
@@ -62,14 +67,13 @@ class Caller {
     request.set_incarnation("x");
     if (role != v1::ROLE_ACTOR) request.set_address("127.0.0.1:9");
     request.mutable_certificate()->set_digest("same");
-    const absl::Status status = Call("Register", request, &joined_);
+    const absl::Status status = Call(&Coordinator::Register, request, &joined_);
     EXPECT_TRUE(status.ok()) << status;
   }
 
-  template <class Request, class Response>
-  absl::Status Call(const std::string& method, const Request& request,
-                    Response* response) {
-    return client_->Call("aha.v1.Coordinator." + method, request, response);
+  template <class Method, class Request, class Response>
+  absl::Status Call(Method method, const Request& request, Response* response) {
+    return client_->Call(method, request, response);
   }
   template <class Request>
   Request Make() const {
@@ -83,7 +87,8 @@ class Caller {
   uint64_t id() const { return joined_.member_id(); }
   void Leave() {
     v1::LeaveResponse response;
-    EXPECT_TRUE(Call("Leave", Make<v1::LeaveRequest>(), &response).ok());
+    EXPECT_TRUE(
+        Call(&Coordinator::Leave, Make<v1::LeaveRequest>(), &response).ok());
   }
 
  private:
@@ -94,8 +99,9 @@ class Caller {
 absl::Status Publish(Caller& learner, WeightsId id,
                      v1::WeightsEncoding encoding = v1::WEIGHTS_ENCODING_FULL) {
   const std::string bytes = WeightsOf(id);
-  auto stream = learner.client().Open("aha.v1.Weights.Publish");
-  if (!stream.ok()) return stream.status();
+  v1::PublishResponse response;
+  const auto stream =
+      learner.client().Open(&v1::Weights::Stub::Publish, &response);
   v1::WeightsChunk chunk;
   *chunk.mutable_id() = id.ToProto();
   chunk.set_encoding(encoding);
@@ -107,23 +113,20 @@ absl::Status Publish(Caller& learner, WeightsId id,
     chunk.set_offset(at);
     chunk.set_data(bytes.substr(at, 4));
     chunk.set_data_hash(Hash64(chunk.data().data(), chunk.data().size()));
-    const absl::Status written = (*stream)->Write(chunk);
-    if (!written.ok()) break;
+    if (!stream->Write(chunk).ok()) break;
   }
-  (void)(*stream)->WritesDone();
-  return (*stream)->Finish();
+  (void)stream->WritesDone();
+  return stream->Finish();
 }
 
 std::string Fetch(Caller& actor, WeightsId id) {
-  auto stream = actor.client().Open("aha.v1.Weights.Fetch");
   v1::FetchRequest request;
   *request.mutable_id() = id.ToProto();
-  (void)(*stream)->Write(request);
-  (void)(*stream)->WritesDone();
+  const auto stream = actor.client().Open(&v1::Weights::Stub::Fetch, request);
   std::string bytes;
   v1::WeightsChunk chunk;
-  for (auto more = (*stream)->Read(&chunk); more.ok() && *more;
-       more = (*stream)->Read(&chunk)) {
+  for (auto more = stream->Read(&chunk); more.ok() && *more;
+       more = stream->Read(&chunk)) {
     bytes += chunk.data();
   }
   return bytes;
@@ -136,7 +139,7 @@ absl::Status Learn(const std::string& address) {
     auto ask = learner.Make<v1::NextStageRequest>();
     ask.set_wait_ms(10'000);
     v1::NextStageResponse next;
-    AHA_RETURN_IF_ERROR(learner.Call("NextStage", ask, &next));
+    AHA_RETURN_IF_ERROR(learner.Call(&Coordinator::NextStage, ask, &next));
     if (next.directive() == v1::DIRECTIVE_STOP) break;
     if (!next.stage_ready()) continue;
     AHA_RETURN_IF_ERROR(Publish(learner, {next.stage(), next.first_step()}));
@@ -145,7 +148,7 @@ absl::Status Learn(const std::string& address) {
       begin.set_step(step);
       begin.set_wait_ms(10'000);
       v1::BeginStepResponse go;
-      AHA_RETURN_IF_ERROR(learner.Call("BeginStep", begin, &go));
+      AHA_RETURN_IF_ERROR(learner.Call(&Coordinator::BeginStep, begin, &go));
       AHA_RETURN_IF_ERROR(Publish(learner, {0, step + 1}));
       auto commit = learner.Make<v1::CommitStepRequest>();
       commit.set_step(step);
@@ -155,8 +158,10 @@ absl::Status Learn(const std::string& address) {
       commit.add_slots(1);
       commit.set_stage_done(step == 2);
       v1::CommitStepResponse done;
-      AHA_RETURN_IF_ERROR(learner.Call("CommitStep", commit, &done));
-      AHA_RETURN_IF_ERROR(learner.Call("CommitStep", commit, &done));
+      AHA_RETURN_IF_ERROR(
+          learner.Call(&Coordinator::CommitStep, commit, &done));
+      AHA_RETURN_IF_ERROR(
+          learner.Call(&Coordinator::CommitStep, commit, &done));
     }
   }
   learner.Leave();
@@ -175,13 +180,13 @@ absl::Status ActOn(const v1::Lease& lease, Caller& actor) {
     *deliver.mutable_group() = Scored(group, group.key().slot());
     v1::DeliverResponse done;
     AHA_RETURN_IF_ERROR(
-        actor.client().Call("aha.v1.GroupSink.Deliver", deliver, &done));
+        actor.client().Call(&v1::GroupSink::Stub::Deliver, deliver, &done));
   }
   auto complete = actor.Make<v1::CompleteLeaseRequest>();
   complete.set_lease_id(lease.lease_id());
   *complete.mutable_key() = group.key();
   v1::CompleteLeaseResponse completed;
-  return actor.Call("CompleteLease", complete, &completed);
+  return actor.Call(&Coordinator::CompleteLease, complete, &completed);
 }
 
 absl::Status Act(const std::string& address, std::atomic<int>& sampled) {
@@ -191,7 +196,7 @@ absl::Status Act(const std::string& address, std::atomic<int>& sampled) {
     ask.set_max_groups(1);
     ask.set_wait_ms(10'000);
     v1::LeaseGroupsResponse leased;
-    AHA_RETURN_IF_ERROR(actor.Call("LeaseGroups", ask, &leased));
+    AHA_RETURN_IF_ERROR(actor.Call(&Coordinator::LeaseGroups, ask, &leased));
     if (leased.directive() == v1::DIRECTIVE_STOP) break;
     for (const v1::Lease& lease : leased.leases()) {
       AHA_RETURN_IF_ERROR(ActOn(lease, actor));
@@ -208,9 +213,7 @@ TEST(AppTest, AWholeJobRunsOverGrpc) {
   ASSERT_TRUE(app.ok()) << app.status();
   const std::string address = (*app)->address();
   auto watcher = *rpc::Client::New({.address = address});
-  auto watch = watcher->Open("aha.v1.Admin.WatchJob");
-  ASSERT_TRUE((*watch)->Write(v1::WatchJobRequest()).ok());
-  ASSERT_TRUE((*watch)->WritesDone().ok());
+  const auto watch = watcher->Open(&v1::Admin::Stub::WatchJob, {});
 
   auto reward = std::make_unique<Caller>(address, v1::ROLE_REWARD);
   std::atomic<int> sampled = 0;
@@ -224,7 +227,7 @@ TEST(AppTest, AWholeJobRunsOverGrpc) {
 
   v1::JobStatus status;
   absl::StatusOr<bool> more = true;
-  while (more.ok() && *more) more = (*watch)->Read(&status);
+  while (more.ok() && *more) more = watch->Read(&status);
   EXPECT_TRUE(more.ok()) << more.status();
   EXPECT_EQ(status.state(), v1::JOB_STATE_SUCCEEDED) << status.DebugString();
   reward->Leave();
@@ -289,14 +292,14 @@ TEST(AppTest, StopEndsLongPollsAndWatchesAtOnce) {
   std::thread poll([&] {
     v1::NextStageResponse next;
     auto ask = learner.Make<v1::NextStageRequest>();
-    while (learner.Call("NextStage", ask, &next).ok() &&
+    while (learner.Call(&Coordinator::NextStage, ask, &next).ok() &&
            next.directive() != v1::DIRECTIVE_STOP) {
       ask.set_wait_ms(10'000);
     }
   });
   v1::JobStatus status;
   const absl::Status stopped =
-      admin->Call("aha.v1.Admin.StopJob", v1::StopJobRequest(), &status);
+      admin->Call(&v1::Admin::Stub::StopJob, {}, &status);
   EXPECT_TRUE(stopped.ok()) << stopped;
   poll.join();
   EXPECT_EQ(status.state(), v1::JOB_STATE_STOPPED);
@@ -431,7 +434,7 @@ TEST(AppTest, WeightsAreStreamedFromAnyOffsetAndOnlyIfVisible) {
   Caller learner((*app)->address(), v1::ROLE_LEARNER);
   auto ask = learner.Make<v1::NextStageRequest>();
   v1::NextStageResponse next;
-  ASSERT_TRUE(learner.Call("NextStage", ask, &next).ok());
+  ASSERT_TRUE(learner.Call(&Coordinator::NextStage, ask, &next).ok());
   EXPECT_EQ(Fetch(learner, {0, 0}), "");
   ASSERT_TRUE(Publish(learner, {0, 0}).ok());
   EXPECT_EQ(Fetch(learner, {0, 0}), WeightsOf({0, 0}));

@@ -46,6 +46,19 @@ TEST_F(ControllerTest, RunsATinyJobToItsEnd) {
   EXPECT_EQ(Lease().directive(), v1::DIRECTIVE_STOP);
 }
 
+TEST_F(ControllerTest, ALeaseCarriesThePromptsFieldsSortedByName) {
+  EnterGrpo();
+  const v1::LeaseGroupsResponse leased = Lease(1);
+  const v1::GroupContext& group = leased.leases(0).group();
+  EXPECT_EQ(group.prompt(), "p0.0.0");
+  EXPECT_EQ(group.reference(), "r0.0.0");
+  ASSERT_EQ(group.fields_size(), 2);
+  EXPECT_EQ(group.fields(0).name(), "level");
+  EXPECT_EQ(group.fields(0).value(), "3");
+  EXPECT_EQ(group.fields(1).name(), "tests");
+  EXPECT_EQ(group.fields(1).value(), "[1]");
+}
+
 TEST_F(ControllerTest, TheEndIsWrittenDown) {
   RunToTheEnd();
   const auto summary = nlohmann::json::parse(File("summary.json"));

@@ -88,7 +88,10 @@ class FakeCluster {
     parts.weights = weights_.get();
     parts.prompts = [](uint32_t stage, uint64_t step, uint32_t slot) {
       const std::string id = absl::StrCat(stage, ".", step, ".", slot);
-      return SlotPrompt{.id = id, .prompt = "p" + id, .reference = "r" + id};
+      return SlotPrompt{.id = id,
+                        .prompt = "p" + id,
+                        .reference = "r" + id,
+                        .fields = {{"tests", "[1]"}, {"level", "3"}}};
     };
     parts.clock = [this] { return now_; };
     parts.wall_clock = parts.clock;

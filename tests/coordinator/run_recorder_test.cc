@@ -61,7 +61,7 @@ class RunRecorderTest : public ::testing::Test {
   TempDir dir_;
   absl::Time now_ = absl::UnixEpoch();
   JobPlan plan_;
-  rpc::Metrics metrics_{"test"};
+  metrics::Registry metrics_{"test"};
   std::unique_ptr<run::RunWriter> directory_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<History> history_;

@@ -37,8 +37,8 @@ class WaitMonitorTest : public ::testing::Test {
     return waits_.CheckMovement(now_, watched);
   }
 
-  rpc::Metrics metrics_{"test"};
-  rpc::Counter seconds_ =
+  metrics::Registry metrics_{"test"};
+  metrics::Counter seconds_ =
       metrics_.AddCounter("aha_wait_seconds_total", "Seconds.");
   absl::Time now_ = absl::UnixEpoch();
   WaitMonitor waits_{absl::Seconds(100), {{"actors", seconds_}}, now_};

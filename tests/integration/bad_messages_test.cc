@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "absl/strings/str_replace.h"
-#include "aha/v1/admin.pb.h"
-#include "aha/v1/coordinator.pb.h"
-#include "aha/v1/reward.pb.h"
-#include "aha/v1/rollout.pb.h"
-#include "aha/v1/weights.pb.h"
+#include "aha/v1/admin.grpc.pb.h"
+#include "aha/v1/coordinator.grpc.pb.h"
+#include "aha/v1/reward.grpc.pb.h"
+#include "aha/v1/rollout.grpc.pb.h"
+#include "aha/v1/weights.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rpc/client.h"
@@ -46,11 +46,11 @@ class BadMessagesTest : public ::testing::Test {
     ASSERT_NE(address, "");
     coordinator_ = *rpc::Client::New({.address = address});
     v1::JobStatus status;
-    ASSERT_TRUE(Call("aha.v1.Admin.PauseJob", v1::PauseJobRequest(), &status,
+    ASSERT_TRUE(Call(&v1::Admin::Stub::PauseJob, v1::PauseJobRequest(), &status,
                      *coordinator_)
                     .ok());
     v1::ListMembersResponse members;
-    ASSERT_TRUE(Call("aha.v1.Admin.ListMembers", v1::ListMembersRequest(),
+    ASSERT_TRUE(Call(&v1::Admin::Stub::ListMembers, v1::ListMembersRequest(),
                      &members, *coordinator_)
                     .ok());
     for (const v1::Member& member : members.members()) {
@@ -67,16 +67,16 @@ class BadMessagesTest : public ::testing::Test {
   void TearDown() override {
     if (!coordinator_) return;
     v1::JobStatus status;
-    EXPECT_TRUE(Call("aha.v1.Admin.ResumeJob", v1::ResumeJobRequest(), &status,
-                     *coordinator_)
+    EXPECT_TRUE(Call(&v1::Admin::Stub::ResumeJob, v1::ResumeJobRequest(),
+                     &status, *coordinator_)
                     .ok());
     EXPECT_EQ(cluster_->Wait(kLimit), 0) << cluster_->Output();
     EXPECT_EQ(cluster_->Summary().value("state", ""), "succeeded");
     EXPECT_THAT(cluster_->Output(), Not(HasSubstr("restarted")));
   }
 
-  template <class Request, class Response>
-  static absl::Status Call(const std::string& method, const Request& request,
+  template <class Method, class Request, class Response>
+  static absl::Status Call(Method method, const Request& request,
                            Response* response, rpc::Client& peer) {
     return peer.Call(
         method, request, response,
@@ -85,23 +85,20 @@ class BadMessagesTest : public ::testing::Test {
 
   absl::Status Deliver(const v1::DeliverRequest& request) {
     v1::DeliverResponse response;
-    return Call("aha.v1.GroupSink.Deliver", request, &response, *learner_);
+    return Call(&v1::GroupSink::Stub::Deliver, request, &response, *learner_);
   }
-  template <class Request, class Response>
-  absl::Status Ask(const std::string& method, const Request& request,
-                   Response* response) {
-    return Call("aha.v1.Coordinator." + method, request, response,
-                *coordinator_);
+  template <class Method, class Request, class Response>
+  absl::Status Ask(Method method, const Request& request, Response* response) {
+    return Call(method, request, response, *coordinator_);
   }
   // Returns the first answer that is not credit, or how the stream ended.
   absl::StatusOr<v1::GroupAck> Submit(const v1::SubmitRequest& request) {
-    auto stream =
-        reward_->Open("aha.v1.Reward.Submit", {.deadline = absl::Seconds(10)});
-    if (!stream.ok()) return stream.status();
-    (void)(*stream)->Write(request);
+    const auto stream = reward_->Open(&v1::Reward::Stub::Submit,
+                                      {.deadline = absl::Seconds(10)});
+    (void)stream->Write(request);
     v1::SubmitResponse response;
     while (true) {
-      const absl::StatusOr<bool> more = (*stream)->Read(&response);
+      const absl::StatusOr<bool> more = stream->Read(&response);
       if (!more.ok()) return more.status();
       if (!*more) return absl::NotFoundError("no answer");
       if (response.has_ack()) return response.ack();
@@ -221,23 +218,23 @@ TEST_F(BadMessagesTest, TheCoordinatorRefuses) {
   v1::HeartbeatResponse answer;
   beat.set_member_id(1);
   beat.set_epoch(9);
-  EXPECT_THAT(Ask("Heartbeat", beat, &answer).code(),
+  EXPECT_THAT(Ask(&v1::Coordinator::Stub::Heartbeat, beat, &answer).code(),
               AnyOf(absl::StatusCode::kFailedPrecondition,
                     absl::StatusCode::kNotFound));
   beat.set_epoch(1);
   beat.set_member_id(424242);
-  EXPECT_FALSE(Ask("Heartbeat", beat, &answer).ok());
+  EXPECT_FALSE(Ask(&v1::Coordinator::Stub::Heartbeat, beat, &answer).ok());
 
   v1::RegisterRequest join;
   v1::RegisterResponse joined;
-  ExpectStatus(Ask("Register", join, &joined),
+  ExpectStatus(Ask(&v1::Coordinator::Stub::Register, join, &joined),
                absl::StatusCode::kInvalidArgument, "role");
   join.set_role(v1::ROLE_LEARNER);
   join.set_name("another");
   join.set_incarnation("x");
   join.set_address("127.0.0.1:1");
   join.set_rank(5);
-  EXPECT_THAT(Ask("Register", join, &joined).code(),
+  EXPECT_THAT(Ask(&v1::Coordinator::Stub::Register, join, &joined).code(),
               AnyOf(absl::StatusCode::kInvalidArgument,
                     absl::StatusCode::kFailedPrecondition));
 
@@ -246,22 +243,23 @@ TEST_F(BadMessagesTest, TheCoordinatorRefuses) {
   commit.set_member_id(1);
   commit.set_epoch(1);
   commit.set_weights_checksum("short");
-  EXPECT_FALSE(Ask("CommitStep", commit, &committed).ok());
+  EXPECT_FALSE(
+      Ask(&v1::Coordinator::Stub::CommitStep, commit, &committed).ok());
 
   join.set_name(std::string(kTooLarge, 'x'));
-  EXPECT_EQ(Ask("Register", join, &joined).code(),
+  EXPECT_EQ(Ask(&v1::Coordinator::Stub::Register, join, &joined).code(),
             absl::StatusCode::kResourceExhausted);
 
-  auto stream = coordinator_->Open("aha.v1.Weights.Publish",
-                                   {.deadline = absl::Seconds(10)});
-  ASSERT_TRUE(stream.ok());
+  v1::PublishResponse published;
+  const auto stream = coordinator_->Open(
+      &v1::Weights::Stub::Publish, &published, {.deadline = absl::Seconds(10)});
   v1::WeightsChunk chunk;
   chunk.set_encoding(v1::WEIGHTS_ENCODING_FULL);
   chunk.set_epoch(9);
   chunk.set_total_bytes(uint64_t{1} << 60);
-  (void)(*stream)->Write(chunk);
-  (void)(*stream)->WritesDone();
-  EXPECT_FALSE((*stream)->Finish().ok());
+  (void)stream->Write(chunk);
+  (void)stream->WritesDone();
+  EXPECT_FALSE(stream->Finish().ok());
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
 class AssemblerTest : public ::testing::Test {
@@ -68,7 +69,8 @@ TEST_F(AssemblerTest, ADifferentDuplicateIsDataLossEvenWhenTheGroupIsWhole) {
 
 TEST_F(AssemblerTest, ACompletionComesWithAllThatIsKnownOfItsPrompt) {
   v1::GroupContext context = Context(0, 1);
-  (*context.mutable_fields())["tests"] = "[1]";
+  AddField(context, "level", "3");
+  AddField(context, "tests", "[1]");
   ASSERT_TRUE(assembler_.Open(1, context, now_).ok());
   v1::Trajectory trajectory = TrajectoryOf(0, "3");
   trajectory.set_finish_reason(v1::FINISH_REASON_LENGTH);
@@ -77,7 +79,8 @@ TEST_F(AssemblerTest, ACompletionComesWithAllThatIsKnownOfItsPrompt) {
   ASSERT_TRUE(completion.has_value());
   EXPECT_EQ(completion->prompt, "1+1=");
   EXPECT_EQ(completion->reference, "2");
-  EXPECT_EQ(completion->fields.at("tests"), "[1]");
+  EXPECT_THAT(completion->fields,
+              ElementsAre(Pair("level", "3"), Pair("tests", "[1]")));
   EXPECT_EQ(completion->text, "3");
   EXPECT_TRUE(completion->truncated);
 }
@@ -85,7 +88,7 @@ TEST_F(AssemblerTest, ACompletionComesWithAllThatIsKnownOfItsPrompt) {
 TEST_F(AssemblerTest, TwoAnnouncementsThatDifferAreDataLoss) {
   Open(1, 0, 2);
   v1::GroupContext other_fields = Context(0, 2);
-  (*other_fields.mutable_fields())["tests"] = "[1]";
+  AddField(other_fields, "tests", "[1]");
   EXPECT_TRUE(
       absl::IsDataLoss(assembler_.Open(2, other_fields, now_).status()));
   EXPECT_TRUE(

@@ -31,6 +31,13 @@ inline v1::GroupContext Context(uint32_t slot, uint32_t generations,
   return context;
 }
 
+inline void AddField(v1::GroupContext& context, const std::string& name,
+                     const std::string& value) {
+  v1::PromptField& field = *context.add_fields();
+  field.set_name(name);
+  field.set_value(value);
+}
+
 inline v1::Trajectory TrajectoryOf(uint32_t sample,
                                    const std::string& completion = "2") {
   v1::Trajectory trajectory;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "aha/v1/reward.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rpc/client.h"
@@ -19,6 +20,8 @@
 namespace aha::reward {
 namespace {
 
+using Stream = rpc::BidiStream<v1::SubmitRequest, v1::SubmitResponse>;
+
 class RewardServiceTest : public ::testing::Test {
  protected:
   RewardServiceTest() { Start({}); }
@@ -29,22 +32,22 @@ class RewardServiceTest : public ::testing::Test {
     client_ = *rpc::Client::New({.address = replica_->address()});
   }
 
-  std::unique_ptr<rpc::Stream> Connect() {
-    return *client_->Open("aha.v1.Reward.Submit");
+  std::unique_ptr<Stream> Connect() {
+    return client_->Open(&v1::Reward::Stub::Submit);
   }
   v1::GroupContext ContextFor(uint32_t slot, uint32_t generations) {
     return Context(slot, generations, sink_server_->address());
   }
-  static void Write(rpc::Stream& stream, const v1::SubmitRequest& request) {
+  static void Write(Stream& stream, const v1::SubmitRequest& request) {
     EXPECT_TRUE(stream.Write(request).ok());
   }
-  void WriteGroup(rpc::Stream& stream, uint32_t slot, uint32_t generations) {
+  void WriteGroup(Stream& stream, uint32_t slot, uint32_t generations) {
     Write(stream, OpenRequest(ContextFor(slot, generations)));
     for (uint32_t i = 0; i < generations; ++i) {
       Write(stream, TrajectoryRequest(Key(slot), TrajectoryOf(i)));
     }
   }
-  static v1::GroupAck ReadAck(rpc::Stream& stream) {
+  static v1::GroupAck ReadAck(Stream& stream) {
     v1::SubmitResponse response;
     for (;;) {
       const absl::StatusOr<bool> more = stream.Read(&response);

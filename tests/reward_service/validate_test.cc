@@ -50,10 +50,33 @@ TEST(ValidateTest, RefusesABrokenContextAndNamesTheField) {
       Context([](auto& c) { c.set_prompt(std::string((4 << 20) + 1, 'x')); }),
       "prompt");
   ExpectRefused(Context([](auto& c) {
-                  (*c.mutable_fields())["tests"] =
-                      std::string((4 << 20) + 1, 'x');
+                  AddField(c, "tests", std::string((4 << 20) + 1, 'x'));
                 }),
                 "context.fields must be at most");
+}
+
+TEST(ValidateTest, TheFieldsOfAPromptAreSortedByNameAndEachNameComesOnce) {
+  const auto named = [](const std::string& first, const std::string& second) {
+    return Context([&](v1::GroupContext& context) {
+      AddField(context, first, "1");
+      AddField(context, second, "2");
+    });
+  };
+  EXPECT_TRUE(named("level", "tests").ok());
+  // Byte order, as std::map has it: neither the locale's nor that of chars.
+  EXPECT_TRUE(named("Z", "a").ok());
+  EXPECT_TRUE(named("z", "\xc3\xa9").ok());
+  EXPECT_TRUE(named("", "a").ok());
+  EXPECT_EQ(named("tests", "level").message(),
+            "context.fields.name must be sorted and unique, so it must come "
+            "after 'tests', got 'level'");
+  EXPECT_EQ(named("tests", "tests").message(),
+            "context.fields.name must be sorted and unique, so it must come "
+            "after 'tests', got 'tests'");
+  // A hostile name neither fills the log nor breaks its lines.
+  const absl::Status long_name = named("b\n", std::string(100'000, 'a'));
+  ExpectRefused(long_name, R"(after 'b\n', got 'aaaa)");
+  EXPECT_LT(long_name.message().size(), 300);
 }
 
 TEST(ValidateTest, RefusesABrokenTrajectoryAndNamesTheField) {

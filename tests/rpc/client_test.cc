@@ -9,9 +9,12 @@
 #include <vector>
 
 #include "aha/v1/admin.grpc.pb.h"
+#include "aha/v1/coordinator.pb.h"
 #include "aha/v1/reward.grpc.pb.h"
+#include "aha/v1/rollout.pb.h"
 #include "aha/v1/weights.grpc.pb.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/descriptor.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "rpc/finish.h"
@@ -133,8 +136,7 @@ class ClientTest : public ::testing::Test {
   }
 
   absl::Status GetJob(const CallOptions& options = {}) {
-    return client_->Call("aha.v1.Admin.GetJob", v1::GetJobRequest(), &status_,
-                         options);
+    return client_->Call(&v1::Admin::Stub::GetJob, {}, &status_, options);
   }
 
   FakeAdmin admin_;
@@ -145,19 +147,15 @@ class ClientTest : public ::testing::Test {
   v1::JobStatus status_;
 };
 
-TEST_F(ClientTest, CallsAMethodByItsName) {
+TEST_F(ClientTest, CallsAMethodOfAStub) {
   EXPECT_TRUE(GetJob().ok());
   EXPECT_EQ(status_.name(), "tiny");
 }
 
-TEST_F(ClientTest, RefusesAMethodOrAMessageThatIsNotInTheProto) {
-  EXPECT_EQ(client_->Call("aha.v1.Admin.GetJobs", v1::GetJobRequest(), &status_)
-                .code(),
-            absl::StatusCode::kInternal);
-  EXPECT_EQ(client_->Call("aha.v1.Admin.GetJob", v1::StopJobRequest(), &status_)
-                .code(),
-            absl::StatusCode::kInternal);
-  EXPECT_EQ(admin_.calls, 0);
+TEST_F(ClientTest, AResponseHoldsNothingOfAnEarlierCall) {
+  status_.set_problem("of an earlier call");
+  EXPECT_TRUE(GetJob().ok());
+  EXPECT_EQ(status_.problem(), "");
 }
 
 TEST_F(ClientTest, RetriesWhileThePeerIsUnavailable) {
@@ -178,7 +176,7 @@ TEST_F(ClientTest, DoesNotRetryAnAnswerAndNamesMethodPeerAndTime) {
 
 TEST_F(ClientTest, GivesUpAtTheDeadline) {
   const absl::Status status = client_->Call(
-      "aha.v1.Admin.PauseJob", v1::PauseJobRequest(), &status_,
+      &v1::Admin::Stub::PauseJob, {}, &status_,
       {.attempt = absl::Milliseconds(30), .total = absl::Milliseconds(30)});
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
 }
@@ -189,72 +187,66 @@ TEST_F(ClientTest, CancellationEndsACallThatWaits) {
     while (admin_.calls == 0) std::this_thread::yield();
     cancel.Cancel();
   });
-  const absl::Status status =
-      client_->Call("aha.v1.Admin.PauseJob", v1::PauseJobRequest(), &status_,
-                    {.cancel = &cancel});
+  const absl::Status status = client_->Call(&v1::Admin::Stub::PauseJob, {},
+                                            &status_, {.cancel = &cancel});
   canceller.join();
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(GetJob({.cancel = &cancel}).code(), absl::StatusCode::kCancelled);
 }
 
 TEST_F(ClientTest, ABidiStreamCarriesBothDirections) {
-  auto stream = client_->Open("aha.v1.Reward.Submit");
-  ASSERT_TRUE(stream.ok()) << stream.status();
+  auto stream = client_->Open(&v1::Reward::Stub::Submit);
   v1::SubmitRequest request;
   v1::SubmitResponse response;
   for (uint64_t i = 1; i <= 3; ++i) {
     request.mutable_open()->mutable_key()->set_step(i);
-    ASSERT_TRUE((*stream)->Write(request).ok());
-    const absl::StatusOr<bool> read = (*stream)->Read(&response);
+    ASSERT_TRUE(stream->Write(request).ok());
+    const absl::StatusOr<bool> read = stream->Read(&response);
     ASSERT_TRUE(read.ok() && *read) << read.status();
     EXPECT_EQ(response.credit_bytes(), i);
   }
-  EXPECT_TRUE((*stream)->WritesDone().ok());
-  const absl::StatusOr<bool> end = (*stream)->Read(&response);
+  EXPECT_TRUE(stream->WritesDone().ok());
+  const absl::StatusOr<bool> end = stream->Read(&response);
   ASSERT_TRUE(end.ok()) << end.status();
   EXPECT_FALSE(*end);
-  EXPECT_TRUE((*stream)->Finish().ok());
+  EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST_F(ClientTest, AStreamsErrorReachesReaderAndFinish) {
-  auto stream = client_->Open("aha.v1.Reward.Submit");
-  ASSERT_TRUE(stream.ok());
+  auto stream = client_->Open(&v1::Reward::Stub::Submit);
   v1::SubmitRequest request;
   request.mutable_open()->set_prompt("fail");
-  ASSERT_TRUE((*stream)->Write(request).ok());
+  ASSERT_TRUE(stream->Write(request).ok());
   v1::SubmitResponse response;
-  const absl::StatusOr<bool> read = (*stream)->Read(&response);
+  const absl::StatusOr<bool> read = stream->Read(&response);
   EXPECT_EQ(read.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string((*stream)->Finish().message()),
+  EXPECT_THAT(std::string(stream->Finish().message()),
               HasSubstr("prompt: bad"));
-  EXPECT_FALSE((*stream)->Write(request).ok());
+  EXPECT_FALSE(stream->Write(request).ok());
 }
 
 TEST_F(ClientTest, AStreamThatIsDroppedIsCancelled) {
-  auto stream = client_->Open("aha.v1.Reward.Submit");
-  ASSERT_TRUE(stream.ok());
-  stream->reset();
+  auto stream = client_->Open(&v1::Reward::Stub::Submit);
+  stream.reset();
   EXPECT_TRUE(GetJob().ok());
 }
 
 TEST_F(ClientTest, ClientAndServerStreamsWorkToo) {
-  auto publish = client_->Open("aha.v1.Weights.Publish");
-  ASSERT_TRUE(publish.ok());
-  ASSERT_TRUE((*publish)->Write(v1::WeightsChunk()).ok());
-  ASSERT_TRUE((*publish)->WritesDone().ok());
-  EXPECT_TRUE((*publish)->Finish().ok());
+  v1::PublishResponse response;
+  auto publish = client_->Open(&v1::Weights::Stub::Publish, &response);
+  ASSERT_TRUE(publish->Write(v1::WeightsChunk()).ok());
+  ASSERT_TRUE(publish->WritesDone().ok());
+  EXPECT_TRUE(publish->Finish().ok());
 
-  auto fetch = client_->Open("aha.v1.Weights.Fetch");
-  ASSERT_TRUE(fetch.ok());
-  ASSERT_TRUE((*fetch)->Write(v1::FetchRequest()).ok());
-  ASSERT_TRUE((*fetch)->WritesDone().ok());
+  auto fetch = client_->Open(&v1::Weights::Stub::Fetch, {});
   v1::WeightsChunk chunk;
   for (uint64_t i = 1; i <= 3; ++i) {
-    const absl::StatusOr<bool> read = (*fetch)->Read(&chunk);
+    const absl::StatusOr<bool> read = fetch->Read(&chunk);
     ASSERT_TRUE(read.ok() && *read) << read.status();
     EXPECT_EQ(chunk.offset(), i);
   }
-  EXPECT_FALSE(*(*fetch)->Read(&chunk));
+  EXPECT_FALSE(*fetch->Read(&chunk));
+  EXPECT_FALSE(*fetch->Read(&chunk)) << "reading on does no harm";
 }
 
 // gRPC answers CANCELLED to calls that arrive while a server shuts down; the
@@ -270,7 +262,7 @@ TEST_F(ClientTest, ServersMayFollowOneAnotherUnderCalls) {
       while (!over) {
         v1::JobStatus job;
         const absl::Status status =
-            (*client)->Call("aha.v1.Admin.GetJob", v1::GetJobRequest(), &job);
+            (*client)->Call(&v1::Admin::Stub::GetJob, {}, &job);
         EXPECT_TRUE(status.ok()) << status;
       }
     });
@@ -288,30 +280,127 @@ TEST_F(ClientTest, ServersMayFollowOneAnotherUnderCalls) {
 }
 
 TEST_F(ClientTest, AStreamThatAServerLeavesBehindIsUnavailable) {
-  auto stream = client_->Open("aha.v1.Reward.Submit");
-  ASSERT_TRUE(stream.ok()) << stream.status();
+  auto stream = client_->Open(&v1::Reward::Stub::Submit);
   v1::SubmitRequest request;
   v1::SubmitResponse response;
-  ASSERT_TRUE((*stream)->Write(request).ok());
-  ASSERT_TRUE((*stream)->Read(&response).ok());  // The stream is established.
+  ASSERT_TRUE(stream->Write(request).ok());
+  ASSERT_TRUE(stream->Read(&response).ok());  // The stream is established.
   server_.reset();
-  const absl::Status status = (*stream)->Read(&response).status();
+  const absl::Status status = stream->Read(&response).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
 }
 
 TEST_F(ClientTest, AStreamThatWeCancelIsCancelled) {
-  auto stream = client_->Open("aha.v1.Reward.Submit");
-  ASSERT_TRUE(stream.ok()) << stream.status();
-  (*stream)->Cancel();
+  auto stream = client_->Open(&v1::Reward::Stub::Submit);
+  stream->Cancel();
   v1::SubmitResponse response;
-  const absl::Status status = (*stream)->Read(&response).status();
+  const absl::Status status = stream->Read(&response).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled) << status;
+}
+
+TEST_F(ClientTest, AStreamEndsAtItsDeadlineAndNamesMethodPeerAndTime) {
+  const auto stream = client_->Open(&v1::Reward::Stub::Submit,
+                                    {.deadline = absl::Milliseconds(30)});
+  v1::SubmitResponse response;
+  const absl::Status status = stream->Read(&response).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("Submit at " + server_->address()),
+                    HasSubstr("(after ")));
+}
+
+TEST_F(ClientTest, CancellationEndsAReadThatWaits) {
+  Cancellation cancel;
+  const auto stream =
+      client_->Open(&v1::Reward::Stub::Submit, {.cancel = &cancel});
+  v1::SubmitResponse response;
+  ASSERT_TRUE(stream->Write(v1::SubmitRequest()).ok());
+  ASSERT_TRUE(stream->Read(&response).ok());
+  std::thread canceller([&] { cancel.Cancel(); });
+  EXPECT_TRUE(absl::IsCancelled(stream->Read(&response).status()));
+  canceller.join();
+  const auto late =
+      client_->Open(&v1::Reward::Stub::Submit, {.cancel = &cancel});
+  EXPECT_TRUE(absl::IsCancelled(late->Read(&response).status()));
+}
+
+TEST_F(ClientTest, OneThreadWritesWhileAnotherReads) {
+  constexpr uint64_t kMessages = 2000;
+  const auto stream = client_->Open(&v1::Reward::Stub::Submit);
+  std::thread writer([&] {
+    v1::SubmitRequest request;
+    for (uint64_t i = 1; i <= kMessages; ++i) {
+      request.mutable_open()->mutable_key()->set_step(i);
+      EXPECT_TRUE(stream->Write(request).ok());
+    }
+    EXPECT_TRUE(stream->WritesDone().ok());
+  });
+  v1::SubmitResponse response;
+  uint64_t read = 0;
+  for (auto more = stream->Read(&response); more.ok() && *more;
+       more = stream->Read(&response)) {
+    EXPECT_EQ(response.credit_bytes(), ++read);
+  }
+  writer.join();
+  EXPECT_EQ(read, kMessages);
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ClientTest, AWriteAfterTheLastIsAnErrorOfTheCaller) {
+  const auto stream = client_->Open(&v1::Reward::Stub::Submit);
+  ASSERT_TRUE(stream->WritesDone().ok());
+  EXPECT_TRUE(stream->WritesDone().ok());
+  const absl::Status status = stream->Write(v1::SubmitRequest());
+  EXPECT_TRUE(absl::IsInternal(status));
+  EXPECT_EQ(status.message(), "Submit: write after WritesDone");
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ClientTest, FinishDiscardsWhatWasNotRead) {
+  const auto fetch = client_->Open(&v1::Weights::Stub::Fetch, {});
+  EXPECT_TRUE(fetch->Finish().ok());
+  EXPECT_TRUE(fetch->Finish().ok());
+}
+
+TEST_F(ClientTest, AStreamToAServerThatIsGoneIsUnavailable) {
+  server_->Shutdown(absl::ZeroDuration());
+  v1::PublishResponse response;
+  const auto publish = client_->Open(&v1::Weights::Stub::Publish, &response);
+  const absl::Status written = publish->Write(v1::WeightsChunk());
+  EXPECT_TRUE(absl::IsUnavailable(written)) << written;
+  EXPECT_TRUE(absl::IsUnavailable(publish->Finish()));
+  v1::WeightsChunk chunk;
+  EXPECT_TRUE(absl::IsUnavailable(
+      client_->Open(&v1::Weights::Stub::Fetch, {})->Read(&chunk).status()));
 }
 
 TEST_F(ClientTest, AServerThatIsGoneIsUnavailable) {
   server_->Shutdown(absl::ZeroDuration());
   const absl::Status status = GetJob({.total = absl::Milliseconds(100)});
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+}
+
+// Errors find a method by its messages.
+TEST(MethodNameTest, TheMessagesOfEachMethodNameItAlone) {
+  int methods = 0;
+  for (const google::protobuf::FileDescriptor* file :
+       {v1::GetJobRequest::descriptor()->file(),
+        v1::RegisterRequest::descriptor()->file(),
+        v1::SubmitRequest::descriptor()->file(),
+        v1::DeliverRequest::descriptor()->file(),
+        v1::FetchRequest::descriptor()->file()}) {
+    for (int s = 0; s < file->service_count(); ++s) {
+      for (int m = 0; m < file->service(s)->method_count(); ++m, ++methods) {
+        const auto& method = *file->service(s)->method(m);
+        EXPECT_EQ(MethodName({method.input_type(), method.output_type()}),
+                  method.name());
+      }
+    }
+  }
+  EXPECT_GT(methods, 20);
+  EXPECT_EQ(MethodName({v1::GetJobRequest::descriptor(),
+                        v1::FetchRequest::descriptor()}),
+            "GetJobRequest");
 }
 
 }  // namespace

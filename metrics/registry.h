@@ -1,16 +1,17 @@
-// A process's Prometheus metrics: a registry of series and the HTTP endpoint
-// that serves them.
+// A process's Prometheus metrics: a registry of counters, gauges and
+// histograms.  A process has one registry and serves it by an endpoint
+// (endpoint.h).
 //
-//   rpc::Metrics metrics("aha-actor");
-//   rpc::Counter steps = metrics.AddCounter("aha_steps_total", "Steps done.");
-//   AHA_ASSIGN_OR_RETURN(auto server,
-//                        rpc::MetricsServer::Start("127.0.0.1:0", metrics));
+//   metrics::Registry registry("aha-actor");
+//   metrics::Counter steps =
+//       registry.AddCounter("aha_steps_total", "Steps done.");
+//   steps.Increment();
 //
 // A series exists, at 0, as soon as it is added; add all when the process
 // starts.  Adding the same name and labels again returns the same series. Names
 // begin with aha_; counters end in _total; times are in seconds.  Counter,
 // Gauge and Histogram are handles that may be copied and are valid as long as
-// Metrics. Thread-safe.
+// their registry.  Thread-safe.
 #pragma once
 
 #include <map>
@@ -18,16 +19,13 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
-
 namespace prometheus {
 class Counter;
 class Gauge;
 class Histogram;
 }  // namespace prometheus
 
-namespace aha::rpc {
+namespace aha::metrics {
 
 using Labels = std::map<std::string, std::string>;
 
@@ -38,7 +36,7 @@ class Counter {
   double Value() const;
 
  private:
-  friend class Metrics;
+  friend class Registry;
   explicit Counter(prometheus::Counter* counter) : counter_(counter) {}
   prometheus::Counter* counter_ = nullptr;
 };
@@ -51,7 +49,7 @@ class Gauge {
   double Value() const;
 
  private:
-  friend class Metrics;
+  friend class Registry;
   explicit Gauge(prometheus::Gauge* gauge) : gauge_(gauge) {}
   prometheus::Gauge* gauge_ = nullptr;
 };
@@ -62,24 +60,24 @@ class Histogram {
   void Observe(double value) const;
 
  private:
-  friend class Metrics;
+  friend class Registry;
   explicit Histogram(prometheus::Histogram* histogram)
       : histogram_(histogram) {}
   prometheus::Histogram* histogram_ = nullptr;
 };
 
-class Metrics {
+class Registry {
  public:
   // Begins without series: for what is shown beside the process's own, for
   // example a job that a process serves for a while.
-  Metrics();
+  Registry();
   // Adds aha_build_info{program=..., version=...} 1 and the process's own
   // series (process_resident_memory_bytes, process_cpu_seconds_total,
   // process_start_time_seconds).
-  explicit Metrics(const std::string& program);
-  ~Metrics();
-  Metrics(const Metrics&) = delete;
-  Metrics& operator=(const Metrics&) = delete;
+  explicit Registry(const std::string& program);
+  ~Registry();
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
 
   Counter AddCounter(const std::string& name, const std::string& help,
                      const Labels& labels = {});
@@ -94,33 +92,9 @@ class Metrics {
   std::string Text() const;
 
  private:
-  friend class MetricsServer;
+  friend class Endpoint;
   struct State;
   std::unique_ptr<State> state_;
 };
 
-// Serves GET /metrics, as plain HTTP on any address: metrics are not secret,
-// and Prometheus and probes present no certificate.
-class MetricsServer {
- public:
-  // `metrics` must outlive it.  ALREADY_EXISTS: the port is in use.
-  static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(
-      absl::string_view listen, const Metrics& metrics,
-      const std::string& advertise_host = "");
-  ~MetricsServer();
-  MetricsServer(const MetricsServer&) = delete;
-  MetricsServer& operator=(const MetricsServer&) = delete;
-
-  // Shows these series too, until they are destroyed.
-  void Add(const Metrics& metrics);
-
-  // The address that other processes dial (DialAddress).
-  const std::string& address() const;
-
- private:
-  struct State;
-  explicit MetricsServer(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
-};
-
-}  // namespace aha::rpc
+}  // namespace aha::metrics
