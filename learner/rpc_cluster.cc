@@ -202,8 +202,9 @@ absl::Status RpcCluster::Publish(const WeightsId& id, const Parameters& weights,
     AHA_RETURN_IF_ERROR(CheckSession());
     const rpc::MemberIdentity session = Session();
     v1::PublishResponse response;
-    const auto stream = bulk_->Open(&v1::Weights::Stub::Publish, &response,
-                                    {.deadline = wait_, .cancel = &cancel_publish_});
+    const auto stream =
+        bulk_->Open(&v1::Weights::Stub::Publish, &response,
+                    {.deadline = wait_, .cancel = &cancel_publish_});
     absl::Status status = StreamWeights(*stream, id, weights, checksum);
     if (status.ok()) status = stream->WritesDone();
     // If the stream broke, the peer's status says why.

@@ -45,7 +45,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
 aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 2
   SRCS base/*.cc comm/communicator.cc comm/directory_store.cc comm/gloo.cc
        comm/local.cc comm/nccl.cc comm/nccl_api.cc comm/shard.cc
-       actor/lease_book.cc actor/rollout_engine.cc actor/weight_store.cc
+       actor/lease_book.cc actor/rollout_engine.cc actor/weight_exchange.cc
        actor/weight_buffer.cc
        reward_service/assembler.cc reward_service/pipeline.cc
        reward_service/worker_pool.cc
@@ -53,7 +53,7 @@ aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 2
        tests/base/thread_pool_test.cc tests/comm/communicator_test.cc
        tests/comm/nccl_test.cc
        tests/actor/lease_book_test.cc tests/actor/rollout_engine_test.cc
-       tests/actor/weight_store_test.cc
+       tests/actor/weight_exchange_test.cc
        tests/reward_service/pipeline_test.cc
        tests/reward_service/worker_pool_test.cc
        tests/coordinator/weights_store_test.cc

@@ -87,7 +87,7 @@ class FakeCoordinator : public v1::Coordinator::CallbackService {
   World world_ ABSL_GUARDED_BY(mutex_);
 };
 
-class AttendanceTest : public ::testing::Test {
+class AttendClientTest : public ::testing::Test {
  protected:
   using World = FakeCoordinator::World;
 
@@ -104,7 +104,7 @@ class AttendanceTest : public ::testing::Test {
       *NewChannel({.address = server_->address()}));
 };
 
-TEST_F(AttendanceTest, OneStreamStaysOpenForAnIdentityUntilTheEnd) {
+TEST_F(AttendClientTest, OneStreamStaysOpenForAnIdentityUntilTheEnd) {
   for (int beat = 0; beat < 5; ++beat) {
     attendance_->Keep({.member_id = 3, .epoch = 1});
     coordinator_.Await([](const World& w) { return !w.opened.empty(); });
@@ -115,7 +115,7 @@ TEST_F(AttendanceTest, OneStreamStaysOpenForAnIdentityUntilTheEnd) {
   coordinator_.Await([](const World& w) { return w.cancelled.size() == 1; });
 }
 
-TEST_F(AttendanceTest, AnotherIdentityReplacesTheStream) {
+TEST_F(AttendClientTest, AnotherIdentityReplacesTheStream) {
   attendance_->Keep({.member_id = 3, .epoch = 1});
   coordinator_.Await([](const World& w) { return w.opened.size() == 1; });
   attendance_->Keep({.member_id = 4, .epoch = 1});
@@ -129,7 +129,7 @@ TEST_F(AttendanceTest, AnotherIdentityReplacesTheStream) {
   coordinator_.Await([](const World& w) { return w.opened.size() == 3; });
 }
 
-TEST_F(AttendanceTest, AStreamThatTheCoordinatorEndedOpensAgain) {
+TEST_F(AttendClientTest, AStreamThatTheCoordinatorEndedOpensAgain) {
   coordinator_.Change([](World& world) {
     world.answers[3] = {grpc::StatusCode::UNAVAILABLE, "stopping"};
   });
@@ -138,7 +138,7 @@ TEST_F(AttendanceTest, AStreamThatTheCoordinatorEndedOpensAgain) {
   KeepUntilOpened({.member_id = 3, .epoch = 1}, 3);
 }
 
-TEST_F(AttendanceTest, ACoordinatorWithoutTheMethodIsNotCalledAgain) {
+TEST_F(AttendClientTest, ACoordinatorWithoutTheMethodIsNotCalledAgain) {
   coordinator_.Change([](World& world) {
     world.answers = {{3, {grpc::StatusCode::UNIMPLEMENTED, "no Attend"}},
                      {4, {grpc::StatusCode::UNAVAILABLE, "stopping"}}};
@@ -154,7 +154,7 @@ TEST_F(AttendanceTest, ACoordinatorWithoutTheMethodIsNotCalledAgain) {
   EXPECT_EQ(std::count(opened.begin(), opened.end(), 3), 1);
 }
 
-TEST_F(AttendanceTest, NeverWaitsForACoordinatorThatIsAway) {
+TEST_F(AttendClientTest, NeverWaitsForACoordinatorThatIsAway) {
   server_->Shutdown(absl::ZeroDuration());
   for (int beat = 0; beat < 100; ++beat) {
     attendance_->Keep({.member_id = 3, .epoch = 1});

@@ -66,8 +66,7 @@ TEST(EndpointTest, SeriesThatWereAddedAreShownUntilTheyAreDestroyed) {
     of_job.AddGauge("aha_step", "Step.", {{"job", job}}).Set(7);
     (*endpoint)->Add(of_job);
     const std::string text = Get((*endpoint)->address());
-    EXPECT_THAT(text,
-                HasSubstr(absl::StrCat("aha_step{job=\"", job, "\"} 7")));
+    EXPECT_THAT(text, HasSubstr(absl::StrCat("aha_step{job=\"", job, "\"} 7")));
     EXPECT_EQ(text.find("aha_step{"), text.rfind("aha_step{")) << text;
   }
   EXPECT_THAT(Get((*endpoint)->address()),
