@@ -11,7 +11,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        rewards/*.cc rewards/rules/*.cc
        reward_service/assembler.cc reward_service/validate.cc
        coordinator/commit_request.cc coordinator/controller.cc
-       coordinator/history.cc coordinator/job_*.cc coordinator/ledger.cc
+       coordinator/history.cc coordinator/job_run.cc coordinator/job_st*.cc coordinator/ledger.cc
        coordinator/membership.cc coordinator/rank_set.cc
        coordinator/run_recorder.cc coordinator/stage_results.cc
        coordinator/state_store.cc coordinator/summary.cc
