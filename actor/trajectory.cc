@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "job/ids.h"
 
 namespace aha::actor {
 namespace {

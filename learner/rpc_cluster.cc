@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "job/weights_encoding.h"
 
 namespace aha::learner {
 namespace {

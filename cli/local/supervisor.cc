@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/exit_code.h"
 #include "base/file_io.h"
 #include "base/status.h"
 #include "cli/local/child_process.h"

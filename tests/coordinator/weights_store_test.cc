@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "job/weights_encoding.h"
 #include "tests/temp_dir.h"
 
 namespace aha::coordinator {
