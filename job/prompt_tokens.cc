@@ -11,7 +11,7 @@ namespace {
 absl::StatusOr<std::vector<int32_t>> Encode(const Tokenizer& tokenizer,
                                             const v1::Prompts& prompts,
                                             absl::string_view prompt) {
-  if (prompts.format() != "chat") return tokenizer.Encode(prompt);
+  if (prompts.format() != "chat") return tokenizer.EncodePrompt(prompt);
   std::vector<ChatMessage> messages;
   if (prompts.has_system()) {
     messages.push_back({.role = "system", .content = prompts.system()});

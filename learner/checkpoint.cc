@@ -22,6 +22,7 @@
 #include "job/identity.h"
 #include "job/stages/stage_kind.h"
 #include "learner/bytes.h"
+#include "model/formats/import.h"
 #include "nlohmann/json.hpp"
 #include "run/layout.h"
 
@@ -271,7 +272,7 @@ absl::Status WriteModelFiles(const std::string& directory,
                              const ModelSetup& setup, Manifest* manifest) {
   std::vector<std::pair<std::string, std::string>> files =
       setup.tokenizer_files;
-  files.emplace_back("config.json", setup.config.ToJson());
+  files.emplace_back("config.json", ConfigText(setup.config, setup.dtype));
   for (const auto& [name, content] : files) {
     const std::string path = absl::StrCat("model/", name);
     AHA_RETURN_IF_ERROR(

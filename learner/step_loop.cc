@@ -35,7 +35,7 @@ GroupRules RulesOf(const JobPlan& plan, uint32_t stage,
   rules.vocab_size = static_cast<int32_t>(config.vocab_size);
   rules.max_prompt_length = plan.job.prompts().max_prompt_length();
   rules.max_completion_length = numbers.sampling.max_completion_length();
-  rules.max_sequence_length = config.max_position_embeddings;
+  rules.max_sequence_length = config.context();
   rules.reward_parts = plan.job.rewards_size();
   return rules;
 }

@@ -119,7 +119,8 @@ absl::Status TableGradient::AddEmbeddings(Transformer& transformer,
                       .dy = dx,
                       .dtable = rows_.data(),
                       .rows = static_cast<int64_t>(places_.size()),
-                      .cols = hidden_});
+                      .cols = hidden_,
+                      .factor = transformer.embedding_factor()});
   for (size_t i = 0; i < distinct_.size(); ++i) {
     const Rows row{.first = distinct_[i],
                    .count = 1,

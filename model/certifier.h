@@ -67,6 +67,8 @@ class Certifier {
   absl::Status CheckProduct(const ProductShape& shape);
   // The norm of a block's input, likewise.
   absl::Status CheckNorm(int64_t cols, double epsilon);
+  // The norm of a block's output, which is added to the residual stream.
+  absl::Status CheckAddedNorm(int64_t cols, double epsilon);
 
  private:
   std::vector<char> Random(int64_t count, float scale);  // In dtype_.
@@ -85,8 +87,8 @@ class Certifier {
   absl::Status CheckGradients();
   absl::StatusOr<Hash128> GradientHash(const ModelConfig& config,
                                        const ops::Context& context);
-  // The model with one layer, and as many tokens as reach every shape of the
-  // head's tiles.
+  // The model with one layer of each kind, and as many tokens as reach every
+  // shape of the head's tiles.
   ModelConfig Small() const;
 
   const ModelConfig config_;

@@ -130,6 +130,27 @@ absl::Status Certifier::CheckNorm(int64_t cols, double epsilon) {
                });
 }
 
+absl::Status Certifier::CheckAddedNorm(int64_t cols, double epsilon) {
+  const std::string name = absl::StrCat("rms_norm n=", cols, ", added");
+  if (!IsNew(name)) return absl::OkStatus();
+  const std::vector<float> x = RandomFloats(kRows * cols, 1);
+  const std::vector<float> gamma = RandomFloats(cols, 1);
+  const std::vector<float> before = RandomFloats(kRows * cols, 1);
+  return Check(name, 4 * cols, Which::kFirst,
+               [&](const ops::Context& device, int64_t m, void* out) {
+                 std::copy_n(before.data(), m * cols, static_cast<float*>(out));
+                 ops::RmsNorm(device, {.x = x.data(),
+                                       .gamma = gamma.data(),
+                                       .y = out,
+                                       .inv_rms = nullptr,
+                                       .rows = m,
+                                       .cols = cols,
+                                       .eps = static_cast<float>(epsilon),
+                                       .dtype = DType::kF32,
+                                       .add = true});
+               });
+}
+
 absl::Status Certifier::CheckBlocks() {
   std::set<std::string> names;
   for (const LayerSpec& layer : FamilyOf(config_).layers(config_)) {
@@ -145,6 +166,16 @@ absl::Status Certifier::CheckBlocks() {
 ModelConfig Certifier::Small() const {
   ModelConfig small = config_;
   small.num_hidden_layers = 1;
+  if (!config_.sliding_layers.empty()) {
+    const std::vector<bool>& kinds = config_.sliding_layers;
+    small.sliding_layers = {kinds.front()};
+    if (std::find(kinds.begin(), kinds.end(), !kinds.front()) != kinds.end()) {
+      small.sliding_layers.push_back(!kinds.front());
+      small.num_hidden_layers = 2;
+    }
+    // Short enough to hide keys of the sequences that are tried.
+    small.sliding_window = std::min<int64_t>(config_.sliding_window, 17);
+  }
   small.vocab_size = std::min(
       config_.vocab_size, ops::kHeadTile + config_.vocab_size % ops::kHeadTile);
   if (small.vocab_size < 2) small.vocab_size = config_.vocab_size;

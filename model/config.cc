@@ -9,11 +9,14 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
+#include "base/json.h"
 #include "base/status.h"
 #include "model/config_json.h"
 #include "model/families/family.h"
+#include "model/families/rope_json.h"
 #include "nlohmann/json.hpp"
 
 namespace aha {
@@ -30,6 +33,8 @@ constexpr int64_t kMaxRopeBytes = int64_t{256} << 20;
 
 // A config.json is read whole before ConfigJson looks at its size.
 constexpr size_t kMaxConfigBytes = 1 << 20;
+// The largest known tokenizer.json has 33 MB.
+constexpr size_t kMaxTokenizerBytes = 256 << 20;
 
 absl::StatusOr<int32_t> ToTokenId(const Json& value, const char* field) {
   AHA_ASSIGN_OR_RETURN(const int64_t id, ToInteger(value, field));
@@ -102,6 +107,60 @@ absl::Status AddGenerationConfig(absl::string_view text, ModelConfig* config) {
                       absl::StrCat("generation_", status.message()));
 }
 
+// The id of a token in tokenizer_config.json's added_tokens_decoder or in
+// tokenizer.json; null if it is in neither.
+Json FindToken(const std::string& content, const Json& tokenizer_config,
+               const std::string& directory) {
+  const auto is = [&](const Json& token) {
+    return token.is_object() && token.value("content", Json()) == content;
+  };
+  if (const auto decoder = tokenizer_config.find("added_tokens_decoder");
+      decoder != tokenizer_config.end() && decoder->is_object()) {
+    for (const auto& [id, token] : decoder->items()) {
+      int64_t number = 0;
+      if (is(token) && absl::SimpleAtoi(id, &number)) return number;
+    }
+  }
+  const std::string text =
+      ReadFileIfThere(absl::StrCat(directory, "/tokenizer.json"),
+                      kMaxTokenizerBytes)
+          .value_or("");
+  // Loading the tokenizer reports what is wrong with the file.
+  const Json json = ParseJson<Json>(text).value_or(Json::object());
+  if (!json.is_object()) return nullptr;
+  if (const auto added = json.find("added_tokens");
+      added != json.end() && added->is_array()) {
+    for (const Json& token : *added) {
+      if (is(token)) return token.value("id", Json());
+    }
+  }
+  const Json::json_pointer vocabulary("/model/vocab");
+  if (!json.contains(vocabulary) || !json[vocabulary].is_object()) {
+    return nullptr;
+  }
+  return json[vocabulary].value(content, Json());
+}
+
+// The tokenizer's end token is that of a model whose own files name none.
+absl::Status AddTokenizersEnd(const std::string& directory,
+                              ModelConfig* config) {
+  if (!config->eos_token_ids.empty()) return absl::OkStatus();
+  AHA_ASSIGN_OR_RETURN(
+      const std::string text,
+      ReadFileIfThere(absl::StrCat(directory, "/tokenizer_config.json"),
+                      kMaxTokenizerBytes));
+  const Json json = ParseJson<Json>(text).value_or(Json::object());
+  if (!json.is_object()) return absl::OkStatus();
+  Json eos = json.value("eos_token", Json());
+  if (eos.is_object()) eos = eos.value("content", Json());
+  if (!eos.is_string()) return absl::OkStatus();
+  const Json id = FindToken(eos.get<std::string>(), json, directory);
+  if (id.is_null()) return absl::OkStatus();
+  AHA_ASSIGN_OR_RETURN(config->eos_token_ids.emplace_back(),
+                       ToTokenId(id, "eos_token of tokenizer_config.json"));
+  return config->Validate();
+}
+
 absl::Status CheckReal(const char* field, double value, double low,
                        double high) {
   if (value >= low && value <= high) return absl::OkStatus();
@@ -110,7 +169,80 @@ absl::Status CheckReal(const char* field, double value, double low,
                        absl::StrCat(value));
 }
 
+absl::Status CheckScaling(const RopeScaling& s, int64_t head_dim) {
+  if (s.type == RopeType::kDefault) return absl::OkStatus();
+  AHA_RETURN_IF_ERROR(CheckReal("rope_scaling.factor", s.factor, 1e-3, 1e6));
+  AHA_RETURN_IF_ERROR(CheckReal("rope_scaling.attention_factor",
+                                s.attention_factor, 1e-3, 1e3));
+  if (s.type == RopeType::kLlama3 || s.type == RopeType::kYarn ||
+      s.type == RopeType::kLongRope) {
+    AHA_RETURN_IF_ERROR(InRange("rope_scaling.original_max_position_embeddings",
+                                s.original_max_position_embeddings, 2,
+                                int64_t{1} << 30));
+  }
+  if (s.type == RopeType::kLlama3) {
+    AHA_RETURN_IF_ERROR(CheckReal("rope_scaling.low_freq_factor",
+                                  s.low_freq_factor, 1e-6, 1e6));
+    if (!(s.high_freq_factor > s.low_freq_factor)) {
+      return ConfigInvalid(
+          "rope_scaling.high_freq_factor",
+          absl::StrCat("must be more than low_freq_factor ", s.low_freq_factor),
+          absl::StrCat(s.high_freq_factor));
+    }
+  }
+  if (s.type == RopeType::kYarn) {
+    AHA_RETURN_IF_ERROR(
+        CheckReal("rope_scaling.beta_slow", s.beta_slow, 1e-6, 1e6));
+    AHA_RETURN_IF_ERROR(
+        CheckReal("rope_scaling.beta_fast", s.beta_fast, s.beta_slow, 1e6));
+  }
+  if (s.type != RopeType::kLongRope) return absl::OkStatus();
+  if (static_cast<int64_t>(s.short_factor.size()) != head_dim / 2) {
+    return ConfigInvalid(
+        "rope_scaling.short_factor",
+        absl::StrCat("must have head_dim / 2 = ", head_dim / 2, " numbers"),
+        absl::StrCat(s.short_factor.size()));
+  }
+  for (const double factor : s.short_factor) {
+    AHA_RETURN_IF_ERROR(
+        CheckReal("rope_scaling.short_factor", factor, 1e-6, 1e6));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckWindows(const ModelConfig& c) {
+  const int64_t layers = static_cast<int64_t>(c.sliding_layers.size());
+  if (layers == 0) {
+    return InRange("sliding_window", c.sliding_window, 0, int64_t{1} << 30);
+  }
+  if (layers != c.num_hidden_layers) {
+    return ConfigInvalid("layer_types",
+                         absl::StrCat("must have an entry for each of the ",
+                                      c.num_hidden_layers, " layers"),
+                         absl::StrCat(layers));
+  }
+  return InRange("sliding_window", c.sliding_window, 1, int64_t{1} << 30);
+}
+
 }  // namespace
+
+int64_t ModelConfig::context() const {
+  if (rope_scaling.type != RopeType::kLongRope) return max_position_embeddings;
+  return std::min(max_position_embeddings,
+                  rope_scaling.original_max_position_embeddings);
+}
+
+std::string ModelConfig::ContextRule() const {
+  if (rope_scaling.type == RopeType::kLongRope) {
+    return "rope_scaling's original_max_position_embeddings, as longrope turns "
+           "with the total length of a sequence beyond it";
+  }
+  if (rope_scaling.type == RopeType::kDynamic) {
+    return "max_position_embeddings, as rope_scaling dynamic turns with the "
+           "total length of a sequence beyond it";
+  }
+  return "max_position_embeddings";
+}
 
 absl::Status ModelConfig::Validate() const {
   if (FindFamily(model_type) == nullptr) {
@@ -147,6 +279,12 @@ absl::Status ModelConfig::Validate() const {
         absl::StrCat(max_position_embeddings, " and ", head_dim));
   }
   AHA_RETURN_IF_ERROR(CheckReal("rope_theta", rope_theta, 1, 1e12));
+  AHA_RETURN_IF_ERROR(
+      CheckReal("rope_local_base_freq", rope_local_base_freq, 1, 1e12));
+  AHA_RETURN_IF_ERROR(CheckScaling(rope_scaling, head_dim));
+  AHA_RETURN_IF_ERROR(CheckWindows(*this));
+  AHA_RETURN_IF_ERROR(
+      CheckReal("query_pre_attn_scalar", query_pre_attn_scalar, 0, 1e6));
   AHA_RETURN_IF_ERROR(CheckReal("rms_norm_eps", rms_norm_eps, 1e-12, 1));
   AHA_RETURN_IF_ERROR(
       CheckReal("initializer_range", initializer_range, 0, 100));
@@ -200,6 +338,7 @@ absl::StatusOr<ModelConfig> ModelConfig::Load(const std::string& directory) {
   absl::StatusOr<ModelConfig> config = Parse(text);
   absl::Status status = config.status();
   if (config.ok()) status = AddGenerationConfig(generation, &*config);
+  if (status.ok()) status = AddTokenizersEnd(directory, &*config);
   if (status.ok()) return config;
   return absl::Status(status.code(),
                       absl::StrCat(directory, "/", status.message()));
@@ -220,7 +359,7 @@ std::string ModelConfig::ToJson() const {
   json["max_position_embeddings"] = max_position_embeddings;
   json["hidden_act"] = "silu";
   json["rope_theta"] = rope_theta;
-  json["rope_scaling"] = nullptr;
+  json["rope_scaling"] = RopeScalingJson(rope_scaling);
   json["rms_norm_eps"] = rms_norm_eps;
   family.write(*this, &json);
   json["tie_word_embeddings"] = tie_word_embeddings;

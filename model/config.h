@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "model/rope.h"
 
 namespace aha {
 
@@ -25,7 +26,17 @@ struct ModelConfig {
   int64_t vocab_size = 0;
   int64_t max_position_embeddings = 0;
   double rope_theta = 10000;
+  RopeScaling rope_scaling;
+  // Of the layers with a window, where a family turns those otherwise
+  // (Gemma 3); they are not scaled.
+  double rope_local_base_freq = 10000;
   double rms_norm_eps = 1e-5;
+  // How many positions the attention of some layers sees; 0: there are none.
+  int64_t sliding_window = 0;
+  // Which layers these are, one entry a layer; empty: none.
+  std::vector<bool> sliding_layers;
+  // The softmax scale is 1 / sqrt of it; 0: of head_dim.
+  double query_pre_attn_scalar = 0;
   bool tie_word_embeddings = true;
   double initializer_range = 0.02;
   int32_t bos_token_id = -1;           // -1: none.
@@ -36,11 +47,18 @@ struct ModelConfig {
   // contradictory fields are INVALID_ARGUMENT. Each error names the field, the
   // rule and the value.
   static absl::StatusOr<ModelConfig> Parse(absl::string_view json);
-  // Loads the config of a model directory, whose generation_config.json may add
-  // end tokens.
+  // Loads the config of a model directory. generation_config.json may add end
+  // tokens; if neither file names one, it is tokenizer_config.json's eos_token.
   static absl::StatusOr<ModelConfig> Load(const std::string& directory);
   // INVALID_ARGUMENT naming the field, the rule and the value.
   absl::Status Validate() const;
+
+  // The most tokens that a sequence may have: max_position_embeddings, or less
+  // where positions beyond would turn with the total length of a sequence, so
+  // that a token's logits were no function of its prefix.
+  int64_t context() const;
+  // What sets context(), and why, for messages: "max_position_embeddings".
+  std::string ContextRule() const;
   // The text of a config.json that Parse reads back as this.
   std::string ToJson() const;
 };

@@ -74,6 +74,11 @@ const Json* ConfigJson::Find(const char* field) const {
   return it == json_.end() || it->is_null() ? nullptr : &*it;
 }
 
+bool ConfigJson::IsNull(const char* field) const {
+  const auto it = json_.find(field);
+  return it != json_.end() && it->is_null();
+}
+
 absl::Status ConfigJson::ReadInteger(const char* field, int64_t* out) const {
   const Json* value = Find(field);
   if (value == nullptr) return absl::OkStatus();
@@ -97,6 +102,14 @@ absl::Status ConfigJson::ReadNumber(const char* field, double* out) const {
   }
   *out = value->get<double>();
   return absl::OkStatus();
+}
+
+absl::Status ConfigJson::ReadRequiredNumber(const char* field,
+                                            double* out) const {
+  if (Find(field) == nullptr) {
+    return ConfigInvalid(NameOf(field), "is required", "nothing");
+  }
+  return ReadNumber(field, out);
 }
 
 absl::Status ConfigJson::ReadBool(const char* field, bool* out) const {

@@ -35,6 +35,9 @@ class ConfigJson {
 
   // The value, or null if it is absent or null.
   const nlohmann::json* Find(const char* field) const;
+  // True for a field that is there with the value null, where a family's
+  // default for an absent field is another.
+  bool IsNull(const char* field) const;
 
   // These leave *out as it is where the field is absent.
   absl::Status ReadInteger(const char* field, int64_t* out) const;
@@ -42,6 +45,7 @@ class ConfigJson {
   absl::Status ReadBool(const char* field, bool* out) const;
   // INVALID_ARGUMENT if it is absent, too.
   absl::Status ReadRequiredInteger(const char* field, int64_t* out) const;
+  absl::Status ReadRequiredNumber(const char* field, double* out) const;
 
   // OK if the field is absent or has this value; otherwise UNIMPLEMENTED.
   absl::Status RequireEqual(const char* field,

@@ -63,7 +63,7 @@ absl::Status GeneratorOptions::Validate() const {
 absl::Status Generator::Impl::Submit(GroupRequest request) {
   const std::string who = absl::StrCat("group ", request.id, ": ");
   const int64_t length = static_cast<int64_t>(request.prompt.size());
-  const int64_t context = config().max_position_embeddings;
+  const int64_t context = config().context();
   if (absl::Status status = request.sampling.Validate(); !status.ok()) {
     return absl::Status(status.code(), who + std::string(status.message()));
   }
@@ -74,8 +74,8 @@ absl::Status Generator::Impl::Submit(GroupRequest request) {
   if (length < 1 || length >= context) {
     return OutOfRange(
         who + "prompt",
-        absl::StrCat("1 to ", context - 1,
-                     " tokens (max_position_embeddings is ", context, ")"),
+        absl::StrCat("1 to ", context - 1, " tokens (", config().ContextRule(),
+                     " is ", context, ")"),
         absl::StrCat(length));
   }
   for (const int32_t token : request.prompt) {
@@ -137,8 +137,8 @@ absl::StatusOr<std::unique_ptr<Generator>> Generator::Create(
   const int64_t block_bytes =
       std::accumulate(planes.begin(), planes.end(), int64_t{0});
   // A sequence needs one more block while it holds a copy of a shared one.
-  const int64_t most = (options.max_rows + int64_t{1}) *
-                       (BlocksFor(config.max_position_embeddings) + 1);
+  const int64_t most =
+      (options.max_rows + int64_t{1}) * (BlocksFor(config.context()) + 1);
   const int64_t blocks =
       std::min({most, std::max<int64_t>(1, options.max_kv_bytes / block_bytes),
                 kMaxKvBlocks});

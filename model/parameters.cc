@@ -58,7 +58,7 @@ ParameterLayout::ParameterLayout(const ModelConfig& config) {
   }
   block_begins_.push_back(tensors_.size());
   final_norm_ = tensors_.size();
-  add(family.final_norm, {hidden}, InitialValue::kOne);
+  add(family.final_norm, {hidden}, family.final_norm_rule(config).initial());
   if (!config.tie_word_embeddings) {
     head_ = tensors_.size();
     add(family.head, {vocab, hidden}, InitialValue::kNormal);

@@ -138,10 +138,10 @@ absl::Status CheckSequences(absl::Span<const TrainSequence> sequences,
                             const ModelConfig& config) {
   for (size_t s = 0; s < sequences.size(); ++s) {
     const int64_t size = static_cast<int64_t>(sequences[s].tokens.size());
-    if (size < 1 || size > config.max_position_embeddings) {
+    if (size < 1 || size > config.context()) {
       return Invalid(s,
-                     absl::StrCat("must have 1 to max_position_embeddings (",
-                                  config.max_position_embeddings, ") tokens"),
+                     absl::StrCat("must have 1 to ", config.ContextRule(), " (",
+                                  config.context(), ") tokens"),
                      size);
     }
     const int64_t prompt = sequences[s].prompt_length;

@@ -14,6 +14,16 @@
 #include "ops/embedding.h"
 
 namespace aha {
+namespace {
+
+// The value that the dtype has for a number, as transformers rounds it.
+float RoundedTo(DType dtype, double value) {
+  char element[sizeof(float)];
+  StoreElement(element, 0, static_cast<float>(value), dtype);
+  return LoadElement(element, 0, dtype);
+}
+
+}  // namespace
 
 Transformer::Transformer(const ModelConfig& config, DType dtype,
                          const ops::Context& context, PolicyUse use)
@@ -21,7 +31,10 @@ Transformer::Transformer(const ModelConfig& config, DType dtype,
       environment_(dtype, context, use),
       layout_(std::make_shared<ParameterLayout>(config)),
       specs_(FamilyOf(config).layers(config)),
-      final_norm_(&environment_, layout_->final_norm(), config.rms_norm_eps) {
+      final_norm_(&environment_, layout_->final_norm(),
+                  FamilyOf(config).final_norm_rule(config)),
+      embedding_factor_(
+          RoundedTo(dtype, FamilyOf(config).embedding_factor(config))) {
   for (const LayerSpec& layer : specs_) {
     for (const auto& spec : layer) {
       first_kv_planes_.push_back(static_cast<int64_t>(kv_plane_bytes_.size()));
@@ -151,7 +164,8 @@ void Transformer::Embed(const RowBatch& batch, float* x) {
                              .y = x,
                              .rows = batch.rows(),
                              .cols = config_.hidden_size,
-                             .dtype = dtype()});
+                             .dtype = dtype(),
+                             .factor = embedding_factor_});
 }
 
 void Transformer::Copy(const float* from, int64_t count, float* to) {

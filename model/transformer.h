@@ -66,8 +66,9 @@ class Transformer {
   const void* embedding() const;
   const void* head_weights() const;  // REQUIRES: can_train().
 
-  // x [rows, hidden] = the tokens' embeddings.
+  // x [rows, hidden] = the tokens' embeddings, times embedding_factor().
   void Embed(const RowBatch& batch, float* x);
+  float embedding_factor() const { return embedding_factor_; }
   void Copy(const float* from, int64_t count, float* to);
   // The whole pass for inference: x() is the residual stream after the last
   // layer.
@@ -99,6 +100,7 @@ class Transformer {
   std::vector<int64_t> kv_plane_bytes_;
   std::vector<LayerBlocks> blocks_;
   Norm final_norm_;
+  const float embedding_factor_;
   std::optional<ops::PackedHead> head_;
   // Null if lean, the head's also if tied or not trained.
   std::unique_ptr<void, Free> embedding_;

@@ -5,6 +5,8 @@
 // online softmax. Keys after the row's own position count as exp(-inf) = +0 in
 // a fixed lane order. So the bits of a row are the same whether it is decoded
 // alone, prefilled in chunks of any size, or part of a whole training sequence.
+// With a window, a row begins at the block that holds the first key that it
+// sees, and the keys before that one count as exp(-inf), too.
 #pragma once
 
 #include <cstdint>
@@ -57,6 +59,9 @@ struct AttentionArgs {
   float scale;         // 1/sqrt(head_dim)
   void* out;           // [rows, heads * head_dim], the cache's dtype
   float* log_sum_exp;  // [rows, heads] of the scaled scores; may be null
+  // A row at position p sees the keys after p - window, as many as that; 0: all
+  // up to p. Not negative.
+  int64_t window = 0;
 };
 void Attention(const CpuContext& context, const AttentionArgs& args);
 void Attention(const ReferenceContext&, const AttentionArgs& args);
@@ -79,6 +84,7 @@ struct AttentionGradArgs {
   float* dq;                 // [rows, row_stride]: heads * head_dim written
   float* dk;                 // [rows, row_stride]: kv_heads * head_dim written
   float* dv;                 // likewise; query rows summed in a fixed order
+  int64_t window = 0;        // as in the forward pass
 };
 void AttentionGrad(const CpuContext& context, const AttentionGradArgs& args);
 void AttentionGrad(const ReferenceContext&, const AttentionGradArgs& args);

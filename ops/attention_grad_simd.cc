@@ -87,18 +87,21 @@ AHA_INLINE void QueryGrad(const Grad& g, int64_t i, int64_t n,
   const F32x16 lse = F32x16::Set(log_sum_exp), dots = F32x16::Set(dot);
   float* p_row = g.p + i * g.padded;
   float* ds_row = g.ds + i * g.padded;
-  for (int64_t key = 0; key < n; key += kLanes) {
+  const int64_t first = FirstSeen(g.args, n - 1);
+  for (int64_t key = first / kLanes * kLanes; key < n; key += kLanes) {
     const FloatRows<kVectors> keys{g.k + key * stride, vectors};
     const FloatRows<kVectors> values{g.v + key * stride, vectors};
     const F32x16 score =
         Dot16<kVectors>(g.q + i * stride, keys, vectors) * scale;
-    const F32x16 p = KeepFirst(Exp(score - lse), n - key, zero);
+    F32x16 p = KeepFirst(Exp(score - lse), n - key, zero);
+    if (first > key) p = DropFirst(p, first - key, zero);
     const F32x16 dp = Dot16<kVectors>(g.dout + i * stride, values, vectors);
     Store(p_row + key, p);
     Store(ds_row + key, p * (dp - dots) * scale);
   }
   for (int64_t j = 0; j < stride; ++j) g.dq[j] = 0;
-  Accumulate<kVectors>(Weights{ds_row}, FloatRows<kVectors>{g.k, vectors}, n,
+  Accumulate<kVectors>(Weights{ds_row + first},
+                       FloatRows<kVectors>{g.k, vectors}.From(first), n - first,
                        g.dq, 1.f, vectors);
 }
 
@@ -108,14 +111,17 @@ template <int kVectors>
 AHA_INLINE void KeyGrads(const Grad& g, int64_t first, int64_t n) {
   const int64_t vectors = g.shape.vectors, stride = g.shape.stride;
   for (int64_t key = 0; key < first + n; ++key) {
-    // the first query that sees the key
+    // the first query that sees the key, and the one after the last
     const int64_t i = key > first ? key - first : 0;
+    const int64_t end =
+        g.args.window > 0 ? Min64(n, key + g.args.window - first) : n;
+    if (i >= end) continue;
     const int64_t at = i * g.padded + key;
     const FloatRows<kVectors> q{g.q + i * stride, vectors};
     const FloatRows<kVectors> dout{g.dout + i * stride, vectors};
-    Accumulate<kVectors>(Weights{g.ds + at, g.padded}, q, n - i,
+    Accumulate<kVectors>(Weights{g.ds + at, g.padded}, q, end - i,
                          g.dk + key * stride, 1.f, vectors);
-    Accumulate<kVectors>(Weights{g.p + at, g.padded}, dout, n - i,
+    Accumulate<kVectors>(Weights{g.p + at, g.padded}, dout, end - i,
                          g.dv + key * stride, 1.f, vectors);
   }
 }

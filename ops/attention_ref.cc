@@ -29,12 +29,19 @@ void ForQueries(const Args& a, F&& body) {
   }
 }
 
+// The first position that a row at `position` sees.
+template <class Args>
+int64_t FirstSeen(const Args& a, int64_t position) {
+  return a.window == 0 ? 0 : std::max<int64_t>(0, position - a.window + 1);
+}
+
+// Of the keys from FirstSeen on.
 template <class Args>
 std::vector<double> Scores(const Args& a, const SequenceRows& s, int64_t row,
                            int64_t position, int64_t h, int64_t kv) {
   const int64_t dim = a.cache.head_dim;
   std::vector<double> scores;
-  for (int64_t p = 0; p <= position; ++p) {
+  for (int64_t p = FirstSeen(a, position); p <= position; ++p) {
     const int64_t at = CacheAt(a.cache, s, p, kv);
     double dot = 0;
     for (int64_t d = 0; d < dim; ++d) {
@@ -73,14 +80,15 @@ void Attention(const ReferenceContext&, const AttentionArgs& a) {
   ForQueries(a, [&](const SequenceRows& s, int64_t row, int64_t position,
                     int64_t h, int64_t kv) {
     const std::vector<double> scores = Scores(a, s, row, position, h, kv);
+    const int64_t first = FirstSeen(a, position);
     const double max = *std::max_element(scores.begin(), scores.end());
     double sum = 0;
     for (const double score : scores) sum += std::exp(score - max);
     for (int64_t d = 0; d < dim; ++d) {
       double out = 0;
-      for (int64_t p = 0; p <= position; ++p) {
+      for (int64_t p = first; p <= position; ++p) {
         out +=
-            std::exp(scores[p] - max) / sum *
+            std::exp(scores[p - first] - max) / sum *
             RefLoad(a.cache.v, CacheAt(a.cache, s, p, kv) + d, a.cache.dtype);
       }
       RefStore(a.out, (row * a.heads + h) * dim + d, out, a.cache.dtype);
@@ -105,6 +113,7 @@ void AttentionGrad(const ReferenceContext&, const AttentionGradArgs& a) {
   ForQueries(a, [&](const SequenceRows& s, int64_t row, int64_t position,
                     int64_t h, int64_t kv) {
     const std::vector<double> scores = Scores(a, s, row, position, h, kv);
+    const int64_t first = FirstSeen(a, position);
     const float* dout = a.dout + (row * a.heads + h) * dim;
     const int64_t q_at = row * a.row_stride + h * dim;
     double dot = 0;
@@ -112,9 +121,9 @@ void AttentionGrad(const ReferenceContext&, const AttentionGradArgs& a) {
       dot += dout[d] *
              RefLoad(a.out, (row * a.heads + h) * dim + d, a.cache.dtype);
     }
-    for (int64_t p = 0; p <= position; ++p) {
+    for (int64_t p = first; p <= position; ++p) {
       const double prob =
-          std::exp(scores[p] - a.log_sum_exp[row * a.heads + h]);
+          std::exp(scores[p - first] - a.log_sum_exp[row * a.heads + h]);
       const int64_t at = CacheAt(a.cache, s, p, kv);
       const int64_t to = (s.first_row + p) * a.row_stride + kv * dim;
       double dprob = 0;

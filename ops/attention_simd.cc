@@ -32,17 +32,26 @@ struct Head {
   float max, sum;
 };
 
-// Walks one KV block, of which the head sees the first n keys.
+// The keys of a block that a query sees: [begin, end), not empty.
+struct Seen {
+  int64_t begin, end;
+};
+
+// Walks one KV block.
 template <int kVectors, class Rows>
-AHA_INLINE void Step(const float* q, Rows keys, Rows values, int64_t n,
+AHA_INLINE void Step(const float* q, Rows keys, Rows values, Seen seen,
                      float scale, int64_t vectors, Head& head, float* acc) {
+  const int64_t n = seen.end;
   const F32x16 scales = F32x16::Set(scale), low = F32x16::Set(-kInfinity);
-  const F32x16 s0 =
-      KeepFirst(Dot16<kVectors>(q, keys, vectors) * scales, n, low);
+  F32x16 s0 = KeepFirst(Dot16<kVectors>(q, keys, vectors) * scales, n, low);
   F32x16 s1 = low;
   if (n > kLanes) {
     s1 = KeepFirst(Dot16<kVectors>(q, keys.From(kLanes), vectors) * scales,
                    n - kLanes, low);
+  }
+  if (seen.begin > 0) {
+    s0 = DropFirst(s0, seen.begin, low);
+    s1 = DropFirst(s1, seen.begin - kLanes, low);
   }
   const float top = MaxOf(Max(s0, s1));
   const float max = top > head.max ? top : head.max;
@@ -105,12 +114,14 @@ struct Queries {
   int64_t HeadOf(int64_t i) const {
     return tile.kv_head * shape.group + i % shape.group;
   }
-  // Returns how many keys of the block that begins at position `start` query i
-  // sees.
-  int64_t Seen(int64_t i, int64_t start) const {
+  // Returns the keys that query i sees of the block that begins at position
+  // `start`; none if the range is empty.
+  Seen SeenOf(int64_t i, int64_t start) const {
     const int64_t position =
         tile.sequence->first_position + tile.begin + i / shape.group;
-    return Min64(kBlockTokens, position + 1 - start);
+    const int64_t first = FirstSeen(args, position);
+    return {first > start ? first - start : 0,
+            Min64(kBlockTokens, position + 1 - start)};
   }
 };
 
@@ -144,8 +155,8 @@ template <int kVectors, class Rows>
 AHA_INLINE void StepAll(const Queries& s, Rows keys, Rows values,
                         int64_t start) {
   for (int64_t i = 0; i < s.count; ++i) {
-    const int64_t seen = s.Seen(i, start);
-    if (seen <= 0) continue;
+    const Seen seen = s.SeenOf(i, start);
+    if (seen.begin >= seen.end) continue;
     Step<kVectors>(s.q + i * s.shape.stride, keys, values, seen, s.args.scale,
                    s.shape.vectors, s.heads[i], s.acc + i * s.shape.stride);
   }
@@ -178,7 +189,10 @@ void WalkInPlace(const Queries& s, int64_t start) {
 
 template <int kVectors>
 void WalkAll(const Queries& s, bool in_place, int64_t end) {
-  for (int64_t start = 0; start < end; start += kBlockTokens) {
+  const int64_t first =
+      FirstSeen(s.args, s.tile.sequence->first_position + s.tile.begin);
+  for (int64_t start = first / kBlockTokens * kBlockTokens; start < end;
+       start += kBlockTokens) {
     if constexpr (kVectors >= 2) {
       if (in_place) {
         WalkInPlace<kVectors>(s, start);

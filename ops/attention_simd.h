@@ -180,6 +180,19 @@ const T* BlockRows(const void* cache, const KvBlocks& shape, int64_t block,
   });
 }
 
+// Returns the first position that a query at `position` sees (attention.h).
+template <class Args>
+AHA_INLINE int64_t FirstSeen(const Args& args, int64_t position) {
+  return args.window > 0 && position >= args.window ? position - args.window + 1
+                                                    : 0;
+}
+
+// Takes b in the first n lanes, of which there may be fewer than none or more
+// than all, and a in the others.
+AHA_INLINE F32x16 DropFirst(F32x16 a, int64_t n, F32x16 b) {
+  return KeepFirst(b, n < 0 ? 0 : Min64(n, kLanes), a);
+}
+
 struct Shape {
   int64_t dim, vectors, stride, group;
 };

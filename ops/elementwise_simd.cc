@@ -21,6 +21,20 @@ void Round(const float* in, Bf16* out, int64_t n) {
   });
 }
 
+void Scale(float factor, float* y, int64_t n) {
+  const F32x16 f = F32x16::Set(factor);
+  ForLanes(n, [&](int64_t i, int64_t lanes) {
+    StoreN(y + i, LoadN(y + i, lanes) * f, lanes);
+  });
+}
+
+void AddScaled(float factor, const float* x, float* y, int64_t n) {
+  const F32x16 f = F32x16::Set(factor);
+  ForLanes(n, [&](int64_t i, int64_t lanes) {
+    StoreN(y + i, Fma(f, LoadN(x + i, lanes), LoadN(y + i, lanes)), lanes);
+  });
+}
+
 void WidenRow(const Bf16* in, float* out, int64_t n) {
   ForLanes(n, [&](int64_t i, int64_t lanes) {
     StoreN(out + i, LoadN(in + i, lanes), lanes);
@@ -33,8 +47,8 @@ void Add(const float* x, float* y, int64_t n) {
   });
 }
 
-float RmsNorm(const float* x, const float* gamma, void* y, int64_t n, float eps,
-              DType dtype) {
+// Returns the factor of a row's norm in every lane.
+AHA_INLINE F32x16 InverseRms(const float* x, int64_t n, float eps) {
   F32x16 squares = F32x16::Set(0);
   ForLanes(n, [&](int64_t i, int64_t lanes) {
     const F32x16 v = LoadN(x + i, lanes);
@@ -43,14 +57,36 @@ float RmsNorm(const float* x, const float* gamma, void* y, int64_t n, float eps,
   const F32x16 mean = F32x16::Set(Sum(squares) / static_cast<float>(n) + eps);
   float s[kLanes];
   Store(s, F32x16::Set(1.f) / Sqrt(mean));
-  const F32x16 inv = F32x16::Set(s[0]);
+  return F32x16::Set(s[0]);
+}
+
+float FirstLane(F32x16 x) {
+  float lanes[kLanes];
+  Store(lanes, x);
+  return lanes[0];
+}
+
+float RmsNorm(const float* x, const float* gamma, void* y, int64_t n, float eps,
+              DType dtype) {
+  const F32x16 inv = InverseRms(x, n, eps);
   WithType(dtype, [&]<class T>() {
     ForLanes(n, [&](int64_t i, int64_t lanes) {
       StoreN(static_cast<T*>(y) + i,
              LoadN(x + i, lanes) * inv * LoadN(gamma + i, lanes), lanes);
     });
   });
-  return s[0];
+  return FirstLane(inv);
+}
+
+float AddRmsNorm(const float* x, const float* gamma, float* y, int64_t n,
+                 float eps) {
+  const F32x16 inv = InverseRms(x, n, eps);
+  ForLanes(n, [&](int64_t i, int64_t lanes) {
+    const F32x16 normed = LoadN(x + i, lanes) * inv;
+    StoreN(y + i, Fma(normed, LoadN(gamma + i, lanes), LoadN(y + i, lanes)),
+           lanes);
+  });
+  return FirstLane(inv);
 }
 
 void RmsNormGrad(const float* x, const float* gamma, float inv_rms,
@@ -92,30 +128,68 @@ void Rope(float* x, const float* cos, const float* sin, int64_t heads,
   }
 }
 
-void SwiGlu(const float* gate_up, void* y, int64_t n, DType dtype) {
+// An activation x g(x) by its factor g and by its slope.
+struct GateOf {
+  F32x16 factor, slope;
+};
+
+// x sigmoid(x)
+struct Silu {
+  AHA_INLINE static F32x16 Factor(F32x16 x) { return Sigmoid(x); }
+  AHA_INLINE static GateOf Both(F32x16 x) {
+    const F32x16 one = F32x16::Set(1.f);
+    const F32x16 s = Sigmoid(x);
+    return {s, s * Fma(x, one - s, one)};
+  }
+};
+
+// x sigmoid(2 z), z = sqrt(2 / pi) (x + 0.044715 x^3), since 1 + tanh(z) is
+// 2 sigmoid(2 z).
+struct GeluTanh {
+  static constexpr float kTwice = 1.5957691216057308f;  // 2 sqrt(2 / pi)
+  static constexpr float kCubic = 0.044715f;
+  // The factor is 0 or 1 long before these, and no power overflows within.
+  AHA_INLINE static F32x16 Bounded(F32x16 x) {
+    return Max(F32x16::Set(-100.f), Min(F32x16::Set(100.f), x));
+  }
+  AHA_INLINE static F32x16 Factor(F32x16 x) {
+    x = Bounded(x);
+    const F32x16 cubic = F32x16::Set(kCubic) * x * x;
+    return Sigmoid(Fma(cubic, x, x) * F32x16::Set(kTwice));
+  }
+  AHA_INLINE static GateOf Both(F32x16 x) {
+    const F32x16 one = F32x16::Set(1.f);
+    const F32x16 s = Factor(x);
+    x = Bounded(x);
+    const F32x16 inner =
+        Fma(F32x16::Set(3 * kCubic) * x, x, one) * F32x16::Set(kTwice);
+    return {s, s * Fma(x * inner, one - s, one)};
+  }
+};
+
+template <class Activation>
+void GatedUnit(const float* gate_up, void* y, int64_t n, DType dtype) {
   WithType(dtype, [&]<class T>() {
     ForLanes(n, [&](int64_t i, int64_t lanes) {
       const F32x16 g = LoadN(gate_up + i, lanes);
       const F32x16 u = LoadN(gate_up + n + i, lanes);
-      StoreN(static_cast<T*>(y) + i, g * Sigmoid(g) * u, lanes);
+      StoreN(static_cast<T*>(y) + i, g * Activation::Factor(g) * u, lanes);
     });
   });
 }
 
-void SwiGluGrad(const float* gate_up, const float* dy, void* dgate_up,
-                int64_t n, DType dtype) {
-  const F32x16 one = F32x16::Set(1.f);
+template <class Activation>
+void GatedUnitGrad(const float* gate_up, const float* dy, void* dgate_up,
+                   int64_t n, DType dtype) {
   WithType(dtype, [&]<class T>() {
     T* dgate = static_cast<T*>(dgate_up);
     ForLanes(n, [&](int64_t i, int64_t lanes) {
       const F32x16 g = LoadN(gate_up + i, lanes);
       const F32x16 u = LoadN(gate_up + n + i, lanes);
       const F32x16 d = LoadN(dy + i, lanes);
-      const F32x16 s = Sigmoid(g);
-      // silu' = s (1 + g (1 - s))
-      const F32x16 slope = s * Fma(g, one - s, one);
+      const auto [factor, slope] = Activation::Both(g);
       StoreN(dgate + i, d * u * slope, lanes);
-      StoreN(dgate + n + i, d * g * s, lanes);
+      StoreN(dgate + n + i, d * g * factor, lanes);
     });
   });
 }
@@ -126,11 +200,16 @@ void AddElementwise(SimdTable& t) {
   t.round = Round;
   t.widen = WidenRow;
   t.add = Add;
+  t.scale = Scale;
+  t.add_scaled = AddScaled;
   t.rms_norm = RmsNorm;
+  t.add_rms_norm = AddRmsNorm;
   t.rms_norm_grad = RmsNormGrad;
   t.rope = Rope;
-  t.swiglu = SwiGlu;
-  t.swiglu_grad = SwiGluGrad;
+  t.swiglu = GatedUnit<Silu>;
+  t.swiglu_grad = GatedUnitGrad<Silu>;
+  t.geglu = GatedUnit<GeluTanh>;
+  t.geglu_grad = GatedUnitGrad<GeluTanh>;
 }
 
 }  // namespace aha::ops::AHA_ISA

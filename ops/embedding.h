@@ -1,4 +1,4 @@
-// Token embedding: a gather, and a scatter-add for its gradient.
+// Token embedding: a gather times a factor, and a scatter-add for its gradient.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@ struct EmbeddingArgs {
   float* y;               // [rows, cols]
   int64_t rows, cols;
   DType dtype;
+  float factor = 1;
 };
 void Embedding(const CpuContext& context, const EmbeddingArgs& args);
 void Embedding(const ReferenceContext&, const EmbeddingArgs& args);
@@ -26,6 +27,7 @@ struct EmbeddingGradArgs {
   const float* dy;        // [rows, cols]
   float* dtable;          // [vocab, cols], added to; row 0 first
   int64_t rows, cols;
+  float factor = 1;
 };
 void EmbeddingGrad(const CpuContext& context, const EmbeddingGradArgs& args);
 void EmbeddingGrad(const ReferenceContext&, const EmbeddingGradArgs& args);

@@ -17,6 +17,7 @@ void Embedding(const CpuContext& context, const EmbeddingArgs& a) {
       Simd().widen(static_cast<const Bf16*>(a.table) + at, a.y + r * a.cols,
                    a.cols);
     }
+    if (a.factor != 1) Simd().scale(a.factor, a.y + r * a.cols, a.cols);
   });
 }
 
@@ -27,8 +28,8 @@ void EmbeddingGrad(const CpuContext& context, const EmbeddingGradArgs& a) {
     const int64_t begin = block * kBlock;
     const int64_t n = std::min(kBlock, a.cols - begin);
     for (int64_t r = 0; r < a.rows; ++r) {
-      Simd().add(a.dy + r * a.cols + begin,
-                 a.dtable + a.tokens[r] * a.cols + begin, n);
+      Simd().add_scaled(a.factor, a.dy + r * a.cols + begin,
+                        a.dtable + a.tokens[r] * a.cols + begin, n);
     }
   });
 }

@@ -7,7 +7,7 @@ void Embedding(const ReferenceContext&, const EmbeddingArgs& a) {
   for (int64_t r = 0; r < a.rows; ++r) {
     for (int64_t c = 0; c < a.cols; ++c) {
       a.y[r * a.cols + c] =
-          LoadElement(a.table, a.tokens[r] * a.cols + c, a.dtype);
+          a.factor * LoadElement(a.table, a.tokens[r] * a.cols + c, a.dtype);
     }
   }
 }
@@ -15,7 +15,7 @@ void Embedding(const ReferenceContext&, const EmbeddingArgs& a) {
 void EmbeddingGrad(const ReferenceContext&, const EmbeddingGradArgs& a) {
   for (int64_t r = 0; r < a.rows; ++r) {
     for (int64_t c = 0; c < a.cols; ++c) {
-      a.dtable[a.tokens[r] * a.cols + c] += a.dy[r * a.cols + c];
+      a.dtable[a.tokens[r] * a.cols + c] += a.factor * a.dy[r * a.cols + c];
     }
   }
 }

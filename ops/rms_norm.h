@@ -1,7 +1,7 @@
 // Root-mean-square normalization (Zhang & Sennrich 2019).
 //
 //   s[r]    = 1 / sqrt(eps + mean over c of x[r, c]^2)
-//   y[r, c] = x[r, c] * s[r] * gamma[c]
+//   y[r, c] = x[r, c] * s[r] * gamma[c]      (or y[r, c] + that)
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@ struct RmsNormArgs {
   int64_t rows, cols;
   float eps;
   DType dtype;
+  bool add = false;  // To what y holds. REQUIRES: dtype is kF32.
 };
 void RmsNorm(const CpuContext& context, const RmsNormArgs& args);
 void RmsNorm(const ReferenceContext&, const RmsNormArgs& args);

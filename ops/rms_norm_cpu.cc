@@ -9,9 +9,12 @@ namespace aha::ops {
 void RmsNorm(const CpuContext& context, const RmsNormArgs& a) {
   const int64_t size = static_cast<int64_t>(SizeOf(a.dtype));
   ForRows(context, a.rows, a.cols, [&](int64_t r) {
-    const float s = Simd().rms_norm(a.x + r * a.cols, a.gamma,
-                                    static_cast<char*>(a.y) + r * a.cols * size,
-                                    a.cols, a.eps, a.dtype);
+    const float* x = a.x + r * a.cols;
+    char* y = static_cast<char*>(a.y) + r * a.cols * size;
+    const float s =
+        a.add ? Simd().add_rms_norm(x, a.gamma, reinterpret_cast<float*>(y),
+                                    a.cols, a.eps)
+              : Simd().rms_norm(x, a.gamma, y, a.cols, a.eps, a.dtype);
     if (a.inv_rms != nullptr) a.inv_rms[r] = s;
   });
 }

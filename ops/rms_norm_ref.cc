@@ -15,7 +15,9 @@ void RmsNorm(const ReferenceContext&, const RmsNormArgs& a) {
     const double s =
         1 / std::sqrt(squares / static_cast<double>(a.cols) + a.eps);
     for (int64_t c = 0; c < a.cols; ++c) {
-      RefStore(a.y, r * a.cols + c, x[c] * s * a.gamma[c], a.dtype);
+      const int64_t at = r * a.cols + c;
+      const double before = a.add ? RefLoad(a.y, at, a.dtype) : 0;
+      RefStore(a.y, at, before + x[c] * s * a.gamma[c], a.dtype);
     }
     if (a.inv_rms != nullptr) a.inv_rms[r] = static_cast<float>(s);
   }

@@ -5,13 +5,20 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "device/context.h"
 
 namespace aha::ops {
 
-// The cos and sin of position * theta^(-2i/head_dim), computed once in double.
+// The cos and sin of position * frequency, times a factor, computed once in
+// double.
 class RopeTable {
  public:
+  // One frequency for each pair of dimensions. With a factor other than 1 a
+  // turn scales the vector by it, too.
+  RopeTable(int64_t max_positions, absl::Span<const double> frequencies,
+            double factor = 1);
+  // Of the frequencies theta^(-2i/head_dim).
   RopeTable(int64_t max_positions, int64_t head_dim, double theta);
   int64_t head_dim() const { return head_dim_; }
   const float* cos(int64_t position) const { return &cos_[position * half_]; }
@@ -22,7 +29,7 @@ class RopeTable {
   std::vector<float> cos_, sin_;  // [max_positions, head_dim/2]
 };
 
-// kBackward turns by -angle: the gradient
+// kBackward turns by -angle (with the same factor): the gradient
 enum class Turn { kForward, kBackward };
 
 struct RopeArgs {

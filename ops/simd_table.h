@@ -38,8 +38,14 @@ struct SimdTable {
   void (*round)(const float* in, Bf16* out, int64_t n);
   void (*widen)(const Bf16* in, float* out, int64_t n);
   void (*add)(const float* x, float* y, int64_t n);  // y += x
+  void (*scale)(float factor, float* y, int64_t n);  // y *= factor
+  // y += factor * x, rounded once
+  void (*add_scaled)(float factor, const float* x, float* y, int64_t n);
   float (*rms_norm)(const float* x, const float* gamma, void* y, int64_t n,
                     float eps, DType dtype);
+  // y += the norm; returns the same.
+  float (*add_rms_norm)(const float* x, const float* gamma, float* y, int64_t n,
+                        float eps);
   void (*rms_norm_grad)(const float* x, const float* gamma, float inv_rms,
                         const float* dy, float* dx, float* dgamma, int64_t n);
   void (*rope)(float* x, const float* cos, const float* sin, int64_t heads,
@@ -47,6 +53,10 @@ struct SimdTable {
   void (*swiglu)(const float* gate_up, void* y, int64_t n, DType dtype);
   void (*swiglu_grad)(const float* gate_up, const float* dy, void* dgate_up,
                       int64_t n, DType dtype);
+  // The same with the GELU of swiglu.h.
+  void (*geglu)(const float* gate_up, void* y, int64_t n, DType dtype);
+  void (*geglu_grad)(const float* gate_up, const float* dy, void* dgate_up,
+                     int64_t n, DType dtype);
 
   // adamw_simd.cc
   void (*adamw)(const AdamWFactors& factors, const int64_t* sums, float* master,

@@ -3,11 +3,15 @@
 // Bpe encodes each word.
 #include "text/tokenizer.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/file_io.h"
 #include "base/status.h"
 #include "base/text.h"
@@ -32,6 +36,8 @@ constexpr char kNothing[] = "\uFFFD";
 struct Piece {
   std::string bytes = kNothing;
   bool special = false;
+  // A token "<0x41>", whose byte is a character together with its neighbours'.
+  bool byte = false;
 };
 
 absl::Status InFile(const absl::Status& status, absl::string_view file) {
@@ -40,28 +46,136 @@ absl::Status InFile(const absl::Status& status, absl::string_view file) {
                       absl::StrCat(file, ": ", status.message()));
 }
 
+// The byte that "<0x41>" stands for.
+std::optional<char> ByteOf(absl::string_view token) {
+  std::string byte;
+  if (token.size() != 6 || !absl::StartsWith(token, "<0x") ||
+      token.back() != '>' || !absl::ascii_isxdigit(token[3]) ||
+      !absl::ascii_isxdigit(token[4])) {
+    return std::nullopt;
+  }
+  return absl::HexStringToBytes(token.substr(3, 2))[0];
+}
+
+// What a token of the vocabulary decodes to.
+Piece PieceOf(const TokenizerSpec& spec, const std::string& token) {
+  if (spec.byte_level) return {.bytes = AlphabetToBytes(token).value_or(token)};
+  if (spec.byte_fallback) {
+    if (const std::optional<char> byte = ByteOf(token)) {
+      return {.bytes = std::string(1, *byte), .byte = true};
+    }
+  }
+  return {.bytes = absl::StrReplaceAll(token, {{kMetaspace, " "}})};
+}
+
 std::vector<Piece> MakePieces(const TokenizerSpec& spec) {
   std::vector<Piece> pieces(spec.vocab_size);
   for (const auto& [token, id] : spec.vocabulary) {
-    pieces[id] = {AlphabetToBytes(token).value_or(token), false};
+    pieces[id] = PieceOf(spec, token);
   }
   for (const AddedToken& token : spec.added) {
-    pieces[token.id] = {token.content, token.special};
+    // The decoder of sentencepiece-style tokenizers rewrites all tokens.
+    pieces[token.id] = spec.byte_level ? Piece{.bytes = token.content}
+                                       : PieceOf(spec, token.content);
+    pieces[token.id].special = token.special;
   }
   return pieces;
 }
 
+// Characters, and the bytes of those that are none.
+BpeSymbols CharacterSymbols(const TokenizerSpec& spec) {
+  BpeSymbols symbols;
+  symbols.unknown = spec.unknown;
+  symbols.fuse_unknown = spec.fuse_unknown;
+  for (const auto& [token, id] : spec.vocabulary) {
+    if (!token.empty() && ReadUtf8(token, 0).size == token.size()) {
+      symbols.characters.emplace(token, id);
+    }
+    const std::optional<char> byte = ByteOf(token);
+    if (spec.byte_fallback && byte) {
+      symbols.byte_ids[static_cast<uint8_t>(*byte)] = id;
+    }
+  }
+  return symbols;
+}
+
 Bpe MakeBpe(const TokenizerSpec& spec) {
-  std::array<int32_t, 256> byte_ids;
-  byte_ids.fill(-1);
   absl::flat_hash_map<std::string, int32_t> whole_words;
+  if (!spec.byte_level) {
+    if (spec.ignore_merges) {
+      whole_words.insert(spec.vocabulary.begin(), spec.vocabulary.end());
+    }
+    return Bpe(CharacterSymbols(spec), spec.merges, std::move(whole_words));
+  }
+  BpeSymbols symbols;
   for (const auto& [token, id] : spec.vocabulary) {
     const std::optional<std::string> bytes = AlphabetToBytes(token);
     if (!bytes) continue;
-    if (bytes->size() == 1) byte_ids[static_cast<uint8_t>((*bytes)[0])] = id;
+    if (bytes->size() == 1) {
+      symbols.byte_ids[static_cast<uint8_t>((*bytes)[0])] = id;
+    }
     if (spec.ignore_merges) whole_words.emplace(*bytes, id);
   }
-  return Bpe(byte_ids, spec.merges, std::move(whole_words));
+  return Bpe(std::move(symbols), spec.merges, std::move(whole_words));
+}
+
+absl::StatusOr<std::string> Normalize(const std::vector<NormalizerStep>& steps,
+                                      absl::string_view text) {
+  std::string out(text);
+  if (out.empty()) return out;
+  for (const NormalizerStep& step : steps) {
+    switch (step.kind) {
+      case NormalizerStep::Kind::kNfc: {
+        AHA_ASSIGN_OR_RETURN(out, ToNfc(out));
+        break;
+      }
+      case NormalizerStep::Kind::kPrepend:
+        out.insert(0, step.to);
+        break;
+      case NormalizerStep::Kind::kReplace:
+        out = absl::StrReplaceAll(out, {{step.from, step.to}});
+        break;
+    }
+  }
+  return out;
+}
+
+// How many bytes at the end of a text may become a character with what follows.
+size_t OpenBytes(absl::string_view text) {
+  for (size_t n = 1; n <= 3 && n <= text.size(); ++n) {
+    const size_t at = text.size() - n;
+    const uint8_t lead = static_cast<uint8_t>(text[at]);
+    if (lead < 0xC2 || lead > 0xF4) continue;
+    const Utf8Char c = ReadUtf8(text, at);
+    return !c.valid && c.size == n ? n : 0;
+  }
+  return 0;
+}
+
+absl::StatusOr<TokenizerSpec> ParseSpec(absl::string_view tokenizer_json,
+                                        absl::string_view config_json) {
+  absl::StatusOr<TokenizerSpec> spec = ParseTokenizerJson(tokenizer_json);
+  AHA_RETURN_IF_ERROR(InFile(spec.status(), "tokenizer.json"));
+  AHA_RETURN_IF_ERROR(InFile(ApplyTokenizerConfig(config_json, &*spec),
+                             "tokenizer_config.json"));
+  return spec;
+}
+
+// Of the files of a directory that may name tokens, too.
+absl::Status CheckOtherFiles(const std::string& directory,
+                             const TokenizerSpec& spec) {
+  const struct {
+    const char* name;
+    absl::Status (*check)(absl::string_view file, const TokenizerSpec& spec);
+  } files[] = {{"added_tokens.json", CheckAddedTokensFile},
+               {"special_tokens_map.json", CheckSpecialTokensFile}};
+  for (const auto& file : files) {
+    const std::string path = absl::StrCat(directory, "/", file.name);
+    AHA_ASSIGN_OR_RETURN(const std::string text,
+                         ReadFileIfThere(path, kMaxFileBytes));
+    AHA_RETURN_IF_ERROR(InFile(file.check(text, spec), path));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -71,7 +185,9 @@ struct Tokenizer::Impl {
       : bpe(MakeBpe(spec)),
         added(std::move(added_tokens)),
         pieces(MakePieces(spec)),
-        nfc(spec.nfc) {}
+        normalizer(spec.normalizer),
+        prefix(spec.prefix),
+        drop_first_space(spec.drop_first_space) {}
 
   // Encodes text in which no added token is looked for as given.  `offset` is
   // where it stands in the caller's text, for errors.
@@ -87,13 +203,15 @@ struct Tokenizer::Impl {
   std::unique_ptr<WordSplitter> splitter;
   absl::StatusOr<ChatTemplate> chat =
       absl::UnimplementedError("the model has no chat_template");
-  const bool nfc;
+  const std::vector<NormalizerStep> normalizer;
+  const std::vector<int32_t> prefix;
+  const bool drop_first_space;
 };
 
 absl::Status Tokenizer::Impl::EncodeText(absl::string_view text, size_t offset,
                                          std::vector<int32_t>* out) const {
   std::vector<Word> words;
-  AHA_RETURN_IF_ERROR(splitter->Split(text, &words));
+  AHA_RETURN_IF_ERROR(splitter->Split(text, offset == 0, &words));
   for (const Word& word : words) {
     const size_t missing = bpe.Encode(word.text, out);
     if (missing == absl::string_view::npos) continue;
@@ -113,8 +231,8 @@ absl::Status Tokenizer::Impl::EncodeText(absl::string_view text, size_t offset,
 absl::Status Tokenizer::Impl::EncodePart(absl::string_view text, size_t offset,
                                          std::vector<int32_t>* out) const {
   std::string normalized;
-  if (nfc) {
-    AHA_ASSIGN_OR_RETURN(normalized, ToNfc(text));
+  if (!normalizer.empty()) {
+    AHA_ASSIGN_OR_RETURN(normalized, Normalize(normalizer, text));
     text = normalized;
   }
   for (const Segment& part : added.SplitNormalized(text)) {
@@ -134,18 +252,21 @@ Tokenizer::~Tokenizer() = default;
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(
     absl::string_view tokenizer_json, absl::string_view config_json) {
-  absl::StatusOr<TokenizerSpec> spec = ParseTokenizerJson(tokenizer_json);
-  AHA_RETURN_IF_ERROR(InFile(spec.status(), "tokenizer.json"));
-  absl::StatusOr<AddedTokens> added = AddedTokens::Create(
-      spec->added,
-      [&](absl::string_view content) -> absl::StatusOr<std::string> {
-        if (spec->nfc) return ToNfc(content);
-        return std::string(content);
+  AHA_ASSIGN_OR_RETURN(TokenizerSpec spec,
+                       ParseSpec(tokenizer_json, config_json));
+  return Build(std::move(spec), config_json);
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Build(
+    TokenizerSpec spec, absl::string_view config_json) {
+  absl::StatusOr<AddedTokens> added =
+      AddedTokens::Create(spec.added, [&](absl::string_view content) {
+        return Normalize(spec.normalizer, content);
       });
   AHA_RETURN_IF_ERROR(InFile(added.status(), "tokenizer.json: added_tokens"));
-  auto impl = std::make_unique<Impl>(*spec, *std::move(added));
+  auto impl = std::make_unique<Impl>(spec, *std::move(added));
   absl::StatusOr<std::unique_ptr<WordSplitter>> splitter =
-      WordSplitter::Create(std::move(spec->split));
+      WordSplitter::Create(std::move(spec.split));
   AHA_RETURN_IF_ERROR(
       InFile(splitter.status(), "tokenizer.json: pre_tokenizer"));
   impl->splitter = *std::move(splitter);
@@ -166,7 +287,11 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(
   AHA_ASSIGN_OR_RETURN(
       const std::string config,
       ReadFileIfThere(path("tokenizer_config.json"), kMaxFileBytes));
-  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Parse(json, config);
+  absl::StatusOr<TokenizerSpec> spec = ParseSpec(json, config);
+  if (!spec.ok()) return InFile(spec.status(), directory);
+  AHA_RETURN_IF_ERROR(CheckOtherFiles(directory, *spec));
+  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
+      Build(*std::move(spec), config);
   if (!tokenizer.ok()) return InFile(tokenizer.status(), directory);
   // Newer models have the template in a file of its own.
   AHA_ASSIGN_OR_RETURN(
@@ -198,19 +323,64 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(
   return ids;
 }
 
+absl::StatusOr<std::vector<int32_t>> Tokenizer::EncodePrompt(
+    absl::string_view text) const {
+  AHA_ASSIGN_OR_RETURN(std::vector<int32_t> ids, Encode(text));
+  const std::vector<int32_t>& prefix = impl_->prefix;
+  const bool there = ids.size() >= prefix.size() &&
+                     std::equal(prefix.begin(), prefix.end(), ids.begin());
+  if (!there) ids.insert(ids.begin(), prefix.begin(), prefix.end());
+  return ids;
+}
+
 std::string Tokenizer::Decode(absl::Span<const int32_t> ids,
                               Special special) const {
-  std::string bytes;
-  for (const int32_t id : ids) {
-    if (id < 0 || id >= vocab_size()) {
-      bytes += kNothing;
-      continue;
-    }
-    const Piece& piece = impl_->pieces[id];
-    if (piece.special && special == Special::kSkip) continue;
-    bytes += piece.bytes;
+  TextStream stream(*this, special);
+  std::string text;
+  for (const int32_t id : ids) text += stream.Add(id);
+  return text + stream.Finish();
+}
+
+// Bytes of neighbouring byte tokens are text or, each of them, nothing.
+void TextStream::EndRun() {
+  if (FindMalformedUtf8(run_) == std::string::npos) {
+    undecided_ += run_;
+  } else {
+    for (size_t i = 0; i < run_.size(); ++i) undecided_ += kNothing;
   }
-  return ReplaceMalformedUtf8(bytes);
+  run_.clear();
+}
+
+std::string TextStream::Take(bool all) {
+  const size_t held = all ? 0 : OpenBytes(undecided_);
+  const size_t size = undecided_.size() - held;
+  std::string text = ReplaceMalformedUtf8(undecided_.substr(0, size));
+  undecided_.erase(0, size);
+  return text;
+}
+
+std::string TextStream::Add(int32_t id) {
+  const bool known = id >= 0 && id < tokenizer_.vocab_size();
+  const Piece nothing;
+  const Piece& piece = known ? tokenizer_.impl_->pieces[id] : nothing;
+  if (piece.special && special_ == Tokenizer::Special::kSkip) return "";
+  if (piece.byte) {
+    run_ += piece.bytes;
+    first_ = false;
+    return "";
+  }
+  EndRun();
+  const bool drop = first_ && tokenizer_.impl_->drop_first_space &&
+                    absl::StartsWith(piece.bytes, " ");
+  undecided_ += drop ? piece.bytes.substr(1) : piece.bytes;
+  first_ = false;
+  return Take(false);
+}
+
+std::string TextStream::Finish() {
+  EndRun();
+  first_ = true;
+  return Take(true);
 }
 
 absl::StatusOr<std::string> Tokenizer::ApplyChatTemplate(

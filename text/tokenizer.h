@@ -1,5 +1,6 @@
 // Converts text to token ids and back, as a tokenizer.json in Hugging Face's
-// format prescribes: byte-level BPE with added (special) tokens.
+// format prescribes: byte-level or sentencepiece-style BPE with added (special)
+// tokens.
 //
 //   AHA_ASSIGN_OR_RETURN(auto tokenizer, Tokenizer::Load(directory));
 //   AHA_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
@@ -17,6 +18,8 @@
 
 namespace aha {
 
+struct TokenizerSpec;
+
 struct ChatMessage {
   std::string role;  // "system", "user", "assistant".
   std::string content;
@@ -26,7 +29,9 @@ struct ChatMessage {
 class Tokenizer {
  public:
   // Loads the tokenizer of a model directory: tokenizer.json and, if present,
-  // the chat template in tokenizer_config.json or chat_template.jinja.
+  // what tokenizer_config.json adds to it, and the chat template there or in
+  // chat_template.jinja. A token that added_tokens.json or
+  // special_tokens_map.json names must be among these.
   // Malformed input is INVALID_ARGUMENT with file, field, rule and value; an
   // unsupported kind of tokenizer is UNIMPLEMENTED.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(
@@ -41,6 +46,12 @@ class Tokenizer {
   // character and its offset if the vocabulary cannot spell the text; after a
   // normalization that changed the text the offset is approximate.
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text) const;
+
+  // The same of a text that begins a sequence: after the tokens that the
+  // post-processor puts in front (<s>, say), unless the text itself begins with
+  // them, as a rendered chat template does.
+  absl::StatusOr<std::vector<int32_t>> EncodePrompt(
+      absl::string_view text) const;
 
   // Bytes that are not UTF-8 become U+FFFD. So does an id without a token:
   // models pad their vocabulary and may sample an id of the padding. kSkip
@@ -58,9 +69,38 @@ class Tokenizer {
   int32_t vocab_size() const;
 
  private:
+  friend class TextStream;
   struct Impl;
   explicit Tokenizer(std::unique_ptr<Impl> impl);
+  static absl::StatusOr<std::unique_ptr<Tokenizer>> Build(
+      TokenizerSpec spec, absl::string_view config_json);
   std::unique_ptr<Impl> impl_;
+};
+
+// Decodes ids one by one, for showing a completion while it is sampled. What
+// Add and Finish return is together what Decode gives for all ids, and no piece
+// ends within a character.
+class TextStream {
+ public:
+  // `tokenizer` must outlive it.
+  explicit TextStream(const Tokenizer& tokenizer,
+                      Tokenizer::Special special = Tokenizer::Special::kKeep)
+      : tokenizer_(tokenizer), special_(special) {}
+
+  // Returns the text that this id makes certain; it may be empty.
+  std::string Add(int32_t id);
+  // Returns the rest, and starts again.
+  std::string Finish();
+
+ private:
+  void EndRun();
+  std::string Take(bool all);
+
+  const Tokenizer& tokenizer_;
+  const Tokenizer::Special special_;
+  bool first_ = true;      // Nothing was decoded yet.
+  std::string run_;        // Of neighbouring byte tokens.
+  std::string undecided_;  // Bytes that were not returned yet.
 };
 
 // The files of the tokenizer that `model.architecture.tokenizer: characters`

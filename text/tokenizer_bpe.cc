@@ -8,6 +8,8 @@
 #include <tuple>
 #include <utility>
 
+#include "base/text.h"
+
 namespace aha {
 namespace {
 
@@ -39,10 +41,9 @@ using Queue =
 
 }  // namespace
 
-Bpe::Bpe(const std::array<int32_t, 256>& byte_ids,
-         const std::vector<BpeMerge>& merges,
+Bpe::Bpe(BpeSymbols symbols, const std::vector<BpeMerge>& merges,
          absl::flat_hash_map<std::string, int32_t> whole_words)
-    : byte_ids_(byte_ids), whole_words_(std::move(whole_words)) {
+    : symbols_(std::move(symbols)), whole_words_(std::move(whole_words)) {
   merges_.reserve(merges.size());
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const BpeMerge& merge = merges[rank];
@@ -61,13 +62,54 @@ size_t Bpe::Encode(absl::string_view word, std::vector<int32_t>* ids) const {
     ids->push_back(whole->second);
     return absl::string_view::npos;
   }
-  std::vector<int32_t> symbols(word.size());
-  for (size_t i = 0; i < word.size(); ++i) {
-    symbols[i] = byte_ids_[static_cast<uint8_t>(word[i])];
-    if (symbols[i] < 0) return i;
-  }
+  std::vector<int32_t> symbols;
+  symbols.reserve(word.size());
+  const size_t missing = symbols_.characters.empty()
+                             ? SplitBytes(word, &symbols)
+                             : SplitCharacters(word, &symbols);
+  if (missing != absl::string_view::npos) return missing;
   if (symbols.size() > 1 && !merges_.empty()) Merge(&symbols);
   ids->insert(ids->end(), symbols.begin(), symbols.end());
+  return absl::string_view::npos;
+}
+
+size_t Bpe::SplitBytes(absl::string_view word,
+                       std::vector<int32_t>* out) const {
+  for (size_t i = 0; i < word.size(); ++i) {
+    const int32_t id = symbols_.byte_ids[static_cast<uint8_t>(word[i])];
+    if (id < 0) return i;
+    out->push_back(id);
+  }
+  return absl::string_view::npos;
+}
+
+size_t Bpe::SplitCharacters(absl::string_view word,
+                            std::vector<int32_t>* out) const {
+  bool after_unknown = false;
+  for (size_t at = 0; at < word.size();) {
+    const absl::string_view character =
+        word.substr(at, ReadUtf8(word, at).size);
+    const auto found = symbols_.characters.find(character);
+    if (found != symbols_.characters.end()) {
+      out->push_back(found->second);
+      after_unknown = false;
+    } else if (SplitBytes(character, out) == absl::string_view::npos) {
+      after_unknown = false;
+    } else {
+      // SplitBytes may have appended the bytes before the one that is missing.
+      size_t bytes = 0;
+      while (symbols_.byte_ids[static_cast<uint8_t>(character[bytes])] >= 0) {
+        ++bytes;
+      }
+      out->resize(out->size() - bytes);
+      if (symbols_.unknown < 0) return at;
+      if (!after_unknown || !symbols_.fuse_unknown) {
+        out->push_back(symbols_.unknown);
+      }
+      after_unknown = true;
+    }
+    at += character.size();
+  }
   return absl::string_view::npos;
 }
 

@@ -14,6 +14,9 @@ namespace aha {
 // Whether the character has Unicode's property White_Space.
 bool IsWhiteSpace(char32_t code);
 
+// U+2581, which sentencepiece writes for a space.
+inline constexpr char kMetaspace[] = "\u2581";
+
 std::string BytesToAlphabet(absl::string_view bytes);
 // Returns nothing if a character is not in the alphabet.
 std::optional<std::string> AlphabetToBytes(absl::string_view spelled);

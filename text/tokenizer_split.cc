@@ -14,6 +14,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/handle.h"
 #include "base/status.h"
 #include "base/text.h"
@@ -245,14 +246,26 @@ struct WordSplitter::Step {
   SplitStep what;
   Code code;
 
-  absl::Status Run(std::vector<Word>* words, int64_t* budget) const;
+  absl::Status Run(bool first, std::vector<Word>* words, int64_t* budget) const;
 };
 
-absl::Status WordSplitter::Step::Run(std::vector<Word>* words,
+absl::Status WordSplitter::Step::Run(bool first, std::vector<Word>* words,
                                      int64_t* budget) const {
   if (what.kind == SplitStep::Kind::kPrefixSpace) {
     for (Word& word : *words) {
       if (!absl::StartsWith(word.text, " ")) word.text.insert(0, 1, ' ');
+    }
+    return absl::OkStatus();
+  }
+  if (what.kind == SplitStep::Kind::kMetaspace) {
+    for (Word& word : *words) {
+      word.text = absl::StrReplaceAll(word.text, {{" ", kMetaspace}});
+      const bool wanted = what.prefix == SplitStep::Prefix::kAlways ||
+                          (what.prefix == SplitStep::Prefix::kFirst && first &&
+                           word.offset == 0);
+      if (wanted && !absl::StartsWith(word.text, kMetaspace)) {
+        word.text.insert(0, kMetaspace);
+      }
     }
     return absl::OkStatus();
   }
@@ -290,14 +303,14 @@ absl::StatusOr<std::unique_ptr<WordSplitter>> WordSplitter::Create(
   return splitter;
 }
 
-absl::Status WordSplitter::Split(absl::string_view text,
+absl::Status WordSplitter::Split(absl::string_view text, bool first,
                                  std::vector<Word>* words) const {
   if (text.empty()) return absl::OkStatus();
   int64_t budget =
       kBaseBudget + kBudgetPerByte * static_cast<int64_t>(text.size());
   std::vector<Word> parts = {{std::string(text), 0}};
   for (const Step& step : steps_) {
-    AHA_RETURN_IF_ERROR(step.Run(&parts, &budget));
+    AHA_RETURN_IF_ERROR(step.Run(first, &parts, &budget));
   }
   words->insert(words->end(), std::make_move_iterator(parts.begin()),
                 std::make_move_iterator(parts.end()));

@@ -29,11 +29,16 @@ enum class SplitBehavior {
 };
 
 struct SplitStep {
-  enum class Kind { kPattern, kPrefixSpace };
+  // kMetaspace writes U+2581 for each space, and one in front of a text if
+  // `prefix` says so.
+  enum class Kind { kPattern, kPrefixSpace, kMetaspace };
+  enum class Prefix { kNever, kFirst, kAlways };
   Kind kind = Kind::kPattern;
   std::string pattern;  // Only for kPattern.
   SplitBehavior behavior = SplitBehavior::kIsolated;
   bool invert = false;  // The parts that do not match count as matches.
+  // kMetaspace: kFirst means the words at offset 0 of the caller's text alone.
+  Prefix prefix = Prefix::kNever;
 };
 
 struct Word {
@@ -54,9 +59,11 @@ class WordSplitter {
       std::vector<SplitStep> steps);
   ~WordSplitter();
 
-  // Appends the words of `text`; none is empty. INVALID_ARGUMENT if a pattern
-  // exceeds the step budget. REQUIRES: text is UTF-8.
-  absl::Status Split(absl::string_view text, std::vector<Word>* words) const;
+  // Appends the words of `text`; none is empty. `first` says that no text of
+  // the caller's stands before it. INVALID_ARGUMENT if a pattern exceeds the
+  // step budget. REQUIRES: text is UTF-8.
+  absl::Status Split(absl::string_view text, bool first,
+                     std::vector<Word>* words) const;
 
  private:
   struct Step;

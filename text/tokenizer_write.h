@@ -1,5 +1,5 @@
-// Builds the parts of a tokenizer.json for byte-level BPE. Pure functions; for
-// text/ and model/formats/ only.
+// Builds the parts of a tokenizer.json for BPE. Pure functions; for text/ and
+// model/formats/ only.
 #pragma once
 
 #include <cstdint>
@@ -43,24 +43,47 @@ struct BpeTokenizerParts {
   bool ignore_merges = false;
   OrderedJson vocabulary;  // Token -> id.
   OrderedJson merges;
+  OrderedJson normalizer = nullptr;
+  OrderedJson post_processor = nullptr;
+  // Sentencepiece-style vocabularies have these.
+  OrderedJson unknown = nullptr;
+  bool fuse_unknown = false;
+  bool byte_fallback = false;
 };
+
+// Puts the token in front of each text.
+inline OrderedJson PrefixTemplateJson(const std::string& token, int64_t id) {
+  const auto part = [](const char* kind, const std::string& name, int type) {
+    return OrderedJson{{kind, {{"id", name}, {"type_id", type}}}};
+  };
+  OrderedJson entry = {{"id", token},
+                       {"ids", OrderedJson::array({id})},
+                       {"tokens", OrderedJson::array({token})}};
+  return {{"type", "TemplateProcessing"},
+          {"single", OrderedJson::array({part("SpecialToken", token, 0),
+                                         part("Sequence", "A", 0)})},
+          {"pair", OrderedJson::array({part("SpecialToken", token, 0),
+                                       part("Sequence", "A", 0),
+                                       part("Sequence", "B", 1)})},
+          {"special_tokens", OrderedJson{{token, std::move(entry)}}}};
+}
 inline OrderedJson BpeTokenizerJson(BpeTokenizerParts parts) {
   return {{"version", "1.0"},
           {"truncation", nullptr},
           {"padding", nullptr},
           {"added_tokens", std::move(parts.added_tokens)},
-          {"normalizer", nullptr},
+          {"normalizer", std::move(parts.normalizer)},
           {"pre_tokenizer", std::move(parts.pre_tokenizer)},
-          {"post_processor", nullptr},
+          {"post_processor", std::move(parts.post_processor)},
           {"decoder", std::move(parts.decoder)},
           {"model",
            {{"type", "BPE"},
             {"dropout", nullptr},
-            {"unk_token", nullptr},
+            {"unk_token", std::move(parts.unknown)},
             {"continuing_subword_prefix", nullptr},
             {"end_of_word_suffix", nullptr},
-            {"fuse_unk", false},
-            {"byte_fallback", false},
+            {"fuse_unk", parts.fuse_unknown},
+            {"byte_fallback", parts.byte_fallback},
             {"ignore_merges", parts.ignore_merges},
             {"vocab", std::move(parts.vocabulary)},
             {"merges", std::move(parts.merges)}}}};

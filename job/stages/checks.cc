@@ -74,7 +74,8 @@ void CheckContext(const v1::Job& job, const v1::Sampling& sampling,
                   ConfigErrors* errors) {
   if (!inputs.context.has_value()) return;
   CheckLength(job, sampling, path, *inputs.context,
-              "max_position_embeddings of the model in model.path", errors);
+              absl::StrCat(inputs.context_rule, " of the model in model.path"),
+              errors);
 }
 
 void CheckTemperature(const v1::Sampling& sampling, absl::string_view path,

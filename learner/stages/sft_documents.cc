@@ -43,7 +43,8 @@ absl::StatusOr<TrainSequence> SftDocuments::Tokens(uint64_t index) const {
   const Document document = source_->Get(index);
   const Tokenizer& tokenizer = *setup_.tokenizer;
   std::string prompt = document.prompt;
-  if (job_.prompts().format() == "chat") {
+  const bool chat = job_.prompts().format() == "chat";
+  if (chat) {
     std::vector<ChatMessage> messages;
     if (job_.prompts().has_system()) {
       messages.push_back({"system", job_.prompts().system()});
@@ -52,7 +53,9 @@ absl::StatusOr<TrainSequence> SftDocuments::Tokens(uint64_t index) const {
     AHA_ASSIGN_OR_RETURN(prompt, tokenizer.ApplyChatTemplate(messages));
   }
   TrainSequence sequence;
-  AHA_ASSIGN_OR_RETURN(sequence.tokens, tokenizer.Encode(prompt));
+  // A template renders the tokens that begin a sequence itself.
+  AHA_ASSIGN_OR_RETURN(sequence.tokens, chat ? tokenizer.Encode(prompt)
+                                             : tokenizer.EncodePrompt(prompt));
   sequence.prompt_length = static_cast<int64_t>(sequence.tokens.size());
   AHA_ASSIGN_OR_RETURN(const std::vector<int32_t> completion,
                        tokenizer.Encode(document.completion));
@@ -60,12 +63,11 @@ absl::StatusOr<TrainSequence> SftDocuments::Tokens(uint64_t index) const {
                          completion.end());
   sequence.tokens.push_back(setup_.config.eos_token_ids.front());
   const auto length = static_cast<int64_t>(sequence.tokens.size());
-  if (sequence.prompt_length == 0 ||
-      length > setup_.config.max_position_embeddings) {
+  if (sequence.prompt_length == 0 || length > setup_.config.context()) {
     return absl::InvalidArgumentError(
         absl::StrCat("sft document ", index, " must have a prompt and at most ",
-                     setup_.config.max_position_embeddings, " tokens, has ",
-                     length, " (", sequence.prompt_length, " of the prompt)"));
+                     setup_.config.context(), " tokens, has ", length, " (",
+                     sequence.prompt_length, " of the prompt)"));
   }
   return sequence;
 }

@@ -23,8 +23,9 @@ std::shared_ptr<const ops::RopeTable> BlockEnvironment::Rope(
     const RopeShape& shape) {
   std::shared_ptr<const ops::RopeTable>& table = ropes_[shape];
   if (table == nullptr) {
-    table = std::make_shared<const ops::RopeTable>(shape.max_positions,
-                                                   shape.head_dim, shape.theta);
+    table = std::make_shared<const ops::RopeTable>(
+        shape.max_positions, RopeFrequencies(shape.rope, shape.head_dim),
+        shape.rope.scaling.attention_factor);
   }
   return table;
 }

@@ -15,6 +15,7 @@
 #include "device/context.h"
 #include "device/dtype.h"
 #include "model/policy.h"
+#include "model/rope.h"
 #include "ops/matmul.h"
 #include "ops/rope.h"
 
@@ -51,7 +52,7 @@ class BlockEnvironment {
   struct RopeShape {
     int64_t max_positions;
     int64_t head_dim;
-    double theta;
+    RopeSettings rope;
     auto operator<=>(const RopeShape&) const = default;
   };
   std::shared_ptr<const ops::RopeTable> Rope(const RopeShape& shape);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "model/blocks/norm.h"
+#include "model/blocks/output_norm.h"
 #include "model/blocks/product.h"
 #include "model/certifier.h"
 #include "ops/attention.h"
@@ -26,13 +27,21 @@ enum GqaActivation : size_t {
                // q and k are turned in place
   kAttended,   // [rows, q], dtype
   kLogSumExp,  // [rows, heads]
-  kTurned,     // [rows, qkv]: q and k after norm and rotation; qk_norm only
+  kGqaOutput,  // [rows, hidden] and [rows], of OutputNorm (output_norm.h);
+  kGqaOutputInvRms,  // empty without it
+  kTurned,  // [rows, qkv]: q and k after norm and rotation; qk_norm only
 };
 
 // Widths of a row, in elements.
 int64_t QWidth(const GqaShape& s) { return s.heads * s.head_dim; }
 int64_t KvWidth(const GqaShape& s) { return s.kv_heads * s.head_dim; }
 int64_t QkvWidth(const GqaShape& s) { return QWidth(s) + 2 * KvWidth(s); }
+
+float SoftmaxScale(const GqaShape& s) {
+  const double scalar =
+      s.query_scalar > 0 ? s.query_scalar : static_cast<double>(s.head_dim);
+  return static_cast<float>(1.0 / std::sqrt(scalar));
+}
 
 // Where each tensor stands among the block's.
 struct GqaTensors {
@@ -42,6 +51,7 @@ struct GqaTensors {
   const TensorInfo* k_norm = nullptr;
   const TensorInfo* input_norm = nullptr;
   absl::Span<const TensorInfo> output;
+  const TensorInfo* output_norm = nullptr;  // Null without.
 };
 
 // In the order of GqaSpec::Tensors.
@@ -60,6 +70,7 @@ GqaTensors Assign(const GqaShape& shape, absl::Span<const TensorInfo> tensors) {
     assigned.k_norm = take(1).data();
   }
   assigned.output = take(1);
+  if (!shape.output_norm.empty()) assigned.output_norm = take(1).data();
   return assigned;
 }
 
@@ -96,6 +107,7 @@ class GqaSpec : public BlockSpec {
 // The memory of Backward.
 struct GqaScratch {
   void* dy;          // [rows, max(hidden, qkv)], dtype
+  float* doutput;    // [rows, hidden]; null without a norm of the output
   float* dattended;  // [rows, q]
   float* dqkv;       // [rows, qkv]
   float* dnormed;    // [rows, hidden]
@@ -108,6 +120,8 @@ GqaScratch CarveGqa(const GqaShape& s, DType dtype, int64_t rows,
   const int64_t qkv = QkvWidth(s);
   GqaScratch scratch{};
   scratch.dy = carver->Bytes(rows * std::max(s.hidden_size, qkv) * element);
+  scratch.doutput =
+      CarveOutputGradient(!s.output_norm.empty(), rows, s.hidden_size, carver);
   scratch.dattended = carver->Take<float>(rows * QWidth(s));
   scratch.dqkv = carver->Take<float>(rows * qkv);
   scratch.dnormed = carver->Take<float>(rows * s.hidden_size);
@@ -154,11 +168,8 @@ class Gqa : public Block {
   ops::KvBlocks Kv(const RowBatch& batch) const {
     return KvBlocksOf(shape_, environment_->dtype(), *batch.cache, kv_plane_);
   }
-  float scale() const {
-    return static_cast<float>(1.0 /
-                              std::sqrt(static_cast<double>(shape_.head_dim)));
-  }
-  float norm_epsilon() const { return static_cast<float>(shape_.norm_epsilon); }
+  float scale() const { return SoftmaxScale(shape_); }
+  float norm_epsilon() const { return static_cast<float>(shape_.norm.epsilon); }
 
   const GqaShape shape_;
   BlockEnvironment* const environment_;
@@ -169,6 +180,7 @@ class Gqa : public Block {
   Norm norm_;
   Product qkv_;
   Product output_;
+  OutputNorm output_norm_;
   std::vector<float> bias_;             // Bias of q, k and v; empty without.
   std::vector<float> q_norm_, k_norm_;  // Gains; empty without.
 };
@@ -177,14 +189,17 @@ std::string GqaSpec::Name() const {
   return absl::StrCat(
       "gqa hidden=", shape_.hidden_size, " heads=", shape_.heads,
       " kv_heads=", shape_.kv_heads, " head_dim=", shape_.head_dim,
-      shape_.qkv_bias ? " bias" : "", shape_.qk_norm ? " qk_norm" : "");
+      shape_.qkv_bias ? " bias" : "", shape_.qk_norm ? " qk_norm" : "",
+      shape_.window > 0 ? absl::StrCat(" window=", shape_.window) : "",
+      shape_.output_norm.empty() ? "" : " output_norm");
 }
 
 std::vector<TensorSpec> GqaSpec::Tensors() const {
   const int64_t hidden = shape_.hidden_size;
   const int64_t q = QWidth(shape_), kv = KvWidth(shape_);
   std::vector<TensorSpec> tensors;
-  tensors.push_back({shape_.input_norm, {hidden}, InitialValue::kOne});
+  const InitialValue gains = shape_.norm.initial();
+  tensors.push_back({shape_.input_norm, {hidden}, gains});
   const auto add = [&](const char* name, std::vector<int64_t> extents,
                        InitialValue initial) {
     tensors.push_back(
@@ -199,10 +214,13 @@ std::vector<TensorSpec> GqaSpec::Tensors() const {
     add("v_proj.bias", {kv}, InitialValue::kZero);
   }
   if (shape_.qk_norm) {
-    add("q_norm.weight", {shape_.head_dim}, InitialValue::kOne);
-    add("k_norm.weight", {shape_.head_dim}, InitialValue::kOne);
+    add("q_norm.weight", {shape_.head_dim}, gains);
+    add("k_norm.weight", {shape_.head_dim}, gains);
   }
   add("o_proj.weight", {hidden, q}, InitialValue::kNormalIntoResidual);
+  if (!shape_.output_norm.empty()) {
+    tensors.push_back({shape_.output_norm, {hidden}, gains});
+  }
   return tensors;
 }
 
@@ -223,6 +241,10 @@ std::vector<Activation> GqaSpec::Activations(DType dtype) const {
   activations[kProjected] = {QkvWidth(shape_) * kFloat, ActivationUse::kSaved};
   activations[kAttended] = {QWidth(shape_) * element, ActivationUse::kSaved};
   activations[kLogSumExp] = {shape_.heads * kFloat, ActivationUse::kBackward};
+  const OutputNormActivations output =
+      ActivationsOfOutputNorm(!shape_.output_norm.empty(), shape_.hidden_size);
+  activations[kGqaOutput] = output.output;
+  activations[kGqaOutputInvRms] = output.inv_rms;
   if (shape_.qk_norm) {
     activations.push_back(
         {QkvWidth(shape_) * kFloat, ActivationUse::kRecomputed});
@@ -243,14 +265,20 @@ absl::StatusOr<std::unique_ptr<Block>> GqaSpec::Create(
 
 absl::Status GqaSpec::Certify(Certifier* certifier) const {
   const int64_t hidden = shape_.hidden_size;
-  AHA_RETURN_IF_ERROR(certifier->CheckNorm(hidden, shape_.norm_epsilon));
+  AHA_RETURN_IF_ERROR(certifier->CheckNorm(hidden, shape_.norm.epsilon));
   AHA_RETURN_IF_ERROR(certifier->CheckProduct(
       {.in = hidden, .out = QkvWidth(shape_), .into = ops::Into::kOverwrite}));
   if (shape_.qkv_bias) AHA_RETURN_IF_ERROR(CertifyBias(certifier));
   if (shape_.qk_norm) AHA_RETURN_IF_ERROR(CertifyQkNorm(certifier));
   AHA_RETURN_IF_ERROR(CertifyAttention(certifier));
+  const bool normed = !shape_.output_norm.empty();
+  if (normed) {
+    AHA_RETURN_IF_ERROR(certifier->CheckAddedNorm(hidden, shape_.norm.epsilon));
+  }
   return certifier->CheckProduct(
-      {.in = QWidth(shape_), .out = hidden, .into = ops::Into::kAdd});
+      {.in = QWidth(shape_),
+       .out = hidden,
+       .into = normed ? ops::Into::kOverwrite : ops::Into::kAdd});
 }
 
 absl::Status GqaSpec::CertifyBias(Certifier* certifier) const {
@@ -285,11 +313,12 @@ absl::Status GqaSpec::CertifyQkNorm(Certifier* certifier) const {
                              .row_stride = width,
                              .heads = shape_.heads,
                              .head_dim = shape_.head_dim,
-                             .eps = static_cast<float>(shape_.norm_epsilon)});
+                             .eps = static_cast<float>(shape_.norm.epsilon)});
       });
 }
 
-// Rows of one sequence as a chunk of it, and each as if it were decoded.
+// Rows of one sequence as a chunk of it, and each as if it were decoded. A
+// window is cut short, so that keys of these few rows are outside of it.
 absl::Status GqaSpec::CertifyAttention(Certifier* certifier) const {
   constexpr int64_t kRows = Certifier::kRows;
   const DType dtype = certifier->dtype();
@@ -325,7 +354,8 @@ absl::Status GqaSpec::CertifyAttention(Certifier* certifier) const {
                             .heads = shape_.heads,
                             .scale = 0.2f,
                             .out = out,
-                            .log_sum_exp = nullptr});
+                            .log_sum_exp = nullptr,
+                            .window = std::min<int64_t>(shape_.window, 41)});
   };
   const int64_t row_bytes = q_width * static_cast<int64_t>(SizeOf(dtype));
   AHA_RETURN_IF_ERROR(certifier->Check(
@@ -358,10 +388,11 @@ Gqa::Gqa(const GqaShape& shape, BlockEnvironment* environment,
       qkv_width_(QkvWidth(shape)),
       rope_(environment->Rope({.max_positions = shape.max_positions,
                                .head_dim = shape.head_dim,
-                               .theta = shape.rope_theta})),
-      norm_(environment, *tensors_.input_norm, shape.norm_epsilon),
+                               .rope = shape.rope})),
+      norm_(environment, *tensors_.input_norm, shape.norm),
       qkv_(std::move(products.qkv)),
-      output_(std::move(products.output)) {
+      output_(std::move(products.output)),
+      output_norm_(environment, tensors_.output_norm, shape.norm) {
   const size_t head_dim = static_cast<size_t>(shape.head_dim);
   if (shape.qkv_bias) bias_.resize(static_cast<size_t>(qkv_width_));
   if (shape.qk_norm) {
@@ -386,6 +417,7 @@ void Gqa::Load(const Parameters& parameters) {
   norm_.Load(parameters);
   qkv_.Load(parameters);
   output_.Load(parameters);
+  output_norm_.Load(parameters);
   if (shape_.qkv_bias) {
     bias_.clear();
     for (const TensorInfo& tensor : tensors_.biases) {
@@ -394,8 +426,8 @@ void Gqa::Load(const Parameters& parameters) {
     }
   }
   if (shape_.qk_norm) {
-    q_norm_ = ToFloats(parameters, *tensors_.q_norm);
-    k_norm_ = ToFloats(parameters, *tensors_.k_norm);
+    q_norm_ = ToGains(parameters, *tensors_.q_norm, shape_.norm);
+    k_norm_ = ToGains(parameters, *tensors_.k_norm, shape_.norm);
   }
 }
 
@@ -460,11 +492,13 @@ void Gqa::Forward(const RowBatch& batch, float* x,
                           .heads = shape_.heads,
                           .scale = scale(),
                           .out = buffers.at[kAttended],
-                          .log_sum_exp = buffers.floats(kLogSumExp)});
-  output_.Forward({.x = buffers.at[kAttended],
-                   .y = x,
-                   .rows = rows,
-                   .into = ops::Into::kAdd});
+                          .log_sum_exp = buffers.floats(kLogSumExp),
+                          .window = shape_.window});
+  output_norm_.Forward(&output_, {.x = buffers.at[kAttended],
+                                  .stream = x,
+                                  .rows = rows,
+                                  .output = buffers.floats(kGqaOutput),
+                                  .inv_rms = buffers.floats(kGqaOutputInvRms)});
 }
 
 void Gqa::Recompute(const RowBatch& batch, const float* input,
@@ -486,7 +520,16 @@ absl::Status Gqa::AttentionBackward(const BackwardArgs& args,
   const auto device = environment_->context();
   const int64_t rows = args.batch.rows();
   const ActivationBuffers& buffers = args.buffers;
-  ops::Round(device, args.dx, scratch.dy, rows * shape_.hidden_size,
+  AHA_ASSIGN_OR_RETURN(
+      const float* doutput,
+      output_norm_.Backward({.output = buffers.floats(kGqaOutput),
+                             .inv_rms = buffers.floats(kGqaOutputInvRms),
+                             .dx = args.dx,
+                             .doutput = scratch.doutput,
+                             .dgains = scratch.dw,
+                             .rows = rows},
+                            args.sum));
+  ops::Round(device, doutput, scratch.dy, rows * shape_.hidden_size,
              environment_->dtype());
   AHA_RETURN_IF_ERROR(output_.AddWeightGradient({.dy = scratch.dy,
                                                  .x = buffers.at[kAttended],
@@ -505,7 +548,8 @@ absl::Status Gqa::AttentionBackward(const BackwardArgs& args,
                               .dout = scratch.dattended,
                               .dq = scratch.dqkv,
                               .dk = scratch.dqkv + q_width_,
-                              .dv = scratch.dqkv + q_width_ + kv_width_});
+                              .dv = scratch.dqkv + q_width_ + kv_width_,
+                              .window = shape_.window});
   ops::Rope(device, {.x = scratch.dqkv,
                      .positions = args.batch.positions.data(),
                      .table = rope_.get(),

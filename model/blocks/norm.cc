@@ -14,26 +14,49 @@ std::vector<float> ToFloats(const Parameters& parameters,
   return floats;
 }
 
+std::vector<float> ToGains(const Parameters& parameters,
+                           const TensorInfo& tensor, const NormRule& rule) {
+  std::vector<float> gains = ToFloats(parameters, tensor);
+  if (rule.less_one) {
+    for (float& gain : gains) gain += 1;
+  }
+  return gains;
+}
+
 Norm::Norm(BlockEnvironment* environment, const TensorInfo& gains,
-           double epsilon)
+           const NormRule& rule)
     : environment_(environment),
       tensor_(&gains),
-      epsilon_(static_cast<float>(epsilon)),
+      rule_(rule),
       gains_(static_cast<size_t>(gains.count)) {}
 
 void Norm::Load(const Parameters& parameters) {
-  gains_ = ToFloats(parameters, *tensor_);
+  gains_ = ToGains(parameters, *tensor_, rule_);
 }
 
 void Norm::Forward(const float* x, int64_t rows, void* y, float* inv_rms) {
-  ops::RmsNorm(environment_->context(), {.x = x,
-                                         .gamma = gains_.data(),
-                                         .y = y,
-                                         .inv_rms = inv_rms,
-                                         .rows = rows,
-                                         .cols = tensor_->count,
-                                         .eps = epsilon_,
-                                         .dtype = environment_->dtype()});
+  ops::RmsNorm(environment_->context(),
+               {.x = x,
+                .gamma = gains_.data(),
+                .y = y,
+                .inv_rms = inv_rms,
+                .rows = rows,
+                .cols = tensor_->count,
+                .eps = static_cast<float>(rule_.epsilon),
+                .dtype = environment_->dtype()});
+}
+
+void Norm::ForwardInto(const float* x, int64_t rows, float* y, float* inv_rms) {
+  ops::RmsNorm(environment_->context(),
+               {.x = x,
+                .gamma = gains_.data(),
+                .y = y,
+                .inv_rms = inv_rms,
+                .rows = rows,
+                .cols = tensor_->count,
+                .eps = static_cast<float>(rule_.epsilon),
+                .dtype = DType::kF32,
+                .add = true});
 }
 
 absl::Status Norm::Backward(const BackwardArgs& args, GradientSum* sum) {

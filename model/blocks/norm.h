@@ -1,5 +1,7 @@
-// Norm is the RMSNorm of the residual stream with which a block begins, and
-// which the head reads: its gains, the op and its gradient.
+// Norm is an RMSNorm of rows as wide as the residual stream: the one with which
+// a block begins, the one after a block's output where a model has it, and the
+// one that the head reads. It holds the gains and calls the op and its
+// gradient.
 //
 // Internal to model/. Thread-compatible.
 #pragma once
@@ -14,19 +16,38 @@
 
 namespace aha {
 
+// How a model norms.
+struct NormRule {
+  double epsilon = 0;
+  // The stored numbers are the gains less 1, as Gemma stores them.
+  bool less_one = false;
+
+  InitialValue initial() const {
+    return less_one ? InitialValue::kZero : InitialValue::kOne;
+  }
+};
+
 // The numbers of a tensor as floats, the format of gains and biases.
 std::vector<float> ToFloats(const Parameters& parameters,
                             const TensorInfo& tensor);
+// The gains that a tensor stores.
+std::vector<float> ToGains(const Parameters& parameters,
+                           const TensorInfo& tensor, const NormRule& rule);
 
 class Norm {
  public:
   // `gains` [cols] must outlive the norm; they are zero until Load.
-  Norm(BlockEnvironment* environment, const TensorInfo& gains, double epsilon);
+  Norm(BlockEnvironment* environment, const TensorInfo& gains,
+       const NormRule& rule);
+
+  int64_t cols() const { return tensor_->count; }
 
   void Load(const Parameters& parameters);
 
   // y [rows, cols], the environment's dtype; inv_rms [rows] may be null.
   void Forward(const float* x, int64_t rows, void* y, float* inv_rms);
+  // The same, in fp32 and added to y.
+  void ForwardInto(const float* x, int64_t rows, float* y, float* inv_rms);
 
   struct BackwardArgs {
     const float* x;        // [rows, cols], as forward
@@ -41,7 +62,7 @@ class Norm {
  private:
   BlockEnvironment* environment_;
   const TensorInfo* tensor_;
-  float epsilon_;
+  const NormRule rule_;
   std::vector<float> gains_;
 };
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "model/blocks/norm.h"
+#include "model/blocks/output_norm.h"
 #include "model/blocks/product.h"
 #include "model/certifier.h"
 #include "ops/convert.h"
@@ -18,16 +19,19 @@ enum SwiGluActivation : size_t {
   kMlpNormed,  // [rows, hidden], dtype: what is projected
   kMlpInvRms,  // [rows]
   kGateUp,     // [rows, 2 * intermediate]: gate and up of a row side by side
-  kActivated,  // [rows, intermediate], dtype: silu(gate) * up
+  kActivated,  // [rows, intermediate], dtype: f(gate) * up
+  kMlpOutput,  // [rows, hidden] and [rows], of OutputNorm (output_norm.h);
+  kMlpOutputInvRms,  // empty without it
   kSwiGluActivations,
 };
 
 // Indices of the tensors; gate and up are one product.
-enum SwiGluTensor : size_t { kMlpNorm, kGate, kUp, kDown };
+enum SwiGluTensor : size_t { kMlpNorm, kGate, kUp, kDown, kMlpOutputNorm };
 
 // The memory of Backward.
 struct SwiGluScratch {
   void* dy;           // [rows, hidden], dtype
+  float* doutput;     // [rows, hidden]; null without a norm of the output
   float* dactivated;  // [rows, intermediate]
   void* dgate_up;     // [rows, 2 * intermediate], dtype
   float* dnormed;     // [rows, hidden]
@@ -39,6 +43,8 @@ SwiGluScratch CarveSwiGlu(const SwiGluShape& s, DType dtype, int64_t rows,
   const int64_t element = static_cast<int64_t>(SizeOf(dtype));
   SwiGluScratch scratch{};
   scratch.dy = carver->Bytes(rows * s.hidden_size * element);
+  scratch.doutput =
+      CarveOutputGradient(!s.output_norm.empty(), rows, s.hidden_size, carver);
   scratch.dactivated = carver->Take<float>(rows * s.intermediate_size);
   scratch.dgate_up = carver->Bytes(rows * 2 * s.intermediate_size * element);
   scratch.dnormed = carver->Take<float>(rows * s.hidden_size);
@@ -73,9 +79,13 @@ class SwiGluBlock : public Block {
               const BlockPlace& place, Products products)
       : shape_(shape),
         environment_(environment),
-        norm_(environment, place.tensors[kMlpNorm], shape.norm_epsilon),
+        norm_(environment, place.tensors[kMlpNorm], shape.norm),
         gate_up_(std::move(products.gate_up)),
-        down_(std::move(products.down)) {}
+        down_(std::move(products.down)),
+        output_norm_(environment,
+                     shape.output_norm.empty() ? nullptr
+                                               : &place.tensors[kMlpOutputNorm],
+                     shape.norm) {}
 
   void Load(const Parameters& parameters) override;
   void Forward(const RowBatch& batch, float* x,
@@ -92,11 +102,14 @@ class SwiGluBlock : public Block {
   Norm norm_;
   Product gate_up_;
   Product down_;
+  OutputNorm output_norm_;
 };
 
 std::string SwiGluSpec::Name() const {
-  return absl::StrCat("swiglu hidden=", shape_.hidden_size,
-                      " intermediate=", shape_.intermediate_size);
+  return absl::StrCat(shape_.gate == ops::Gate::kSilu ? "swiglu" : "geglu",
+                      " hidden=", shape_.hidden_size,
+                      " intermediate=", shape_.intermediate_size,
+                      shape_.output_norm.empty() ? "" : " output_norm");
 }
 
 std::vector<TensorSpec> SwiGluSpec::Tensors() const {
@@ -105,12 +118,18 @@ std::vector<TensorSpec> SwiGluSpec::Tensors() const {
   const auto name = [&](const char* matrix) {
     return absl::StrCat(shape_.prefix, matrix);
   };
-  return {{shape_.input_norm, {hidden}, InitialValue::kOne},
-          {name("gate_proj.weight"), {inner, hidden}, InitialValue::kNormal},
-          {name("up_proj.weight"), {inner, hidden}, InitialValue::kNormal},
-          {name("down_proj.weight"),
-           {hidden, inner},
-           InitialValue::kNormalIntoResidual}};
+  const InitialValue gains = shape_.norm.initial();
+  std::vector<TensorSpec> tensors = {
+      {shape_.input_norm, {hidden}, gains},
+      {name("gate_proj.weight"), {inner, hidden}, InitialValue::kNormal},
+      {name("up_proj.weight"), {inner, hidden}, InitialValue::kNormal},
+      {name("down_proj.weight"),
+       {hidden, inner},
+       InitialValue::kNormalIntoResidual}};
+  if (!shape_.output_norm.empty()) {
+    tensors.push_back({shape_.output_norm, {hidden}, gains});
+  }
+  return tensors;
 }
 
 std::vector<Activation> SwiGluSpec::Activations(DType dtype) const {
@@ -124,6 +143,10 @@ std::vector<Activation> SwiGluSpec::Activations(DType dtype) const {
                           ActivationUse::kSaved};
   activations[kActivated] = {shape_.intermediate_size * element,
                              ActivationUse::kRecomputed};
+  const OutputNormActivations output =
+      ActivationsOfOutputNorm(!shape_.output_norm.empty(), shape_.hidden_size);
+  activations[kMlpOutput] = output.output;
+  activations[kMlpOutputInvRms] = output.inv_rms;
   return activations;
 }
 
@@ -137,24 +160,31 @@ absl::Status SwiGluSpec::Certify(Certifier* certifier) const {
   constexpr int64_t kRows = Certifier::kRows;
   const int64_t hidden = shape_.hidden_size;
   const int64_t inner = shape_.intermediate_size;
-  AHA_RETURN_IF_ERROR(certifier->CheckNorm(hidden, shape_.norm_epsilon));
+  AHA_RETURN_IF_ERROR(certifier->CheckNorm(hidden, shape_.norm.epsilon));
   AHA_RETURN_IF_ERROR(certifier->CheckProduct(
       {.in = hidden, .out = 2 * inner, .into = ops::Into::kOverwrite}));
   const DType dtype = certifier->dtype();
   const std::vector<float> gate_up =
       certifier->RandomFloats(kRows * 2 * inner, 4);
-  AHA_RETURN_IF_ERROR(
-      certifier->Check("swiglu", inner * static_cast<int64_t>(SizeOf(dtype)),
-                       Certifier::Which::kFirst,
-                       [&](const ops::Context& device, int64_t m, void* out) {
-                         ops::SwiGlu(device, {.gate_up = gate_up.data(),
-                                              .y = out,
-                                              .rows = m,
-                                              .cols = inner,
-                                              .dtype = dtype});
-                       }));
+  AHA_RETURN_IF_ERROR(certifier->Check(
+      shape_.gate == ops::Gate::kSilu ? "swiglu" : "geglu",
+      inner * static_cast<int64_t>(SizeOf(dtype)), Certifier::Which::kFirst,
+      [&](const ops::Context& device, int64_t m, void* out) {
+        ops::SwiGlu(device, {.gate_up = gate_up.data(),
+                             .y = out,
+                             .rows = m,
+                             .cols = inner,
+                             .dtype = dtype,
+                             .gate = shape_.gate});
+      }));
+  const bool normed = !shape_.output_norm.empty();
+  if (normed) {
+    AHA_RETURN_IF_ERROR(certifier->CheckAddedNorm(hidden, shape_.norm.epsilon));
+  }
   return certifier->CheckProduct(
-      {.in = inner, .out = hidden, .into = ops::Into::kAdd});
+      {.in = inner,
+       .out = hidden,
+       .into = normed ? ops::Into::kOverwrite : ops::Into::kAdd});
 }
 
 absl::StatusOr<std::unique_ptr<Block>> SwiGluSpec::Create(
@@ -174,6 +204,7 @@ void SwiGluBlock::Load(const Parameters& parameters) {
   norm_.Load(parameters);
   gate_up_.Load(parameters);
   down_.Load(parameters);
+  output_norm_.Load(parameters);
 }
 
 void SwiGluBlock::Activate(int64_t rows,
@@ -182,7 +213,8 @@ void SwiGluBlock::Activate(int64_t rows,
                                         .y = buffers.at[kActivated],
                                         .rows = rows,
                                         .cols = shape_.intermediate_size,
-                                        .dtype = environment_->dtype()});
+                                        .dtype = environment_->dtype(),
+                                        .gate = shape_.gate});
 }
 
 void SwiGluBlock::Forward(const RowBatch& batch, float* x,
@@ -193,10 +225,11 @@ void SwiGluBlock::Forward(const RowBatch& batch, float* x,
                     .y = buffers.floats(kGateUp),
                     .rows = rows});
   Activate(rows, buffers);
-  down_.Forward({.x = buffers.at[kActivated],
-                 .y = x,
-                 .rows = rows,
-                 .into = ops::Into::kAdd});
+  output_norm_.Forward(&down_, {.x = buffers.at[kActivated],
+                                .stream = x,
+                                .rows = rows,
+                                .output = buffers.floats(kMlpOutput),
+                                .inv_rms = buffers.floats(kMlpOutputInvRms)});
 }
 
 void SwiGluBlock::Recompute(const RowBatch& batch, const float* input,
@@ -212,7 +245,16 @@ absl::Status SwiGluBlock::Backward(const BackwardArgs& args) {
   const ActivationBuffers& buffers = args.buffers;
   Carver carver(args.scratch);
   const SwiGluScratch scratch = CarveSwiGlu(shape_, dtype, rows, &carver);
-  ops::Round(device, args.dx, scratch.dy, rows * shape_.hidden_size, dtype);
+  AHA_ASSIGN_OR_RETURN(
+      const float* doutput,
+      output_norm_.Backward({.output = buffers.floats(kMlpOutput),
+                             .inv_rms = buffers.floats(kMlpOutputInvRms),
+                             .dx = args.dx,
+                             .doutput = scratch.doutput,
+                             .dgains = scratch.dw,
+                             .rows = rows},
+                            args.sum));
+  ops::Round(device, doutput, scratch.dy, rows * shape_.hidden_size, dtype);
   AHA_RETURN_IF_ERROR(down_.AddWeightGradient({.dy = scratch.dy,
                                                .x = buffers.at[kActivated],
                                                .rows = rows,
@@ -224,7 +266,8 @@ absl::Status SwiGluBlock::Backward(const BackwardArgs& args) {
                            .dgate_up = scratch.dgate_up,
                            .rows = rows,
                            .cols = shape_.intermediate_size,
-                           .dtype = dtype});
+                           .dtype = dtype,
+                           .gate = shape_.gate});
   AHA_RETURN_IF_ERROR(gate_up_.AddWeightGradient({.dy = scratch.dgate_up,
                                                   .x = buffers.at[kMlpNormed],
                                                   .rows = rows,

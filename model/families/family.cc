@@ -3,17 +3,24 @@
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
+#include "model/families/gemma3.h"
 #include "model/families/llama.h"
+#include "model/families/mistral.h"
 #include "model/families/qwen2.h"
 #include "model/families/qwen3.h"
 
 namespace aha {
 
+NormRule PlainNorm(const ModelConfig& config) {
+  return {.epsilon = config.rms_norm_eps};
+}
+
+double PlainEmbedding(const ModelConfig&) { return 1; }
+
 absl::Span<const Family* const> Families() {
   static const Family* const kFamilies[] = {
-      &LlamaFamily(),
-      &Qwen2Family(),
-      &Qwen3Family(),
+      &Gemma3Family(), &LlamaFamily(), &MistralFamily(),
+      &Qwen2Family(),  &Qwen3Family(),
   };
   return kFamilies;
 }

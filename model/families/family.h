@@ -19,11 +19,16 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "model/blocks/block.h"
+#include "model/blocks/norm.h"
 #include "model/config.h"
 #include "model/config_json.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace aha {
+
+// Of families that do nothing special.
+NormRule PlainNorm(const ModelConfig& config);
+double PlainEmbedding(const ModelConfig& config);
 
 struct Family {
   const char* model_type;    // In config.json, such as "qwen2".
@@ -39,6 +44,11 @@ struct Family {
   // One entry a layer. REQUIRES: config.Validate().
   std::vector<LayerSpec> (*layers)(const ModelConfig& config);
 
+  // The norm that the head reads.
+  NormRule (*final_norm_rule)(const ModelConfig& config) = PlainNorm;
+  // What the embeddings are multiplied by.
+  double (*embedding_factor)(const ModelConfig& config) = PlainEmbedding;
+
   // True for a tensor in a file that the model has no use for, because it is a
   // constant that Aha computes.
   bool (*ignores)(absl::string_view tensor);
@@ -52,7 +62,7 @@ struct Family {
 
 // All families, in alphabetical order.
 absl::Span<const Family* const> Families();
-// "llama, qwen2 or qwen3": their model types, for messages.
+// "llama, mistral or qwen2", say: their model types, for messages.
 std::string FamilyNames();
 // Null if there is none of this model type.
 const Family* FindFamily(absl::string_view model_type);

@@ -10,14 +10,14 @@ namespace aha {
 namespace {
 
 absl::Status ReadQwen2(const ConfigJson& json, ModelConfig* config) {
-  AHA_RETURN_IF_ERROR(RefuseSlidingWindows(json));
   AHA_RETURN_IF_ERROR(json.RequireEqual("use_mrope", false));
-  return ReadDense(json, {.num_key_value_heads = 32, .head_dim = std::nullopt},
-                   config);
+  AHA_RETURN_IF_ERROR(ReadDense(
+      json, {.num_key_value_heads = 32, .head_dim = std::nullopt}, config));
+  return ReadQwenWindow(json, config);
 }
 
-void WriteQwen2(const ModelConfig&, nlohmann::ordered_json* json) {
-  (*json)["use_sliding_window"] = false;
+void WriteQwen2(const ModelConfig& config, nlohmann::ordered_json* json) {
+  WriteQwenWindow(config, json);
 }
 
 std::vector<LayerSpec> Qwen2Layers(const ModelConfig& config) {

@@ -11,14 +11,15 @@ namespace aha {
 namespace {
 
 absl::Status ReadQwen3(const ConfigJson& json, ModelConfig* config) {
-  AHA_RETURN_IF_ERROR(RefuseSlidingWindows(json));
   AHA_RETURN_IF_ERROR(json.RequireEqual("attention_bias", false));
-  return ReadDense(json, {.num_key_value_heads = 32, .head_dim = 128}, config);
+  AHA_RETURN_IF_ERROR(
+      ReadDense(json, {.num_key_value_heads = 32, .head_dim = 128}, config));
+  return ReadQwenWindow(json, config);
 }
 
-void WriteQwen3(const ModelConfig&, nlohmann::ordered_json* json) {
+void WriteQwen3(const ModelConfig& config, nlohmann::ordered_json* json) {
   (*json)["attention_bias"] = false;
-  (*json)["use_sliding_window"] = false;
+  WriteQwenWindow(config, json);
 }
 
 std::vector<LayerSpec> Qwen3Layers(const ModelConfig& config) {

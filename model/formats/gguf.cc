@@ -94,8 +94,7 @@ absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Parse(
 
 absl::Status GgufFile::Read(const GgufTensor& tensor, int64_t begin,
                             absl::Span<float> out) const {
-  // The range starts at a block, because `begin` is a multiple of 32
-  // (REQUIRES).
+  // The range starts at a block (REQUIRES).
   const GgufBlock block = BlockOf(static_cast<uint32_t>(tensor.type));
   const int64_t count = static_cast<int64_t>(out.size());
   const int64_t blocks = (count + block.numbers - 1) / block.numbers;

@@ -30,12 +30,19 @@ enum class GgufType : uint32_t {
   kF16 = 1,
   kQ4_0 = 2,
   kQ4_1 = 3,
+  kQ5_0 = 6,
+  kQ5_1 = 7,
   kQ8_0 = 8,
+  kQ4_K = 12,
+  kQ5_K = 13,
+  kQ6_K = 14,
   kBf16 = 30,
 };
 
-// Returns "Q4_1", or "type 12" if it is none of the above.
+// Returns "Q4_1", or "type 10" if it is none of the above.
 std::string GgufTypeName(uint32_t type);
+// All of them, for messages.
+std::string GgufTypeNames();
 
 struct GgufTensor {
   std::string name;
@@ -79,7 +86,8 @@ class GgufFile {
   const GgufTensor* FindTensor(absl::string_view name) const;
   // Reads the numbers [begin, begin + out.size()) of one of its tensors as
   // floats. Returns DATA_LOSS if the file was truncated after it was opened.
-  // REQUIRES: the range lies within the tensor, and begin is a multiple of 32.
+  // REQUIRES: the range lies within the tensor, and begin is a multiple of the
+  // block's numbers (BlockOf).
   absl::Status Read(const GgufTensor& tensor, int64_t begin,
                     absl::Span<float> out) const;
 

@@ -322,8 +322,8 @@ absl::Status GgufFile::Parser::ReadTensor() {
   const GgufBlock block = BlockOf(type);
   if (block.numbers == 0) {
     return absl::UnimplementedError(
-        absl::StrCat(name, " must be F32, F16, BF16, Q4_0, Q4_1 or Q8_0, got ",
-                     GgufTypeName(type)));
+        absl::StrCat(name, " must be of one of the formats ", GgufTypeNames(),
+                     ", got ", GgufTypeName(type)));
   }
   if (tensor.shape.back() % block.numbers != 0) {
     return Invalid(

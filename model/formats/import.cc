@@ -130,13 +130,6 @@ absl::StatusOr<ModelFiles> ReadHuggingFace(const fs::path& directory,
                     std::move(generation)};
 }
 
-std::string ConfigText(const ModelFiles& files) {
-  auto json = nlohmann::ordered_json::parse(files.config.ToJson());
-  json["torch_dtype"] =
-      files.parameters.dtype() == DType::kBf16 ? "bfloat16" : "float32";
-  return json.dump(2) + "\n";
-}
-
 // Returns "a/b" for "./a/b/".
 fs::path Target(const std::string& directory) {
   const fs::path target = fs::path(directory).lexically_normal();
@@ -196,7 +189,9 @@ void RemoveStale(const fs::path& target) {
 }
 
 absl::Status WriteFiles(const ModelFiles& files, const fs::path& directory) {
-  AHA_RETURN_IF_ERROR(WriteText(ConfigText(files), directory / "config.json"));
+  AHA_RETURN_IF_ERROR(
+      WriteText(ConfigText(files.config, files.parameters.dtype()),
+                directory / "config.json"));
   AHA_RETURN_IF_ERROR(
       WriteText(files.tokenizer_json, directory / "tokenizer.json"));
   AHA_RETURN_IF_ERROR(WriteText(files.tokenizer_config_json,
@@ -210,6 +205,12 @@ absl::Status WriteFiles(const ModelFiles& files, const fs::path& directory) {
 }
 
 }  // namespace
+
+std::string ConfigText(const ModelConfig& config, DType dtype) {
+  auto json = nlohmann::ordered_json::parse(config.ToJson());
+  json["torch_dtype"] = dtype == DType::kBf16 ? "bfloat16" : "float32";
+  return json.dump(2) + "\n";
+}
 
 absl::StatusOr<ModelFiles> ReadModel(const std::string& source, DType dtype) {
   std::error_code error;

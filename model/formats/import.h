@@ -27,11 +27,14 @@ struct ModelFiles {
   std::string generation_config_json;  // Empty if there is none.
 };
 
-// Reads a .gguf file (llama architecture), a .safetensors file with config.json
-// and tokenizer.json beside it, or a directory of these. Returns NOT_FOUND if
-// the source does not exist; other errors name the file, the field, the rule
-// and the value.
+// Reads a .gguf file (of Llama, Qwen2, Qwen3 or Gemma 3), a .safetensors file
+// with config.json and tokenizer.json beside it, or a directory of these.
+// Returns NOT_FOUND if the source does not exist; other errors name the file,
+// the field, the rule and the value.
 absl::StatusOr<ModelFiles> ReadModel(const std::string& source, DType dtype);
+
+// The config.json of a model directory whose weights are in this format.
+std::string ConfigText(const ModelConfig& config, DType dtype);
 
 // Returns ALREADY_EXISTS if the directory exists and is not empty. It also
 // removes what earlier calls for this directory left beside it when their

@@ -1,4 +1,4 @@
-// Reads the config and the weights of a Llama model from GGUF
+// Reads the config and the weights of a model from GGUF
 // (model/formats/import.h). Names and the order of rows differ from Hugging
 // Face's; GgufName and SourceRow translate them.
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/types/span.h"
 #include "base/status.h"
 #include "model/formats/import.h"
 #include "text/tokenizer_bytes.h"
@@ -20,10 +21,33 @@
 namespace aha {
 namespace {
 
-constexpr char kArch[] = "llama";
+// What llama.cpp calls a family, and how its converter stores the weights.
+struct Architecture {
+  const char* name;
+  const char* model_type;
+  // The rows of q and k have the halves of a head alternating (SourceRow).
+  bool alternating_halves = false;
+  // Norms are stored as the gains and not as the gains less 1.
+  bool whole_gains = false;
+};
 
-std::string Key(absl::string_view name) {
-  return absl::StrCat(kArch, ".", name);
+constexpr Architecture kArchitectures[] = {
+    {.name = "gemma3", .model_type = "gemma3_text", .whole_gains = true},
+    {.name = "llama", .model_type = "llama", .alternating_halves = true},
+    {.name = "qwen2", .model_type = "qwen2"},
+    {.name = "qwen3", .model_type = "qwen3"},
+};
+
+absl::StatusOr<const Architecture*> ArchitectureOf(const GgufFile& file) {
+  AHA_ASSIGN_OR_RETURN(const std::string name,
+                       file.String("general.architecture"));
+  std::string names;
+  for (const Architecture& architecture : kArchitectures) {
+    if (name == architecture.name) return &architecture;
+    absl::StrAppend(&names, names.empty() ? "" : ", ", architecture.name);
+  }
+  return absl::UnimplementedError(absl::StrCat(
+      "general.architecture must be one of ", names, ", got ", Quote(name)));
 }
 
 // Undoes the rounding of a decimal fraction to float: 9.99999975e-06 becomes
@@ -35,28 +59,6 @@ double ShortestDecimal(double value) {
   double shortest = value;
   std::from_chars(text, printed.ptr, shortest);
   return static_cast<float>(shortest) == narrow ? shortest : value;
-}
-
-absl::Status RefuseOthers(const GgufFile& file) {
-  AHA_ASSIGN_OR_RETURN(const std::string architecture,
-                       file.String("general.architecture"));
-  if (architecture != kArch) {
-    return absl::UnimplementedError(absl::StrCat(
-        "general.architecture must be \"llama\", got ", Quote(architecture)));
-  }
-  const std::string scaling = Key("rope.scaling.type");
-  if (file.Find(scaling) != nullptr) {
-    AHA_ASSIGN_OR_RETURN(const std::string type, file.String(scaling));
-    if (type != "none") {
-      return absl::UnimplementedError(
-          absl::StrCat(scaling, " must be \"none\", got ", Quote(type)));
-    }
-  }
-  if (file.FindTensor("rope_freqs.weight") != nullptr) {
-    return absl::UnimplementedError(
-        "tensor rope_freqs.weight (scaled rotary positions) is not supported");
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<int64_t> IntegerOr(const GgufFile& file, absl::string_view key,
@@ -72,7 +74,75 @@ absl::StatusOr<double> NumberOr(const GgufFile& file, absl::string_view key,
   return ShortestDecimal(value);
 }
 
-absl::Status ReadShape(const GgufFile& file, ModelConfig* config) {
+// The keys of one architecture.
+class Keys {
+ public:
+  Keys(const GgufFile& file, const Architecture& architecture)
+      : file_(file), prefix_(absl::StrCat(architecture.name, ".")) {}
+  std::string operator()(absl::string_view name) const {
+    return absl::StrCat(prefix_, name);
+  }
+  const GgufFile& file() const { return file_; }
+
+ private:
+  const GgufFile& file_;
+  const std::string prefix_;
+};
+
+// rope.scaling.type and rope.scaling.factor, or rope.scale_linear in old files.
+// Other kinds have more numbers than a file tells.
+absl::Status ReadScaling(const Keys& key, ModelConfig* config) {
+  const GgufFile& file = key.file();
+  if (file.FindTensor("rope_freqs.weight") != nullptr) {
+    return absl::UnimplementedError(
+        "tensor rope_freqs.weight (scaled rotary positions) is not supported: "
+        "import the model from its Hugging Face directory");
+  }
+  AHA_ASSIGN_OR_RETURN(
+      config->rope_scaling.factor,
+      NumberOr(file, key("rope.scale_linear"), config->rope_scaling.factor));
+  std::string type = config->rope_scaling.factor == 1 ? "none" : "linear";
+  if (file.Find(key("rope.scaling.type")) != nullptr) {
+    AHA_ASSIGN_OR_RETURN(type, file.String(key("rope.scaling.type")));
+  }
+  if (type == "none") {
+    config->rope_scaling = {};
+    return absl::OkStatus();
+  }
+  if (type != "linear") {
+    return absl::UnimplementedError(
+        absl::StrCat(key("rope.scaling.type"),
+                     " must be \"none\" or \"linear\", got ", Quote(type)));
+  }
+  config->rope_scaling.type = RopeType::kLinear;
+  AHA_ASSIGN_OR_RETURN(
+      config->rope_scaling.factor,
+      NumberOr(file, key("rope.scaling.factor"), config->rope_scaling.factor));
+  return absl::OkStatus();
+}
+
+// The window of Gemma 3, whose pattern the file takes for known: each sixth
+// layer sees everything. So is the softmax scale of 27B, the one with 62
+// layers.
+absl::Status ReadGemma3(const Keys& key, ModelConfig* config) {
+  AHA_ASSIGN_OR_RETURN(config->sliding_window,
+                       key.file().Integer(key("attention.sliding_window")));
+  AHA_ASSIGN_OR_RETURN(config->rope_local_base_freq,
+                       NumberOr(key.file(), key("rope.freq_base_swa"), 10000));
+  for (int64_t i = 0; i < std::min<int64_t>(config->num_hidden_layers, 1024);
+       ++i) {
+    config->sliding_layers.push_back(i % 6 != 5);
+  }
+  config->query_pre_attn_scalar =
+      config->num_hidden_layers == 62
+          ? static_cast<double>(config->hidden_size) /
+                static_cast<double>(config->num_attention_heads)
+          : static_cast<double>(config->head_dim);
+  return absl::OkStatus();
+}
+
+absl::Status ReadShape(const Keys& key, ModelConfig* config) {
+  const GgufFile& file = key.file();
   const struct {
     const char* name;
     int64_t* field;
@@ -84,26 +154,26 @@ absl::Status ReadShape(const GgufFile& file, ModelConfig* config) {
       {"context_length", &config->max_position_embeddings},
   };
   for (const auto& field : fields) {
-    AHA_ASSIGN_OR_RETURN(*field.field, file.Integer(Key(field.name)));
+    AHA_ASSIGN_OR_RETURN(*field.field, file.Integer(key(field.name)));
   }
   if (config->num_attention_heads < 1) {
     return absl::InvalidArgumentError(
-        absl::StrCat(Key("attention.head_count"), " must be at least 1, got ",
+        absl::StrCat(key("attention.head_count"), " must be at least 1, got ",
                      config->num_attention_heads));
   }
   AHA_ASSIGN_OR_RETURN(config->num_key_value_heads,
-                       IntegerOr(file, Key("attention.head_count_kv"),
+                       IntegerOr(file, key("attention.head_count_kv"),
                                  config->num_attention_heads));
   AHA_ASSIGN_OR_RETURN(
       config->head_dim,
-      IntegerOr(file, Key("attention.key_length"),
+      IntegerOr(file, key("attention.key_length"),
                 config->hidden_size / config->num_attention_heads));
   AHA_ASSIGN_OR_RETURN(
       const int64_t rotated,
-      IntegerOr(file, Key("rope.dimension_count"), config->head_dim));
+      IntegerOr(file, key("rope.dimension_count"), config->head_dim));
   if (rotated != config->head_dim) {
     return absl::UnimplementedError(
-        absl::StrCat(Key("rope.dimension_count"), " must be the head's size, ",
+        absl::StrCat(key("rope.dimension_count"), " must be the head's size, ",
                      config->head_dim, ", got ", rotated));
   }
   return absl::OkStatus();
@@ -132,17 +202,30 @@ absl::Status ReadSpecialTokens(const GgufFile& file, ModelConfig* config) {
 }
 
 // Translates "model.layers.3.mlp.up_proj.weight" to "blk.3.ffn_up.weight".
-std::string GgufName(absl::string_view name) {
-  static constexpr std::pair<const char*, const char*> kParts[] = {
+std::string GgufName(absl::string_view model_type, absl::string_view name) {
+  using Names = std::pair<const char*, const char*>;
+  static constexpr Names kParts[] = {
       {"input_layernorm.weight", "attn_norm.weight"},
       {"self_attn.q_proj.weight", "attn_q.weight"},
       {"self_attn.k_proj.weight", "attn_k.weight"},
       {"self_attn.v_proj.weight", "attn_v.weight"},
+      {"self_attn.q_proj.bias", "attn_q.bias"},
+      {"self_attn.k_proj.bias", "attn_k.bias"},
+      {"self_attn.v_proj.bias", "attn_v.bias"},
+      {"self_attn.q_norm.weight", "attn_q_norm.weight"},
+      {"self_attn.k_norm.weight", "attn_k_norm.weight"},
       {"self_attn.o_proj.weight", "attn_output.weight"},
-      {"post_attention_layernorm.weight", "ffn_norm.weight"},
       {"mlp.gate_proj.weight", "ffn_gate.weight"},
       {"mlp.up_proj.weight", "ffn_up.weight"},
       {"mlp.down_proj.weight", "ffn_down.weight"},
+  };
+  static constexpr Names kPlainNorms[] = {
+      {"post_attention_layernorm.weight", "ffn_norm.weight"},
+  };
+  static constexpr Names kGemmaNorms[] = {
+      {"post_attention_layernorm.weight", "post_attention_norm.weight"},
+      {"pre_feedforward_layernorm.weight", "ffn_norm.weight"},
+      {"post_feedforward_layernorm.weight", "post_ffw_norm.weight"},
   };
   if (name == "model.embed_tokens.weight") return "token_embd.weight";
   if (name == "model.norm.weight") return "output_norm.weight";
@@ -150,9 +233,15 @@ std::string GgufName(absl::string_view name) {
   absl::ConsumePrefix(&name, "model.layers.");
   const std::pair<absl::string_view, absl::string_view> parts =
       absl::StrSplit(name, absl::MaxSplits('.', 1));
-  for (const auto& [ours, theirs] : kParts) {
-    if (parts.second == ours) {
-      return absl::StrCat("blk.", parts.first, ".", theirs);
+  const absl::Span<const Names> norms =
+      model_type == "gemma3_text" ? absl::Span<const Names>(kGemmaNorms)
+                                  : absl::Span<const Names>(kPlainNorms);
+  for (const absl::Span<const Names> names :
+       {absl::Span<const Names>(kParts), norms}) {
+    for (const auto& [ours, theirs] : names) {
+      if (parts.second == ours) {
+        return absl::StrCat("blk.", parts.first, ".", theirs);
+      }
     }
   }
   return std::string(name);
@@ -171,7 +260,8 @@ int64_t SourceRow(int64_t row, int64_t head_dim) {
 
 absl::Status CopyTensor(const GgufFile& file, const ModelConfig& config,
                         const TensorInfo& info, Parameters* parameters) {
-  const std::string name = GgufName(info.name);
+  AHA_ASSIGN_OR_RETURN(const Architecture* architecture, ArchitectureOf(file));
+  const std::string name = GgufName(config.model_type, info.name);
   const GgufTensor* tensor = file.FindTensor(name);
   if (tensor == nullptr) {
     return absl::InvalidArgumentError(
@@ -182,8 +272,11 @@ absl::Status CopyTensor(const GgufFile& file, const ModelConfig& config,
         "tensor ", name, " must have shape [", absl::StrJoin(info.shape, ","),
         "], got [", absl::StrJoin(tensor->shape, ","), "]"));
   }
-  const bool rotated = absl::StrContains(name, ".attn_q.") ||
-                       absl::StrContains(name, ".attn_k.");
+  const bool rotated = architecture->alternating_halves &&
+                       (absl::StrContains(name, ".attn_q.") ||
+                        absl::StrContains(name, ".attn_k."));
+  const float less =
+      architecture->whole_gains && info.shape.size() == 1 ? 1 : 0;
   const int64_t cols = info.shape.back();
   std::vector<float> values(cols);
   for (int64_t row = 0; row < info.count / cols; ++row) {
@@ -197,7 +290,8 @@ absl::Status CopyTensor(const GgufFile& file, const ModelConfig& config,
             absl::StrCat("tensor ", name, " must be finite, got ", values[i],
                          " at ", from * cols + i));
       }
-      StoreElement(parameters->data(), to + i, values[i], parameters->dtype());
+      StoreElement(parameters->data(), to + i, values[i] - less,
+                   parameters->dtype());
     }
   }
   return absl::OkStatus();
@@ -206,9 +300,15 @@ absl::Status CopyTensor(const GgufFile& file, const ModelConfig& config,
 }  // namespace
 
 absl::StatusOr<ModelConfig> ConfigOfGguf(const GgufFile& file) {
-  AHA_RETURN_IF_ERROR(RefuseOthers(file));
+  AHA_ASSIGN_OR_RETURN(const Architecture* architecture, ArchitectureOf(file));
+  const Keys key(file, *architecture);
   ModelConfig config;
-  AHA_RETURN_IF_ERROR(ReadShape(file, &config));
+  config.model_type = architecture->model_type;
+  AHA_RETURN_IF_ERROR(ReadShape(key, &config));
+  AHA_RETURN_IF_ERROR(ReadScaling(key, &config));
+  if (config.model_type == "gemma3_text") {
+    AHA_RETURN_IF_ERROR(ReadGemma3(key, &config));
+  }
   const GgufTensor* embedding = file.FindTensor("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() != 2) {
     return absl::InvalidArgumentError(
@@ -216,10 +316,10 @@ absl::StatusOr<ModelConfig> ConfigOfGguf(const GgufFile& file) {
   }
   config.vocab_size = embedding->shape[0];
   AHA_ASSIGN_OR_RETURN(config.rope_theta,
-                       NumberOr(file, Key("rope.freq_base"), 10000));
+                       NumberOr(file, key("rope.freq_base"), 10000));
   AHA_ASSIGN_OR_RETURN(
       config.rms_norm_eps,
-      NumberOr(file, Key("attention.layer_norm_rms_epsilon"), 1e-5));
+      NumberOr(file, key("attention.layer_norm_rms_epsilon"), 1e-5));
   config.tie_word_embeddings = file.FindTensor("output.weight") == nullptr;
   AHA_RETURN_IF_ERROR(ReadSpecialTokens(file, &config));
   AHA_RETURN_IF_ERROR(config.Validate());
@@ -232,15 +332,16 @@ absl::StatusOr<Parameters> ParametersOfGguf(const GgufFile& file,
   const auto layout = std::make_shared<const ParameterLayout>(config);
   absl::flat_hash_set<std::string> expected;
   for (const TensorInfo& info : layout->tensors()) {
-    expected.insert(GgufName(info.name));
+    expected.insert(GgufName(config.model_type, info.name));
   }
   // A tensor that no part of our model reads means that we would compute the
   // model wrongly.
   for (const GgufTensor& tensor : file.tensors()) {
     if (!expected.contains(tensor.name)) {
-      return absl::UnimplementedError(absl::StrCat(
-          "tensor ", Quote(tensor.name),
-          " must be one that a Llama model has; Aha supports no others"));
+      return absl::UnimplementedError(
+          absl::StrCat("tensor ", Quote(tensor.name),
+                       " must be one that a model of the family ",
+                       config.model_type, " has; Aha supports no others"));
     }
   }
   Parameters parameters(layout, dtype);

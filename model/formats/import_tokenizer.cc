@@ -1,8 +1,12 @@
 // Converts the tokenizer in a GGUF file to tokenizer.json and
 // tokenizer_config.json (model/formats/import.h).
+#include <algorithm>
+#include <numeric>
 #include <optional>
 #include <utility>
+#include <variant>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -24,31 +28,66 @@ Json Sequence(const Json& first, const Json& second) {
   return {{"type", "Sequence"}, {"pretokenizers", steps}};
 }
 
-Json SplitBy(const char* regex) {
+Json SplitBy(const std::string& regex) {
   return {{"type", "Split"},
           {"pattern", {{"Regex", regex}}},
           {"behavior", "Isolated"},
           {"invert", false}};
 }
 
-// Returns the pre-tokenizer that llama.cpp knows by this name, as the
-// tokenizer.json of its models has it.
-absl::StatusOr<Json> PreTokenizerOf(const std::string& name) {
-  if (name == "gpt-2") return ByteLevelJson({.use_regex = true});
+// What llama.cpp knows by the name of tokenizer.ggml.pre, as the tokenizer.json
+// of its models has it.
+struct ByteLevelKind {
+  Json pre_tokenizer;
+  Json normalizer = nullptr;
+  bool ignore_merges = false;
+  bool adds_bos = false;  // If tokenizer.ggml.add_bos_token is missing.
+};
+
+// The pattern of Llama 3, in which Qwen takes one digit and Llama 3 up to three
+// as a word.
+std::string Llama3Pattern(const char* digits) {
+  return absl::StrCat(
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|", digits,
+      "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
+}
+
+// Mistral's, which cuts words where lower case ends.
+constexpr char kTekkenPattern[] =
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*"
+    "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+|"
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+"
+    "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*|"
+    "\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+absl::StatusOr<ByteLevelKind> KindOf(const std::string& name) {
+  if (name == "gpt-2") return ByteLevelKind{ByteLevelJson({.use_regex = true})};
   if (name == "smollm" || name == "starcoder" || name == "refact") {
     const Json digits = {{"type", "Digits"}, {"individual_digits", true}};
-    return Sequence(digits, ByteLevelJson({.use_regex = true}));
+    return ByteLevelKind{Sequence(digits, ByteLevelJson({.use_regex = true}))};
   }
   if (name == "llama-bpe") {
-    return Sequence(
-        SplitBy("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
-                "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|"
-                "\\s+(?!\\S)|\\s+"),
-        ByteLevelJson({}));
+    return ByteLevelKind{
+        .pre_tokenizer =
+            Sequence(SplitBy(Llama3Pattern("\\p{N}{1,3}")), ByteLevelJson({})),
+        .ignore_merges = true,
+        .adds_bos = true};
+  }
+  if (name == "qwen2" || name == "deepseek-r1-qwen") {
+    return ByteLevelKind{
+        .pre_tokenizer =
+            Sequence(SplitBy(Llama3Pattern("\\p{N}")), ByteLevelJson({})),
+        .normalizer = {{"type", "NFC"}}};
+  }
+  if (name == "tekken") {
+    return ByteLevelKind{
+        .pre_tokenizer = Sequence(SplitBy(kTekkenPattern), ByteLevelJson({})),
+        .ignore_merges = true,
+        .adds_bos = true};
   }
   return absl::UnimplementedError(absl::StrCat(
-      "tokenizer.ggml.pre must be gpt-2, smollm, starcoder, refact or "
-      "llama-bpe, got ",
+      "tokenizer.ggml.pre must be gpt-2, smollm, starcoder, refact, llama-bpe, "
+      "qwen2, deepseek-r1-qwen or tekken, got ",
       Quote(name)));
 }
 
@@ -120,10 +159,12 @@ absl::StatusOr<Json> ConfigJson(const std::vector<std::string>& tokens,
   config["tokenizer_class"] = "PreTrainedTokenizerFast";
   config["add_prefix_space"] = false;
   config["clean_up_tokenization_spaces"] = false;
-  if (file.Find("llama.context_length") != nullptr) {
-    AHA_ASSIGN_OR_RETURN(const int64_t context,
-                         file.Integer("llama.context_length"));
-    config["model_max_length"] = context;
+  AHA_ASSIGN_OR_RETURN(const std::string architecture,
+                       file.String("general.architecture"));
+  const std::string context = absl::StrCat(architecture, ".context_length");
+  if (file.Find(context) != nullptr) {
+    AHA_ASSIGN_OR_RETURN(const int64_t length, file.Integer(context));
+    config["model_max_length"] = length;
   }
   if (file.Find("tokenizer.chat_template") != nullptr) {
     AHA_ASSIGN_OR_RETURN(const std::string chat,
@@ -137,43 +178,43 @@ absl::StatusOr<Json> ConfigJson(const std::vector<std::string>& tokens,
   return config;
 }
 
-// Refuses models for which llama.cpp adds tokens to every text, because
-// tokenizer.json would have to add them too. If the key is missing, llama-bpe
-// adds a token at the beginning of each text.
-absl::Status RefuseAddedEnds(const std::string& pre, const GgufFile& file) {
-  for (const auto& [key, absent] :
-       {std::pair("tokenizer.ggml.add_bos_token", pre == "llama-bpe"),
-        std::pair("tokenizer.ggml.add_eos_token", false)}) {
-    bool adds = absent;
-    if (file.Find(key) != nullptr) {
-      AHA_ASSIGN_OR_RETURN(adds, file.Bool(key));
-    }
-    if (!adds) continue;
-    return absl::UnimplementedError(absl::StrCat(
-        key, " must be false, got ",
-        file.Find(key) == nullptr ? "no value, which means true for llama-bpe"
-                                  : "true"));
-  }
-  return absl::OkStatus();
+absl::StatusOr<bool> BoolOr(const GgufFile& file, absl::string_view key,
+                            bool absent) {
+  if (file.Find(key) == nullptr) return absent;
+  return file.Bool(key);
 }
 
-}  // namespace
-
-absl::StatusOr<GgufTokenizerFiles> TokenizerOfGguf(const GgufFile& file) {
-  AHA_ASSIGN_OR_RETURN(const std::string model,
-                       file.String("tokenizer.ggml.model"));
-  if (model != "gpt2") {
+// The post-processor that puts the token of tokenizer.ggml.bos_token_id in
+// front of each text; null if the file does not want it.
+absl::StatusOr<Json> PostProcessor(const std::vector<std::string>& tokens,
+                                   const GgufFile& file, bool adds_bos) {
+  AHA_ASSIGN_OR_RETURN(const bool eos,
+                       BoolOr(file, "tokenizer.ggml.add_eos_token", false));
+  if (eos) {
     return absl::UnimplementedError(
-        absl::StrCat("tokenizer.ggml.model must be \"gpt2\" (byte-level BPE), "
-                     "got ",
-                     Quote(model)));
+        "tokenizer.ggml.add_eos_token must be false, got true");
   }
+  AHA_ASSIGN_OR_RETURN(const bool bos,
+                       BoolOr(file, "tokenizer.ggml.add_bos_token", adds_bos));
+  if (!bos) return Json(nullptr);
+  AHA_ASSIGN_OR_RETURN(const int64_t id,
+                       file.Integer("tokenizer.ggml.bos_token_id"));
+  if (id < 0 || id >= static_cast<int64_t>(tokens.size())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tokenizer.ggml.bos_token_id must be below the "
+                     "vocabulary's size, ",
+                     tokens.size(), ", got ", id));
+  }
+  return PrefixTemplateJson(tokens[static_cast<size_t>(id)], id);
+}
+
+absl::StatusOr<Json> ByteLevelTokenizer(const std::vector<std::string>& tokens,
+                                        const GgufFile& file) {
   AHA_ASSIGN_OR_RETURN(const std::string pre,
                        file.String("tokenizer.ggml.pre"));
-  AHA_ASSIGN_OR_RETURN(const Json pre_tokenizer, PreTokenizerOf(pre));
-  AHA_RETURN_IF_ERROR(RefuseAddedEnds(pre, file));
-  AHA_ASSIGN_OR_RETURN(const std::vector<std::string>* tokens,
-                       file.Strings("tokenizer.ggml.tokens"));
+  AHA_ASSIGN_OR_RETURN(ByteLevelKind kind, KindOf(pre));
+  AHA_ASSIGN_OR_RETURN(Json processor,
+                       PostProcessor(tokens, file, kind.adds_bos));
   AHA_ASSIGN_OR_RETURN(const std::vector<std::string>* merges,
                        file.Strings("tokenizer.ggml.merges"));
   for (size_t i = 0; i < merges->size(); ++i) {
@@ -184,15 +225,112 @@ absl::StatusOr<GgufTokenizerFiles> TokenizerOfGguf(const GgufFile& file) {
     }
   }
   AHA_ASSIGN_OR_RETURN(const Vocabulary vocabulary,
-                       ReadVocabulary(*tokens, file));
+                       ReadVocabulary(tokens, file));
+  return BpeTokenizerJson({.added_tokens = vocabulary.added,
+                           .pre_tokenizer = std::move(kind.pre_tokenizer),
+                           .decoder = ByteLevelJson({.use_regex = true}),
+                           .ignore_merges = kind.ignore_merges,
+                           .vocabulary = vocabulary.ids,
+                           .merges = *merges,
+                           .normalizer = std::move(kind.normalizer),
+                           .post_processor = std::move(processor)});
+}
+
+// Sentencepiece merges the pair whose union has the highest score, and of one
+// union's pairs there may be several. A tokenizer.json lists them in the order
+// of these scores, as transformers does.
+absl::StatusOr<Json> MergesOfScores(const std::vector<std::string>& tokens,
+                                    const std::vector<double>& scores) {
+  absl::flat_hash_map<absl::string_view, size_t> ids;
+  for (size_t id = 0; id < tokens.size(); ++id) ids.emplace(tokens[id], id);
+  std::vector<size_t> order(tokens.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+  Json merges = Json::array();
+  for (const size_t id : order) {
+    const absl::string_view token = tokens[id];
+    std::vector<std::pair<size_t, size_t>> pairs;
+    for (size_t at = 0; at < token.size();) {
+      at += ReadUtf8(token, at).size;
+      const auto left = ids.find(token.substr(0, at));
+      const auto right = ids.find(token.substr(at));
+      if (left != ids.end() && right != ids.end()) {
+        pairs.emplace_back(left->second, right->second);
+      }
+    }
+    std::sort(pairs.begin(), pairs.end());
+    for (const auto& [left, right] : pairs) {
+      merges.push_back(Json::array({tokens[left], tokens[right]}));
+    }
+  }
+  return merges;
+}
+
+// The tokens "<0x00>" and others, and the pieces of a sentencepiece vocabulary.
+absl::StatusOr<Json> SentencepieceTokenizer(
+    const std::vector<std::string>& tokens, const GgufFile& file) {
+  AHA_ASSIGN_OR_RETURN(const bool prefix_space,
+                       BoolOr(file, "tokenizer.ggml.add_space_prefix", true));
+  if (prefix_space) {
+    return absl::UnimplementedError(
+        "tokenizer.ggml.add_space_prefix must be false (as Gemma has it), got "
+        "true: import the model from its Hugging Face directory");
+  }
+  AHA_ASSIGN_OR_RETURN(Json processor, PostProcessor(tokens, file, true));
+  const GgufValue* value = file.Find("tokenizer.ggml.scores");
+  const auto* scores =
+      value == nullptr ? nullptr : std::get_if<std::vector<double>>(value);
+  if (scores == nullptr || scores->size() != tokens.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tokenizer.ggml.scores must be a number for each of the ",
+                     tokens.size(), " tokens"));
+  }
+  AHA_ASSIGN_OR_RETURN(const Vocabulary vocabulary,
+                       ReadVocabulary(tokens, file));
+  AHA_ASSIGN_OR_RETURN(Json merges, MergesOfScores(tokens, *scores));
+  const Json mark = {{"String", kMetaspace}}, space = {{"String", " "}};
+  AHA_ASSIGN_OR_RETURN(const Json names, NameSpecialTokens(tokens, file));
+  return BpeTokenizerJson(
+      {.added_tokens = vocabulary.added,
+       .pre_tokenizer = {{"type", "Split"},
+                         {"pattern", space},
+                         {"behavior", "MergedWithPrevious"},
+                         {"invert", false}},
+       .decoder = {{"type", "Sequence"},
+                   {"decoders", Json::array({Json{{"type", "Replace"},
+                                                  {"pattern", mark},
+                                                  {"content", " "}},
+                                             Json{{"type", "ByteFallback"}},
+                                             Json{{"type", "Fuse"}}})}},
+       .vocabulary = vocabulary.ids,
+       .merges = std::move(merges),
+       .normalizer = {{"type", "Replace"},
+                      {"pattern", space},
+                      {"content", kMetaspace}},
+       .post_processor = std::move(processor),
+       .unknown = names.value("unk_token", Json()),
+       .fuse_unknown = true,
+       .byte_fallback = true});
+}
+
+}  // namespace
+
+absl::StatusOr<GgufTokenizerFiles> TokenizerOfGguf(const GgufFile& file) {
+  AHA_ASSIGN_OR_RETURN(const std::string model,
+                       file.String("tokenizer.ggml.model"));
+  if (model != "gpt2" && model != "llama") {
+    return absl::UnimplementedError(
+        absl::StrCat("tokenizer.ggml.model must be \"gpt2\" (byte-level BPE) "
+                     "or \"llama\" (sentencepiece's BPE), got ",
+                     Quote(model)));
+  }
+  AHA_ASSIGN_OR_RETURN(const std::vector<std::string>* tokens,
+                       file.Strings("tokenizer.ggml.tokens"));
+  AHA_ASSIGN_OR_RETURN(const Json tokenizer,
+                       model == "gpt2" ? ByteLevelTokenizer(*tokens, file)
+                                       : SentencepieceTokenizer(*tokens, file));
   AHA_ASSIGN_OR_RETURN(const Json config, ConfigJson(*tokens, file));
-  const Json tokenizer =
-      BpeTokenizerJson({.added_tokens = vocabulary.added,
-                        .pre_tokenizer = pre_tokenizer,
-                        .decoder = ByteLevelJson({.use_regex = true}),
-                        .ignore_merges = pre == "llama-bpe",
-                        .vocabulary = vocabulary.ids,
-                        .merges = *merges});
   return GgufTokenizerFiles{tokenizer.dump(1) + "\n", config.dump(2) + "\n"};
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
@@ -252,6 +253,13 @@ absl::Status CheckSize(const StoredTensor& tensor, uint64_t data_bytes) {
 
 absl::StatusOr<uint64_t> SafetensorsHeaderLength(const uint8_t bytes[8],
                                                  uint64_t file_bytes) {
+  if (absl::StartsWith(
+          absl::string_view(reinterpret_cast<const char*>(bytes), 8),
+          "version ")) {
+    return absl::InvalidArgumentError(
+        "must be a safetensors file, found the text of a git-lfs pointer: "
+        "fetch the file itself with `git lfs pull`");
+  }
   uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | bytes[i];
   if (length > kMaxSafetensorsHeader) {

@@ -34,5 +34,5 @@ inline std::string SmolLm2() {
 #define AHA_SKIP_WITHOUT_SMOLLM2()                                         \
   if (!std::filesystem::exists(aha::SmolLm2())) {                          \
     GTEST_SKIP() << "NOT COMPARED with the real model: " << aha::SmolLm2() \
-                 << " is missing (`make smollm2`)";                        \
+                 << " is missing (`make models`)";                         \
   }

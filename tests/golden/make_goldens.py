@@ -16,7 +16,8 @@ import safetensors.torch
 import tokenizers
 import torch
 import transformers
-from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+from tokenizers import (Regex, decoders, models, normalizers, pre_tokenizers,
+                        trainers)
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -153,9 +154,72 @@ def train_bpe(pre_tokenizer, ignore_merges):
     return tokenizer
 
 
+# What matters to tokenizers that write a space as U+2581.
+SPACES = ["\u2581", " \u2581a", "a\u2581\u2581b", "<0x41>", "<bos>a", "a<bos> b",
+          "\n\n\n", "a\n\n", "\U0001f9ff\u0378", "  <unk> <0x0A>"]
+
+
+# Sentencepiece-style BPE in the three forms in which tokenizer.json has it: as
+# Gemma, as Llama 2 in transformers 4, and as Llama 2 in transformers 5.
+def sentencepiece_bpe(name):
+    special = ["<pad>", "<eos>", "<bos>", "<unk>"]
+    every_byte = [f"<0x{byte:02X}>" for byte in range(256)]
+    tokenizer = tokenizers.Tokenizer(models.BPE(
+        unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(
+        Regex("\u2581"), "merged_with_next")
+    tokenizer.train_from_iterator(CORPUS, trainers.BpeTrainer(
+        vocab_size=560, show_progress=False,
+        special_tokens=special + every_byte))
+    out = json.loads(tokenizer.to_str())
+    # The bytes are tokens of the vocabulary and not looked for in texts.
+    out["added_tokens"] = out["added_tokens"][:len(special)]
+    if name == "gemma":
+        out["added_tokens"].append(
+            {**out["added_tokens"][0], "id": len(out["model"]["vocab"]),
+             "content": "\n\n", "special": False})
+    replace = {"type": "Replace", "pattern": {"String": " "},
+               "content": "\u2581"}
+    steps = [{"type": "Replace", "pattern": {"String": "\u2581"},
+              "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]
+    strip = {"type": "Strip", "content": " ", "start": 1, "stop": 0}
+    out["normalizer"] = replace
+    out["pre_tokenizer"] = None
+    if name == "gemma":
+        out["pre_tokenizer"] = {
+            "type": "Split", "pattern": {"String": " "},
+            "behavior": "MergedWithPrevious", "invert": False}
+    if name == "llama2":
+        out["normalizer"] = {"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": "\u2581"}, replace]}
+    if name == "metaspace":
+        out["normalizer"] = None
+        out["pre_tokenizer"] = {
+            "type": "Metaspace", "replacement": "\u2581",
+            "prepend_scheme": "first", "split": False}
+    if name != "gemma":
+        steps.append(strip)
+    out["decoder"] = {"type": "Sequence", "decoders": steps}
+    sequence = {"Sequence": {"id": "A", "type_id": 0}}
+    bos = {"SpecialToken": {"id": "<bos>", "type_id": 0}}
+    out["post_processor"] = {
+        "type": "TemplateProcessing", "single": [bos, sequence],
+        "pair": [bos, sequence, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {"<bos>": {"id": "<bos>", "ids": [2],
+                                     "tokens": ["<bos>"]}}}
+    return out
+
+
 def small_tokenizers():
     llama3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
               r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+    qwen2 = llama3.replace(r"\p{N}{1,3}", r"\p{N}")
+    # Mistral's tekken.
+    upper, lower = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
+    tekken = (rf"[^\r\n\p{{L}}\p{{N}}]?[{upper}]*[{lower}]+|"
+              rf"[^\r\n\p{{L}}\p{{N}}]?[{upper}]+[{lower}]*|"
+              r"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
     byte_level = pre_tokenizers.ByteLevel
     split = pre_tokenizers.Split
     kinds = {
@@ -166,6 +230,12 @@ def small_tokenizers():
             byte_level(add_prefix_space=False)]), False),
         "llama3": (pre_tokenizers.Sequence([
             split(Regex(llama3), "isolated"),
+            byte_level(add_prefix_space=False, use_regex=False)]), True),
+        "qwen2": (pre_tokenizers.Sequence([
+            split(Regex(qwen2), "isolated"),
+            byte_level(add_prefix_space=False, use_regex=False)]), False),
+        "tekken": (pre_tokenizers.Sequence([
+            split(Regex(tekken), "isolated"),
             byte_level(add_prefix_space=False, use_regex=False)]), True),
         "previous": (pre_tokenizers.Sequence([
             split(" ", "merged_with_previous"),
@@ -181,10 +251,20 @@ def small_tokenizers():
     golden = {}
     for name, (pre_tokenizer, ignore_merges) in kinds.items():
         tokenizer = train_bpe(pre_tokenizer, ignore_merges)
+        if name == "qwen2":
+            tokenizer.normalizer = normalizers.NFC()
         path = HERE / "bpe" / f"{name}.json"
         tokenizer.save(str(path), pretty=False)
         golden[name] = encodings(
             tokenizers.Tokenizer.from_file(str(path)), TRICKY)
+    for name in ("gemma", "llama2", "metaspace"):
+        path = HERE / "bpe" / f"{name}.json"
+        path.write_text(json.dumps(sentencepiece_bpe(name)))
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        golden[name] = encodings(tokenizer, TRICKY + SPACES)
+        for golden_text in golden[name]:
+            golden_text["with_prefix"] = tokenizer.encode(
+                golden_text["text"]).ids
     write("bpe.json", {"tokenizers": golden})
 
 
@@ -195,11 +275,14 @@ def character_tokenizer():
     write("characters.json", {"encodings": encodings(tokenizer, CHARACTERS)})
 
 
-def randomize(model):
-    """Weights with which attention, gates, gains and biases do something."""
+def randomize(model, centre=1):
+    """Weights with which attention, gates, gains and biases do something.
+
+    `centre` is the stored number of a gain of 1.
+    """
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            weight.copy_(1 + 0.1 * torch.randn_like(weight)
+            weight.copy_(centre + 0.1 * torch.randn_like(weight)
                          if "norm" in name
                          else 0.25 * torch.randn_like(weight))
             # The weights are exact in bf16, so that one file serves both
@@ -295,32 +378,153 @@ def tiny_llama():
 
 
 # Odd shapes: one head for keys and values, vocabularies that are not multiples
-# of 16, a head_dim of its own.
-def tiny_qwens():
-    qwen2 = transformers.Qwen2Config(
-        vocab_size=83, hidden_size=40, intermediate_size=56,
-        num_hidden_layers=3, num_attention_heads=5, num_key_value_heads=1,
-        max_position_embeddings=128, rms_norm_eps=1e-6, rope_theta=1000000.0,
-        tie_word_embeddings=True, bos_token_id=1, eos_token_id=2,
-        use_sliding_window=False, sliding_window=64, max_window_layers=2)
-    qwen3 = transformers.Qwen3Config(
-        vocab_size=75, hidden_size=32, intermediate_size=72,
-        num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
-        head_dim=24, max_position_embeddings=128, rms_norm_eps=1e-6,
-        rope_theta=1000000.0, tie_word_embeddings=False, bos_token_id=1,
-        eos_token_id=2)
-    for name, seed, config, kind in (
-            ("tiny-qwen2", 17, qwen2, transformers.Qwen2ForCausalLM),
-            ("tiny-qwen3", 19, qwen3, transformers.Qwen3ForCausalLM)):
+# of 16, head_dims of their own, scaled positions, and windows that are shorter
+# than the sequences.
+def family_models():
+    common = {"max_position_embeddings": 128, "bos_token_id": 1,
+              "eos_token_id": 2}
+    return {
+        "tiny-qwen2": (17, transformers.Qwen2ForCausalLM,
+                       transformers.Qwen2Config(
+            vocab_size=83, hidden_size=40, intermediate_size=56,
+            num_hidden_layers=3, num_attention_heads=5, num_key_value_heads=1,
+            rms_norm_eps=1e-6, rope_theta=1000000.0, tie_word_embeddings=True,
+            use_sliding_window=False, sliding_window=64, max_window_layers=2,
+            **common)),
+        "tiny-qwen3": (19, transformers.Qwen3ForCausalLM,
+                       transformers.Qwen3Config(
+            vocab_size=75, hidden_size=32, intermediate_size=72,
+            num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+            head_dim=24, rms_norm_eps=1e-6, rope_theta=1000000.0,
+            tie_word_embeddings=False, **common)),
+        # The factors of Llama 3.2, with an original length at which some
+        # frequencies are kept, some are divided and some are mixed.
+        "tiny-llama3": (23, transformers.LlamaForCausalLM,
+                        transformers.LlamaConfig(
+            vocab_size=71, hidden_size=32, intermediate_size=40,
+            num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1,
+            head_dim=48, rms_norm_eps=1e-5, rope_theta=500.0,
+            rope_scaling={"rope_type": "llama3", "factor": 32.0,
+                          "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                          "original_max_position_embeddings": 64},
+            tie_word_embeddings=True, **common)),
+        "tiny-mistral": (29, transformers.MistralForCausalLM,
+                         transformers.MistralConfig(
+            vocab_size=67, hidden_size=32, intermediate_size=56,
+            num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=1,
+            head_dim=16, rms_norm_eps=1e-5, rope_theta=10000.0,
+            sliding_window=7, tie_word_embeddings=False, **common)),
+        # Layers 0 and 2 of Qwen2 see everything; layer 1 has a window.
+        "tiny-qwen2-window": (31, transformers.Qwen2ForCausalLM,
+                              transformers.Qwen2Config(
+            vocab_size=53, hidden_size=24, intermediate_size=40,
+            num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1,
+            rms_norm_eps=1e-6, rope_theta=10000.0, tie_word_embeddings=False,
+            use_sliding_window=True, sliding_window=9,
+            layer_types=["full_attention", "sliding_attention",
+                         "full_attention"], **common)),
+        "tiny-gemma3_text": (37, transformers.Gemma3ForCausalLM,
+                             transformers.Gemma3TextConfig(
+            vocab_size=61, hidden_size=36, intermediate_size=56,
+            num_hidden_layers=4, num_attention_heads=3, num_key_value_heads=1,
+            head_dim=20, rms_norm_eps=1e-6, query_pre_attn_scalar=28,
+            sliding_window=6, layer_types=[
+                "sliding_attention", "sliding_attention", "full_attention",
+                "sliding_attention"],
+            rope_parameters={
+                "full_attention": {"rope_type": "linear", "factor": 8.0,
+                                   "rope_theta": 1000000.0},
+                "sliding_attention": {"rope_type": "default",
+                                      "rope_theta": 10000.0}},
+            tie_word_embeddings=True, pad_token_id=None, **common)),
+    }
+
+
+def tiny_families(only):
+    for name, (seed, kind, config) in family_models().items():
+        if only and name not in only:
+            continue
         torch.manual_seed(seed)
         # The plain formula: with softmax and products in fp32.
         config._attn_implementation = "eager"
         model = kind(config).float().eval()
-        randomize(model)
+        randomize(model, centre=0 if "gemma" in name else 1)
         save_tiny(model, name)
         write(f"{name.replace('-', '_')}.json", {
             "sequences": scored_sequences(model, config.vocab_size),
             "grpo": grpo_gradients(model, config.vocab_size, name)})
+
+
+# What transformers makes of each kind of scaled positions: the frequencies, and
+# the factor of sine and cosine.
+def rope_frequencies():
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+    yarn = {"rope_type": "yarn", "factor": 4.0,
+            "original_max_position_embeddings": 32768}
+    short = [1 + 0.05 * i for i in range(32)]
+    forms = [
+        {"rope_scaling": {"type": "linear", "factor": 4.0}},
+        {"rope_theta": 500000.0, "max_position_embeddings": 131072,
+         "rope_scaling": {"rope_type": "llama3", "factor": 32.0,
+                          "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                          "original_max_position_embeddings": 8192}},
+        {"rope_theta": 500000.0, "max_position_embeddings": 131072,
+         "rope_parameters": {"rope_type": "llama3", "factor": 8.0,
+                             "rope_theta": 300000.0, "low_freq_factor": 1.0,
+                             "high_freq_factor": 4.0,
+                             "original_max_position_embeddings": 8192}},
+        {"max_position_embeddings": 4096,
+         "rope_scaling": {"type": "dynamic", "factor": 2.0}},
+        {"rope_theta": 1000000.0, "max_position_embeddings": 131072,
+         "rope_scaling": yarn},
+        {"rope_theta": 1000000.0, "max_position_embeddings": 131072,
+         "rope_scaling": {**yarn, "truncate": False, "beta_fast": 16.0,
+                          "beta_slow": 2.0, "attention_factor": 1.25}},
+        {"max_position_embeddings": 163840,
+         "rope_scaling": {"type": "yarn", "factor": 40.0, "mscale": 1.0,
+                          "mscale_all_dim": 0.7, "beta_fast": 32,
+                          "beta_slow": 1,
+                          "original_max_position_embeddings": 4096}},
+        {"max_position_embeddings": 131072,
+         "original_max_position_embeddings": 4096,
+         "rope_scaling": {"type": "longrope", "short_factor": short,
+                          "long_factor": [2 * x for x in short]}},
+    ]
+    golden = []
+    for form in forms:
+        fields = {"hidden_size": 256, "num_attention_heads": 4,
+                  "num_key_value_heads": 2, "intermediate_size": 64,
+                  "num_hidden_layers": 1, "vocab_size": 100, **form}
+        config = transformers.LlamaConfig(**json.loads(json.dumps(fields)))
+        inv_freq, factor = ROPE_INIT_FUNCTIONS[
+            config.rope_parameters["rope_type"]](config, "cpu")
+        golden.append({"config": {"model_type": "llama", **fields},
+                       "frequencies": floats(inv_freq),
+                       "attention_factor": factor})
+    write("rope.json", {"forms": golden})
+
+
+# Random blocks of each quantized format of GGUF, and the floats that they mean
+# to the package gguf, llama.cpp's own.
+def gguf_blocks():
+    import gguf
+    import numpy
+    generator = numpy.random.default_rng(41)
+    golden = {}
+    for name, scales in (("Q4_0", [0]), ("Q4_1", [0, 2]), ("Q5_0", [0]),
+                         ("Q5_1", [0, 2]), ("Q8_0", [0]), ("Q4_K", [0, 2]),
+                         ("Q5_K", [0, 2]), ("Q6_K", [208])):
+        kind = gguf.GGMLQuantizationType[name]
+        numbers, size = gguf.GGML_QUANT_SIZES[kind]
+        blocks = generator.integers(0, 256, (3, size), dtype=numpy.uint8)
+        for at in scales:  # float16 that is finite.
+            halves = generator.standard_normal(3).astype(numpy.float16)
+            blocks[:, at:at + 2] = halves[:, None].view(numpy.uint8)
+        values = gguf.quants.dequantize(blocks.reshape(1, -1), kind)
+        golden[name] = {"type": int(kind), "numbers": 3 * numbers,
+                        "bytes": blocks.tobytes().hex(),
+                        "floats": floats(torch.from_numpy(values))}
+    write("gguf.json", {"formats": golden})
 
 
 def smollm2_tokens():
@@ -379,12 +583,22 @@ def smollm2_logprobs():
 
 def main():
     torch.set_num_threads(1)
+    if sys.argv[1:] == ["tokenizers"]:
+        small_tokenizers()
+        return
+    if len(sys.argv) > 1:  # Some of family_models() only.
+        tiny_families(sys.argv[1:])
+        rope_frequencies()
+        gguf_blocks()
+        return
     small_tokenizers()
     character_tokenizer()
     tiny_llama()
-    tiny_qwens()
+    tiny_families(only=())
+    rope_frequencies()
+    gguf_blocks()
     if not SMOLLM2.exists():
-        sys.exit(f"{SMOLLM2} is not there: run `make smollm2` first")
+        sys.exit(f"{SMOLLM2} is not there: run `make models` first")
     smollm2_tokens()
     smollm2_logprobs()
 

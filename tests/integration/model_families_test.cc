@@ -28,9 +28,15 @@ std::string WriteRandomModel(const TempDir& scratch,
   config.num_attention_heads = 4;
   config.num_key_value_heads = 1;
   config.head_dim = model_type == "qwen3" ? 20 : 12;
+  // Shorter than a prompt with its completion.
+  config.sliding_window = 16;
+  if (model_type == "mistral") config.sliding_layers = {true, true};
+  if (model_type == "gemma3_text") config.sliding_layers = {true, false};
+  if (config.sliding_layers.empty()) config.sliding_window = 0;
   config.vocab_size = tokenizer.vocab_size;
   config.max_position_embeddings = 80;
-  config.tie_word_embeddings = model_type == "qwen2";
+  config.tie_word_embeddings =
+      model_type == "qwen2" || model_type == "gemma3_text";
   config.eos_token_ids = {tokenizer.eos_token_id};
   config.initializer_range = 0.1;
   const ModelFiles files = {config,
@@ -72,7 +78,8 @@ stages: [{name: grpo, type: grpo,
 };
 
 INSTANTIATE_TEST_SUITE_P(Families, ModelFamiliesTest,
-                         ::testing::Values("qwen2", "qwen3"),
+                         ::testing::Values("gemma3_text", "mistral", "qwen2",
+                                           "qwen3"),
                          [](const auto& info) {
                            return std::string(info.param);
                          });

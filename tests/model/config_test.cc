@@ -80,6 +80,32 @@ TEST(ModelConfigTest, EndTokensOfBothFilesEndACompletion) {
   EXPECT_THAT(ends("{\"eos_token_id\": [7, 2, 0]}"), ElementsAre(2, 7, 0));
 }
 
+TEST(ModelConfigTest, TheTokenizersEndIsThatOfAModelWhoseFilesNameNone) {
+  const TempDir scratch;
+  Json json = SmolLm2Json();
+  json["eos_token_id"] = nullptr;
+  scratch.Write("config.json", json.dump());
+  const auto ends = [&](const std::string& tokenizer_config) {
+    scratch.Write("tokenizer_config.json", tokenizer_config);
+    const auto config = ModelConfig::Load(scratch / "");
+    EXPECT_TRUE(config.ok()) << config.status();
+    return config.ok() ? config->eos_token_ids : std::vector<int32_t>();
+  };
+  EXPECT_THAT(ends(R"({"eos_token": "<e>"})"), ElementsAre());
+  EXPECT_THAT(ends(R"({"eos_token": {"content": "<e>"},
+                       "added_tokens_decoder": {"7": {"content": "<e>"}}})"),
+              ElementsAre(7));
+  scratch.Write("tokenizer.json",
+                R"({"added_tokens": [{"id": 8, "content": "<f>"}],
+                    "model": {"vocab": {"<g>": 9}}})");
+  EXPECT_THAT(ends(R"({"eos_token": "<f>"})"), ElementsAre(8));
+  EXPECT_THAT(ends(R"({"eos_token": "<g>"})"), ElementsAre(9));
+  EXPECT_THAT(ends(R"({"eos_token": "<h>"})"), ElementsAre());
+  EXPECT_THAT(ends("no JSON"), ElementsAre());  // The tokenizer reports it.
+  scratch.Write("generation_config.json", R"({"eos_token_id": 3})");
+  EXPECT_THAT(ends(R"({"eos_token": "<f>"})"), ElementsAre(3));
+}
+
 TEST(ModelConfigTest, ABrokenGenerationConfigIsNamed) {
   const TempDir scratch;
   scratch.Write("config.json", SmolLm2Json().dump());
@@ -124,14 +150,23 @@ constexpr auto kNotSupported = absl::StatusCode::kUnimplemented;
 INSTANTIATE_TEST_SUITE_P(
     Fields, BadConfigTest,
     testing::Values(
-        Bad{"model_type", "mistral", kNotSupported}, Bad{"model_type", nullptr},
+        Bad{"model_type", "gpt2", kNotSupported}, Bad{"model_type", nullptr},
         Bad{"hidden_act", "gelu", kNotSupported},
         Bad{"attention_bias", true, kNotSupported},
         Bad{"mlp_bias", true, kNotSupported},
         Bad{"rope_interleaved", true, kNotSupported},
-        Bad{"rope_scaling", {{"type", "yarn"}}, kNotSupported},
+        Bad{"rope_scaling", {{"type", "su"}}, kNotSupported},
+        Bad{"rope_scaling", {{"type", "linear"}}},
+        Bad{"rope_scaling", {{"type", "linear"}, {"factor", "4"}}},
+        Bad{"rope_scaling", {{"type", "linear"}, {"factor", 0}}},
         Bad{"quantization_config", Json::object(), kNotSupported},
-        Bad{"rope_parameters", {{"rope_type", "llama3"}}, kNotSupported},
+        Bad{"rope_parameters", {{"rope_type", "llama3"}}},
+        Bad{"rope_parameters",
+            {{"rope_type", "llama3"},
+             {"factor", 8},
+             {"low_freq_factor", 4},
+             {"high_freq_factor", 1}}},
+        Bad{"rope_parameters", {{"rope_type", 3}}, kNotSupported},
         Bad{"rope_parameters", 3}, Bad{"hidden_size", nullptr},
         Bad{"hidden_size", "576"}, Bad{"hidden_size", 576.5},
         Bad{"hidden_size", -576}, Bad{"hidden_size", 577},

@@ -9,7 +9,9 @@
 #include "model/config.h"
 #include "model/families/family.h"
 #include "model/parameters.h"
+#include "model/rope.h"
 #include "nlohmann/json.hpp"
+#include "tests/golden/golden_files.h"
 
 namespace aha {
 namespace {
@@ -61,7 +63,7 @@ ModelConfig Read(const Json& json) {
 }
 
 TEST(FamiliesTest, TheTableIsSortedAndFindsEachByItsModelType) {
-  EXPECT_EQ(FamilyNames(), "llama, qwen2 or qwen3");
+  EXPECT_EQ(FamilyNames(), "gemma3_text, llama, mistral, qwen2 or qwen3");
   for (const Family* family : Families()) {
     EXPECT_EQ(FindFamily(family->model_type), family);
   }
@@ -74,9 +76,10 @@ TEST(FamiliesTest, AnUnknownModelTypeIsRefusedWithTheOnesThatAreKnown) {
   json["model_type"] = "gemma3";
   const absl::Status status = ModelConfig::Parse(json.dump()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(status.message(),
-            "config.json: model_type must be llama, qwen2 or qwen3, found "
-            "\"gemma3\" (not supported)");
+  EXPECT_EQ(
+      status.message(),
+      "config.json: model_type must be gemma3_text, llama, mistral, qwen2 "
+      "or qwen3, found \"gemma3\" (not supported)");
 }
 
 TEST(FamiliesTest, ReadsQwen25) {
@@ -155,8 +158,176 @@ TEST(FamiliesTest, ASlidingWindowThatIsSwitchedOffMeansNothing) {
   Json json = Qwen2Json();
   json["sliding_window"] = 131072;
   json["max_window_layers"] = 3;
-  json["layer_types"] = {"full_attention", "full_attention"};
   EXPECT_EQ(Read(json).ToJson(), Read(Qwen2Json()).ToJson());
+}
+
+// Mistral-7B-v0.1's.
+Json MistralJson() {
+  return Json::parse(R"({
+    "architectures": ["MistralForCausalLM"], "bos_token_id": 1,
+    "eos_token_id": 2, "hidden_act": "silu", "hidden_size": 4096,
+    "initializer_range": 0.02, "intermediate_size": 14336,
+    "max_position_embeddings": 32768, "model_type": "mistral",
+    "num_attention_heads": 32, "num_hidden_layers": 32,
+    "num_key_value_heads": 8, "rms_norm_eps": 1e-05, "rope_theta": 10000.0,
+    "sliding_window": 4096, "tie_word_embeddings": false,
+    "torch_dtype": "bfloat16", "transformers_version": "4.34.0.dev0",
+    "use_cache": true, "vocab_size": 32000})");
+}
+
+// Gemma 3 270M's, as transformers 4 wrote it.
+Json Gemma3Json() {
+  return Json::parse(R"({
+    "_sliding_window_pattern": 6, "architectures": ["Gemma3ForCausalLM"],
+    "attention_bias": false, "attention_dropout": 0.0,
+    "attn_logit_softcapping": null, "bos_token_id": 2, "eos_token_id": 1,
+    "final_logit_softcapping": null, "head_dim": 256,
+    "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 640,
+    "initializer_range": 0.02, "intermediate_size": 2048,
+    "max_position_embeddings": 32768, "model_type": "gemma3_text",
+    "num_attention_heads": 4, "num_hidden_layers": 18,
+    "num_key_value_heads": 1, "pad_token_id": 0, "query_pre_attn_scalar": 256,
+    "rms_norm_eps": 1e-06, "rope_local_base_freq": 10000.0,
+    "rope_scaling": null, "rope_theta": 1000000.0, "sliding_window": 512,
+    "torch_dtype": "bfloat16", "transformers_version": "4.55.0.dev0",
+    "use_bidirectional_attention": false, "use_cache": true,
+    "vocab_size": 262144})");
+}
+
+TEST(FamiliesTest, ReadsMistralWithAWindowInEveryLayer) {
+  const ModelConfig config = Read(MistralJson());
+  EXPECT_EQ(config.sliding_window, 4096);
+  EXPECT_EQ(config.sliding_layers, std::vector<bool>(32, true));
+  EXPECT_EQ(config.head_dim, 128);
+  EXPECT_EQ(ParameterLayout(config).count(), 7'241'732'096);  // "7B".
+}
+
+// As transformers reads them: absent means 4096.
+TEST(FamiliesTest, ANullWindowOfMistralIsNoneAndAnAbsentOneIsNot) {
+  Json json = MistralJson();
+  json["sliding_window"] = nullptr;
+  EXPECT_TRUE(Read(json).sliding_layers.empty());
+  EXPECT_EQ(Read(json).sliding_window, 0);
+  json.erase("sliding_window");
+  EXPECT_EQ(Read(json).sliding_window, 4096);
+}
+
+TEST(FamiliesTest, ReadsGemma3WithEachSixthLayerSeeingEverything) {
+  const ModelConfig config = Read(Gemma3Json());
+  EXPECT_TRUE(config.tie_word_embeddings);  // Absent: the family's default.
+  EXPECT_EQ(config.sliding_window, 512);
+  ASSERT_EQ(config.sliding_layers.size(), 18u);
+  for (size_t i = 0; i < 18; ++i) {
+    EXPECT_EQ(config.sliding_layers[i], i % 6 != 5) << i;
+  }
+  EXPECT_EQ(config.rope_theta, 1e6);
+  EXPECT_EQ(config.rope_local_base_freq, 1e4);
+  EXPECT_EQ(config.query_pre_attn_scalar, 256);
+  EXPECT_EQ(ParameterLayout(config).count(), 268'098'176);  // "270M".
+}
+
+TEST(FamiliesTest, ReadsGemmasPositionsAsTransformers5WritesThem) {
+  Json json = Gemma3Json();
+  for (const char* field :
+       {"rope_theta", "rope_scaling", "rope_local_base_freq"}) {
+    json.erase(field);
+  }
+  EXPECT_EQ(Read(json).rope_theta, 1e6);  // The family's default.
+  json["rope_parameters"] = {
+      {"full_attention",
+       {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 2e6}}},
+      {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 3e4}}}};
+  const ModelConfig config = Read(json);
+  EXPECT_EQ(config.rope_theta, 2e6);
+  EXPECT_EQ(config.rope_local_base_freq, 3e4);
+  EXPECT_EQ(config.rope_scaling.type, RopeType::kLinear);
+  EXPECT_EQ(config.rope_scaling.factor, 8);
+}
+
+TEST(FamiliesTest, QwensWindowBeginsAtMaxWindowLayersOrWhereLayerTypesSay) {
+  Json json = Qwen2Json();
+  json["use_sliding_window"] = true;
+  ModelConfig config = Read(json);
+  EXPECT_EQ(config.sliding_window, 32768);
+  for (size_t i = 0; i < 24; ++i) {
+    EXPECT_EQ(config.sliding_layers[i], i >= 21) << i;
+  }
+  json["layer_types"] = std::vector<std::string>(24, "full_attention");
+  EXPECT_TRUE(Read(json).sliding_layers.empty());
+  json["layer_types"][3] = "sliding_attention";
+  config = Read(json);
+  EXPECT_TRUE(config.sliding_layers[3]);
+  EXPECT_FALSE(config.sliding_layers[22]);
+}
+
+TEST(FamiliesTest, EveryKindOfPositionsAndWindowSurvivesARoundTrip) {
+  Json qwen = Qwen2Json();
+  qwen["use_sliding_window"] = true;
+  std::vector<Json> models = {MistralJson(), Gemma3Json(), qwen};
+  for (const Json& form : Golden("rope.json")["forms"]) {
+    models.push_back(form["config"]);
+  }
+  for (const Json& json : models) {
+    const ModelConfig config = Read(json);
+    const ModelConfig again = Read(Json::parse(config.ToJson()));
+    EXPECT_EQ(again.ToJson(), config.ToJson());
+    EXPECT_EQ(again.rope_scaling, config.rope_scaling);
+    EXPECT_EQ(again.sliding_layers, config.sliding_layers);
+    EXPECT_EQ(again.sliding_window, config.sliding_window);
+    EXPECT_EQ(again.query_pre_attn_scalar, config.query_pre_attn_scalar);
+  }
+}
+
+// transformers computes in fp32.
+TEST(FamiliesTest, FrequenciesOfScaledPositionsAreTransformers) {
+  for (const Json& form : Golden("rope.json")["forms"]) {
+    const ModelConfig config = Read(form["config"]);
+    const std::vector<double> want = form["frequencies"];
+    const std::vector<double> got = RopeFrequencies(
+        {.theta = config.rope_theta, .scaling = config.rope_scaling},
+        config.head_dim);
+    ASSERT_EQ(got.size(), want.size());
+    for (size_t i = 0; i < got.size(); ++i) {
+      EXPECT_NEAR(got[i], want[i], 2e-6 * want[i]) << form["config"] << i;
+    }
+    EXPECT_NEAR(config.rope_scaling.attention_factor,
+                form["attention_factor"].get<double>(), 1e-9)
+        << form["config"];
+  }
+}
+
+// Beyond, the positions before a token would turn with what comes after it.
+TEST(FamiliesTest, TheContextEndsWherePositionsTurnWithTheTotalLength) {
+  Json json = BareJson("llama");
+  json["max_position_embeddings"] = 64;
+  EXPECT_EQ(Read(json).context(), 64);
+  EXPECT_EQ(Read(json).ContextRule(), "max_position_embeddings");
+  json["rope_scaling"] = {{"type", "dynamic"}, {"factor", 2.0}};
+  EXPECT_EQ(Read(json).context(), 64);
+  EXPECT_THAT(Read(json).ContextRule(), HasSubstr("dynamic"));
+  json["rope_scaling"] = {{"type", "longrope"},
+                          {"short_factor", {1.5}},
+                          {"long_factor", {3.0}},
+                          {"original_max_position_embeddings", 16}};
+  EXPECT_EQ(Read(json).context(), 16);
+  EXPECT_THAT(Read(json).ContextRule(), HasSubstr("longrope"));
+  EXPECT_EQ(Json::parse(Read(json).ToJson())["max_position_embeddings"], 64);
+}
+
+TEST(FamiliesTest, ValuesInsideTheObjectGoBeforeThoseAtTheTop) {
+  Json json = BareJson("llama");
+  json["rope_theta"] = 1e4;
+  json["rope_parameters"] = {
+      {"rope_theta", 5e5}, {"type", "linear"}, {"factor", 2.0}};
+  EXPECT_EQ(Read(json).rope_theta, 5e5);
+  EXPECT_EQ(Read(json).rope_scaling.type, RopeType::kLinear);
+  // An object rope_scaling goes before rope_parameters, unless it is empty.
+  json["rope_scaling"] = Json::object();
+  EXPECT_EQ(Read(json).rope_scaling.factor, 2);
+  json["rope_scaling"] = {
+      {"type", "linear"}, {"rope_type", "linear"}, {"factor", 3.0}};
+  EXPECT_EQ(Read(json).rope_scaling.factor, 3);
+  EXPECT_EQ(Read(json).rope_theta, 1e4);
 }
 
 struct Refusal {
@@ -165,6 +336,12 @@ struct Refusal {
   std::string message;  // A part.
 };
 
+Json ExampleOf(const std::string& model_type) {
+  if (model_type == "gemma3_text") return Gemma3Json();
+  if (model_type == "mistral") return MistralJson();
+  return model_type == "qwen2" ? Qwen2Json() : Qwen3Json();
+}
+
 void PrintTo(const Refusal& refusal, std::ostream* out) {
   *out << refusal.model_type << " " << refusal.field.dump();
 }
@@ -172,7 +349,7 @@ void PrintTo(const Refusal& refusal, std::ostream* out) {
 class RefusalTest : public testing::TestWithParam<Refusal> {};
 
 TEST_P(RefusalTest, NamesTheFieldThatAsksForSomethingElse) {
-  Json json = GetParam().model_type == "qwen2" ? Qwen2Json() : Qwen3Json();
+  Json json = ExampleOf(GetParam().model_type);
   json.update(GetParam().field);
   const absl::Status status = ModelConfig::Parse(json.dump()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << status;
@@ -183,32 +360,61 @@ INSTANTIATE_TEST_SUITE_P(
     Fields, RefusalTest,
     testing::Values(
         Refusal{"qwen2",
-                {{"use_sliding_window", true}},
-                "use_sliding_window must be false, found true"},
-        Refusal{"qwen3",
-                {{"use_sliding_window", true}},
-                "use_sliding_window must be false, found true"},
-        Refusal{"qwen2",
                 {{"layer_types", {"full_attention", "sliding_attention"}}},
-                "layer_types must all be \"full_attention\", found "
-                "\"sliding_attention\""},
+                "layer_types must all be \"full_attention\" without "
+                "use_sliding_window, found \"sliding_attention\""},
+        Refusal{"qwen2",
+                {{"layer_types", {"linear_attention"}}},
+                "layer_types must be of \"full_attention\" and "
+                "\"sliding_attention\", found \"linear_attention\""},
+        Refusal{"mistral",
+                {{"layer_types", {"full_attention"}}},
+                "layer_types must be null"},
+        Refusal{"gemma3_text",
+                {{"final_logit_softcapping", 30.0}},
+                "final_logit_softcapping must be null, found 30.0"},
+        Refusal{"gemma3_text",
+                {{"attn_logit_softcapping", 50.0}},
+                "attn_logit_softcapping must be null, found 50.0"},
+        Refusal{"gemma3_text",
+                {{"use_bidirectional_attention", true}},
+                "use_bidirectional_attention must be false, found true"},
+        Refusal{"gemma3_text",
+                {{"hidden_activation", "gelu"}},
+                "hidden_activation must be \"gelu_pytorch_tanh\", found "
+                "\"gelu\""},
+        Refusal{"gemma3_text",
+                {{"rope_parameters", {{"rope_theta", 1e4}}}},
+                "rope_parameters must have an object full_attention"},
+        Refusal{"gemma3_text",
+                {{"rope_parameters",
+                  {{"sliding_attention",
+                    {{"rope_type", "linear"}, {"factor", 2.0}}}}}},
+                "rope_parameters.sliding_attention.rope_type must be "
+                "\"default\", found \"linear\""},
         Refusal{"qwen2", {{"use_mrope", true}}, "use_mrope must be false"},
         Refusal{"qwen3",
                 {{"attention_bias", true}},
                 "attention_bias must be false, found true"},
         Refusal{"qwen2",
-                {{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}}},
-                "rope_scaling.type must be \"default\", found \"yarn\""},
+                {{"rope_scaling", {{"type", "mrope"}, {"factor", 4.0}}}},
+                "rope_scaling.type must be \"default\", \"linear\", "
+                "\"dynamic\", \"llama3\", \"yarn\" or \"longrope\", found "
+                "\"mrope\""},
         Refusal{"qwen3",
-                {{"rope_scaling", {{"rope_type", "yarn"}}}},
-                "rope_scaling.rope_type must be \"default\", found \"yarn\""},
+                {{"rope_scaling", {{"rope_type", "proportional"}}}},
+                "rope_scaling.rope_type must be"},
         Refusal{"qwen3",
-                {{"rope_parameters", {{"rope_type", "linear"}}}},
-                "rope_parameters.rope_type must be \"default\""},
+                {{"rope_scaling",
+                  {{"type", "default"}, {"mrope_section", {1, 2}}}}},
+                "rope_scaling.mrope_section must be null"},
+        Refusal{"qwen3",
+                {{"rope_parameters", {{"partial_rotary_factor", 0.25}}}},
+                "rope_parameters.partial_rotary_factor must be 1.0"},
         Refusal{
             "qwen3",
             {{"rope_parameters", {{"full_attention", {{"rope_theta", 1e4}}}}}},
-            "rope_parameters.\"full_attention\" must be a number"},
+            "rope_parameters.full_attention must be absent"},
         Refusal{"qwen3",
                 {{"partial_rotary_factor", 0.5}},
                 "partial_rotary_factor must be 1.0, found 0.5"},
@@ -219,9 +425,18 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(FamiliesTest, MalformedFieldsAreInvalid) {
   const std::vector<Json> malformed = {
-      {{"rope_scaling", "yarn"}},          {{"rope_parameters", 3}},
-      {{"layer_types", "full_attention"}}, {{"head_dim", 127}},
-      {{"num_key_value_heads", 3}},        {{"tie_word_embeddings", 1}}};
+      {{"layer_types", {"sliding_attention"}}, {"use_sliding_window", true}},
+      {{"rope_scaling", {{"type", "yarn"}, {"factor", "4"}}}},
+      {{"rope_scaling",
+        {{"type", "longrope"},
+         {"short_factor", {1, 2}},
+         {"long_factor", {1, 2}}}}},
+      {{"rope_scaling", "yarn"}},
+      {{"rope_parameters", 3}},
+      {{"layer_types", "full_attention"}},
+      {{"head_dim", 127}},
+      {{"num_key_value_heads", 3}},
+      {{"tie_word_embeddings", 1}}};
   for (const Json& field : malformed) {
     Json json = Qwen3Json();
     json.update(field);

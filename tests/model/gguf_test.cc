@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "absl/strings/escaping.h"
 #include "base/rng.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -105,6 +106,30 @@ TEST(GgufTest, DequantizesEveryTypeByItsDefinition) {
   EXPECT_THAT(All(**file, "bf16"), ElementsAre(1.0f, -3.140625f));
 }
 
+// By llama.cpp's own package (tests/golden/make_goldens.py).
+TEST(GgufTest, DequantizesEveryFormatToTheSameBitsAsLlamaCpp) {
+  for (const auto& [name, golden] : Golden("gguf.json")["formats"].items()) {
+    const std::string blocks =
+        absl::HexStringToBytes(golden["bytes"].get<std::string>());
+    const std::vector<float> want = golden["floats"];
+    const uint32_t type = golden["type"];
+    EXPECT_EQ(GgufTypeName(type), name);
+    ASSERT_EQ(golden["numbers"].get<size_t>(), want.size());
+    const std::string bytes =
+        GgufWriter().Tensor("t", {want.size()}, type, blocks).Bytes();
+    const auto file = GgufFile::Parse(bytes);
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_EQ(All(**file, "t"), want) << name;
+    // From the second block on, and only the beginning of it.
+    std::vector<float> part(5);
+    const GgufTensor* tensor = (*file)->FindTensor("t");
+    const int64_t second = static_cast<int64_t>(want.size() / 3);
+    ASSERT_TRUE((*file)->Read(*tensor, second, absl::MakeSpan(part)).ok());
+    EXPECT_EQ(part, std::vector<float>(want.begin() + second,
+                                       want.begin() + second + 5));
+  }
+}
+
 TEST(GgufTest, EveryTruncationIsRefused) {
   const std::string bytes = Small().Bytes();
   // The last 8 bytes are padding after the 24 bytes of the last tensor.
@@ -161,7 +186,7 @@ std::vector<Hostile> HostileFiles() {
        "must be within the 32 bytes of data"},
       {"blocks", GgufWriter().Tensor("t", {33}, 8, four).Bytes(),
        "must be made of rows of whole blocks of 32, got 33"},
-      {"type", GgufWriter().Tensor("t", {256}, 14, four).Bytes(), "type 14"},
+      {"type", GgufWriter().Tensor("t", {256}, 10, four).Bytes(), "type 10"},
       {"alignment", GgufWriter().U32("general.alignment", 24).Bytes(),
        "general.alignment must be a power of two"},
   };

@@ -73,7 +73,10 @@ INSTANTIATE_TEST_SUITE_P(Models, GradientTest,
                                          GradientCase{"llama", false, 1},
                                          GradientCase{"llama", true, 0.6f},
                                          GradientCase{"qwen2", true, 1},
-                                         GradientCase{"qwen3", false, 1}),
+                                         GradientCase{"qwen3", false, 1},
+                                         GradientCase{"mistral", false, 1},
+                                         GradientCase{"gemma3_text", true, 1},
+                                         GradientCase{"gemma3_text", false, 1}),
                          [](const auto& info) {
                            return absl::StrCat(
                                info.param.model_type,

@@ -143,6 +143,30 @@ TEST_F(GgufImportTest, ATokenizerMayStateThatItAddsNoToken) {
   EXPECT_TRUE(files.ok()) << files.status();
 }
 
+TEST_F(GgufImportTest, ATokenizerThatAddsATokenPutsItInFrontOfPrompts) {
+  const auto files = Import(
+      WithTensors(Metadata().Bool("tokenizer.ggml.add_bos_token", true)));
+  ASSERT_TRUE(files.ok()) << files.status();
+  const auto tokenizer =
+      Tokenizer::Parse(files->tokenizer_json, files->tokenizer_config_json);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT(*(*tokenizer)->EncodePrompt("ab"),
+              ElementsAre(files->config.bos_token_id, 3));
+  EXPECT_THAT(*(*tokenizer)->Encode("ab"), ElementsAre(3));
+}
+
+TEST_F(GgufImportTest, LinearScalingIsReadFromTheNewKeysAndTheOld) {
+  auto files = Import(WithTensors(Metadata()
+                                      .Text("llama.rope.scaling.type", "linear")
+                                      .F32("llama.rope.scaling.factor", 4)));
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_EQ(files->config.rope_scaling.type, RopeType::kLinear);
+  EXPECT_EQ(files->config.rope_scaling.factor, 4);
+  files = Import(WithTensors(Metadata().F32("llama.rope.scale_linear", 2)));
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_EQ(files->config.rope_scaling.factor, 2);
+}
+
 TEST_F(GgufImportTest, ASeparateHeadIsNotTied) {
   GgufWriter writer = WithTensors(Metadata());
   AddMatrix("output.weight", kVocab, kHidden, 1200, &writer);
@@ -169,17 +193,18 @@ TEST_F(GgufImportTest, RefusesModelsThatItDoesNotSupport) {
     const char* message;
   } cases[] = {
       {GgufWriter().Text("general.architecture", "gemma"),
-       "general.architecture must be \"llama\", got \"gemma\""},
+       "general.architecture must be one of gemma3, llama, qwen2, qwen3, got "
+       "\"gemma\""},
       {WithTensors(Metadata().Text("llama.rope.scaling.type", "yarn")),
-       "llama.rope.scaling.type must be \"none\", got \"yarn\""},
+       "llama.rope.scaling.type must be \"none\" or \"linear\", got "
+       "\"yarn\""},
       {WithTensors(Metadata()).Floats("rope_freqs.weight", {2}, {1, 2}),
        "rope_freqs.weight"},
       {WithTensors(Metadata())
            .Floats("blk.0.attn_q.bias", {8}, std::vector<float>(8)),
-       "tensor \"blk.0.attn_q.bias\" must be one that a Llama model has"},
+       "tensor \"blk.0.attn_q.bias\" must be one that a model of the family "
+       "llama has"},
       {Metadata(), "token_embd.weight is missing"},
-      {WithTensors(Metadata().Bool("tokenizer.ggml.add_bos_token", true)),
-       "tokenizer.ggml.add_bos_token must be false, got true"},
       {WithTensors(Metadata().Bool("tokenizer.ggml.add_eos_token", true)),
        "tokenizer.ggml.add_eos_token must be false, got true"},
   };

@@ -88,7 +88,7 @@ using Model = std::tuple<const char*, DType>;
 class InvarianceTest : public testing::TestWithParam<Model> {
  protected:
   InvarianceTest() : config_(TinyConfigOf(std::get<0>(GetParam()))) {
-    config_.num_hidden_layers = 3;
+    SetLayers(3, &config_);
     config_.hidden_size = 32;
     config_.head_dim = config_.model_type == "qwen3" ? 20 : 8;
     // The vocabulary has more than one tile of the head.

@@ -53,6 +53,23 @@ TEST(ParametersTest, AFamilysOwnTensorsStandBesideTheirMatrices) {
             (std::vector<int64_t>{16, 24}));
 }
 
+TEST(ParametersTest, AGemmaBlockOwnsANormOfItsOutputWithStoredGainsOfZero) {
+  const ModelConfig config = TinyConfigOf("gemma3_text");
+  const Parameters parameters = RandomParameters(config, 1, DType::kF32);
+  const ParameterLayout& layout = parameters.layout();
+  EXPECT_EQ(layout.block(1, 0).back().name,
+            "model.layers.1.post_attention_layernorm.weight");
+  EXPECT_EQ(layout.block(1, 1).front().name,
+            "model.layers.1.pre_feedforward_layernorm.weight");
+  EXPECT_EQ(layout.block(1, 1).back().name,
+            "model.layers.1.post_feedforward_layernorm.weight");
+  for (const TensorInfo& info : layout.tensors()) {
+    if (info.decays) continue;
+    EXPECT_EQ(LoadElement(parameters.data(), info.offset, DType::kF32), 0)
+        << info.name;
+  }
+}
+
 TEST(ParametersTest, TheTensorsOfABlockAreASpan) {
   const ParameterLayout layout(TinyConfigOf("qwen2"));
   const auto attention = layout.block(1, 0);

@@ -37,10 +37,32 @@ inline ModelConfig TinyConfigOf(const std::string& model_type) {
   ModelConfig config = TinyConfig();
   config.model_type = model_type;
   if (model_type == "qwen3") config.head_dim = 6;
+  if (model_type == "mistral") {
+    config.sliding_window = 7;
+    config.sliding_layers = {true, true};
+  }
+  if (model_type == "gemma3_text") {
+    config.head_dim = 6;
+    config.sliding_window = 9;
+    config.sliding_layers = {true, false};
+    config.query_pre_attn_scalar = 5;
+    config.rope_theta = 1e6;
+    config.rope_scaling.type = RopeType::kLinear;
+    config.rope_scaling.factor = 4;
+  }
   return config;
 }
 
-inline constexpr const char* kModelTypes[] = {"llama", "qwen2", "qwen3"};
+// Adds or drops layers; those with a window stay where they are.
+inline void SetLayers(int64_t layers, ModelConfig* config) {
+  config->num_hidden_layers = layers;
+  if (!config->sliding_layers.empty()) {
+    config->sliding_layers.resize(static_cast<size_t>(layers), true);
+  }
+}
+
+inline constexpr const char* kModelTypes[] = {"gemma3_text", "llama", "mistral",
+                                              "qwen2", "qwen3"};
 
 // Random weights with gains other than 1 and biases other than 0, so that
 // forgetting one of them shows.

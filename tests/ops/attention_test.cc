@@ -71,10 +71,13 @@ class Batch {
     return {&qkv_[q_size], &qkv_[q_size + shape_.kv_heads * shape_.dim],
             stride_, Cache(), sequences};
   }
+  // Of Args and Grad.
+  int64_t window = 0;
+
   AttentionArgs Args(const std::vector<SequenceRows>& sequences, void* out,
                      float* lse) {
-    return {qkv_.data(),  stride_, Cache(), sequences,
-            shape_.heads, Scale(), out,     lse};
+    return {qkv_.data(), stride_, Cache(), sequences, shape_.heads,
+            Scale(),     out,     lse,     window};
   }
   AttentionGradArgs Grad(const std::vector<SequenceRows>& sequences,
                          const void* out, const float* lse, const float* dout,
@@ -85,7 +88,8 @@ class Batch {
             shape_.heads,  Scale(),
             out,           lse,
             dout,          dqkv,
-            dqkv + q_size, dqkv + q_size + shape_.kv_heads * shape_.dim};
+            dqkv + q_size, dqkv + q_size + shape_.kv_heads * shape_.dim,
+            window};
   }
 
  private:
@@ -172,6 +176,86 @@ TEST_P(AttentionTest, DecodePrefillAndTrainingGiveTheSameBits) {
         << chunk;
     ASSERT_EQ(DifferingBits(got.lse.data(), want.lse.data(), p.lse_size()), 0)
         << chunk;
+  }
+}
+
+// Windows of one position, within a block, of whole blocks, and longer than the
+// sequences.
+constexpr int64_t kWindows[] = {1, 2, 15, 16, 17, 32, 33, 64, 90, 1000};
+
+TEST_P(AttentionTest, AWindowAgreesWithReference) {
+  for (const int64_t window : kWindows) {
+    Batch p(shape_, {1, 33, 100, 16, 32}, dtype_);
+    p.window = window;
+    KvStore(context_, p.Store(p.Whole()));
+    Result want(p, dtype_), got(p, dtype_);
+    Attention(ReferenceContext{},
+              p.Args(p.Whole(), want.out.data(), want.lse.data()));
+    Attention(context_, p.Args(p.Whole(), got.out.data(), got.lse.data()));
+    ExpectNear(got.out.Floats(), want.out.Floats(), ToleranceOf(dtype_).row);
+    ExpectNear(got.lse, want.lse, ToleranceOf(DType::kF32).row);
+  }
+}
+
+TEST_P(AttentionTest, AWindowGivesTheSameBitsInChunksOfAnySize) {
+  const std::vector<int64_t> lengths = {70, 3, 100, 31};
+  for (const int64_t window : kWindows) {
+    Batch whole(shape_, lengths, dtype_);
+    whole.window = window;
+    KvStore(context_, whole.Store(whole.Whole()));
+    Result want(whole, dtype_);
+    Attention(context_,
+              whole.Args(whole.Whole(), want.out.data(), want.lse.data()));
+    for (const int64_t chunk : {1, 5, 16, 45, 200}) {
+      Batch p(shape_, lengths, dtype_);
+      p.window = window;
+      Result got(p, dtype_);
+      for (int64_t begin = 0; begin < 100; begin += chunk) {
+        const auto rows = p.Chunk(begin, begin + chunk);
+        KvStore(context_, p.Store(rows));
+        Attention(context_, p.Args(rows, got.out.data(), got.lse.data()));
+      }
+      ASSERT_EQ(std::memcmp(got.out.data(), want.out.data(),
+                            p.out_size() * SizeOf(dtype_)),
+                0)
+          << window << " " << chunk;
+      ASSERT_EQ(DifferingBits(got.lse.data(), want.lse.data(), p.lse_size()), 0)
+          << window << " " << chunk;
+    }
+  }
+}
+
+TEST_P(AttentionTest, AWindowThatHidesNothingChangesNoBit) {
+  Batch p(shape_, {70, 100}, dtype_);
+  KvStore(context_, p.Store(p.Whole()));
+  Result want(p, dtype_), got(p, dtype_);
+  Attention(context_, p.Args(p.Whole(), want.out.data(), want.lse.data()));
+  p.window = 100;
+  Attention(context_, p.Args(p.Whole(), got.out.data(), got.lse.data()));
+  EXPECT_EQ(DifferingBits(got.lse.data(), want.lse.data(), p.lse_size()), 0);
+  p.window = 99;  // Hides one key of one row.
+  Attention(context_, p.Args(p.Whole(), got.out.data(), got.lse.data()));
+  EXPECT_NE(DifferingBits(got.lse.data(), want.lse.data(), p.lse_size()), 0);
+}
+
+TEST_P(AttentionTest, TheGradientOfAWindowAgreesWithReference) {
+  for (const int64_t window : kWindows) {
+    Batch p(shape_, {1, 33, 100}, dtype_);
+    p.window = window;
+    KvStore(context_, p.Store(p.Whole()));
+    Result forward(p, dtype_);
+    Attention(context_,
+              p.Args(p.Whole(), forward.out.data(), forward.lse.data()));
+    const auto dout = Normal(p.out_size(), 7);
+    std::vector<float> want(p.qkv().size()), got = want;
+    const auto run = [&](const Context& context, std::vector<float>& dqkv) {
+      AttentionGrad(context,
+                    p.Grad(p.Whole(), forward.out.data(), forward.lse.data(),
+                           dout.data(), dqkv.data()));
+    };
+    run(ReferenceContext{}, want);
+    run(context_, got);
+    ExpectNear(got, want, ToleranceOf(DType::kF32).gradient, 4);
   }
 }
 

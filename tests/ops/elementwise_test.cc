@@ -85,6 +85,62 @@ TEST_P(RowsTest, SwiGluGradAgreesWithReference) {
   ExpectNear(got.Floats(), want.Floats(), tolerance_.row);
 }
 
+TEST_P(RowsTest, GeGluAndItsGradientAgreeWithReference) {
+  const auto gate_up = Normal(rows_ * 2 * cols_, 1, 4);
+  const auto dy = Normal(rows_ * cols_, 2);
+  Tensor want(rows_ * cols_, dtype_), got = want;
+  SwiGluArgs args{gate_up.data(), want.data(), rows_,
+                  cols_,          dtype_,      Gate::kGeluTanh};
+  SwiGlu(ReferenceContext{}, args);
+  args.y = got.data();
+  SwiGlu(context_, args);
+  ExpectNear(got.Floats(), want.Floats(), tolerance_.row);
+  Tensor dwant(rows_ * 2 * cols_, dtype_), dgot = dwant;
+  SwiGluGradArgs grad{gate_up.data(), dy.data(), dwant.data(),   rows_,
+                      cols_,          dtype_,    Gate::kGeluTanh};
+  SwiGluGrad(ReferenceContext{}, grad);
+  grad.dgate_up = dgot.data();
+  SwiGluGrad(context_, grad);
+  // Its slope is a longer product than the others.
+  ExpectNear(dgot.Floats(), dwant.Floats(), 2 * tolerance_.row);
+}
+
+TEST_P(RowsTest, ANormIsAddedToWhatIsThere) {
+  const auto x = Normal(rows_ * cols_, 1), gamma = Normal(cols_, 2);
+  auto want = Normal(rows_ * cols_, 3), got = want;
+  std::vector<float> inv_want(rows_), inv_got(rows_);
+  RmsNormArgs args{x.data(),        gamma.data(), want.data(),
+                   inv_want.data(), rows_,        cols_,
+                   1e-5f,           DType::kF32,  true};
+  RmsNorm(ReferenceContext{}, args);
+  args.y = got.data();
+  args.inv_rms = inv_got.data();
+  RmsNorm(context_, args);
+  const Tolerance fp32 = ToleranceOf(DType::kF32);
+  ExpectNear(got, want, fp32.row);
+  ExpectNear(inv_got, inv_want, fp32.row);
+}
+
+TEST_P(RowsTest, AFactorScalesEmbeddingsAndTheirGradient) {
+  constexpr int64_t kVocab = 11;
+  const Tensor table(Normal(kVocab * cols_, 1), dtype_);
+  std::vector<int32_t> tokens;
+  for (int64_t r = 0; r < rows_; ++r) tokens.push_back((r * 5) % kVocab);
+  std::vector<float> y(rows_ * cols_);
+  Embedding(context_, {table.data(), tokens.data(), y.data(), rows_, cols_,
+                       dtype_, 2.5f});
+  const auto dy = Normal(rows_ * cols_, 1);
+  auto want = Normal(kVocab * cols_, 2), got = want;
+  EmbeddingGrad(context_,
+                {tokens.data(), dy.data(), got.data(), rows_, cols_, 2.5f});
+  for (int64_t i = 0; i < rows_ * cols_; ++i) {
+    const int64_t at = tokens[i / cols_] * cols_ + i % cols_;
+    ASSERT_EQ(y[i], 2.5f * table[at]);
+    want[at] = std::fma(2.5f, dy[i], want[at]);
+  }
+  ExpectNear(got, want, ToleranceOf(DType::kF32).row);
+}
+
 TEST_P(RowsTest, RoundIsToBf16BitForBit) {
   auto x = Normal(rows_ * cols_, 1);
   x[0] = 0x1p-130f;
@@ -187,6 +243,47 @@ TEST_P(OnDevice, SwiGlusGradientAgreesWithFiniteDifferences) {
     SwiGlu(context_, {gate_up.data(), y.data(), kRows, kCols, DType::kF32});
     return Dot(w, y);
   });
+}
+
+TEST_P(OnDevice, GeGlusGradientAgreesWithFiniteDifferences) {
+  constexpr int64_t kRows = 3, kCols = 5;
+  auto gate_up = Normal(kRows * 2 * kCols, 1);
+  const auto w = Normal(kRows * kCols, 2);
+  std::vector<float> y(w.size()), dgate_up(gate_up.size());
+  SwiGluGrad(context_, {gate_up.data(), w.data(), dgate_up.data(), kRows, kCols,
+                        DType::kF32, Gate::kGeluTanh});
+  ExpectGradient(gate_up, dgate_up, [&] {
+    SwiGlu(context_, {gate_up.data(), y.data(), kRows, kCols, DType::kF32,
+                      Gate::kGeluTanh});
+    return Dot(w, y);
+  });
+}
+
+TEST_P(OnDevice, GeGluSaturatesWithoutNan) {
+  const std::vector<float> gate_up = {-1e30f, -200, 200, 1e30f, 1, 1, 1, 1};
+  std::vector<float> y(4), dgate_up(8);
+  SwiGlu(context_,
+         {gate_up.data(), y.data(), 1, 4, DType::kF32, Gate::kGeluTanh});
+  EXPECT_EQ(y, (std::vector<float>{0, 0, 200, 1e30f}));
+  const std::vector<float> dy(4, 1);
+  SwiGluGrad(context_, {gate_up.data(), dy.data(), dgate_up.data(), 1, 4,
+                        DType::kF32, Gate::kGeluTanh});
+  EXPECT_EQ(dgate_up, (std::vector<float>{0, 0, 1, 1, 0, 0, 200, 1e30f}));
+}
+
+TEST_P(OnDevice, ARopeTableWithAFactorScalesWhatItTurns) {
+  constexpr int64_t kRows = 5, kDim = 6;
+  const std::vector<double> frequencies = {1, 0.5, 0.125};
+  const RopeTable plain(10, frequencies), scaled(10, frequencies, 1.5);
+  const std::vector<int32_t> positions = {0, 3, 9, 1, 4};
+  auto x = Normal(kRows * kDim, 1), y = x;
+  RopeArgs args{x.data(), positions.data(), &plain, kRows, 1, kDim};
+  Rope(context_, args);
+  args.x = y.data();
+  args.table = &scaled;
+  Rope(context_, args);
+  for (float& value : x) value *= 1.5f;
+  ExpectNear(y, x, ToleranceOf(DType::kF32).row);
 }
 
 TEST_P(OnDevice, SwiGluSaturatesWithoutNan) {

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "base/text.h"
 #include "gtest/gtest.h"
 #include "tests/golden/golden_files.h"
 #include "text/tokenizer.h"
@@ -21,6 +22,20 @@ void ExpectEncodings(const Tokenizer& tokenizer,
     ASSERT_TRUE(ids.ok()) << ids.status();
     EXPECT_EQ(*ids, golden["ids"].get<Ids>());
     EXPECT_EQ(tokenizer.Decode(*ids), golden["decoded"].get<std::string>());
+    TextStream stream(tokenizer);
+    std::string streamed;
+    for (const int32_t id : *ids) {
+      const std::string piece = stream.Add(id);
+      EXPECT_EQ(FindMalformedUtf8(piece), std::string::npos);
+      streamed += piece;
+    }
+    EXPECT_EQ(streamed + stream.Finish(), tokenizer.Decode(*ids));
+    if (!golden.contains("with_prefix")) continue;
+    const Ids want = golden["with_prefix"];
+    // A text that begins with the token gets it twice from Hugging Face.
+    const bool twice = want.size() > 1 && want[0] == want[1];
+    EXPECT_EQ(*tokenizer.EncodePrompt(text),
+              twice ? Ids(want.begin() + 1, want.end()) : want);
   }
 }
 
@@ -36,7 +51,9 @@ TEST_P(SmallTokenizerTest, AgreesWithHuggingFaceOnTrickyText) {
 
 INSTANTIATE_TEST_SUITE_P(PreTokenizers, SmallTokenizerTest,
                          ::testing::Values("gpt2", "prefix-space", "digits",
-                                           "llama3", "previous", "removed"));
+                                           "llama3", "previous", "removed",
+                                           "qwen2", "tekken", "gemma", "llama2",
+                                           "metaspace"));
 
 TEST(CharacterTokenizerTest, AgreesWithHuggingFace) {
   const TokenizerFiles files = CharacterTokenizer();

@@ -2,6 +2,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "tests/temp_dir.h"
 #include "text/tokenizer.h"
 
 namespace aha {
@@ -95,21 +96,32 @@ constexpr Case kCases[] = {
      kUnimplemented, "last step is ByteLevel"},
     {"Lowercase", "/normalizer", R"({"type": "Lowercase"})", kUnimplemented,
      "normalizer.type: \"Lowercase\""},
-    {"LeadingBos", "/post_processor",
+    {"NFKC", "/normalizer",
+     R"({"type": "Sequence", "normalizers": [{"type": "NFKC"}]})",
+     kUnimplemented, "normalizer.normalizers[0].type: \"NFKC\""},
+    {"ReplacedPattern", "/normalizer",
+     R"({"type": "Replace", "pattern": {"Regex": "a"}, "content": "b"})",
+     kUnimplemented, "normalizer.pattern"},
+    {"BosWithoutAnId", "/post_processor",
      R"({"type": "TemplateProcessing", "special_tokens": {}, "single": [
         {"SpecialToken": {"id": "<bos>", "type_id": 0}},
         {"Sequence": {"id": "A", "type_id": 0}}]})",
-     kUnimplemented,
-     "post_processor.single[0].SpecialToken.id: \"<bos>\" is not supported"},
-    {"BosInASequence", "/post_processor",
+     kInvalid, "post_processor.special_tokens.<bos> is missing"},
+    {"BosOfNoToken", "/post_processor",
+     R"({"type": "TemplateProcessing",
+        "special_tokens": {"<bos>": {"ids": [99]}}, "single": [
+        {"SpecialToken": {"id": "<bos>", "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}}]})",
+     kInvalid, "ids[0] must be the id of a token, got 99"},
+    {"EosInASequence", "/post_processor",
      R"({"type": "Sequence", "processors": [{"type": "ByteLevel"},
         {"type": "TemplateProcessing", "single": [
          {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "<eos>"}}]}]})",
-     kUnimplemented, "post_processor.processors[1].single[1].SpecialToken"},
+     kUnimplemented, "adds no token after a text"},
     {"TwoSequences", "/post_processor",
      R"({"type": "TemplateProcessing", "single": [
         {"Sequence": {"id": "A"}}, {"Sequence": {"id": "A"}}]})",
-     kUnimplemented, "post_processor.single: an array of 2"},
+     kUnimplemented, "a template of one text"},
     {"BertProcessing", "/post_processor", R"({"type": "BertProcessing"})",
      kUnimplemented, "post_processor.type: \"BertProcessing\""},
     {"NestedProcessors", "/post_processor",
@@ -147,6 +159,91 @@ TEST(TokenizerJsonTest, TheUnchangedFileIsAccepted) {
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   EXPECT_THAT(*(*tokenizer)->Encode("abba<eos>"),
               ::testing::ElementsAre(2, 1, 0, 3));
+}
+
+TEST(TokenizerJsonTest, APromptBeginsWithTheTokensOfTheTemplateButNotTwice) {
+  Json json = Valid();
+  json["post_processor"] = Json::parse(R"({"type": "Sequence", "processors": [
+      {"type": "ByteLevel"},
+      {"type": "TemplateProcessing",
+       "special_tokens": {"<eos>": {"id": "<eos>", "ids": [3]}},
+       "single": [{"SpecialToken": {"id": "<eos>"}},
+                  {"Sequence": {"id": "A"}}]}]})");
+  const auto tokenizer = Tokenizer::Parse(json.dump(), "");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT(*(*tokenizer)->Encode("ab"), ::testing::ElementsAre(2));
+  EXPECT_THAT(*(*tokenizer)->EncodePrompt("ab"), ::testing::ElementsAre(3, 2));
+  EXPECT_THAT(*(*tokenizer)->EncodePrompt("<eos>ab"),
+              ::testing::ElementsAre(3, 2));
+  EXPECT_THAT(*(*tokenizer)->EncodePrompt(""), ::testing::ElementsAre(3));
+}
+
+// transformers makes the post-processor again from these.
+TEST(TokenizerJsonTest, AddBosTokenSaysWhetherAPromptBeginsWithIt) {
+  const auto prompt = [](const char* config) {
+    const auto tokenizer = Tokenizer::Parse(Valid().dump(), config);
+    EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
+    return tokenizer.ok() ? *(*tokenizer)->EncodePrompt("ab")
+                          : std::vector<int32_t>();
+  };
+  EXPECT_THAT(prompt(R"({"add_bos_token": true, "bos_token": "<eos>"})"),
+              ::testing::ElementsAre(3, 2));
+  EXPECT_THAT(prompt(R"({"add_bos_token": false, "bos_token": "<eos>"})"),
+              ::testing::ElementsAre(2));
+  EXPECT_THAT(prompt(R"({"add_bos_token": true, "bos_token": null})"),
+              ::testing::ElementsAre(2));
+}
+
+TEST(TokenizerJsonTest, TokensThatStandInTheConfigurationAloneAreAdded) {
+  const auto tokenizer = Tokenizer::Parse(Valid().dump(), R"({
+      "added_tokens_decoder": {
+        "3": {"content": "<eos>", "special": true},
+        "4": {"content": "<think>", "special": true},
+        "2": {"content": "ab", "special": false, "normalized": false}}})");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT(*(*tokenizer)->Encode("<think>ab<eos>"),
+              ::testing::ElementsAre(4, 2, 3));
+  EXPECT_EQ((*tokenizer)->vocab_size(), 5);
+  EXPECT_EQ((*tokenizer)->Decode({4, 3}, Tokenizer::Special::kSkip), "");
+}
+
+TEST(TokenizerJsonTest, WhatTheConfigurationWouldChangeIsRefusedByName) {
+  for (const auto& [config, message] :
+       {std::pair(R"({"pad_token": "[PAD]"})",
+                  "pad_token: \"[PAD]\" is not supported; only a token of "
+                  "tokenizer.json"),
+        std::pair(R"({"additional_special_tokens": ["<eos>", "<x>"]})",
+                  "additional_special_tokens[1]: \"<x>\""),
+        std::pair(R"({"add_prefix_space": true})",
+                  "add_prefix_space: true is not supported; only false"),
+        std::pair(R"({"add_eos_token": true})", "add_eos_token"),
+        std::pair(R"({"added_tokens_decoder": {"3": {"content": "<x>"}}})",
+                  "added_tokens_decoder.3.id must be unique"),
+        std::pair(R"({"added_tokens_decoder": {"x": {"content": "<x>"}}})",
+                  "added_tokens_decoder.x must be keyed by a token id")}) {
+    const absl::Status status =
+        Tokenizer::Parse(Valid().dump(), config).status();
+    EXPECT_FALSE(status.ok()) << config;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("tokenizer_config.json: "));
+  }
+}
+
+TEST(TokenizerJsonTest, ATokenOfAnotherFileMustBeOneOfTheTokenizers) {
+  const TempDir scratch;
+  scratch.Write("tokenizer.json", Valid().dump());
+  scratch.Write("added_tokens.json", R"({"<eos>": 3})");
+  scratch.Write("special_tokens_map.json", R"({"eos_token": "<eos>"})");
+  EXPECT_TRUE(Tokenizer::Load(scratch.path()).ok());
+  scratch.Write("added_tokens.json", R"({"<new>": 4})");
+  EXPECT_THAT(std::string(Tokenizer::Load(scratch.path()).status().message()),
+              HasSubstr("added_tokens.json: \"<new>\": 4 is not supported"));
+  scratch.Write("added_tokens.json", "{}");
+  scratch.Write("special_tokens_map.json",
+                R"({"pad_token": {"content": "<pad>"}})");
+  EXPECT_THAT(std::string(Tokenizer::Load(scratch.path()).status().message()),
+              HasSubstr("special_tokens_map.json: pad_token"));
 }
 
 TEST(TokenizerJsonTest, PostProcessorsThatAddNoTokenAreAccepted) {

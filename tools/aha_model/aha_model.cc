@@ -29,7 +29,7 @@ namespace {
 
 constexpr char kFooter[] =
     "Examples:\n"
-    "  make smollm2                    fetches a real model into models/\n"
+    "  make models                     fetches real models into models/\n"
     "  aha-model inspect models/SmolLM2-135M-Instruct\n"
     "  aha-model generate models/SmolLM2-135M-Instruct --chat \\\n"
     "      --prompt 'What is 2 + 2?' --temperature 0\n"

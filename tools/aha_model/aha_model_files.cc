@@ -41,6 +41,7 @@ Json ShapeJson(const ModelConfig& config) {
   json["head_dim"] = config.head_dim;
   json["vocab_size"] = config.vocab_size;
   json["max_position_embeddings"] = config.max_position_embeddings;
+  json["context"] = config.context();
   json["rope_theta"] = config.rope_theta;
   json["rms_norm_eps"] = config.rms_norm_eps;
   json["tie_word_embeddings"] = config.tie_word_embeddings;
@@ -153,7 +154,7 @@ absl::Status Inspect(const ModelOptions& model) {
                                (config["tie_word_embeddings"].get<bool>()
                                     ? "head tied to the embedding"
                                     : "head of its own"));
-  PrintField("context", Of(config, "max_position_embeddings") + " tokens");
+  PrintField("context", Of(config, "context") + " tokens");
   PrintField(
       "ends at",
       absl::StrJoin(json["eos_tokens"].get<std::vector<std::string>>(), " "));

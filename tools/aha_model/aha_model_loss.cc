@@ -200,7 +200,7 @@ absl::StatusOr<Trajectory> ReadTrajectory(const Json& object,
   std::vector<int32_t>& tokens = out.sequence.tokens;
   if (!object.contains("prompt_token_ids") && object.contains("prompt")) {
     AHA_ASSIGN_OR_RETURN(tokens,
-                         tokenizer.Encode(TextOr(object, "prompt", "")));
+                         tokenizer.EncodePrompt(TextOr(object, "prompt", "")));
   } else {
     AHA_ASSIGN_OR_RETURN(
         tokens, TokenIds(object, "prompt_token_ids", config.vocab_size));
@@ -210,11 +210,11 @@ absl::StatusOr<Trajectory> ReadTrajectory(const Json& object,
                        TokenIds(object, "token_ids", config.vocab_size));
   tokens.insert(tokens.end(), completion.begin(), completion.end());
   if (out.sequence.prompt_length == 0 || completion.empty() ||
-      static_cast<int64_t>(tokens.size()) > config.max_position_embeddings) {
+      static_cast<int64_t>(tokens.size()) > config.context()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "prompt_token_ids and token_ids must have a token each and ",
-        config.max_position_embeddings, " at most together, got ",
-        out.sequence.prompt_length, " and ", completion.size()));
+        config.context(), " at most together, got ", out.sequence.prompt_length,
+        " and ", completion.size()));
   }
   AHA_ASSIGN_OR_RETURN(out.old_logprobs,
                        LogProbs(object, "logprobs", completion.size()));

@@ -66,11 +66,11 @@ absl::Status Score(const ModelOptions& model, const ScoreOptions& options) {
       ForEachLine(options.input_path, [&](const Json& object) -> absl::Status {
         AHA_ASSIGN_OR_RETURN(std::vector<int32_t> tokens,
                              TokenIds(object, "token_ids", config.vocab_size));
-        if (tokens.empty() || static_cast<int64_t>(tokens.size()) >
-                                  config.max_position_embeddings) {
-          return absl::InvalidArgumentError(absl::StrCat(
-              "token_ids must have 1 to ", config.max_position_embeddings,
-              " tokens (the context), got ", tokens.size()));
+        if (tokens.empty() ||
+            static_cast<int64_t>(tokens.size()) > config.context()) {
+          return absl::InvalidArgumentError(
+              absl::StrCat("token_ids must have 1 to ", config.context(),
+                           " tokens (the context), got ", tokens.size()));
         }
         return scorer.Add(object, std::move(tokens));
       }));

@@ -30,7 +30,9 @@ absl::StatusOr<Prompt> MakePrompt(const Tokenizer& tokenizer,
     AHA_ASSIGN_OR_RETURN(prompt.text,
                          tokenizer.ApplyChatTemplate({&message, 1}));
   }
-  AHA_ASSIGN_OR_RETURN(prompt.ids, tokenizer.Encode(prompt.text));
+  // A template renders the tokens that begin a sequence itself.
+  AHA_ASSIGN_OR_RETURN(prompt.ids, chat ? tokenizer.Encode(prompt.text)
+                                        : tokenizer.EncodePrompt(prompt.text));
   return prompt;
 }
 
@@ -109,37 +111,36 @@ absl::StatusOr<std::vector<Prompt>> ReadPrompts(
   return prompts;
 }
 
-// Prints the text of a completion as it grows.  Bytes that may be the beginning
-// of a character are held back until it is complete.
+// A completion as rewards see it: without the token that ended it.
+absl::Span<const int32_t> WithoutEnd(const Sample& sample) {
+  absl::Span<const int32_t> tokens = sample.tokens;
+  if (sample.finish_reason == FinishReason::kStop) tokens.remove_suffix(1);
+  return tokens;
+}
+
+// Prints the text of a completion as it grows.
 class Stream {
  public:
-  explicit Stream(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  explicit Stream(const Tokenizer& tokenizer) : stream_(tokenizer) {}
 
   void Show(absl::Span<const int32_t> tokens) {
-    const std::string text =
-        tokenizer_.Decode(tokens, Tokenizer::Special::kSkip);
-    absl::string_view rest = text;
-    rest.remove_prefix(std::min(shown_, rest.size()));
-    if (absl::EndsWith(rest, "\uFFFD")) return;
-    Put(rest);
+    for (; shown_ < tokens.size(); ++shown_) Put(stream_.Add(tokens[shown_]));
+    std::fflush(stdout);
   }
   void Finish(absl::Span<const int32_t> tokens) {
-    const std::string text =
-        tokenizer_.Decode(tokens, Tokenizer::Special::kSkip);
-    Put(absl::string_view(text).substr(std::min(shown_, text.size())));
+    Show(tokens);
+    Put(stream_.Finish());
     std::fputc('\n', stdout);
   }
 
  private:
-  void Put(absl::string_view text) {
+  static void Put(const std::string& text) {
     const std::string safe = Printable(text);
     std::fwrite(safe.data(), 1, safe.size(), stdout);
-    std::fflush(stdout);
-    shown_ += text.size();
   }
 
-  const Tokenizer& tokenizer_;
-  size_t shown_ = 0;  // Bytes of the decoded text.
+  TextStream stream_;
+  size_t shown_ = 0;  // Tokens.
 };
 
 class GenerateRun {
@@ -160,7 +161,7 @@ class GenerateRun {
       AHA_ASSIGN_OR_RETURN(std::vector<Sample> finished, generator->Step());
       for (Sample& sample : finished) {
         tokens_ += sample.tokens.size();
-        if (stream) out.Finish(sample.tokens);
+        if (stream) out.Finish(WithoutEnd(sample));
         done_.push_back(std::move(sample));
       }
       if (stream && !generator->idle()) out.Show(generator->TokensSoFar(0, 0));
@@ -209,8 +210,7 @@ class GenerateRun {
   void Print(const Sample& sample) const {
     const char* reason =
         sample.finish_reason == FinishReason::kStop ? "stop" : "length";
-    const std::string text =
-        tokenizer_.Decode(sample.tokens, Tokenizer::Special::kSkip);
+    const std::string text = tokenizer_.Decode(WithoutEnd(sample));
     if (model_.format == Format::kJson) {
       Json json;
       json["slot"] = sample.group;
