@@ -43,7 +43,7 @@ absl::StatusOr<std::unique_ptr<HostedJob>> HostedJob::Open(
 absl::Status HostedJob::Load() {
   plan_ = MakePlan(options_.job);
   Parts parts;
-  AHA_ASSIGN_OR_RETURN(parts.prompts, MakePrompts(plan_));
+  AHA_ASSIGN_OR_RETURN(parts.prompts, MakePrompts(plan_, &parts.data));
   AHA_ASSIGN_OR_RETURN(directory_,
                        run::RunWriter::Open(options_.run_directory));
   AHA_ASSIGN_OR_RETURN(store_,

@@ -8,26 +8,36 @@
 namespace aha {
 namespace {
 
-absl::StatusOr<std::vector<int32_t>> Encode(const Tokenizer& tokenizer,
-                                            const v1::Prompts& prompts,
-                                            absl::string_view prompt) {
-  if (prompts.format() != "chat") return tokenizer.EncodePrompt(prompt);
-  std::vector<ChatMessage> messages;
-  if (prompts.has_system()) {
-    messages.push_back({.role = "system", .content = prompts.system()});
-  }
-  messages.push_back({.role = "user", .content = std::string(prompt)});
-  AHA_ASSIGN_OR_RETURN(const std::string text,
-                       tokenizer.ApplyChatTemplate(messages));
-  return tokenizer.Encode(text);
+bool UsesTemplate(const v1::Prompts& prompts, const PromptText& prompt) {
+  return !prompt.turns.empty() || prompts.format() == "chat";
 }
 
 }  // namespace
 
+absl::StatusOr<std::string> RenderPrompt(const Tokenizer& tokenizer,
+                                         const v1::Prompts& prompts,
+                                         const PromptText& prompt) {
+  if (!UsesTemplate(prompts, prompt)) return std::string(prompt.text);
+  std::vector<ChatMessage> messages(prompt.turns.begin(), prompt.turns.end());
+  if (messages.empty()) {
+    messages.push_back({.role = "user", .content = std::string(prompt.text)});
+  }
+  if (prompts.has_system() && messages.front().role != "system") {
+    messages.insert(messages.begin(),
+                    {.role = "system", .content = prompts.system()});
+  }
+  return tokenizer.ApplyChatTemplate(messages);
+}
+
 absl::StatusOr<std::vector<int32_t>> PromptTokens(const Tokenizer& tokenizer,
                                                   const v1::Prompts& prompts,
-                                                  absl::string_view prompt) {
-  absl::StatusOr<std::vector<int32_t>> ids = Encode(tokenizer, prompts, prompt);
+                                                  const PromptText& prompt) {
+  AHA_ASSIGN_OR_RETURN(const std::string text,
+                       RenderPrompt(tokenizer, prompts, prompt));
+  // A template writes the tokens before the text (BOS) itself.
+  absl::StatusOr<std::vector<int32_t>> ids = UsesTemplate(prompts, prompt)
+                                                 ? tokenizer.Encode(text)
+                                                 : tokenizer.EncodePrompt(text);
   if (!ids.ok()) return ids;
   const size_t most = static_cast<size_t>(prompts.max_prompt_length());
   if (!ids->empty() && ids->size() <= most) return ids;
