@@ -18,7 +18,7 @@ struct Utf8Char {
 };
 // Reads the character that begins at byte `at`. REQUIRES: at < text.size().
 Utf8Char ReadUtf8(absl::string_view text, size_t at);
-// What is no scalar value (a surrogate, a code above U+10FFFF) is written as
+// A code that is not a scalar value (a surrogate, or above U+10FFFF) becomes
 // U+FFFD.
 void AppendUtf8(char32_t code, std::string* out);
 // Returns the offset of the first malformed byte, or npos.

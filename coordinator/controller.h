@@ -67,7 +67,7 @@ namespace aha::coordinator {
 struct SlotPrompt {
   std::string id, prompt, reference;
   std::map<std::string, std::string> fields = {};
-  std::vector<Turn> turns = {};  // Of a conversation (data/prompt_mapping.h).
+  std::vector<Turn> turns = {};  // Empty unless it is a conversation.
 };
 using PromptFunction =
     std::function<SlotPrompt(uint32_t stage, uint64_t step, uint32_t slot)>;
@@ -79,7 +79,7 @@ struct Parts {
   StateStore* store = nullptr;
   WeightsStore* weights = nullptr;
   PromptFunction prompts;
-  std::vector<run::DataSummary> data;  // Of the files of the prompts.
+  std::vector<run::DataSummary> data;  // A summary of each prompt file.
   Clock clock;                         // Monotonic, for every deadline.
   Clock wall_clock;                    // For people.
   Series series;

@@ -49,7 +49,7 @@ class HostedJob {
   // directory, or its database is damaged or of another schema version.
   static absl::StatusOr<std::unique_ptr<HostedJob>> Open(
       HostedJobOptions options);
-  ~HostedJob();  // As Close.
+  ~HostedJob();  // Calls Close.
   HostedJob(const HostedJob&) = delete;
   HostedJob& operator=(const HostedJob&) = delete;
 

@@ -19,7 +19,7 @@ struct SummaryInput {
   const History* history = nullptr;
   std::vector<double> stage_seconds = {};  // Over all processes of the job.
   double train_tokens_per_second = 0;
-  std::vector<run::DataSummary> data = {};  // Of the files of the prompts.
+  std::vector<run::DataSummary> data = {};  // One for each prompt file.
 };
 
 // The text of the file.

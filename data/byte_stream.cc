@@ -114,7 +114,7 @@ class GzipBytes final : public ByteStream {
       if (!inside_) {
         // A file may hold several members one behind another.
         if (started_ && ::inflateReset(&stream_) != Z_OK) {
-          return Damaged("gzip", "it cannot go on behind a member");
+          return Damaged("gzip", "the part after a member cannot be read");
         }
         inside_ = started_ = true;
       }

@@ -144,7 +144,7 @@ class CsvRows final : public RowReader {
   const std::unique_ptr<CharStream> text_;
   std::vector<std::string> header_;
   std::vector<std::string> cells_;
-  size_t bytes_ = 0;  // Of the present record.
+  size_t bytes_ = 0;  // Size of the present record.
   uint64_t rows_ = 0;
 };
 

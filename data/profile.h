@@ -22,12 +22,12 @@ struct DataProfile {
   std::vector<DataFile> files;
   uint64_t rows = 0;
   std::map<std::string, KeyProfile> keys;  // The top level of every row.
-  // The prompts, without the rows that are none; the error if there is none.
+  // The prompts, without the bad rows; an error if no row is a prompt.
   absl::StatusOr<PromptTable> prompts;
   uint64_t duplicates = 0;  // Prompts whose text came before.
 };
 
-// Reads the files twice. Rows that are no prompts are counted whatever
+// Reads the files twice. Bad rows are counted whatever
 // options.skip_bad_rows says. Errors of the files, as LoadPrompts has them.
 absl::StatusOr<DataProfile> ProfileData(PromptFileOptions options);
 

@@ -107,7 +107,7 @@ class TableBuilder {
 
   const PromptFileOptions& options_;
   PromptTable table_;
-  std::unordered_set<std::string> ids_;  // Of the present file.
+  std::unordered_set<std::string> ids_;  // The ids in the present file.
 };
 
 absl::StatusOr<std::string> DocumentText(const nlohmann::json& row,

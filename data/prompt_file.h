@@ -30,7 +30,7 @@ struct DataFile {
 // The files that the paths stand for, in the order in which they are read: a
 // file is itself, a directory the files in it that have the extension of a
 // format (data/row_reader.h), by name, without hidden ones and subdirectories.
-// NOT_FOUND for a path that is not there; INVALID_ARGUMENT for a directory
+// NOT_FOUND for a path that does not exist; INVALID_ARGUMENT for a directory
 // without data.
 absl::StatusOr<std::vector<DataFile>> ListDataFiles(
     const std::vector<std::string>& paths);
@@ -38,7 +38,7 @@ absl::StatusOr<std::vector<DataFile>> ListDataFiles(
 struct PromptFileOptions {
   std::vector<std::string> paths;  // Files and directories.
   PromptMapping mapping;
-  // A row that is no prompt is counted and left out, instead of an error.
+  // A bad row is counted and left out; otherwise it is an error.
   bool skip_bad_rows = false;
 };
 
@@ -61,8 +61,9 @@ struct PromptTable {
   LoadReport report;
 };
 
-// Returns NOT_FOUND if a file is not there, and INVALID_ARGUMENT if one cannot
-// be read, the files have no prompt, or, without skip_bad_rows, a row is none.
+// Returns NOT_FOUND if a file does not exist, and INVALID_ARGUMENT if one
+// cannot be read, if no row is a prompt, or, without skip_bad_rows, if a row is
+// bad.
 absl::StatusOr<PromptTable> LoadPrompts(const PromptFileOptions& options);
 // The same for a file in memory called `name`; options.paths is not used.
 absl::StatusOr<PromptTable> ParsePrompts(absl::string_view name,

@@ -79,7 +79,7 @@ struct PromptRecord {
   std::map<std::string, std::string> fields;
 };
 
-// Why a row is no prompt.
+// Why a row is bad: it does not make a prompt.
 struct BadRow {
   // For counting: "malformed", "prompt", "answer", "id".
   absl::string_view cause;

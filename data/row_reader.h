@@ -31,7 +31,7 @@ struct Row {
   std::string place;
   // A name that no other row of the file has: "line-7" or "row-7".
   std::string name;
-  // An object, or what is wrong with this row; the reader goes on behind it.
+  // An object, or what is wrong with this row; the reader continues after it.
   absl::StatusOr<nlohmann::json> value;
 };
 
@@ -39,7 +39,7 @@ class RowReader {
  public:
   virtual ~RowReader() = default;
   // The next row; nothing at the end. An error ends the file: it cannot be
-  // read, or what follows cannot be told apart into rows.
+  // read, or the rest cannot be split into rows.
   virtual absl::StatusOr<std::optional<Row>> Next() = 0;
 };
 

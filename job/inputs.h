@@ -18,9 +18,9 @@ namespace aha {
 // the model is too short for prompt and completion.  Of weights it reads only
 // the headers.  REQUIRES: the job came from LoadJob or ResolveJob.
 //
-// Adds to *notes, if it is not null, what is no error and what a user should
-// know: rows that on_bad_row leaves out, held-out prompts that are training
-// prompts, too.
+// Adds to *notes, if it is not null, what is not an error but what a user
+// should know: rows that on_bad_row leaves out, held-out prompts that are
+// training prompts, too.
 absl::Status CheckInputs(const v1::Job& job,
                          std::vector<std::string>* notes = nullptr);
 

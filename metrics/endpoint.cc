@@ -42,8 +42,8 @@ void Connect(const HostPort& to) {
 
 struct Endpoint::State {
   std::unique_ptr<prometheus::Exposer> exposer;
-  HostPort bound;       // As this machine reaches it.
-  std::string address;  // As other machines reach it.
+  HostPort bound;       // The address on this machine.
+  std::string address;  // The address for other machines.
 };
 
 absl::StatusOr<std::unique_ptr<Endpoint>> Endpoint::Start(

@@ -55,7 +55,7 @@ struct ModelConfig {
 
   // The most tokens that a sequence may have: max_position_embeddings, or less
   // where positions beyond would turn with the total length of a sequence, so
-  // that a token's logits were no function of its prefix.
+  // that a token's logits depended on more than its prefix.
   int64_t context() const;
   // What sets context(), and why, for messages: "max_position_embeddings".
   std::string ContextRule() const;

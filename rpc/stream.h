@@ -126,8 +126,8 @@ class Stream : public StreamBase {
 
  private:
   const std::unique_ptr<Call> call_;
-  bool half_closed_ = false;         // Of the writing thread.
-  std::optional<absl::Status> end_;  // Of the reading thread.
+  bool half_closed_ = false;         // Used by the writing thread.
+  std::optional<absl::Status> end_;  // Used by the reading thread.
 };
 
 template <class Request, class Response>

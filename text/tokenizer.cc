@@ -82,7 +82,7 @@ std::vector<Piece> MakePieces(const TokenizerSpec& spec) {
   return pieces;
 }
 
-// Characters, and the bytes of those that are none.
+// Characters, and the byte tokens of those that the vocabulary lacks.
 BpeSymbols CharacterSymbols(const TokenizerSpec& spec) {
   BpeSymbols symbols;
   symbols.unknown = spec.unknown;

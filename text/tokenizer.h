@@ -99,7 +99,7 @@ class TextStream {
   const Tokenizer& tokenizer_;
   const Tokenizer::Special special_;
   bool first_ = true;      // Nothing was decoded yet.
-  std::string run_;        // Of neighbouring byte tokens.
+  std::string run_;        // The bytes of neighbouring byte tokens.
   std::string undecided_;  // Bytes that were not returned yet.
 };
 

@@ -48,7 +48,7 @@ struct TokenizerSpec {
   std::vector<BpeMerge> merges;  // In order of rank.
   bool ignore_merges = false;
   int32_t unknown = -1;        // Sentencepiece-style; -1: none.
-  bool fuse_unknown = false;   // Likewise.
+  bool fuse_unknown = false;   // Sentencepiece-style.
   bool byte_fallback = false;  // Tokens "<0x00>" ... stand for bytes; likewise.
   std::vector<NormalizerStep> normalizer;
   // A space in front of a text is what the normalizer put there: decoding drops

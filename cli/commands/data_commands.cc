@@ -287,7 +287,7 @@ void AddDataCommands(CLI::App& app, Context& context) {
   auto [inspect, shown] =
       add("inspect", "Show rows, keys, the mapping and what it yields",
           "Formats: JSON Lines, a JSON array of objects, CSV; also compressed\n"
-          "with gzip or zstd. Rows that are no prompts are counted.\n\n"
+          "with gzip or zstd. Bad rows are counted by cause.\n\n"
           "Examples:\n"
           "  ahactl data inspect train.jsonl\n"
           "  ahactl data inspect data/ --prompt query --answer meta.truth\n"
@@ -307,8 +307,7 @@ void AddDataCommands(CLI::App& app, Context& context) {
   convert->add_option("--to", written->out, "The file that is written")
       ->type_name("OUT")
       ->required();
-  convert->add_flag("--skip-bad-rows", written->skip,
-                    "Leave out rows that are no prompts");
+  convert->add_flag("--skip-bad-rows", written->skip, "Leave out bad rows");
 }
 
 }  // namespace aha::cli

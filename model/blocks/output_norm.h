@@ -50,16 +50,16 @@ class OutputNorm {
     const void* x;  // [rows, product->in()], the environment's dtype
     float* stream;  // [rows, hidden], added to
     int64_t rows;
-    float* output;   // As the activations; not used without a norm.
-    float* inv_rms;  // Likewise; may be null.
+    float* output;   // Like the activations; not used without a norm.
+    float* inv_rms;  // Like the activations; may be null.
   };
   void Forward(Product* product, const ForwardArgs& args);
 
   struct BackwardArgs {
-    const float* output;   // Of Forward.
-    const float* inv_rms;  // Of Forward.
+    const float* output;   // What Forward wrote.
+    const float* inv_rms;  // What Forward wrote.
     const float* dx;       // [rows, hidden]: the gradient of the stream
-    float* doutput;        // Of CarveOutputGradient.
+    float* doutput;        // From CarveOutputGradient.
     float* dgains;         // [hidden]: scratch
     int64_t rows;
   };

@@ -102,8 +102,8 @@ class FakeDisk : public FileSystem {
 
  private:
   struct Content {
-    std::string text;    // As processes see it.
-    std::string synced;  // As it is after a power cut.
+    std::string text;    // What processes read.
+    std::string synced;  // What a power cut leaves.
   };
   struct Open : File {
     Open(FakeDisk* d, std::shared_ptr<Content> c, std::string p)

@@ -122,7 +122,7 @@ class RealFileSystemTest : public ::testing::Test {
   const TempDir dir_;
 };
 
-TEST_F(RealFileSystemTest, AFileIsMadeWrittenAndMadeAnew) {
+TEST_F(RealFileSystemTest, AFileIsMadeWrittenAndReplaced) {
   auto file = files_.Create(dir_ / "x");
   ASSERT_TRUE(file.ok()) << file.status();
   ASSERT_TRUE((*file)->Write("ab").ok());
@@ -192,7 +192,7 @@ TEST_F(RealFileSystemTest, AFullDiskIsResourceExhausted) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("/dev/full"));
 }
 
-// Several threads stand for several processes: each opens the file anew.
+// Several threads stand for several processes: each opens the file itself.
 TEST_F(RealFileSystemTest, LinesOfSeveralWritersDoNotMix) {
   std::vector<std::thread> writers;
   for (int w = 0; w < 4; ++w) {

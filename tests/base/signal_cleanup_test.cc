@@ -64,8 +64,8 @@ TEST_P(SignalCleanupDeathTest, AfterItTheSignalsActAsTheyDidBefore) {
       ExitedWithCode(0), "^alive");
 }
 
-// Whoever stops a program asks a second time: that must not cut the cleanup
-// off.
+// Ctrl-C is often pressed twice: the second time must not end the cleanup
+// early.
 TEST_P(SignalCleanupDeathTest, AnotherSignalDoesNotInterruptTheFunction) {
   EXPECT_EXIT(
       {

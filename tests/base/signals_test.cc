@@ -20,7 +20,7 @@ namespace {
 using ::testing::ExitedWithCode;
 
 // The test of each sentence is a process of its own: a watcher blocks signals
-// for good.
+// until its process ends.
 void Send(int signal) { ::kill(::getpid(), signal); }
 
 TEST(SignalWatcherDeathTest, EachSignalIsACallOnAnotherThread) {
@@ -87,7 +87,7 @@ class Repeat {
   const SignalWatcher watcher_;
 };
 
-TEST(SignalWatcherDeathTest, ASecondRequestEndsTheProcessIfItIsToldSo) {
+TEST(SignalWatcherDeathTest, ASecondRequestEndsTheProcessIfSecondSaysSo) {
   EXPECT_EXIT(
       {
         Repeat repeat(SignalAgain::kEndsTheProcess);

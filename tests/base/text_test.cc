@@ -82,7 +82,7 @@ TEST(Utf8Test, TheEndsOfEachLengthAreWrittenAsTheStandardSays) {
   }
 }
 
-// What is no scalar value has no UTF-8 form.
+// A code that is not a scalar value has no UTF-8 form.
 TEST(Utf8Test, WritingNeverMakesMalformedText) {
   for (const char32_t code :
        {char32_t{0xD800}, char32_t{0xDFFF}, char32_t{0x110000},

@@ -111,7 +111,7 @@ TEST_F(AttendClientTest, OneStreamStaysOpenForAnIdentityUntilTheEnd) {
   }
   EXPECT_THAT(coordinator_.Get().opened, ElementsAre(3));
   EXPECT_THAT(coordinator_.Get().cancelled, SizeIs(0));
-  attendance_.reset();  // As the end of the process.
+  attendance_.reset();  // This is what the end of the process does.
   coordinator_.Await([](const World& w) { return w.cancelled.size() == 1; });
 }
 

@@ -260,7 +260,7 @@ TEST_F(LostMemberTest, ARefusalWhenItJoinsAgainEndsIt) {
   EXPECT_THAT(std::string(failure.message()), HasSubstr("certificate differs"));
 }
 
-TEST_F(LostMemberTest, ItIsPatientForWaitSecondsAndNamesWhoWasAway) {
+TEST_F(LostMemberTest, ItWaitsForWaitSecondsAndNamesTheMissingMember) {
   coordinator_.Change(
       [](World& world) { world.job.mutable_cluster()->set_wait_seconds(0); });
   JoinAndServe();

@@ -85,7 +85,7 @@ class HostTest : public ::testing::Test {
   std::unique_ptr<v1::Coordinator::Stub> members_;
 };
 
-TEST_F(HostTest, CallsWithoutAJobAreToldWhyThereIsNone) {
+TEST_F(HostTest, CallsWithoutAJobGetTheReason) {
   v1::JobStatus status;
   const grpc::Status before = GetJob(&status);
   EXPECT_EQ(before.error_code(), grpc::StatusCode::NOT_FOUND);
