@@ -121,9 +121,16 @@ Bpe MakeBpe(const TokenizerSpec& spec) {
 
 absl::StatusOr<std::string> Normalize(const std::vector<NormalizerStep>& steps,
                                       absl::string_view text) {
+  // Steps of a hostile file could double a text again and again.
+  const size_t most = 16 * text.size() + 1024;
   std::string out(text);
   if (out.empty()) return out;
   for (const NormalizerStep& step : steps) {
+    if (out.size() > most) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("normalizer must not make a text of ", text.size(),
+                       " bytes longer than ", most, ", got ", out.size()));
+    }
     switch (step.kind) {
       case NormalizerStep::Kind::kNfc: {
         AHA_ASSIGN_OR_RETURN(out, ToNfc(out));

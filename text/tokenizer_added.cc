@@ -43,6 +43,7 @@ absl::StatusOr<AddedTokens> AddedTokens::Create(
   for (AddedToken token : tokens) {
     if (token.normalized) {
       AHA_ASSIGN_OR_RETURN(token.content, normalize(token.content));
+      if (token.content.empty()) continue;  // It stands nowhere.
     }
     const uint8_t first = static_cast<uint8_t>(token.content[0]);
     Tokens& pass = token.normalized ? added.normalized_ : added.raw_;

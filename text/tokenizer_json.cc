@@ -361,6 +361,12 @@ absl::Status ParseNormalizer(const Field& normalizer, TokenizerSpec* spec) {
   } else if (name != "NFC") {
     return type.Unsupported("null, NFC, Prepend, Replace and Sequence");
   }
+  // What bounds the length of a normalized text.
+  constexpr size_t kMostBytes = 64;
+  if (step.to.size() > kMostBytes) {
+    return normalizer.Must(
+        absl::StrCat("a step that writes at most ", kMostBytes, " bytes"));
+  }
   spec->normalizer.push_back(std::move(step));
   return absl::OkStatus();
 }

@@ -194,6 +194,36 @@ TEST(TokenizerJsonTest, AddBosTokenSaysWhetherAPromptBeginsWithIt) {
               ::testing::ElementsAre(2));
 }
 
+TEST(TokenizerJsonTest, ANormalizerThatWritesTooMuchEndsInAnError) {
+  Json json = Valid();
+  const Json twice = {
+      {"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
+  json["normalizer"] = {{"type", "Sequence"},
+                        {"normalizers", std::vector<Json>(60, twice)}};
+  const auto tokenizer = Tokenizer::Parse(json.dump(), "");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT(std::string((*tokenizer)->Encode("a").status().message()),
+              HasSubstr("normalizer must not make a text of 1 bytes longer"));
+  json["normalizer"] = twice;
+  json["normalizer"]["content"] = std::string(65, 'a');
+  EXPECT_THAT(
+      std::string(Tokenizer::Parse(json.dump(), "").status().message()),
+      HasSubstr("normalizer must be a step that writes at most 64 bytes"));
+}
+
+// It would be found everywhere.
+TEST(TokenizerJsonTest, AnAddedTokenOfWhichNothingIsLeftStandsNowhere) {
+  Json json = Valid();
+  json["added_tokens"].push_back(
+      {{"id", 4}, {"content", "z"}, {"normalized", true}});
+  json["normalizer"] = {
+      {"type", "Replace"}, {"pattern", {{"String", "z"}}}, {"content", ""}};
+  const auto tokenizer = Tokenizer::Parse(json.dump(), "");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT(*(*tokenizer)->Encode("azb"), ::testing::ElementsAre(2));
+  EXPECT_FALSE((*tokenizer)->Encode(std::string("a\0", 2)).ok());  // No byte 0.
+}
+
 TEST(TokenizerJsonTest, TokensThatStandInTheConfigurationAloneAreAdded) {
   const auto tokenizer = Tokenizer::Parse(Valid().dump(), R"({
       "added_tokens_decoder": {
