@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <thread>
 #include <utility>
 
@@ -84,10 +85,11 @@ absl::Status FileWriter::Close() {
 absl::StatusOr<FileReader> FileReader::Open(const std::string& path) {
   // O_NONBLOCK keeps open() from waiting for the writer of a pipe.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return FileError("cannot open", path, errno);
+  // A socket cannot even be opened.
+  if (fd < 0 && errno != ENXIO) return FileError("cannot open", path, errno);
   struct stat info;
-  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    ::close(fd);
+  if (fd < 0 || ::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    if (fd >= 0) ::close(fd);
     return absl::InvalidArgumentError(
         absl::StrCat("cannot read ", path, ": not a regular file"));
   }
@@ -113,6 +115,13 @@ absl::Status FileReader::Read(void* data, size_t size) {
 absl::Status FileReader::ReadAt(uint64_t offset, void* data,
                                 size_t size) const {
   char* to = static_cast<char*>(data);
+  // Such a range is beyond the end of any file, and pread would call it
+  // invalid.
+  constexpr uint64_t kMost = std::numeric_limits<off_t>::max();
+  if (size > 0 && (offset > kMost || size > kMost - offset)) {
+    return absl::DataLossError(
+        absl::StrCat(path_, " ends ", size, " bytes too early"));
+  }
   while (size > 0) {
     const ssize_t got = ::pread(fd_, to, size, static_cast<off_t>(offset));
     if (got < 0) {
@@ -136,18 +145,22 @@ absl::StatusOr<std::string> FileReader::ReadToEnd(uint64_t limit) {
   std::string text;
   char buffer[1 << 16];
   while (true) {
-    const ssize_t got = ::read(fd_, buffer, sizeof(buffer));
+    const ssize_t got = ::pread(fd_, buffer, sizeof(buffer),
+                                static_cast<off_t>(next_ + text.size()));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return FileError("cannot read", path_, errno);
-    if (got == 0) return text;
+    if (got == 0) break;
     text.append(buffer, static_cast<size_t>(got));
     // This is checked inside the loop because size() may be 0 or out of date.
     if (text.size() > limit) {
+      const uint64_t known = size_ - std::min(size_, next_);
       return absl::InvalidArgumentError(
           absl::StrCat(path_, " must have at most ", limit, " bytes, has ",
-                       std::max<uint64_t>(size_, text.size())));
+                       std::max<uint64_t>(known, text.size())));
     }
   }
+  next_ += text.size();
+  return text;
 }
 
 absl::Status SyncPath(const std::string& path) {

@@ -55,9 +55,9 @@ class FileReader {
   absl::Status Read(void* data, size_t size);
   // Does the same from byte `offset` on, without moving Read's position.
   absl::Status ReadAt(uint64_t offset, void* data, size_t size) const;
-  // Returns the rest of the file; INVALID_ARGUMENT if that is more than `limit`
-  // bytes. It also works for files that grow and for those in /proc, whose
-  // size() is 0.
+  // Returns what Read has not returned yet; INVALID_ARGUMENT if that is more
+  // than `limit` bytes. It also works for files that grow and for those in
+  // /proc, whose size() is 0.
   absl::StatusOr<std::string> ReadToEnd(uint64_t limit);
 
  private:

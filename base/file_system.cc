@@ -74,7 +74,8 @@ class OperatingSystem : public FileSystem {
   }
 
   absl::Status Remove(const std::string& path) override {
-    if (::unlink(path.c_str()) == 0 || errno == ENOENT) {
+    // ENOTDIR: a file is where its directory would be.
+    if (::unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) {
       return absl::OkStatus();
     }
     return FileError("cannot remove", path, errno);

@@ -61,7 +61,9 @@ FileSystem& RealFileSystem();
 absl::Status ReplaceFile(FileSystem& files, const std::string& path,
                          absl::string_view content);
 // The same, and the new content survives a power cut once this returns OK.
-// `pieces` are written one after the other.
+// `pieces` are written one after the other.  If only the last thing fails, the
+// sync of the directory, the new content is there whole; a power cut may bring
+// the old one back.
 absl::Status WriteFileDurably(FileSystem& files, const std::string& path,
                               absl::Span<const absl::string_view> pieces);
 // Appends `line` and a newline by one write.  If the file ends in the middle

@@ -40,15 +40,17 @@ absl::StatusOr<Hash128> Hash128::FromBytes(absl::string_view bytes) {
 }
 
 absl::StatusOr<Hash128> Hash128::FromHex(absl::string_view hex) {
-  for (const char c : hex) {
-    if (!absl::ascii_isxdigit(static_cast<unsigned char>(c))) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "a checksum has only hexadecimal digits, got '", hex, "'"));
-    }
-  }
+  // The length comes first, so that the message below is short.
   if (hex.size() != 32) {
     return absl::InvalidArgumentError(
         absl::StrCat("a checksum has 32 hexadecimal digits, got ", hex.size()));
+  }
+  for (const char c : hex) {
+    if (!absl::ascii_isxdigit(static_cast<unsigned char>(c))) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a checksum has only hexadecimal digits, got '",
+                       absl::CHexEscape(hex), "'"));
+    }
   }
   return FromBytes(absl::HexStringToBytes(hex));
 }

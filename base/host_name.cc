@@ -7,8 +7,9 @@
 namespace aha {
 
 std::string HostName() {
+  // The longest name and its end: gethostname fails where the end does not fit.
   char name[HOST_NAME_MAX + 1] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
+  return gethostname(name, sizeof(name)) == 0 ? name : "";
 }
 
 }  // namespace aha

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "nlohmann/json.hpp"
 
 namespace aha {
@@ -57,7 +58,9 @@ absl::StatusOr<Json> ParseJson(absl::string_view text) {
     absl::ConsumePrefix(&what, "parse error at ");
     absl::ConsumePrefix(&what, "line 1, ");
     return absl::InvalidArgumentError(
-        absl::StrCat("not valid JSON: ", what.substr(0, kMaxReason),
+        absl::StrCat("not valid JSON: ",
+                     // It quotes the text, and may be cut within a character.
+                     ReplaceMalformedUtf8(what.substr(0, kMaxReason)),
                      what.size() > kMaxReason ? "..." : ""));
   }
 }

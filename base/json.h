@@ -13,8 +13,8 @@ namespace aha {
 inline constexpr int kMaxJsonDepth = 64;
 
 // Parses one JSON value. INVALID_ARGUMENT says where `text` is not JSON, or
-// that it is nested more than kMaxJsonDepth deep. Json is nlohmann::json or
-// nlohmann::ordered_json.
+// that it is nested more than kMaxJsonDepth deep, in UTF-8 whatever the bytes
+// of `text` are. Json is nlohmann::json or nlohmann::ordered_json.
 template <class Json>
 absl::StatusOr<Json> ParseJson(absl::string_view text);
 

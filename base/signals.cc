@@ -27,12 +27,12 @@ constexpr absl::Duration kAgain = absl::Seconds(1);
 struct SignalWatcher::State {
   std::function<void(int)> on_signal;
   SignalAgain again;
+  Clock clock;
   int signals = -1;  // signalfd
   int stop = -1;     // eventfd
   std::thread thread;
 
   void Run() const {
-    const Clock clock = MonotonicClock();
     std::optional<absl::Time> first;
     pollfd ready[2] = {{signals, POLLIN, 0}, {stop, POLLIN, 0}};
     while (true) {
@@ -54,7 +54,7 @@ struct SignalWatcher::State {
 };
 
 SignalWatcher::SignalWatcher(std::function<void(int)> on_signal,
-                             SignalAgain again)
+                             SignalAgain again, Clock clock)
     : state_(std::make_unique<State>()) {
   signal(SIGPIPE, SIG_IGN);
   // With SIGXFSZ ignored, a file that reaches its size limit is an error, like
@@ -67,6 +67,7 @@ SignalWatcher::SignalWatcher(std::function<void(int)> on_signal,
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   state_->on_signal = std::move(on_signal);
   state_->again = again;
+  state_->clock = std::move(clock);
   state_->signals = signalfd(-1, &set, SFD_CLOEXEC);
   state_->stop = eventfd(0, EFD_CLOEXEC);
   state_->thread = std::thread([state = state_.get()] { state->Run(); });

@@ -68,6 +68,8 @@ Utf8Char ReadUtf8(absl::string_view text, size_t at) {
 }
 
 void AppendUtf8(char32_t code, std::string* out) {
+  const bool surrogate = code >= 0xD800 && code < 0xE000;
+  if (surrogate || code > 0x10FFFF) code = 0xFFFD;
   if (code < 0x80) {
     out->push_back(static_cast<char>(code));
     return;

@@ -19,6 +19,8 @@ struct Utf8Char {
 };
 // REQUIRES: at < text.size().
 Utf8Char ReadUtf8(absl::string_view text, size_t at);
+// What is no scalar value (a surrogate, a code above U+10FFFF) is written as
+// U+FFFD.
 void AppendUtf8(char32_t code, std::string* out);
 // Returns the offset of the first malformed byte, or npos.
 size_t FindMalformedUtf8(absl::string_view text);

@@ -1,5 +1,8 @@
 #include "base/backoff.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <set>
 
 #include "gtest/gtest.h"
@@ -39,6 +42,46 @@ TEST(BackoffTest, EqualKeysWaitAlikeAndOthersDoNot) {
 TEST(BackoffTest, TheKeyOfAProcessDependsOnItsPurpose) {
   EXPECT_EQ(JitterKey("a"), JitterKey("a"));
   EXPECT_NE(JitterKey("a"), JitterKey("b"));
+}
+
+TEST(BackoffTest, TheKeyOfAnotherProcessIsAnother) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const uint64_t key = JitterKey("a");
+    ::_exit(::write(ends[1], &key, sizeof(key)) == sizeof(key) ? 0 : 1);
+  }
+  uint64_t theirs = 0;
+  ASSERT_EQ(::read(ends[0], &theirs, sizeof(theirs)),
+            static_cast<ssize_t>(sizeof(theirs)));
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_NE(theirs, JitterKey("a"));
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST(BackoffTest, AnAttemptBeforeTheFirstWaitsAsTheFirst) {
+  EXPECT_GE(kPolicy.Wait(-5, 7), kPolicy.first / 2);
+  EXPECT_LT(kPolicy.Wait(-5, 7), kPolicy.first * 1.5);
+}
+
+TEST(BackoffTest, APolicyOfOneLengthVariesOnlyByItsFactor) {
+  const Backoff flat{absl::Seconds(2), absl::Seconds(2)};
+  for (int attempt = 0; attempt < 50; ++attempt) {
+    EXPECT_GE(flat.Wait(attempt, 3), absl::Seconds(1));
+    EXPECT_LT(flat.Wait(attempt, 3), absl::Seconds(3));
+  }
+}
+
+TEST(BackoffTest, EveryPolicyOfTheTreeReachesItsLongestWait) {
+  for (const Backoff& policy :
+       {kCallBackoff, kReconnectBackoff, kDeliveryBackoff, kResendBackoff}) {
+    EXPECT_LT(policy.first, policy.longest);
+    EXPECT_GE(policy.Wait(20, 1), policy.longest / 2);
+  }
 }
 
 }  // namespace

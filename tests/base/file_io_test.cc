@@ -2,7 +2,10 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -75,10 +78,21 @@ TEST_F(FileIoTest, AMissingFileIsNotFoundOrEmptyAsAsked) {
 // wait.
 TEST_F(FileIoTest, OnlyRegularFilesAreRead) {
   ASSERT_EQ(::mkfifo(Path("pipe").c_str(), 0600), 0);
-  for (const std::string& path : {Path("pipe"), directory_}) {
-    EXPECT_THAT(std::string(ReadWholeFile(path, 9).status().message()),
-                HasSubstr("not a regular file"));
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, Path("socket").c_str(),
+               sizeof(address.sun_path) - 1);
+  ASSERT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address),
+                   sizeof(address)),
+            0);
+  for (const std::string& path :
+       {Path("pipe"), Path("socket"), directory_, std::string("/dev/zero")}) {
+    const absl::Status status = ReadWholeFile(path, 9).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("not a regular file"));
   }
+  ::close(socket);
 }
 
 TEST_F(FileIoTest, ReadsInOrderAndAtAnyPlace) {
@@ -98,6 +112,93 @@ TEST_F(FileIoTest, ReadsInOrderAndAtAnyPlace) {
   EXPECT_THAT(std::string(end.message()), HasSubstr("ends 2 bytes too early"));
 }
 
+// What was read before counts neither in the result nor against the limit.
+TEST_F(FileIoTest, TheRestOfAFileIsWhatWasNotReadYet) {
+  auto file = FileReader::Open(Written("x", "0123456789"));
+  ASSERT_TRUE(file.ok());
+  char bytes[6] = {};
+  ASSERT_TRUE(file->Read(bytes, 6).ok());
+  ASSERT_TRUE(file->ReadAt(0, bytes, 2).ok()) << "it moves nothing";
+  const auto rest = file->ReadToEnd(4);
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_EQ(*rest, "6789");
+  EXPECT_EQ(*file->ReadToEnd(4), "") << "all of it was read";
+}
+
+TEST_F(FileIoTest, TheRestOfAFileMayBeLessThanWasPromisedOrMore) {
+  auto file = FileReader::Open(Written("x", "0123456789"));
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE(AppendLine(Path("x"), "grown").ok());
+  char bytes[8] = {};
+  ASSERT_TRUE(file->Read(bytes, 8).ok());
+  const absl::Status over = file->ReadToEnd(5).status();
+  EXPECT_THAT(std::string(over.message()),
+              HasSubstr("must have at most 5 bytes, has 9"));
+  ASSERT_EQ(::truncate(Path("x").c_str(), 3), 0);
+  EXPECT_EQ(*file->ReadToEnd(5), "");
+}
+
+// The size of a file in /proc is 0.
+TEST_F(FileIoTest, FilesOfTheKernelAreReadWhole) {
+  EXPECT_THAT(*ReadWholeFile("/proc/self/status"), HasSubstr("Name:"));
+  EXPECT_FALSE(ReadWholeFile("/proc/self/status", 10).ok());
+}
+
+TEST_F(FileIoTest, WhatLiesBeyondTheEndIsDataLossHoweverFar) {
+  auto file = FileReader::Open(Written("x", "0123456789"));
+  ASSERT_TRUE(file.ok());
+  char byte = 0;
+  for (const uint64_t offset :
+       {uint64_t{10}, uint64_t{1} << 40, uint64_t{1} << 63, ~uint64_t{0}}) {
+    const absl::Status status = file->ReadAt(offset, &byte, 1);
+    EXPECT_TRUE(absl::IsDataLoss(status)) << offset << ": " << status;
+    EXPECT_TRUE(file->ReadAt(offset, &byte, 0).ok()) << "nothing is asked for";
+  }
+}
+
+TEST_F(FileIoTest, AReaderThatMovesKeepsItsPlace) {
+  auto opened = FileReader::Open(Written("x", "0123456789"));
+  ASSERT_TRUE(opened.ok());
+  char bytes[3] = {};
+  ASSERT_TRUE(opened->Read(bytes, 2).ok());
+  FileReader moved = *std::move(opened);
+  EXPECT_EQ(moved.path(), Path("x"));
+  ASSERT_TRUE(moved.Read(bytes, 2).ok());
+  EXPECT_STREQ(bytes, "23");
+}
+
+TEST_F(FileIoTest, AWriterReplacesWhatWasThere) {
+  auto created = FileWriter::Create(Written("x", "much longer than the new"));
+  ASSERT_TRUE(created.ok());
+  FileWriter writer = *std::move(created);
+  ASSERT_TRUE(writer.Write("one ", 4).ok());
+  ASSERT_TRUE(writer.Write(nullptr, 0).ok());
+  ASSERT_TRUE(writer.Write("two", 3).ok());
+  ASSERT_TRUE(writer.Finish().ok());
+  EXPECT_EQ(*ReadWholeFile(Path("x"), 100), "one two");
+}
+
+TEST_F(FileIoTest, AWriterReportsAFullDiskAndWhatItCannotCreate) {
+  auto full = FileWriter::Create("/dev/full");
+  ASSERT_TRUE(full.ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(full->Write("x", 1)));
+  EXPECT_TRUE(full->Close().ok());
+  EXPECT_TRUE(absl::IsNotFound(FileWriter::Create(Path("no/x")).status()));
+  EXPECT_THAT(std::string(FileWriter::Create(directory_).status().message()),
+              HasSubstr("Is a directory"));
+}
+
+TEST_F(FileIoTest, SyncingReportsTheFirstFileThatIsNotThere) {
+  const std::string there = Written("x", "x");
+  EXPECT_TRUE(SyncPath(there).ok());
+  EXPECT_TRUE(SyncPath(directory_).ok());
+  EXPECT_TRUE(SyncAll({}).ok());
+  EXPECT_TRUE(SyncAll({there, there, directory_}).ok());
+  const absl::Status status = SyncAll({there, Path("gone"), Path("lost")});
+  EXPECT_TRUE(absl::IsNotFound(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("gone"));
+}
+
 TEST_F(FileIoTest, AFailedWriteLeavesTheOldFileAndNothingElse) {
   ASSERT_TRUE(WriteFileDurably(Path("x"), "old").ok());
   // This is in the writer's way.
@@ -108,10 +209,18 @@ TEST_F(FileIoTest, AFailedWriteLeavesTheOldFileAndNothingElse) {
 }
 
 TEST_F(FileIoTest, ErrorsHaveTheCodeOfTheirReason) {
-  EXPECT_EQ(FileError("cannot write", "x", ENOSPC).code(),
-            absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(FileError("cannot write", "x", EACCES).code(),
-            absl::StatusCode::kPermissionDenied);
+  for (const int full : {ENOSPC, EDQUOT, EFBIG}) {
+    EXPECT_EQ(FileError("cannot write", "x", full).code(),
+              absl::StatusCode::kResourceExhausted);
+  }
+  for (const int denied : {EACCES, EPERM, EROFS}) {
+    EXPECT_EQ(FileError("cannot write", "x", denied).code(),
+              absl::StatusCode::kPermissionDenied);
+  }
+  for (const int missing : {ENOENT, ENOTDIR}) {
+    EXPECT_EQ(FileError("cannot write", "x", missing).code(),
+              absl::StatusCode::kNotFound);
+  }
   EXPECT_EQ(FileError("cannot write", "x", EIO).code(),
             absl::StatusCode::kInternal);
   EXPECT_THAT(std::string(FileError("cannot read", "/a/b", EIO).message()),

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -41,6 +42,45 @@ TEST(JsonTest, InvalidJsonIsRefusedWithItsPosition) {
               HasSubstr("a zero byte at byte 3"));
   EXPECT_THAT(Refusal(std::string("\"\0\"", 3)), HasSubstr("not valid JSON"));
   EXPECT_LT(Refusal("[\"" + std::string(1 << 20, 'x')).size(), 300u);
+}
+
+// An error becomes part of messages, which carry only UTF-8, and is cut at some
+// length, which may be in the middle of a character.
+TEST(JsonTest, ARefusalIsUtf8WhateverItQuotes) {
+  for (const std::string& text :
+       {std::string("\"\xFF\""), std::string("[\"\xE2\x82\"]"),
+        std::string("\xC3\x28"), "[\"" + std::string(300, '\xFE')}) {
+    const std::string refusal = Refusal(text);
+    EXPECT_EQ(FindMalformedUtf8(refusal), std::string::npos) << refusal;
+  }
+  for (int shift = 0; shift < 3; ++shift) {
+    std::string text = "[\"" + std::string(shift, 'x');
+    for (int i = 0; i < 200; ++i) text += "\u20AC";
+    EXPECT_EQ(FindMalformedUtf8(Refusal(text)), std::string::npos);
+  }
+}
+
+TEST(JsonTest, OneValueIsAllThatThereMayBe) {
+  EXPECT_TRUE(ParseJson<json>(" \n{}\t ").ok());
+  for (const char* more : {"{} {}", "1 2", "[]]", "{},", "null x"}) {
+    EXPECT_THAT(Refusal(more), StartsWith("not valid JSON: ")) << more;
+  }
+}
+
+TEST(JsonTest, OnlyJsonIsReadNotItsDialects) {
+  for (const char* other :
+       {"{a: 1}", "{'a': 1}", "[1,]", "{\"a\": 1,}", "NaN", "Infinity", "+1",
+        "01", "1.", ".5", "0x10", "True", "[1 // one\n]", "\"\n\"", "\"\\x41\"",
+        "\"\\ud800\""}) {
+    EXPECT_THAT(Refusal(other), StartsWith("not valid JSON: ")) << other;
+  }
+}
+
+TEST(JsonTest, ClosingBracketsInFrontDoNotBuyDepth) {
+  EXPECT_THAT(Refusal(std::string(1000, ']') + std::string(1000, '[')),
+              StartsWith("not valid JSON: column 1: "));
+  EXPECT_THAT(Refusal("[" + std::string(1000, ']') + std::string(1000, '[')),
+              StartsWith("not valid JSON: column 3: "));
 }
 
 TEST(JsonTest, NestingIsBoundedBecauseTheLibraryRecurses) {
