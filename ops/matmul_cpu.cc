@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "device/buffer.h"
 #include "ops/gemm.h"
 #include "ops/matmul.h"
@@ -16,7 +17,6 @@ namespace {
 constexpr int64_t kMinTaskMacs = 1 << 20;
 constexpr int64_t kMinRows = 16;
 
-int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The number of columns of a panel, a function of the shape alone. A panel
 // should stay in half an L2 cache while rows stream past it, and narrow panels
@@ -26,7 +26,7 @@ int64_t PanelWidth(int64_t k, int64_t n) {
   const int64_t most =
       k <= 256 ? 1024 : std::clamp<int64_t>((1 << 17) / k / 64 * 64, 64, 512);
   const int64_t panels = CeilDiv(n, most);
-  return CeilDiv(CeilDiv(n, panels), 64) * 64;
+  return RoundUp(CeilDiv(n, panels), 64);
 }
 
 const std::byte* At(const void* data, int64_t index, DType dtype) {
@@ -129,7 +129,7 @@ Tail PadTail(const MatmulGradWeightArgs& a, int64_t begin) {
 int64_t GradWidth(int64_t n) {
   int64_t panels = CeilDiv(n, n >= 512 ? 128 : 64);
   panels += panels % 2;
-  return CeilDiv(CeilDiv(n, panels), 32) * 32;
+  return RoundUp(CeilDiv(n, panels), 32);
 }
 
 // A product cut into tasks of some rows of dw each. REQUIRES: m > 0.
