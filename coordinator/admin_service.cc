@@ -78,7 +78,7 @@ grpc::ServerUnaryReactor* AdminService::SubmitJob(
     }
     return absl::FailedPreconditionError(absl::StrCat(
         "the coordinator has another job: ", held.name(), ", ",
-        StateName(controller_.Status().state()),
+        StateName(controller_.State()),
         "; wait for its end (`ahactl job wait`), stop it (`ahactl job stop`) "
         "or submit to another cluster"));
   });

@@ -140,7 +140,7 @@ absl::StatusOr<bool> Succeeded(const std::string& run_directory) {
   AHA_ASSIGN_OR_RETURN(const auto problem, store->Get("problem"));
   // A job that succeeded with a failure text lacks a checkpoint of its last
   // steps.
-  return state == StateName(v1::JOB_STATE_SUCCEEDED) &&
+  return state == StateName(run::JobState::kSucceeded) &&
          problem.value_or("").empty();
 }
 

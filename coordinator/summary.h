@@ -7,13 +7,14 @@
 
 #include "coordinator/history.h"
 #include "job/plan.h"
+#include "run/job_view.h"
 
 namespace aha::coordinator {
 
 // The pointers are not owned.
 struct SummaryInput {
   const JobPlan* plan = nullptr;
-  std::string state;    // "succeeded"
+  run::JobState state = run::JobState::kUnknown;
   std::string failure;  // Shown as `problem`, unless it is empty.
   const History* history = nullptr;
   std::vector<double> stage_seconds = {};  // Over all processes of the job.
