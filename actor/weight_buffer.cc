@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/ceil_div.h"
 
 namespace aha::actor {
 
@@ -48,7 +49,7 @@ WeightBuffer& WeightBuffer::operator=(WeightBuffer&& other) noexcept {
 void WeightBuffer::Discard(const void* data, uint64_t bytes) {
   const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const uintptr_t at = reinterpret_cast<uintptr_t>(data);
-  const uintptr_t begin = (at + page - 1) / page * page;
+  const uintptr_t begin = RoundUp(at, page);
   const uintptr_t end = (at + bytes) / page * page;
   // If it fails, the memory merely stays allocated.
   if (begin < end) {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "bench/meter.h"
 #include "ops/attention.h"
 
@@ -15,7 +16,7 @@ struct Sequences {
       : heads(heads),
         stride((heads + 2 * kv_heads) * dim),
         qkv(Floats(count * length * stride)),
-        per((length + kBlockTokens - 1) / kBlockTokens),
+        per(CeilDiv(length, kBlockTokens)),
         k(Numbers(count * per * kv_heads * kBlockTokens * dim)),
         v(k),
         out(count * length * heads * dim),

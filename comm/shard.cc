@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/ceil_div.h"
 
 namespace aha::comm {
 
 std::vector<Shard> EvenShards(size_t count, int ranks, size_t unit) {
-  const size_t units = (count + unit - 1) / unit;
+  const size_t units = CeilDiv(count, unit);
   const size_t parts = static_cast<size_t>(ranks);
   std::vector<Shard> shards;
   size_t begin = 0;

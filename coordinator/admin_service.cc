@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "coordinator/job_state.h"
 #include "job/file/job.h"
 #include "job/identity.h"
 
@@ -29,7 +28,7 @@ absl::Status SubmitBeside(const v1::Job& submitted, Controller& held,
   }
   return absl::FailedPreconditionError(absl::StrCat(
       "the coordinator has another job: ", held.job().name(), ", ",
-      StateName(held.Status().state()),
+      StateName(held.State()),
       "; wait for its end (`ahactl job wait`), stop it (`ahactl job stop`) "
       "or submit to another cluster"));
 }

@@ -54,8 +54,10 @@ uint64_t TokensOf(const v1::CommitStepRequest& request,
   if (it == request.metrics().end() || !std::isfinite(it->second)) return 0;
   const auto completions =
       static_cast<double>(request.slots_size()) * stage.num_generations;
+  // A learner that reports nonsense must not make the count wrap around.
+  constexpr double kMost = 0x1p62;
   return static_cast<uint64_t>(
-      std::llround(std::max(0.0, it->second) * completions));
+      std::llround(std::clamp(it->second * completions, 0.0, kMost)));
 }
 
 absl::Status CheckDirectory(const std::string& directory) {

@@ -92,6 +92,11 @@ void Controller::SetListener(std::function<void()> changed) {
   listener_ = std::move(changed);
 }
 
+run::JobState Controller::State() {
+  MutexLock lock(mutex_);
+  return job_->state();
+}
+
 bool Controller::Ended() {
   MutexLock lock(mutex_);
   return job_->over();
@@ -161,7 +166,7 @@ void Controller::Recover() {
 // Members
 
 void Controller::KeepCertificate() {
-  if (job_->state() != v1::JOB_STATE_RUNNING ||
+  if (job_->state() != run::JobState::kRunning ||
       !members_.required().digest().empty()) {
     return;
   }
@@ -294,10 +299,10 @@ absl::Status Controller::ReportProblem(
 
 std::optional<uint64_t> Controller::LastStepToLease() const {
   switch (job_->state()) {
-    case v1::JOB_STATE_RUNNING:
+    case run::JobState::kRunning:
       return std::numeric_limits<uint64_t>::max();
-    case v1::JOB_STATE_PAUSED:
-    case v1::JOB_STATE_STOPPING:
+    case run::JobState::kPaused:
+    case run::JobState::kStopping:
       // The step that has begun ends first: the learners wait for its groups.
       if (job_->run()->step_in_progress()) return job_->run()->begun_step();
       return std::nullopt;
@@ -487,11 +492,11 @@ absl::StatusOr<bool> Controller::TryBeginStep(
   response->set_progress(job_->waits().progress());
   response->set_go(v1::BeginStepResponse::GO);
   if (job_->run()->step_in_progress()) return true;
-  if (job_->state() == v1::JOB_STATE_STOPPING) {
+  if (job_->state() == run::JobState::kStopping) {
     response->set_go(v1::BeginStepResponse::STOP_AFTER_CHECKPOINT);
     return true;
   }
-  if (job_->state() != v1::JOB_STATE_RUNNING) {
+  if (job_->state() != run::JobState::kRunning) {
     response->set_go(v1::BeginStepResponse::WAIT);
     return false;
   }

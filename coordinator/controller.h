@@ -53,7 +53,6 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "coordinator/job_run.h"
-#include "coordinator/job_state.h"
 #include "coordinator/membership.h"
 #include "coordinator/series.h"
 #include "coordinator/weights_store.h"
@@ -162,6 +161,7 @@ class Controller {
   absl::Status Stop(const std::string& why = "");
   absl::Status Drain(const std::string& name);
 
+  run::JobState State();
   bool Ended();
   bool HasMembers();
   uint64_t epoch() const { return options_.job.epoch; }

@@ -38,6 +38,18 @@ absl::Status CheckStage(const JobPlan& plan, const char* table,
       plan.stages.size(), " stages)"));
 }
 
+// Whether the job has a step that ends where the checkpoint stands.
+absl::Status CheckFits(const JobPlan& plan, const CheckpointRecord& record) {
+  if (record.stage < plan.stages.size() && plan.stages[record.stage].trains() &&
+      record.next_step <= plan.stages[record.stage].steps) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat(
+      "coordinator.db: table checkpoints, stage ", record.stage, " next_step ",
+      record.next_step, ": the job has no such step (it has ",
+      plan.stages.size(), " stages)"));
+}
+
 }  // namespace
 
 CheckpointChoice ChooseCheckpoint(
@@ -80,6 +92,9 @@ absl::Status CheckManifest(const std::string& directory,
 absl::StatusOr<History> History::Load(const JobPlan* plan, StateStore* store) {
   History history(plan, store);
   AHA_ASSIGN_OR_RETURN(history.checkpoints_, store->Checkpoints());
+  for (const CheckpointRecord& checkpoint : history.checkpoints_) {
+    AHA_RETURN_IF_ERROR(CheckFits(*plan, checkpoint));
+  }
   AHA_ASSIGN_OR_RETURN(const std::vector<EvalRecord> evals, store->Evals());
   for (const EvalRecord& eval : evals) {
     AHA_RETURN_IF_ERROR(CheckStage(*plan, "evals", eval.stage));

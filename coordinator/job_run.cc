@@ -87,8 +87,10 @@ absl::Status JobRun::Begin() {
   }
   // A summary says how a job ended, and this one has not.
   recorder_.RemoveSummary();
-  AHA_RETURN_IF_ERROR(parts_.store->Set(
-      {{"state", StateName(state_)}, {"problem", ""}, {kStopWanted, ""}}));
+  AHA_RETURN_IF_ERROR(
+      parts_.store->Set({{"state", std::string(StateName(state_))},
+                         {"problem", ""},
+                         {kStopWanted, ""}}));
   const Position& position = history_.position();
   if (history_.checkpoint().has_value()) {
     recorder_.Event(
@@ -105,7 +107,7 @@ absl::Status JobRun::Begin() {
 }
 
 void JobRun::StayStopped() {
-  SetState(v1::JOB_STATE_STOPPED);
+  SetState(run::JobState::kStopped);
   recorder_.Event("stopped",
                   "by `ahactl job stop`, before this start; `ahactl job "
                   "resume` continues it");
@@ -117,7 +119,7 @@ absl::Status JobRun::Restart() {
   AHA_RETURN_IF_ERROR(Stored(parts_.store->Set({{kStopWanted, ""}})));
   recorder_.RemoveSummary();
   failure_.clear();
-  SetState(v1::JOB_STATE_PENDING);
+  SetState(run::JobState::kPending);
   // The learners that held what no checkpoint holds have left, or will.
   ranks_.Forget();
   ranks_.Renew();
@@ -162,29 +164,29 @@ void JobRun::EndRollback(const CheckpointChoice& choice) {
   EnterStage();
 }
 
-void JobRun::SetState(v1::JobState state) {
+void JobRun::SetState(run::JobState state) {
   if (state == state_) return;
   state_ = state;
-  if (state == v1::JOB_STATE_RUNNING) recorder_.StartClock();
+  if (state == run::JobState::kRunning) recorder_.StartClock();
   recorder_.ShowState(state);
   waits_.Restart();
-  recorder_.Event("state", StateName(state));
-  WarnIfError(
-      parts_.store->Set({{"state", StateName(state)}, {"problem", failure_}}));
+  const std::string name(StateName(state));
+  recorder_.Event("state", name);
+  WarnIfError(parts_.store->Set({{"state", name}, {"problem", failure_}}));
 }
 
 void JobRun::LearnersArrived() {
-  if (state_ == v1::JOB_STATE_PENDING) SetState(v1::JOB_STATE_RUNNING);
+  if (state_ == run::JobState::kPending) SetState(run::JobState::kRunning);
 }
 
 void JobRun::Fail(const std::string& why) {
   if (over()) return;
   recorder_.Failure(why);
   failure_ = why;
-  End(v1::JOB_STATE_FAILED);
+  End(run::JobState::kFailed);
 }
 
-void JobRun::End(v1::JobState state) {
+void JobRun::End(run::JobState state) {
   const uint32_t stage = history_.position().stage;
   // What the stage has so far need not be done again after a resume.
   if (run_ != nullptr) WarnIfError(run_->Save());
@@ -195,7 +197,7 @@ void JobRun::End(v1::JobState state) {
   }
   recorder_.RepairMetrics(history_.position());
   parts_.weights->DropAll();  // No actor samples any more.
-  if (state != v1::JOB_STATE_FAILED && !history_.CheckpointFits()) {
+  if (state != run::JobState::kFailed && !history_.CheckpointFits()) {
     const std::string& report = ranks_.last_report();
     failure_ = absl::StrCat(
         "the last steps are in no checkpoint; the newest is ",
@@ -210,7 +212,7 @@ void JobRun::End(v1::JobState state) {
 }
 
 void JobRun::WriteSummary() {
-  recorder_.WriteSummary(StateName(state_), failure_, history_);
+  recorder_.WriteSummary(state_, failure_, history_);
 }
 
 absl::Status JobRun::Stored(absl::Status status) {
@@ -224,7 +226,7 @@ absl::Status JobRun::Stored(absl::Status status) {
 void JobRun::EnterStage() {
   const Position& position = history_.position();
   if (position.stage >= parts_.plan->stages.size()) {
-    return End(v1::JOB_STATE_SUCCEEDED);
+    return End(run::JobState::kSucceeded);
   }
   LeaveStage();
   absl::StatusOr<std::unique_ptr<StageRun>> run =
@@ -240,7 +242,7 @@ void JobRun::EnterStage() {
   ranks_.EnterStage();
   waits_.Restart();
   const StagePlan& plan = run_->plan();
-  recorder_.EnterStage(position.stage, state_ != v1::JOB_STATE_PENDING,
+  recorder_.EnterStage(position.stage, state_ != run::JobState::kPending,
                        absl::StrCat(position.stage, " (", plan.name, ", ",
                                     plan.kind, ") from step ", position.step));
   if (run_->IsComplete()) FinishStage();
@@ -268,32 +270,33 @@ void JobRun::FinishStage() {
 }
 
 absl::Status JobRun::Pause() {
-  if (state_ == v1::JOB_STATE_PAUSED) return absl::OkStatus();
-  if (state_ != v1::JOB_STATE_RUNNING && state_ != v1::JOB_STATE_PENDING) {
+  if (state_ == run::JobState::kPaused) return absl::OkStatus();
+  if (state_ != run::JobState::kRunning && state_ != run::JobState::kPending) {
     return absl::FailedPreconditionError(
         absl::StrCat("the job is ", StateName(state_), ", it cannot pause"));
   }
-  SetState(v1::JOB_STATE_PAUSED);
+  SetState(run::JobState::kPaused);
   return absl::OkStatus();
 }
 
 absl::Status JobRun::Resume(bool learners_there) {
-  if (state_ == v1::JOB_STATE_STOPPED && options_.lingers) return Restart();
-  if (over() || state_ == v1::JOB_STATE_STOPPING) {
+  if (state_ == run::JobState::kStopped && options_.lingers) return Restart();
+  if (over() || state_ == run::JobState::kStopping) {
     return absl::FailedPreconditionError(
         absl::StrCat("the job is ", StateName(state_), ", it cannot resume"));
   }
-  if (state_ == v1::JOB_STATE_PAUSED) {
-    SetState(learners_there ? v1::JOB_STATE_RUNNING : v1::JOB_STATE_PENDING);
+  if (state_ == run::JobState::kPaused) {
+    SetState(learners_there ? run::JobState::kRunning
+                            : run::JobState::kPending);
   }
   return absl::OkStatus();
 }
 
 absl::Status JobRun::Stop(const std::string& why, bool learners_there) {
-  if (why.empty() && (!over() || state_ == v1::JOB_STATE_STOPPED)) {
+  if (why.empty() && (!over() || state_ == run::JobState::kStopped)) {
     AHA_RETURN_IF_ERROR(Stored(parts_.store->Set({{kStopWanted, "yes"}})));
   }
-  if (state_ == v1::JOB_STATE_STOPPED || state_ == v1::JOB_STATE_STOPPING) {
+  if (state_ == run::JobState::kStopped || state_ == run::JobState::kStopping) {
     return absl::OkStatus();
   }
   if (over()) {
@@ -306,9 +309,9 @@ absl::Status JobRun::Stop(const std::string& why, bool learners_there) {
   const bool training = run_ != nullptr && run_->plan().trains() &&
                         run_->started() && learners_there;
   if (training) {
-    SetState(v1::JOB_STATE_STOPPING);
+    SetState(run::JobState::kStopping);
   } else {
-    End(v1::JOB_STATE_STOPPED);
+    End(run::JobState::kStopped);
   }
   return absl::OkStatus();
 }
@@ -317,12 +320,12 @@ absl::Status JobRun::Stop(const std::string& why, bool learners_there) {
 // Learners
 
 bool JobRun::LeaveDoneStage(uint32_t rank) {
-  const bool stopping = state_ == v1::JOB_STATE_STOPPING;
+  const bool stopping = state_ == run::JobState::kStopping;
   const bool done = run_->AllStepsCommitted();
   if (!stopping && !done) return true;
   if (rank != 0) return false;
   if (stopping) {
-    End(v1::JOB_STATE_STOPPED);  // It has nothing to save, or could not.
+    End(run::JobState::kStopped);  // It has nothing to save, or could not.
   } else {
     // The last checkpoint failed, but the learner holds all of it still.
     Advance();
@@ -357,9 +360,9 @@ JobRun::Ask JobRun::AskStage(uint32_t rank, bool learners_there) {
 
 void JobRun::LoseRank(uint32_t rank, const std::string& how) {
   if (!ranks_.Lose(rank)) return;
-  if (state_ == v1::JOB_STATE_STOPPING) {
+  if (state_ == run::JobState::kStopping) {
     // Rank 0 can save without the others, but they cannot without it.
-    if (rank == 0) End(v1::JOB_STATE_STOPPED);
+    if (rank == 0) End(run::JobState::kStopped);
     return;
   }
   if (run_ != nullptr && !run_->NeedsRank(rank)) return ranks_.Renew();
@@ -452,9 +455,9 @@ absl::Status JobRun::CommitCheckpoint(const CheckpointRecord& record) {
   recorder_.Event("checkpoint",
                   absl::StrCat(record.directory, ", stage ", record.stage,
                                " step ", record.next_step));
-  const bool stopping = state_ == v1::JOB_STATE_STOPPING;
+  const bool stopping = state_ == run::JobState::kStopping;
   if (run_->AllStepsCommitted()) Advance();
-  if (stopping && !over()) End(v1::JOB_STATE_STOPPED);
+  if (stopping && !over()) End(run::JobState::kStopped);
   return absl::OkStatus();
 }
 
@@ -531,7 +534,7 @@ std::vector<Wait> JobRun::Missing(const Membership& members) const {
 
 void JobRun::CheckWaits(const Membership& members) {
   const absl::Time now = parts_.clock();
-  if (over() || state_ == v1::JOB_STATE_PAUSED) return waits_.Skip(now);
+  if (over() || state_ == run::JobState::kPaused) return waits_.Skip(now);
   const std::vector<Wait> missing = Missing(members);
   if (const auto why = waits_.Check(now, missing)) return Fail(*why);
   // The groups of a step are watched by the learners that wait for them; those

@@ -37,10 +37,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "aha/v1/admin.pb.h"
 #include "base/clock.h"
 #include "coordinator/history.h"
-#include "coordinator/job_state.h"
 #include "coordinator/membership.h"
 #include "coordinator/rank_set.h"
 #include "coordinator/run_recorder.h"
@@ -49,6 +47,7 @@
 #include "coordinator/wait_monitor.h"
 #include "coordinator/weights_store.h"
 #include "job/plan.h"
+#include "run/job_view.h"
 #include "run/summary.h"
 #include "run/writer.h"
 
@@ -84,7 +83,7 @@ class JobRun {
   JobRun(const JobRun&) = delete;
   JobRun& operator=(const JobRun&) = delete;
 
-  v1::JobState state() const { return state_; }
+  run::JobState state() const { return state_; }
   bool over() const { return IsEndState(state_); }
   // Why the job failed or stopped, or what its result lacks; "" otherwise.
   const std::string& failure() const { return failure_; }
@@ -161,8 +160,8 @@ class JobRun {
   absl::Status Begin();
   void StayStopped();
   absl::Status Restart();  // From STOPPED, in the process that stopped.
-  void SetState(v1::JobState state);
-  void End(v1::JobState state);
+  void SetState(run::JobState state);
+  void End(run::JobState state);
   void WriteSummary();
   // Notes the outcome of a call of the store and returns it.  While the disk is
   // full, the job waits: callers try again, and nothing is recorded meanwhile.
@@ -185,7 +184,7 @@ class JobRun {
 
   const JobRunOptions options_;
   const JobParts parts_;
-  v1::JobState state_ = v1::JOB_STATE_PENDING;
+  run::JobState state_ = run::JobState::kPending;
   std::string failure_;
   History history_;
   RankSet ranks_;

@@ -58,12 +58,22 @@ void ShowMembers(const JobStatusInput& view, v1::JobStatus& status) {
 
 }  // namespace
 
+v1::JobState ToWire(run::JobState state) {
+  static_assert(static_cast<int>(run::JobState::kPending) ==
+                    static_cast<int>(v1::JOB_STATE_PENDING) &&
+                static_cast<int>(run::JobState::kFailed) ==
+                    static_cast<int>(v1::JOB_STATE_FAILED));
+  const int number = static_cast<int>(state);
+  return v1::JobState_IsValid(number) ? static_cast<v1::JobState>(number)
+                                      : v1::JOB_STATE_UNSPECIFIED;
+}
+
 v1::JobStatus ShowJob(const JobStatusInput& view) {
   const Position& position = view.job->position();
   const Totals& totals = view.job->history().totals();
   v1::JobStatus status;
   status.set_name(view.plan->job.name());
-  status.set_state(view.job->state());
+  status.set_state(ToWire(view.job->state()));
   status.set_problem(view.job->failure());
   status.set_run_directory(view.run_directory);
   // Before the first step there is nothing to sum.

@@ -8,6 +8,7 @@
 #include "coordinator/job_run.h"
 #include "coordinator/membership.h"
 #include "job/plan.h"
+#include "run/job_view.h"
 
 namespace aha::coordinator {
 
@@ -18,6 +19,10 @@ struct JobStatusInput {
   const Membership* members = nullptr;
   std::string run_directory;
 };
+
+// The number of a state is the same on the wire and in run/job_view.h.  A state
+// that the wire does not have is UNSPECIFIED.
+v1::JobState ToWire(run::JobState state);
 
 v1::JobStatus ShowJob(const JobStatusInput& view);
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
 #include "base/status.h"
+#include "coordinator/job_status.h"
 #include "run/reader.h"
 
 namespace aha::coordinator {
@@ -28,10 +29,8 @@ v1::JobStatus StatusOf(const std::string& name, const std::string& directory) {
   const absl::StatusOr<run::Summary> summary =
       run::RunReader(directory).ReadSummary();
   if (!summary.ok()) return status;
-  if (v1::JobState_IsValid(static_cast<int>(summary->state)) &&
-      run::IsEndState(summary->state)) {
-    // The numbers of both enumerations are equal (run/job_view.h).
-    status.set_state(static_cast<v1::JobState>(summary->state));
+  if (run::IsEndState(summary->state)) {
+    status.set_state(ToWire(summary->state));
   }
   status.set_checksum(summary->checksum);
   status.set_weights_checksum(summary->weights_checksum);

@@ -11,11 +11,11 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "coordinator/job_state.h"
 #include "coordinator/prompts.h"
 #include "job/file/job.h"
 #include "job/identity.h"
 #include "nlohmann/json.hpp"
+#include "run/job_view.h"
 #include "run/layout.h"
 
 namespace aha::coordinator {
@@ -69,7 +69,7 @@ absl::StatusOr<bool> Succeeded(const std::string& run_directory) {
   AHA_ASSIGN_OR_RETURN(const auto problem, store->Get("problem"));
   // A job that succeeded with a failure text lacks a checkpoint of its last
   // steps.
-  return state == StateName(v1::JOB_STATE_SUCCEEDED) &&
+  return state == StateName(run::JobState::kSucceeded) &&
          problem.value_or("").empty();
 }
 

@@ -46,7 +46,7 @@ void RunRecorder::Warning(const std::string& text) {
   parts_.series.problems.Increment();
 }
 
-void RunRecorder::ShowState(v1::JobState state) {
+void RunRecorder::ShowState(run::JobState state) {
   parts_.series.ShowState(state);
 }
 
@@ -143,8 +143,7 @@ void RunRecorder::RecordStep(const CommitRecord& commit,
   ShowProgress();
 }
 
-void RunRecorder::WriteSummary(const std::string& state,
-                               const std::string& failure,
+void RunRecorder::WriteSummary(run::JobState state, const std::string& failure,
                                const History& history) {
   SummaryInput input{.plan = parts_.plan,
                      .state = state,

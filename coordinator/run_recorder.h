@@ -12,7 +12,7 @@
 //   recorder.StartClock();                       // The members are there.
 //   recorder.RecordStep(commit, request.metrics(), history.position());
 //   recorder.LeaveStage();
-//   recorder.WriteSummary("succeeded", "", history);
+//   recorder.WriteSummary(run::JobState::kSucceeded, "", history);
 //
 // Thread-compatible: callers lock.  Time comes from the clocks.
 #pragma once
@@ -24,11 +24,11 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "aha/v1/admin.pb.h"
 #include "base/clock.h"
 #include "coordinator/history.h"
 #include "coordinator/series.h"
 #include "job/plan.h"
+#include "run/job_view.h"
 #include "run/summary.h"
 #include "run/writer.h"
 
@@ -58,7 +58,7 @@ class RunRecorder {
   void Warning(const std::string& text);
 
   // --- The state of the job and its stages
-  void ShowState(v1::JobState state);
+  void ShowState(run::JobState state);
   void ShowEpoch(uint64_t epoch);
   // The job is at stage `stage` from now on.  Its clock runs if `running`.
   void EnterStage(uint32_t stage, bool running, const std::string& text);
@@ -87,7 +87,7 @@ class RunRecorder {
 
   // --- The whole run
   // `failure`: why the job failed or stopped, or what its result lacks.
-  void WriteSummary(const std::string& state, const std::string& failure,
+  void WriteSummary(run::JobState state, const std::string& failure,
                     const History& history);
   bool HasSummary() const;
   void RemoveSummary();

@@ -2,7 +2,6 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "coordinator/job_state.h"
 
 namespace aha::coordinator {
 namespace {
@@ -110,11 +109,11 @@ Series::Series(metrics::Registry& m, const JobPlan& plan) : metrics_(&m) {
                  "When a step was committed, a group of a stage that does not "
                  "train arrived, or a stage began, since the Unix epoch.");
   AddGroupsAndMembers(plan.job.cluster());
-  for (int state = v1::JOB_STATE_PENDING; state <= v1::JOB_STATE_FAILED;
-       ++state) {
-    const auto named = static_cast<v1::JobState>(state);
+  for (int state = static_cast<int>(run::JobState::kPending);
+       state <= static_cast<int>(run::JobState::kFailed); ++state) {
+    const auto named = static_cast<run::JobState>(state);
     states_[named] = m.AddGauge("aha_job_state", "1 for the state of the job.",
-                                {{"state", StateName(named)}});
+                                {{"state", std::string(StateName(named))}});
   }
   for (const StagePlan& one : plan.stages) {
     stages_.push_back(m.AddGauge("aha_stage_running", "1 if this stage runs.",
@@ -190,7 +189,7 @@ void Series::ShowEval(const std::string& stage, double pass_at_1,
       .Set(mean_completion_length);
 }
 
-void Series::ShowState(v1::JobState state) const {
+void Series::ShowState(run::JobState state) const {
   for (const auto& [one, gauge] : states_) gauge.Set(one == state);
 }
 

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "aha/v1/admin.pb.h"
 #include "job/plan.h"
 #include "metrics/registry.h"
+#include "run/job_view.h"
 
 namespace aha::coordinator {
 
@@ -25,7 +25,7 @@ struct Series {
   void ShowStep(const std::map<std::string, double>& figures) const;
   void ShowEval(const std::string& stage, double pass_at_1,
                 double mean_completion_length) const;
-  void ShowState(v1::JobState state) const;
+  void ShowState(run::JobState state) const;
   void ShowStage(uint32_t index) const;
 
   metrics::Counter steps, checkpoints, groups_leased, groups_completed,
@@ -42,7 +42,7 @@ struct Series {
   void AddGroupsAndMembers(const v1::Cluster& cluster);
 
   metrics::Registry* metrics_ = nullptr;
-  std::map<v1::JobState, metrics::Gauge> states_;
+  std::map<run::JobState, metrics::Gauge> states_;
   std::vector<metrics::Gauge> stages_;
 };
 

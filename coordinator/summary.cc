@@ -102,7 +102,7 @@ std::string SummaryJson(const SummaryInput& input) {
   const History& history = *input.history;
   run::Summary summary;
   summary.job = input.plan->job.name();
-  summary.state = run::ParseState(input.state);
+  summary.state = input.state;
   summary.seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
   summary.steps = history.totals().steps;
   summary.checksum = history.position().chain.Hex();

@@ -7,6 +7,7 @@
 
 #include "coordinator/history.h"
 #include "job/plan.h"
+#include "run/job_view.h"
 #include "run/summary.h"
 
 namespace aha::coordinator {
@@ -14,7 +15,7 @@ namespace aha::coordinator {
 // The pointers are not owned.
 struct SummaryInput {
   const JobPlan* plan = nullptr;
-  std::string state;    // "succeeded"
+  run::JobState state = run::JobState::kUnknown;
   std::string failure;  // Shown as `problem`, unless it is empty.
   const History* history = nullptr;
   std::vector<double> stage_seconds = {};  // Over all processes of the job.

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <new>
 
+#include "base/ceil_div.h"
+
 namespace aha {
 namespace {
 
@@ -39,7 +41,7 @@ void* AllocateZeroed(size_t bytes) {
 
 void AdviseHugePages(void* memory, size_t bytes) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(memory);
-  const uintptr_t begin = (at + kHugePage - 1) / kHugePage * kHugePage;
+  const uintptr_t begin = RoundUp(at, kHugePage);
   const uintptr_t end = (at + bytes) / kHugePage * kHugePage;
   if (begin >= end) return;
   // This is only a hint: a kernel without huge pages returns an error.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/ceil_div.h"
 #include "base/status.h"
 #include "device/dtype.h"
 #include "job/options.h"
@@ -289,8 +290,8 @@ absl::StatusOr<double> ModelState::SquaresOfGradient(
     comm::Communicator& comm) const {
   const int64_t begin = static_cast<int64_t>(shard().begin);
   const int64_t count = static_cast<int64_t>(shard().size());
-  std::vector<double> squares(static_cast<size_t>(
-      (count + ops::kSquaresBlock - 1) / ops::kSquaresBlock));
+  std::vector<double> squares(
+      static_cast<size_t>(CeilDiv(count, ops::kSquaresBlock)));
   ops::BlockSumsOfSquares(context_, sums_->sums().data() + begin, count,
                           squares.data());
   std::string mine;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "aha/v1/coordinator.grpc.pb.h"
 #include "aha/v1/weights.grpc.pb.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -199,7 +200,8 @@ absl::Status RpcCluster::Publish(const WeightsId& id, const Parameters& weights,
                                  const Hash128& checksum) {
   const Clock clock = MonotonicClock();
   const absl::Time deadline = clock() + wait_;
-  while (true) {
+  const uint64_t jitter_key = JitterKey("publish");
+  for (int attempt = 0;; ++attempt) {
     AHA_RETURN_IF_ERROR(CheckSession());
     const rpc::MemberIdentity session = Session();
     v1::PublishResponse response;
@@ -224,8 +226,7 @@ absl::Status RpcCluster::Publish(const WeightsId& id, const Parameters& weights,
         absl::StrCat("its weights to be accepted: ", status.message()));
     AHA_LOG(kWarning) << "publishing weights " << id.ToString()
                       << " again: " << status;
-    stopping_.SleepFor(
-        absl::Milliseconds(absl::IsResourceExhausted(status) ? 2000 : 200));
+    stopping_.SleepFor(kCallBackoff.Wait(attempt, jitter_key));
   }
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "base/ceil_div.h"
 #include "device/buffer.h"
 #include "model/generator.h"
 #include "model/kv_cache.h"
@@ -25,7 +26,7 @@ namespace aha {
 
 // Returns how many KV blocks this many tokens need.
 inline int64_t BlocksFor(int64_t tokens) {
-  return (tokens + ops::kBlockTokens - 1) / ops::kBlockTokens;
+  return CeilDiv(tokens, ops::kBlockTokens);
 }
 
 struct Generator::Impl {

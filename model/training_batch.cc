@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/ceil_div.h"
 
 namespace aha {
 namespace {
@@ -166,7 +167,7 @@ TrainingBatch MakeTrainingBatch(absl::Span<const TrainSequence> sequences) {
   for (const TrainSequence& sequence : sequences) {
     if (!HasTargets(sequence)) continue;
     const int64_t rows = static_cast<int64_t>(sequence.tokens.size()) - 1;
-    blocks += (rows + ops::kBlockTokens - 1) / ops::kBlockTokens;
+    blocks += CeilDiv(rows, ops::kBlockTokens);
   }
   batch.blocks.resize(static_cast<size_t>(blocks));
   std::iota(batch.blocks.begin(), batch.blocks.end(), 0);
@@ -179,7 +180,7 @@ TrainingBatch MakeTrainingBatch(absl::Span<const TrainSequence> sequences) {
                                .first_row = first,
                                .rows = rows,
                                .first_position = 0});
-    table += (rows + ops::kBlockTokens - 1) / ops::kBlockTokens;
+    table += CeilDiv(rows, ops::kBlockTokens);
     batch.tokens.insert(batch.tokens.end(), sequence.tokens.begin(),
                         sequence.tokens.end() - 1);
     for (int64_t p = 0; p < rows; ++p) {

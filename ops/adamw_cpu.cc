@@ -2,6 +2,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "ops/adamw.h"
 #include "ops/scratch.h"
 #include "ops/simd_table.h"
@@ -35,7 +36,7 @@ void AdamW(const CpuContext& context, const AdamWArgs& a) {
       .inv_root2 = static_cast<float>(1 / std::sqrt(correction2)),
       .epsilon = static_cast<float>(a.epsilon)};
   const int64_t size = static_cast<int64_t>(SizeOf(a.dtype));
-  context.pool->For((a.count + kBlock - 1) / kBlock, [&](int64_t i) {
+  context.pool->For(CeilDiv(a.count, kBlock), [&](int64_t i) {
     const int64_t at = i * kBlock;
     const int64_t n = std::min(kBlock, a.count - at);
     void* weights = static_cast<char*>(a.weights) + at * size;
@@ -55,7 +56,7 @@ void AdamW(const CpuContext& context, const AdamWArgs& a) {
 
 void BlockSumsOfSquares(const CpuContext& context, const int64_t* sums,
                         int64_t count, double* squares) {
-  const int64_t blocks = (count + kSquaresBlock - 1) / kSquaresBlock;
+  const int64_t blocks = CeilDiv(count, kSquaresBlock);
   context.pool->For(blocks, [&](int64_t i) {
     const int64_t at = i * kSquaresBlock;
     squares[i] =
@@ -65,7 +66,7 @@ void BlockSumsOfSquares(const CpuContext& context, const int64_t* sums,
 
 double SumOfSquares(const CpuContext& context, const int64_t* sums,
                     int64_t count) {
-  const int64_t blocks = (count + kSquaresBlock - 1) / kSquaresBlock;
+  const int64_t blocks = CeilDiv(count, kSquaresBlock);
   std::vector<double> squares(static_cast<size_t>(blocks));
   BlockSumsOfSquares(context, sums, count, squares.data());
   double total = 0;

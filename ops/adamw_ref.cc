@@ -2,6 +2,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "ops/adamw.h"
 #include "ops/ref.h"
 #include "ops/split_master.h"
@@ -53,7 +54,7 @@ void BlockSumsOfSquares(const ReferenceContext&, const int64_t* sums,
 double SumOfSquares(const ReferenceContext& context, const int64_t* sums,
                     int64_t count) {
   std::vector<double> squares(
-      static_cast<size_t>((count + kSquaresBlock - 1) / kSquaresBlock));
+      static_cast<size_t>(CeilDiv(count, kSquaresBlock)));
   BlockSumsOfSquares(context, sums, count, squares.data());
   double total = 0;
   for (const double square : squares) total += square;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "ops/attention.h"
 #include "ops/scratch.h"
 #include "ops/simd_table.h"
@@ -34,7 +35,7 @@ template <class F>
 void ForChunks(const CpuContext& context, int64_t count, F&& body) {
   const int64_t chunk =
       std::clamp<int64_t>(count / (8 * context.pool->threads()), 1, 32);
-  context.pool->For((count + chunk - 1) / chunk, [&](int64_t c) {
+  context.pool->For(CeilDiv(count, chunk), [&](int64_t c) {
     const int64_t end = std::min(count, (c + 1) * chunk);
     for (int64_t i = c * chunk; i < end; ++i) body(i);
   });

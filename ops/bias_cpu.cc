@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "ops/bias.h"
 #include "ops/rows.h"
 #include "ops/simd_table.h"
@@ -15,7 +16,7 @@ void AddBias(const CpuContext& context, const AddBiasArgs& a) {
 void BiasGrad(const CpuContext& context, const BiasGradArgs& a) {
   // Rows in blocks of kBlock, then the blocks, both in order.
   constexpr int64_t kBlock = 32;
-  const int64_t blocks = (a.rows + kBlock - 1) / kBlock;
+  const int64_t blocks = CeilDiv(a.rows, kBlock);
   std::vector<float> partial(static_cast<size_t>(blocks * a.cols));
   context.pool->For(blocks, [&](int64_t b) {
     const int64_t end = std::min(a.rows, (b + 1) * kBlock);

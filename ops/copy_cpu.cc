@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/ceil_div.h"
 #include "ops/copy.h"
 
 namespace aha::ops {
@@ -14,7 +15,7 @@ constexpr int64_t kPartBytes =
 void Copy(const CpuContext& context, absl::Span<const CopyArgs> copies) {
   if (copies.size() == 1) {
     const CopyArgs& whole = copies[0];
-    const int64_t parts = (whole.bytes + kPartBytes - 1) / kPartBytes;
+    const int64_t parts = CeilDiv(whole.bytes, kPartBytes);
     context.pool->For(parts, [&](int64_t part) {
       const int64_t begin = part * kPartBytes;
       std::memcpy(

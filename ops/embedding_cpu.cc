@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/ceil_div.h"
 #include "ops/embedding.h"
 #include "ops/rows.h"
 #include "ops/simd_table.h"
@@ -24,7 +25,7 @@ void Embedding(const CpuContext& context, const EmbeddingArgs& a) {
 void EmbeddingGrad(const CpuContext& context, const EmbeddingGradArgs& a) {
   // Rows may have the same token, so threads take columns rather than rows.
   constexpr int64_t kBlock = 64;
-  context.pool->For((a.cols + kBlock - 1) / kBlock, [&](int64_t block) {
+  context.pool->For(CeilDiv(a.cols, kBlock), [&](int64_t block) {
     const int64_t begin = block * kBlock;
     const int64_t n = std::min(kBlock, a.cols - begin);
     for (int64_t r = 0; r < a.rows; ++r) {

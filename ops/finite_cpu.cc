@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "base/ceil_div.h"
 #include "ops/finite.h"
 
 namespace aha::ops {
@@ -34,7 +35,7 @@ bool HasNonFinite(const AllFiniteArgs& a, int64_t begin, int64_t count) {
 
 bool AllFinite(const CpuContext& context, const AllFiniteArgs& a) {
   std::atomic<bool> found{false};
-  context.pool->For((a.count + kNumbers - 1) / kNumbers, [&](int64_t task) {
+  context.pool->For(CeilDiv(a.count, kNumbers), [&](int64_t task) {
     const int64_t begin = task * kNumbers;
     const int64_t count = std::min(kNumbers, a.count - begin);
     if (HasNonFinite(a, begin, count)) found = true;

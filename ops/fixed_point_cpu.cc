@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "base/ceil_div.h"
 #include "device/isa.h"
 #include "ops/fixed_point.h"
 
@@ -55,7 +56,7 @@ __attribute__((target("avx512f,avx512dq"))) bool AddBlockAvx512(
 bool AddFixedPoint(const CpuContext& context, const AddFixedPointArgs& a) {
   const auto add = CurrentIsa() == Isa::kAvx2 ? AddBlockPlain : AddBlockAvx512;
   std::atomic<bool> valid = true;
-  context.pool->For((a.count + kTerms - 1) / kTerms, [&](int64_t block) {
+  context.pool->For(CeilDiv(a.count, kTerms), [&](int64_t block) {
     const int64_t begin = block * kTerms;
     const int64_t count = std::min(kTerms, a.count - begin);
     if (!add(a.terms + begin, a.sums + begin, count)) valid = false;

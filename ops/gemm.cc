@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/ceil_div.h"
 #include "device/buffer.h"
 #include "device/isa.h"
 #include "dnnl.hpp"
@@ -173,10 +174,6 @@ const float* WidenRows(const void* x, int64_t m, int64_t k, DType dtype) {
   float* out = ThreadScratch(2, m * k);
   Simd().widen(static_cast<const Bf16*>(x), out, m * k);
   return out;
-}
-
-int64_t RoundUp(int64_t n, int64_t multiple) {
-  return (n + multiple - 1) / multiple * multiple;
 }
 
 // Packs into panels of [k, kPanel] and fills the last one with zeros.

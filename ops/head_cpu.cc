@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "base/ceil_div.h"
 #include "ops/head.h"
 #include "ops/head_tiles.h"
 
@@ -41,7 +42,7 @@ void HeadScore(const CpuContext& context, const HeadScoreArgs& args) {
              const int64_t target = args.tokens[row] - tile * kHeadTile;
              if (target >= 0 && target < n) targets[row] = logits[target];
            });
-  const int64_t blocks = (args.rows + kCombineRows - 1) / kCombineRows;
+  const int64_t blocks = CeilDiv(args.rows, kCombineRows);
   context.pool->For(blocks, [&](int64_t b) {
     const int64_t end = std::min(args.rows, (b + 1) * kCombineRows);
     for (int64_t r = b * kCombineRows; r < end; ++r) {

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "device/buffer.h"
 #include "ops/head.h"
 #include "ops/head_tiles.h"
@@ -20,7 +21,7 @@ void TileGrad(const CpuContext& context, const HeadGradArgs& args, int64_t tile,
   const PackedPanel& panel = head.tiles[tile];
   const float inv = InverseTemperature(args.temperature);
   constexpr int64_t kRows = 32;
-  context.pool->For((args.rows + kRows - 1) / kRows, [&](int64_t b) {
+  context.pool->For(CeilDiv(args.rows, kRows), [&](int64_t b) {
     const int64_t begin = b * kRows, n = std::min(kRows, args.rows - begin);
     float* logits = ThreadScratch(0, n * kHeadTile);
     Gemm(panel, ElementAt(args.x, begin * head.hidden, head.dtype), logits,

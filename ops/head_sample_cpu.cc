@@ -7,6 +7,7 @@
 #include <numeric>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "ops/head.h"
 #include "ops/head_tiles.h"
 
@@ -180,7 +181,7 @@ void SamplePass(const CpuContext& context, Pass& pass) {
                       &pass.kept[pass.kept_at[r] * vocab + tile * kHeadTile]);
         }
       });
-  const int64_t blocks = (pass.rows + kCombineRows - 1) / kCombineRows;
+  const int64_t blocks = CeilDiv(pass.rows, kCombineRows);
   context.pool->For(blocks, [&](int64_t b) {
     const int64_t end = std::min(pass.rows, (b + 1) * kCombineRows);
     for (int64_t r = b * kCombineRows; r < end; ++r) FinishRow(pass, r);

@@ -8,6 +8,7 @@
 #include <limits>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "ops/gemm.h"
 #include "ops/head.h"
 #include "ops/scalar_math.h"
@@ -87,10 +88,10 @@ void ForTiles(const CpuContext& context, const PackedHead& head, const void* x,
   // Halves the rows of a task until there are four tasks for each thread.
   const int64_t enough = 4 * context.pool->threads();
   int64_t block = kMaxGemmRows;
-  while (block > 16 && tiles * ((rows + block - 1) / block) < enough) {
+  while (block > 16 && tiles * CeilDiv(rows, block) < enough) {
     block /= 2;
   }
-  const int64_t blocks = (rows + block - 1) / block;
+  const int64_t blocks = CeilDiv(rows, block);
   context.pool->For(tiles * blocks, [&](int64_t i) {
     const int64_t tile = i / blocks, begin = i % blocks * block;
     const int64_t n = std::min(block, rows - begin);

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "device/buffer.h"
 #include "ops/gemm.h"
 #include "ops/matmul.h"
@@ -17,8 +18,6 @@ namespace {
 constexpr int64_t kMinTaskMacs = 1 << 20;
 constexpr int64_t kMinRows = 16;  // Rows of the smallest task.
 
-int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // The number of columns of a panel, a function of the shape alone. A panel
 // should stay in half an L2 cache while rows stream past it, and narrow panels
 // balance better; but results of more than one panel are copied (gemm.cc),
@@ -27,7 +26,7 @@ int64_t PanelWidth(int64_t k, int64_t n) {
   const int64_t most =
       k <= 256 ? 1024 : std::clamp<int64_t>((1 << 17) / k / 64 * 64, 64, 512);
   const int64_t panels = CeilDiv(n, most);
-  return CeilDiv(CeilDiv(n, panels), 64) * 64;
+  return RoundUp(CeilDiv(n, panels), 64);
 }
 
 // B in panels of `width` columns each, the last one narrower.
@@ -126,7 +125,7 @@ Tail PadTail(const MatmulGradWeightArgs& a, int64_t begin) {
 int64_t GradWidth(int64_t n) {
   int64_t panels = CeilDiv(n, n >= 512 ? 128 : 64);
   panels += panels % 2;
-  return CeilDiv(CeilDiv(n, panels), 32) * 32;
+  return RoundUp(CeilDiv(n, panels), 32);
 }
 
 // A product cut into tasks of some rows of dw each. REQUIRES: m > 0.

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "ops/qk_norm.h"
 #include "ops/rows.h"
 #include "ops/scratch.h"
@@ -21,7 +22,7 @@ void QkNorm(const CpuContext& context, const QkNormArgs& a) {
 void QkNormGrad(const CpuContext& context, const QkNormGradArgs& a) {
   // dgamma: rows in blocks of kBlock, then the blocks, both in order.
   constexpr int64_t kBlock = 32;
-  const int64_t blocks = (a.rows + kBlock - 1) / kBlock;
+  const int64_t blocks = CeilDiv(a.rows, kBlock);
   std::vector<float> partial(static_cast<size_t>(blocks * a.head_dim));
   context.pool->For(blocks, [&](int64_t b) {
     float* dx = ThreadScratch(0, a.head_dim);

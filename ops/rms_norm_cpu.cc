@@ -1,5 +1,6 @@
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "ops/rms_norm.h"
 #include "ops/rows.h"
 #include "ops/simd_table.h"
@@ -23,7 +24,7 @@ void RmsNormGrad(const CpuContext& context, const RmsNormGradArgs& a) {
   // dgamma sums the rows of each block of kBlock in order, and then the blocks
   // in order.
   constexpr int64_t kBlock = 32;
-  const int64_t blocks = (a.rows + kBlock - 1) / kBlock;
+  const int64_t blocks = CeilDiv(a.rows, kBlock);
   std::vector<float> partial(static_cast<size_t>(blocks * a.cols));
   context.pool->For(blocks, [&](int64_t b) {
     const int64_t end = std::min(a.rows, (b + 1) * kBlock);

@@ -181,7 +181,11 @@ class ReadFields {
   static void Take(const Json& json, T* value) {
     if (!json.is_number()) return;
     if constexpr (std::is_floating_point_v<T>) {
-      *value = json.get<T>();
+      // What no T holds is as good as none.
+      const auto number = json.get<double>();
+      if (std::abs(number) <= std::numeric_limits<T>::max()) {
+        *value = static_cast<T>(number);
+      }
     } else if (json.is_number_integer()) {
       // A number that does not fit is as good as none.
       const bool fits = json.is_number_unsigned()

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/backoff.h"
 #include "base/cancellation.h"
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -23,9 +24,12 @@ struct JobWatcher::State {
   std::thread thread;
 
   void Run() {
+    const uint64_t jitter_key = JitterKey("watch");
+    int failures = 0;
     while (!stop.cancelled()) {
       const absl::Status ended =
-          client->WatchJob([this](const run::JobView& job) {
+          client->WatchJob([this, &failures](const run::JobView& job) {
+            failures = 0;
             MutexLock lock(mutex);
             latest = job;
             broken = absl::OkStatus();
@@ -37,7 +41,7 @@ struct JobWatcher::State {
         if (broken.ok()) broken_since = clock();
         broken = ended.ok() ? absl::UnavailableError("it stopped") : ended;
       }
-      stop.SleepFor(absl::Milliseconds(300));
+      stop.SleepFor(kReconnectBackoff.Wait(failures++, jitter_key));
     }
   }
 };

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "cli/term/text.h"
+#include "job/stages/stage_kind.h"
 
 namespace aha::cli {
 namespace {
@@ -77,9 +78,11 @@ Marks MarksOf(Glyphs glyphs) {
   return {"+", ">", "."};
 }
 
-// What the stage counts: an accuracy over prompts is there from the first one.
-const char* UnitOf(const run::StageView& stage) {
-  return stage.Metric("pass_at_1").has_value() ? "prompts" : "steps";
+// What the stage counts.  A run that left no summary does not say of which
+// kinds its stages are; what is known of it are the steps of metrics.jsonl.
+absl::string_view UnitOf(const run::StageView& stage) {
+  const StageKind* const kind = FindStageKind(stage.type);
+  return kind == nullptr ? "steps" : kind->traits().unit();
 }
 
 // The result of a stage: "pass@1 21.5 %   length 18.4".
@@ -110,13 +113,30 @@ double FractionOf(const run::StageView& stage) {
          static_cast<double>(stage.steps_total);
 }
 
+// The widths of the names and of the types of all stages.
+struct Columns {
+  int name = 4;
+  int type = 4;
+};
+
+Columns ColumnsOf(const std::vector<run::StageView>& stages, int width) {
+  Columns columns;
+  for (const run::StageView& stage : stages) {
+    columns.name = std::max(columns.name, DisplayWidth(OneLine(stage.name)));
+    columns.type = std::max(columns.type, DisplayWidth(OneLine(stage.type)));
+  }
+  columns.name = std::min(columns.name, std::max(8, width / 4));
+  columns.type = std::min(columns.type, 8);
+  return columns;
+}
+
 std::string StageLine(const run::StageView& stage,
                       const std::optional<absl::Duration>& remaining,
-                      int name_width, const Style& style) {
+                      const Columns& columns, const Style& style) {
   const Marks marks = MarksOf(style.glyphs);
-  const std::string head =
-      absl::StrCat(PadRight(OneLine(stage.name), name_width, style.glyphs),
-                   "  ", PadRight(stage.type, 4));
+  const std::string head = absl::StrCat(
+      PadRight(OneLine(stage.name), columns.name, style.glyphs), "  ",
+      PadRight(OneLine(stage.type), columns.type, style.glyphs));
   const int room = style.width - 4 - DisplayWidth(head) - 2;
   if (stage.done) {
     const std::string time = FormatSeconds(stage.seconds);
@@ -197,9 +217,9 @@ std::string FactsLine(const run::StageView& stage, const run::JobView& job,
     facts.push_back(absl::StrCat("cut off ", FormatPercent(*clipped)));
   }
   if (job.rollout_tokens_per_second > 0) {
-    facts.push_back(absl::StrCat(
-        FormatCount(static_cast<uint64_t>(job.rollout_tokens_per_second)),
-        " tokens/s"));
+    facts.push_back(absl::StrCat(FormatCount(static_cast<uint64_t>(std::min(
+                                     job.rollout_tokens_per_second, 1e18))),
+                                 " tokens/s"));
   }
   if (job.tokens_compared > 0) {
     facts.push_back(
@@ -303,13 +323,9 @@ std::vector<std::string> Progress::RenderBlock(absl::Time now,
       job_.seconds +
       (run::IsEndState(job_.state) ? 0 : absl::ToDoubleSeconds(now - seen_));
   std::vector<std::string> lines = {HeadLine(job_, seconds, style), ""};
-  int name_width = 4;
+  const Columns columns = ColumnsOf(job_.stages, style.width);
   for (const run::StageView& stage : job_.stages) {
-    name_width = std::max(name_width, DisplayWidth(OneLine(stage.name)));
-  }
-  name_width = std::min(name_width, std::max(8, style.width / 4));
-  for (const run::StageView& stage : job_.stages) {
-    lines.push_back(StageLine(stage, eta_.Remaining(now), name_width, style));
+    lines.push_back(StageLine(stage, eta_.Remaining(now), columns, style));
   }
   const size_t before = lines.size();
   lines.emplace_back();

@@ -26,7 +26,10 @@ struct Tail {
 std::string ReadNew(Tail* tail) {
   const int fd = ::open(tail->file.path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return "";
-  if (::lseek(fd, 0, SEEK_END) < tail->offset) tail->offset = 0;
+  if (::lseek(fd, 0, SEEK_END) < tail->offset) {
+    tail->offset = 0;
+    tail->partial.clear();  // Its end went with the old content.
+  }
   std::string text;
   char buffer[1 << 16];
   ssize_t got;
@@ -39,7 +42,8 @@ std::string ReadNew(Tail* tail) {
 }
 
 std::vector<std::string> NewLines(Tail* tail) {
-  const std::string text = tail->partial + ReadNew(tail);
+  const std::string added = ReadNew(tail);
+  const std::string text = tail->partial + added;
   std::vector<std::string> lines = absl::StrSplit(text, '\n');
   tail->partial = std::move(lines.back());
   lines.pop_back();

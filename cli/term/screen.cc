@@ -48,6 +48,14 @@ Size WindowSize(int fd) {
   return {columns >= 20 && columns <= 1000 ? columns : 80, 24};
 }
 
+// Wrapping is switched off, since a line that takes two rows could not be
+// erased again.
+std::string BlockText(const std::vector<std::string>& lines) {
+  std::string text = "\x1b[?7l";
+  for (const std::string& line : lines) absl::StrAppend(&text, line, "\n");
+  return absl::StrCat(text, "\x1b[?7h");
+}
+
 }  // namespace
 
 Style TerminalStyle(int fd) {
@@ -87,20 +95,14 @@ void Screen::Draw(std::vector<std::string> lines) {
   // A block that is higher than the window could not be erased again.
   const auto most = static_cast<size_t>(std::max(4, WindowSize(fd_).rows - 1));
   if (lines.size() > most) lines.resize(most);
-  // Wrapping is switched off, since a line that takes two rows could not be
-  // erased again.
-  std::string text = absl::StrCat(Erase(), "\x1b[?7l");
-  for (const std::string& line : lines) absl::StrAppend(&text, line, "\n");
-  Write(absl::StrCat(text, "\x1b[?7h"));
+  Write(absl::StrCat(Erase(), BlockText(lines)));
   drawn_ = lines.size();
   block_ = std::move(lines);
 }
 
 void Screen::Print(const std::string& line) {
   std::string text = absl::StrCat(Erase(), line, "\n");
-  if (drawn_ > 0) {
-    for (const std::string& kept : block_) absl::StrAppend(&text, kept, "\n");
-  }
+  if (drawn_ > 0) text += BlockText(block_);
   Write(text);
 }
 

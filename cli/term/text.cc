@@ -84,7 +84,8 @@ std::string Escape(absl::string_view text, bool keep_newlines) {
 }  // namespace
 
 std::string FormatSeconds(double seconds) {
-  if (!std::isfinite(seconds) || seconds < 0) return "?";
+  // Beyond a million years it is no duration.
+  if (!(seconds >= 0 && seconds < 3e13)) return "?";
   if (seconds < 0.9995) return absl::StrFormat("%.0f ms", seconds * 1e3);
   if (seconds < 9.95) return absl::StrFormat("%.1f s", seconds);
   const auto whole = static_cast<int64_t>(std::llround(seconds));

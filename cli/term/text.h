@@ -16,7 +16,8 @@ namespace aha::cli {
 // Which characters the terminal can show.
 enum class Glyphs { kUnicode, kAscii };
 
-// "850 ms", "4.2 s", "48 s", "3m 07s", "2h 05m", "3d 04h".
+// "850 ms", "4.2 s", "48 s", "3m 07s", "2h 05m", "3d 04h"; "?" for what is no
+// duration.
 std::string FormatSeconds(double seconds);
 // "12,345".
 std::string FormatCount(uint64_t count);
@@ -26,7 +27,7 @@ std::string FormatBytes(uint64_t bytes);
 std::string FormatPercent(double fraction);
 
 // Columns that `text` (UTF-8) takes: 2 for a wide character, 0 for a combining
-// mark, 1 for a byte that is not UTF-8.
+// mark, 1 for each part that is not UTF-8 (base/text.h).
 int DisplayWidth(absl::string_view text);
 // Exactly `width` columns: padded with spaces, or cut with an ellipsis.
 std::string PadRight(absl::string_view text, int width,

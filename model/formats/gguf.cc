@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/ceil_div.h"
 #include "base/status.h"
 
 namespace aha {
@@ -97,7 +98,7 @@ absl::Status GgufFile::Read(const GgufTensor& tensor, int64_t begin,
   // The range starts at a block (REQUIRES).
   const GgufBlock block = BlockOf(static_cast<uint32_t>(tensor.type));
   const int64_t count = static_cast<int64_t>(out.size());
-  const int64_t blocks = (count + block.numbers - 1) / block.numbers;
+  const int64_t blocks = CeilDiv(count, block.numbers);
   std::string bytes(static_cast<size_t>(blocks * block.bytes), '\0');
   AHA_RETURN_IF_ERROR(source_.ReadAt(
       tensor.offset +

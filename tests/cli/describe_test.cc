@@ -110,6 +110,25 @@ TEST(DescribeTest, NoLineIsWiderThanTheTerminal) {
               Each(ResultOf(DisplayWidth, Le(70))));
 }
 
+// Nothing of the job is wider than the window, in whatever script its names
+// are.
+TEST(DescribeTest, WideNamesFitANarrowTerminal) {
+  FakeFeed feed = RunningFeed();
+  std::string wide;
+  for (int i = 0; i < 40; ++i) wide += "漢字";
+  feed.job->name = wide;
+  feed.job->run_directory = wide;
+  feed.job->waits = {wide};
+  feed.job->stages[0].name = wide;
+  feed.members[0].waiting_for = wide;
+  feed.events.back().text = wide;
+  for (const int width : {60, 61, 80}) {
+    EXPECT_THAT(*DescribeText(feed, {.width = width}),
+                Each(ResultOf(DisplayWidth, Le(width))))
+        << width;
+  }
+}
+
 TEST(DescribeTest, NoTextOfAJobReachesTheTerminalAsAnEscape) {
   FakeFeed feed = RunningFeed();
   feed.job->problem = "\x1b[2J";

@@ -1,5 +1,10 @@
 #include "cli/term/follow.h"
 
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -51,6 +56,51 @@ TEST_F(FollowTest, ALogLongerThanABufferIsWhole) {
   EXPECT_THAT(
       Tails({{dir_.Write("a", absl::StrCat(line, "\n", line, "\n")), ""}}, 9),
       ElementsAre(line, line));
+}
+
+// Following lasts until stdout is closed, so a child does it and ends itself.
+TEST_F(FollowTest, WhatIsAppendedIsGivenLineByLine) {
+  const std::string path = dir_.Write("a", "one\nunfin");
+  EXPECT_EXIT(PrintTails({{path, ""}}, 9, /*follow=*/true,
+                         [&](const FollowedFile&, absl::string_view line) {
+                           std::ofstream file(path, std::ios::app);
+                           if (line == "one") file << "ished\n";
+                           if (line == "finished" || line == "unfin")
+                             ::_exit(1);
+                           if (line == "unfinished") ::_exit(0);
+                         }),
+              ::testing::ExitedWithCode(0), "");
+}
+
+TEST_F(FollowTest, AFileThatBecomesShorterIsReadFromItsBeginning) {
+  const std::string path = dir_.Write("a", "one\nunfinished");
+  EXPECT_EXIT(PrintTails({{path, ""}}, 9, /*follow=*/true,
+                         [&](const FollowedFile&, absl::string_view line) {
+                           if (line == "one") {
+                             std::ofstream(path) << "new\n";
+                           } else {
+                             // Nothing of the old file stands before it.
+                             ::_exit(line == "new" ? 0 : 1);
+                           }
+                         }),
+              ::testing::ExitedWithCode(0), "");
+}
+
+TEST_F(FollowTest, FollowingEndsWithoutAnErrorWhenStdoutIsClosed) {
+  const std::string path = dir_.Write("a", "one\n");
+  EXPECT_EXIT(
+      {
+        ::signal(SIGPIPE, SIG_IGN);
+        int ends[2];
+        if (::pipe(ends) != 0) ::_exit(99);
+        ::close(ends[0]);
+        ::dup2(ends[1], STDOUT_FILENO);
+        ::_exit(PrintTails({{path, ""}}, 9, /*follow=*/true,
+                           [](const FollowedFile&, absl::string_view line) {
+                             std::printf("%s\n", std::string(line).c_str());
+                           }));
+      },
+      ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

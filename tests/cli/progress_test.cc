@@ -13,6 +13,7 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
 using ::testing::Le;
 using ::testing::Not;
 using ::testing::ResultOf;
@@ -103,6 +104,24 @@ TEST_F(ProgressTest, NoLineIsWiderThanTheTerminal) {
     EXPECT_THAT(progress_.RenderBlock(At(60), {.width = width, .color = false}),
                 Each(ResultOf(DisplayWidth, Le(width))))
         << width;
+  }
+}
+
+TEST_F(ProgressTest, NoLineOfAHostileOrWideJobIsWiderThanTheTerminal) {
+  std::string wide = "\x1b[2J";
+  for (int i = 0; i < 40; ++i) wide += "漢字";
+  job().name = wide;
+  job().run_directory = wide;
+  job().waits = {wide};
+  job().rollout_tokens_per_second = 1e300;
+  job().seconds = 1e300;
+  for (run::StageView& stage : job().stages) stage.name += wide;
+  LookAtFiveSteps();
+  for (const int width : {40, 60, 80, 132}) {
+    const auto lines =
+        progress_.RenderBlock(At(100), {.width = width, .color = false});
+    EXPECT_THAT(lines, Each(ResultOf(DisplayWidth, Le(width)))) << width;
+    EXPECT_THAT(lines, Each(Not(HasSubstr("\x1b"))));
   }
 }
 
@@ -210,6 +229,31 @@ TEST_F(ProgressTest, PlainLinesComeForStagesStatesAndThenAtIntervals) {
   EXPECT_THAT(look(23, 120),
               ElementsAre(HasSubstr("r1-zero steps 120/120"),
                           HasSubstr("job quickstart: succeeded")));
+}
+
+// A metric says nothing of the unit: `sample` has no accuracy, and `grpo` might
+// be evaluated in between.
+TEST_F(ProgressTest, AStageCountsInTheUnitOfItsKind) {
+  job().waits.clear();
+  run::StageView answers = Stage("answers", "sample", 64, 64);
+  answers.done = true;
+  run::StageView grpo = Stage("grpo", "grpo", 5, 5);
+  grpo.done = true;
+  grpo.metrics = {{"pass_at_1", 0.5}};
+  // A metrics.jsonl without a summary does not tell the kind.
+  run::StageView unknown = Stage("unknown", "", 7, 0);
+  unknown.done = true;
+  job().stages = {answers, grpo, unknown};
+  job().current_stage = 2;
+  Look(0);
+  const std::string block = Block(0);
+  EXPECT_THAT(block, HasSubstr("answers  sample  64 prompts"));
+  EXPECT_THAT(block, HasSubstr("5 steps"));
+  EXPECT_THAT(block, HasSubstr("7 steps"));
+  EXPECT_THAT(progress_.RenderLines(At(0), absl::Seconds(10)),
+              IsSupersetOf({HasSubstr("answers prompts 64/64"),
+                            HasSubstr("grpo steps 5/5"),
+                            HasSubstr("unknown steps 7/0")}));
 }
 
 TEST(EtaTest, FollowsTheSpeedOfTheLatestSteps) {

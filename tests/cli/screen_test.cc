@@ -114,7 +114,8 @@ TEST_F(ScreenTest, ALineStaysAboveTheBlock) {
   screen.Draw({"block"});
   (void)terminal.Written();
   screen.Print("line");
-  EXPECT_EQ(terminal.Written(), "\x1b[1A\r\x1b[Jline\nblock\n");
+  EXPECT_EQ(terminal.Written(), "\x1b[1A\r\x1b[Jline\n\x1b[?7lblock\n\x1b[?7h")
+      << "a line of the block takes one row, also where the window shrank";
   screen.Leave();
   screen.Draw({"below"});
   EXPECT_EQ(terminal.Written(), "\x1b[?7lbelow\n\x1b[?7h");

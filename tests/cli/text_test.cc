@@ -1,6 +1,7 @@
 #include "cli/term/text.h"
 
 #include <cmath>
+#include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -44,6 +45,75 @@ TEST(TextTest, WidthCountsColumnsNotBytes) {
   EXPECT_EQ(DisplayWidth("\U0001F600"), 2);
   EXPECT_EQ(DisplayWidth("a\u200Bb"), 2);
   EXPECT_EQ(DisplayWidth("\uFF21"), 2);
+}
+
+// A sequence of bytes that could have begun one character takes one column, as
+// terminals show it.
+TEST(TextTest, WhatIsNotUtf8TakesAColumnForEachPart) {
+  EXPECT_EQ(DisplayWidth("\xE2\x82"), 1);
+  EXPECT_EQ(DisplayWidth("\xE2\x82\xE2\x82"), 2);
+  EXPECT_EQ(DisplayWidth("\xED\xA0\x80"), 3);
+  EXPECT_EQ(DisplayWidth(OneLine("\xE2\x82\xFF")), 2);
+}
+
+// Every width, over texts whose characters do not fit it evenly.
+TEST(TextTest, PaddedTextHasExactlyItsWidth) {
+  for (const char* text :
+       {"", "abc", "漢字漢字", "a漢b字", "e\xCC\x81te\xCC\x81",
+        "\U0001F600\U0001F600", "\xFF\xFE\xE2\x82"}) {
+    for (int width = 0; width < 12; ++width) {
+      for (const Glyphs glyphs : {Glyphs::kUnicode, Glyphs::kAscii}) {
+        EXPECT_EQ(DisplayWidth(PadRight(text, width, glyphs)), width) << text;
+        EXPECT_EQ(DisplayWidth(PadLeft(text, width, glyphs)), width) << text;
+        EXPECT_LE(DisplayWidth(Ellipsize(text, width, glyphs)), width) << text;
+      }
+    }
+  }
+}
+
+TEST(TextTest, NoWidthIsNoText) {
+  EXPECT_EQ(Ellipsize("abc", 0), "");
+  EXPECT_EQ(Ellipsize("abc", -5), "");
+  EXPECT_EQ(PadRight("abc", -5), "");
+  EXPECT_EQ(Sparkline({1, 2}, -1, Glyphs::kAscii), "");
+  EXPECT_EQ(ProgressBar(0.5, -1, Glyphs::kAscii), "");
+}
+
+// Numbers come from files, too: none of them is nonsense on the screen.
+TEST(TextTest, NumbersThatCannotBeAreQuestionMarks) {
+  for (const double seconds : {1e300, 1e19, -1e300, double{INFINITY}}) {
+    EXPECT_EQ(FormatSeconds(seconds), "?") << seconds;
+  }
+  EXPECT_EQ(FormatSeconds(1e9), "11574d 01h");
+  EXPECT_EQ(FormatPercent(NAN), "?");
+  EXPECT_EQ(FormatPercent(-INFINITY), "?");
+  EXPECT_EQ(FormatBytes(~uint64_t{0}), "16777216.0 TiB");
+  EXPECT_EQ(FormatCount(~uint64_t{0}), "18,446,744,073,709,551,615");
+}
+
+TEST(TextTest, UnitsOfBytesChangeWhereTheyWouldBeWritten1024) {
+  EXPECT_EQ(FormatBytes(0), "0 B");
+  EXPECT_EQ(FormatBytes(1023), "1023 B");
+  EXPECT_EQ(FormatBytes(1024), "1.0 KiB");
+  EXPECT_EQ(FormatBytes((1 << 20) - 1), "1.0 MiB");
+  EXPECT_EQ(FormatBytes((1 << 30) - 1), "1.0 GiB");
+}
+
+TEST(TextTest, WrappedLinesAreNoWiderThanAskedAndLoseNoLetter) {
+  const std::string text =
+      "GRPO 漢字 samples  groups, e\xCC\x81tape par \U0001F600 "
+      "averyveryverylong";
+  std::string letters = text;
+  std::erase(letters, ' ');
+  for (int width = 2; width < 30; ++width) {
+    std::string joined;
+    for (const std::string& line : Wrap(text, width)) {
+      EXPECT_LE(DisplayWidth(line), width) << line;
+      joined += line;
+    }
+    std::erase(joined, ' ');
+    EXPECT_EQ(joined, letters) << width;
+  }
 }
 
 TEST(TextTest, PaddingCutsWhatIsTooLong) {

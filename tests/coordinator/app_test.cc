@@ -12,6 +12,7 @@
 #include "aha/v1/coordinator.grpc.pb.h"
 #include "aha/v1/rollout.grpc.pb.h"
 #include "aha/v1/weights.grpc.pb.h"
+#include "base/clock.h"
 #include "base/file_io.h"
 #include "base/status.h"
 #include "cluster/member.h"
@@ -283,26 +284,43 @@ TEST(AppTest, AMemberIsReplacedAtOnceOnlyIfItsConnectionEnded) {
   EXPECT_NE(join(absl::Milliseconds(2500)), nullptr);
 }
 
+// An actor has nothing to sample before a learner comes, so its poll lasts for
+// as long as it may: 10 s.
 TEST(AppTest, StopEndsLongPollsAndWatchesAtOnce) {
   TempDir dir;
   auto app = App::Start(Options(dir.path()));
   ASSERT_TRUE(app.ok()) << app.status();
-  Caller learner((*app)->address(), v1::ROLE_LEARNER);
+  Caller actor((*app)->address(), v1::ROLE_ACTOR);
   auto admin = *rpc::Client::New({.address = (*app)->address()});
+  const auto watch = admin->Open(&v1::Admin::Stub::WatchJob, {});
+  v1::JobStatus shown;
+  ASSERT_TRUE(*watch->Read(&shown));
+  EXPECT_EQ(shown.state(), v1::JOB_STATE_PENDING);
+
+  const Clock clock = MonotonicClock();
+  const absl::Time begin = clock();
+  v1::LeaseGroupsResponse answer;
+  absl::Status polled;
   std::thread poll([&] {
-    v1::NextStageResponse next;
-    auto ask = learner.Make<v1::NextStageRequest>();
-    while (learner.Call(&Coordinator::NextStage, ask, &next).ok() &&
-           next.directive() != v1::DIRECTIVE_STOP) {
-      ask.set_wait_ms(10'000);
-    }
+    auto ask = actor.Make<v1::LeaseGroupsRequest>();
+    ask.set_max_groups(1);
+    ask.set_wait_ms(10'000);
+    polled = actor.Call(&Coordinator::LeaseGroups, ask, &answer);
   });
-  v1::JobStatus status;
-  const absl::Status stopped =
-      admin->Call(&v1::Admin::Stub::StopJob, {}, &status);
-  EXPECT_TRUE(stopped.ok()) << stopped;
+  v1::JobStatus stopped;
+  const absl::Status asked =
+      admin->Call(&v1::Admin::Stub::StopJob, {}, &stopped);
+  EXPECT_TRUE(asked.ok()) << asked;
+  EXPECT_EQ(stopped.state(), v1::JOB_STATE_STOPPED);
   poll.join();
-  EXPECT_EQ(status.state(), v1::JOB_STATE_STOPPED);
+  EXPECT_TRUE(polled.ok()) << polled;
+  EXPECT_EQ(answer.directive(), v1::DIRECTIVE_STOP);
+  EXPECT_LT(clock() - begin, absl::Seconds(10)) << "its time was over";
+  // A watch has no time of its own: it would last for ever.
+  absl::StatusOr<bool> more = true;
+  while (more.ok() && *more) more = watch->Read(&shown);
+  EXPECT_TRUE(more.ok()) << more.status();
+  EXPECT_EQ(shown.state(), v1::JOB_STATE_STOPPED);
 }
 
 TEST(AppTest, ARunDirectoryBelongsToOneJobAndOneCoordinator) {

@@ -54,7 +54,7 @@ class RunRecorderTest : public ::testing::Test {
     return std::string(std::istreambuf_iterator<char>(file), {});
   }
   nlohmann::json Summary() {
-    recorder_->WriteSummary("failed", "out of luck", *history_);
+    recorder_->WriteSummary(run::JobState::kFailed, "out of luck", *history_);
     return nlohmann::json::parse(File("summary.json"));
   }
 

@@ -143,7 +143,7 @@ TEST_F(SampleRunTest, ItsResultSaysPromptsCompletionsAndTheMeanReward) {
   EXPECT_EQ(result.prompts, kPrompts);
   EXPECT_EQ(result.completions, 2 * kPrompts);
   EXPECT_EQ(result.checksum, HashOf(Expected()));
-  recorder_->WriteSummary("succeeded", "", *history_);
+  recorder_->WriteSummary(run::JobState::kSucceeded, "", *history_);
   std::ifstream file(dir_.path() + "/summary.json");
   const auto dataset = nlohmann::json::parse(file)["stages"][0]["dataset"];
   EXPECT_EQ(dataset["file"], "datasets/answers.jsonl");

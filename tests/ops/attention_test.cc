@@ -4,6 +4,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/ceil_div.h"
 #include "tests/ops/testing.h"
 
 namespace aha::ops {
@@ -25,7 +26,7 @@ class Batch {
     for (const int64_t length : lengths_) rows_ += length;
     int64_t blocks = 0;
     for (const int64_t length : lengths_) {
-      blocks += (length + kBlockTokens - 1) / kBlockTokens;
+      blocks += CeilDiv(length, kBlockTokens);
     }
     int32_t next = static_cast<int32_t>(blocks);
     for (const int64_t length : lengths_) {

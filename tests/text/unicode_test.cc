@@ -1,11 +1,15 @@
 // Unicode's form C, alone and where a tokenizer applies it.
 #include "text/unicode.h"
 
+#include <cstdint>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/rng.h"
+#include "base/text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/golden/golden_files.h"
@@ -52,6 +56,56 @@ TEST(UnicodeTest, OtherTextIsUnchanged) {
        {std::string(), std::string("plain\n"), std::string("a\0b", 3),
         std::string("\u6f22\u5b57 \U0001F600"), std::string("\u0301")}) {
     EXPECT_EQ(*ToNfc(text), text);
+  }
+}
+
+// Letters and marks at random, composed and not, with Hangul among them.
+std::string RandomMarkedText(const RandomKey& key, uint64_t text) {
+  static constexpr char32_t kCodes[] = {
+      'a',    'e',    'q',    0xE9,   0x1EA1, 0x301, 0x307,  0x323,  0x328,
+      0x1112, 0x1161, 0x11AB, 0xD558, 0x915,  0x93C, 0x212B, 0x6F22, 0x1F600};
+  std::string made;
+  for (uint64_t i = 0; i < 10; ++i) {
+    AppendUtf8(kCodes[key.Below(text * 10 + i, std::size(kCodes))], &made);
+  }
+  return made;
+}
+
+TEST(UnicodePropertyTest, FormCOfFormCIsItselfAndIsUtf8) {
+  const RandomKey key(1, RandomPurpose::kTest);
+  for (uint64_t i = 0; i < 3000; ++i) {
+    const std::string text = RandomMarkedText(key, i);
+    const std::string once = *ToNfc(text);
+    ASSERT_EQ(FindMalformedUtf8(once), std::string::npos);
+    ASSERT_EQ(*ToNfc(once), once) << text;
+  }
+}
+
+// A letter that composes with nothing divides a text for the normalization.
+TEST(UnicodePropertyTest, WhatStandsBehindALetterIsNormalisedByItself) {
+  const RandomKey key(2, RandomPurpose::kTest);
+  for (uint64_t i = 0; i < 3000; ++i) {
+    const std::string before = RandomMarkedText(key, 2 * i);
+    const std::string after = RandomMarkedText(key, 2 * i + 1);
+    ASSERT_EQ(*ToNfc(before + "\n" + after),
+              *ToNfc(before + "\n") + *ToNfc(after))
+        << before << " | " << after;
+  }
+}
+
+// Marks of different classes may stand in either order.
+TEST(UnicodePropertyTest, TheOrderOfMarksOfOtherClassesDoesNotMatter) {
+  const std::vector<std::string> above = {"\u0301", "\u0307"};
+  const std::vector<std::string> below = {"\u0323", "\u0328"};
+  for (const char* letter : {"a", "e", "q", "\u00e9", "\u6f22"}) {
+    for (const std::string& a : above) {
+      for (const std::string& b : below) {
+        EXPECT_EQ(*ToNfc(letter + a + b), *ToNfc(letter + b + a)) << letter;
+      }
+    }
+    EXPECT_NE(*ToNfc(std::string(letter) + above[0] + above[1]),
+              *ToNfc(std::string(letter) + above[1] + above[0]))
+        << "marks of one class stay as they are";
   }
 }
 
