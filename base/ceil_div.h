@@ -17,7 +17,7 @@ constexpr std::common_type_t<A, B> CeilDiv(A a, B b) {
 }
 
 // Returns the smallest multiple of `multiple` that is at least `n`.  The same
-// is required as of CeilDiv.
+// must satisfy what CeilDiv requires.
 template <class A, class B>
 constexpr std::common_type_t<A, B> RoundUp(A n, B multiple) {
   return CeilDiv(n, multiple) * multiple;

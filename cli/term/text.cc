@@ -84,7 +84,7 @@ std::string Escape(absl::string_view text, bool keep_newlines) {
 }  // namespace
 
 std::string FormatSeconds(double seconds) {
-  // Beyond a million years it is no duration.
+  // Beyond a million years it cannot be a duration.
   if (!(seconds >= 0 && seconds < 3e13)) return "?";
   if (seconds < 0.9995) return absl::StrFormat("%.0f ms", seconds * 1e3);
   if (seconds < 9.95) return absl::StrFormat("%.1f s", seconds);

@@ -16,8 +16,8 @@ namespace aha::cli {
 // Which characters the terminal can show.
 enum class Glyphs { kUnicode, kAscii };
 
-// "850 ms", "4.2 s", "48 s", "3m 07s", "2h 05m", "3d 04h"; "?" for what is no
-// duration.
+// "850 ms", "4.2 s", "48 s", "3m 07s", "2h 05m", "3d 04h"; "?" for a number
+// that cannot be a duration.
 std::string FormatSeconds(double seconds);
 // "12,345".
 std::string FormatCount(uint64_t count);

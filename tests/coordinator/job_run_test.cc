@@ -306,7 +306,7 @@ TEST_F(JobRunTest, ACheckpointMustBeOfThePosition) {
   record.directory = "checkpoints/elsewhere";
   const absl::Status missing = job_->CommitCheckpoint(record);
   EXPECT_TRUE(absl::IsInvalidArgument(missing))
-      << "NOT_FOUND would say that the learner is no member: " << missing;
+      << "NOT_FOUND would say that the learner is not a member: " << missing;
   ASSERT_TRUE(job_->CommitCheckpoint(Save(1)).ok());
   ASSERT_TRUE(job_->CommitCheckpoint(Save(1)).ok()) << "a repeated request";
   EXPECT_EQ(job_->history().checkpoints().size(), 1u);
@@ -343,7 +343,7 @@ TEST_F(JobRunTest, APausedJobWaitsForNothing) {
   EXPECT_EQ(job_->state(), JobState::kPaused);
   ASSERT_TRUE(job_->Resume(false).ok());
   PassAndCheck(plan_.wait);
-  EXPECT_EQ(job_->state(), JobState::kPending) << "its time began anew";
+  EXPECT_EQ(job_->state(), JobState::kPending) << "its time began again";
 }
 
 TEST_F(JobRunTest, WeightsThatComeAfterTheEndAreNotKept) {
@@ -373,7 +373,7 @@ TEST_F(JobRunTest, AStopByTheOwnerLastsWhereTheProcessIsStartedAgain) {
       << "a signal stops the process, not the job";
 }
 
-TEST_F(JobRunTest, AJobThatGoesOnHasNoSummary) {
+TEST_F(JobRunTest, AJobWithoutAnEndHasNoSummary) {
   ASSERT_TRUE(job_->Stop("", true).ok());
   EXPECT_THAT(File("summary.json"), Not(HasSubstr("pending")));
   EXPECT_TRUE(std::filesystem::exists(dir_ / "summary.json"));

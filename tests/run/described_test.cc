@@ -111,7 +111,7 @@ TEST(DescribedTest, ANumberHasTheFewestDigitsOfItsType) {
   EXPECT_THAT(line, ::testing::HasSubstr(R"("single":0.1,"number":0.1,)"));
   EXPECT_THAT(ToLine(Sample{.number = 3}),
               ::testing::HasSubstr(R"("number":3.0,)"))
-      << "a reader with types sees that it is no integer";
+      << "a reader with types sees that it is not an integer";
   EXPECT_THAT(ToLine(Sample{.number = 1e22}),
               ::testing::HasSubstr(R"("number":1e+22,)"));
 }
