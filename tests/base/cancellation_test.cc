@@ -114,8 +114,9 @@ TEST(CancellationTest, ASleepEndsAtItsTimeOrAtTheCancellation) {
   EXPECT_TRUE(stop.SleepFor(absl::InfiniteDuration())) << "it stays cancelled";
 }
 
-// Registrations are made and ended on several threads while another one cancels; each
-// callback runs at most once, and none after its registration is gone.
+// Registrations are made and ended on several threads while another one
+// cancels; each callback runs at most once, and none after its registration is
+// gone.
 TEST(CancellationTest, RegistrationsRaceWithTheCancellation) {
   for (int round = 0; round < 50; ++round) {
     Cancellation stop;
