@@ -21,7 +21,7 @@ using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-v1::Job With(std::vector<std::string> keys) {
+v1::Job WithPrompts(std::vector<std::string> keys) {
   for (std::string& key : keys) key = "prompts." + key;
   // Without the sft stage, which would need the generator's keys.
   keys.insert(keys.begin(),
@@ -50,11 +50,12 @@ TEST(DataPresetTest, TheSchemaAllowsExactlyTheTablesNames) {
 }
 
 TEST(DataPresetTest, APresetSetsTheKeysThatTheJobFileLeavesOut) {
-  const v1::Job gsm8k = With({"file=x", "preset=gsm8k"});
+  const v1::Job gsm8k = WithPrompts({"file=x", "preset=gsm8k"});
   EXPECT_EQ(gsm8k.prompts().fields().prompt(), "question");
   EXPECT_EQ(gsm8k.prompts().extract().after(), "####");
-  const v1::Job other = With({"file=x", "preset=gsm8k", "fields.prompt=query",
-                              "extract={regex: '(x)'}"});
+  const v1::Job other =
+      WithPrompts({"file=x", "preset=gsm8k", "fields.prompt=query",
+                   "extract={regex: '(x)'}"});
   EXPECT_EQ(other.prompts().fields().prompt(), "query");
   EXPECT_EQ(other.prompts().fields().answer(), "answer");
   EXPECT_FALSE(other.prompts().extract().has_after());
@@ -98,23 +99,24 @@ TEST(DataKeysTest, AnExtractionIsCheckedWithTheJobFile) {
 }
 
 TEST(DataKeysTest, HeldOutPromptsComeFromTheirOwnFileIfThereIsOne) {
-  const v1::Job split = With({"files=[a, b]"});
+  const v1::Job split = WithPrompts({"files=[a, b]"});
   EXPECT_THAT(PromptOptions(split, Split::kTrain)->files.paths,
               ElementsAre("a", "b"));
   EXPECT_EQ(PromptOptions(split, Split::kTrain)->split, Split::kTrain);
   EXPECT_EQ(PromptOptions(split, Split::kEval)->split, Split::kEval);
   EXPECT_EQ(PromptsKey(split, Split::kEval), "prompts.files");
-  const v1::Job own = With({"file=a", "eval_file=e", "on_bad_row=skip"});
+  const v1::Job own = WithPrompts({"file=a", "eval_file=e", "on_bad_row=skip"});
   EXPECT_EQ(PromptOptions(own, Split::kTrain)->split, Split::kAll);
   EXPECT_EQ(PromptOptions(own, Split::kEval)->split, Split::kAll);
   EXPECT_THAT(PromptOptions(own, Split::kEval)->files.paths, ElementsAre("e"));
   EXPECT_TRUE(PromptOptions(own, Split::kEval)->files.skip_bad_rows);
   EXPECT_EQ(PromptsKey(own, Split::kEval), "prompts.eval_file");
-  EXPECT_THAT(PromptOptions(With({}), Split::kEval)->files.paths, IsEmpty());
+  EXPECT_THAT(PromptOptions(WithPrompts({}), Split::kEval)->files.paths,
+              IsEmpty());
 }
 
 TEST(DataKeysTest, AReferenceIsRequiredOnlyByRewardsThatReadIt) {
-  EXPECT_TRUE(PromptMappingOf(With({"file=a"})).answer_required);
+  EXPECT_TRUE(PromptMappingOf(WithPrompts({"file=a"})).answer_required);
   const auto job =
       ParseJob(kMinimalJob, "job.yaml",
                {"prompts.file=a", "rewards=[{type: format}]",
@@ -124,7 +126,7 @@ TEST(DataKeysTest, AReferenceIsRequiredOnlyByRewardsThatReadIt) {
 }
 
 TEST(DataKeysTest, PathsBecomeAbsolute) {
-  v1::Job job = With({"files=[a, /b]", "eval_file=e"});
+  v1::Job job = WithPrompts({"files=[a, /b]", "eval_file=e"});
   MakePathsAbsolute(&job);
   EXPECT_EQ(job.prompts().files(0)[0], '/');
   EXPECT_EQ(job.prompts().files(1), "/b");
