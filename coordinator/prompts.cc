@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -40,7 +41,7 @@ std::vector<run::DataSummary> Describe(const JobPlan& plan,
     const LoadReport* const report = source->report();
     if (report == nullptr) continue;
     run::DataSummary& summary = data.emplace_back();
-    summary.key = PromptsKey(plan.job, split);
+    summary.key = std::string(PromptsKey(plan.job, split));
     summary.use = split == Split::kEval ? "held_out" : "training";
     summary.rows = report->rows;
     summary.prompts = source->count();

@@ -31,7 +31,8 @@ absl::Status Measure(const std::string& key, const fs::path& path,
   return absl::OkStatus();
 }
 
-// Of a directory, the files that are read as data.
+// Of a directory, the files that are read as data, and their number, so that a
+// file that was added or removed is noticed, too.
 absl::Status MeasureData(const std::string& key, const std::string& path,
                          InputFiles* files) {
   std::error_code ignored;
@@ -41,6 +42,7 @@ absl::Status MeasureData(const std::string& key, const std::string& path,
     return absl::InvalidArgumentError(
         absl::StrCat(key, ": ", listed.status().message()));
   }
+  (*files)[key] = absl::StrCat(listed->size(), " data files");
   for (const DataFile& file : *listed) {
     AHA_RETURN_IF_ERROR(
         Measure(absl::StrCat(key, "/", file.label), file.path, files));

@@ -48,6 +48,17 @@ TEST_F(PromptCodecTest, APromptOutsideTheVocabularyIsNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("p-9"));
 }
 
+TEST_F(PromptCodecTest, AConversationNeedsAModelWithAChatTemplate) {
+  v1::GroupContext group;
+  group.set_prompt_id("p-9");
+  v1::PromptTurn& turn = *group.add_turns();
+  turn.set_role("user");
+  turn.set_content("1+1=");
+  const absl::Status status = Codec()->Encode(group).status();
+  EXPECT_TRUE(absl::IsUnimplemented(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("p-9"));
+}
+
 TEST_F(PromptCodecTest, TheEndTokenIsNotPartOfTheText) {
   std::vector<int32_t> tokens = *tokenizer_->Encode("<answer>2</answer>");
   EXPECT_EQ(Codec()->Decode(tokens), "<answer>2</answer>");

@@ -21,7 +21,7 @@ using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-v1::Job WithPrompts(std::vector<std::string> keys) {
+v1::Job PromptsWith(std::vector<std::string> keys) {
   for (std::string& key : keys) key = "prompts." + key;
   // Without the sft stage, which would need the generator's keys.
   keys.insert(keys.begin(),
@@ -32,7 +32,7 @@ v1::Job WithPrompts(std::vector<std::string> keys) {
   return job.value_or(v1::Job());
 }
 
-std::string Refused(std::vector<std::string> keys) {
+std::string PromptsRefused(std::vector<std::string> keys) {
   for (std::string& key : keys) key = "prompts." + key;
   return ErrorWith(keys);
 }
@@ -50,11 +50,11 @@ TEST(DataPresetTest, TheSchemaAllowsExactlyTheTablesNames) {
 }
 
 TEST(DataPresetTest, APresetSetsTheKeysThatTheJobFileLeavesOut) {
-  const v1::Job gsm8k = WithPrompts({"file=x", "preset=gsm8k"});
+  const v1::Job gsm8k = PromptsWith({"file=x", "preset=gsm8k"});
   EXPECT_EQ(gsm8k.prompts().fields().prompt(), "question");
   EXPECT_EQ(gsm8k.prompts().extract().after(), "####");
   const v1::Job other =
-      WithPrompts({"file=x", "preset=gsm8k", "fields.prompt=query",
+      PromptsWith({"file=x", "preset=gsm8k", "fields.prompt=query",
                    "extract={regex: '(x)'}"});
   EXPECT_EQ(other.prompts().fields().prompt(), "query");
   EXPECT_EQ(other.prompts().fields().answer(), "answer");
@@ -77,46 +77,46 @@ TEST(DataPresetTest, ExplainShowsWhatAPresetSets) {
 TEST(DataKeysTest, KeysThatDescribeFilesNeedFiles) {
   for (const char* key : {"preset=gsm8k", "fields={prompt: q}",
                           "extract={boxed: true}", "eval_file=e"}) {
-    EXPECT_THAT(Refused({key}),
+    EXPECT_THAT(PromptsRefused({key}),
                 HasSubstr("needs prompts.file or prompts.files"))
         << key;
   }
-  EXPECT_THAT(Refused({"file=a", "files=[b]"}),
+  EXPECT_THAT(PromptsRefused({"file=a", "files=[b]"}),
               HasSubstr("must have either file or files, has both"));
-  EXPECT_THAT(Refused({"files=[a, '']"}),
+  EXPECT_THAT(PromptsRefused({"files=[a, '']"}),
               HasSubstr("prompts.files[1]: must not be empty"));
-  EXPECT_THAT(Refused({"file=a", "preset=gms8k"}),
+  EXPECT_THAT(PromptsRefused({"file=a", "preset=gms8k"}),
               HasSubstr("did you mean gsm8k?"));
 }
 
 TEST(DataKeysTest, AnExtractionIsCheckedWithTheJobFile) {
-  EXPECT_THAT(Refused({"file=a", "extract={regex: '('}"}),
+  EXPECT_THAT(PromptsRefused({"file=a", "extract={regex: '('}"}),
               HasSubstr("prompts: extract.regex must be a regular expression"));
-  EXPECT_THAT(Refused({"file=a", "extract={after: x, boxed: true}"}),
+  EXPECT_THAT(PromptsRefused({"file=a", "extract={after: x, boxed: true}"}),
               HasSubstr("only one of them may be given"));
-  EXPECT_THAT(Refused({"file=a", "extract={boxed: false}"}),
+  EXPECT_THAT(PromptsRefused({"file=a", "extract={boxed: false}"}),
               HasSubstr("prompts.extract.boxed: must be true or be left out"));
 }
 
 TEST(DataKeysTest, HeldOutPromptsComeFromTheirOwnFileIfThereIsOne) {
-  const v1::Job split = WithPrompts({"files=[a, b]"});
+  const v1::Job split = PromptsWith({"files=[a, b]"});
   EXPECT_THAT(PromptOptions(split, Split::kTrain)->files.paths,
               ElementsAre("a", "b"));
   EXPECT_EQ(PromptOptions(split, Split::kTrain)->split, Split::kTrain);
   EXPECT_EQ(PromptOptions(split, Split::kEval)->split, Split::kEval);
   EXPECT_EQ(PromptsKey(split, Split::kEval), "prompts.files");
-  const v1::Job own = WithPrompts({"file=a", "eval_file=e", "on_bad_row=skip"});
+  const v1::Job own = PromptsWith({"file=a", "eval_file=e", "on_bad_row=skip"});
   EXPECT_EQ(PromptOptions(own, Split::kTrain)->split, Split::kAll);
   EXPECT_EQ(PromptOptions(own, Split::kEval)->split, Split::kAll);
   EXPECT_THAT(PromptOptions(own, Split::kEval)->files.paths, ElementsAre("e"));
   EXPECT_TRUE(PromptOptions(own, Split::kEval)->files.skip_bad_rows);
   EXPECT_EQ(PromptsKey(own, Split::kEval), "prompts.eval_file");
-  EXPECT_THAT(PromptOptions(WithPrompts({}), Split::kEval)->files.paths,
+  EXPECT_THAT(PromptOptions(PromptsWith({}), Split::kEval)->files.paths,
               IsEmpty());
 }
 
 TEST(DataKeysTest, AReferenceIsRequiredOnlyByRewardsThatReadIt) {
-  EXPECT_TRUE(PromptMappingOf(WithPrompts({"file=a"})).answer_required);
+  EXPECT_TRUE(PromptMappingOf(PromptsWith({"file=a"})).answer_required);
   const auto job =
       ParseJob(kMinimalJob, "job.yaml",
                {"prompts.file=a", "rewards=[{type: format}]",
@@ -126,7 +126,7 @@ TEST(DataKeysTest, AReferenceIsRequiredOnlyByRewardsThatReadIt) {
 }
 
 TEST(DataKeysTest, PathsBecomeAbsolute) {
-  v1::Job job = WithPrompts({"files=[a, /b]", "eval_file=e"});
+  v1::Job job = PromptsWith({"files=[a, /b]", "eval_file=e"});
   MakePathsAbsolute(&job);
   EXPECT_EQ(job.prompts().files(0)[0], '/');
   EXPECT_EQ(job.prompts().files(1), "/b");
