@@ -423,7 +423,7 @@ absl::Status Actor::Impl::Accept(v1::Lease lease) {
   AHA_RETURN_IF_ERROR(ValidateLease(lease));
   v1::GroupContext& group = *lease.mutable_group();
   AHA_ASSIGN_OR_RETURN(const std::vector<int32_t> prompt,
-                       parts.codec->Encode(group.prompt_id(), group.prompt()));
+                       parts.codec->Encode(group));
   group.mutable_prompt_token_ids()->Assign(prompt.begin(), prompt.end());
   const LeaseBook::Added added =
       book.Add(lease.lease_id(), group, lease.reward_address());

@@ -18,13 +18,17 @@ class TokenizerCodec final : public PromptCodec {
         end_tokens_(std::move(end_tokens)) {}
 
   absl::StatusOr<std::vector<int32_t>> Encode(
-      const std::string& prompt_id, const std::string& prompt) const override {
-    absl::StatusOr<std::vector<int32_t>> ids =
-        PromptTokens(tokenizer_, prompts_, prompt);
+      const v1::GroupContext& group) const override {
+    std::vector<ChatMessage> turns;
+    for (const v1::PromptTurn& turn : group.turns()) {
+      turns.push_back({.role = turn.role(), .content = turn.content()});
+    }
+    absl::StatusOr<std::vector<int32_t>> ids = PromptTokens(
+        tokenizer_, prompts_, {.text = group.prompt(), .turns = turns});
     if (ids.ok()) return ids;
-    return absl::Status(
-        ids.status().code(),
-        absl::StrCat("prompt ", prompt_id, ": ", ids.status().message()));
+    return absl::Status(ids.status().code(),
+                        absl::StrCat("prompt ", group.prompt_id(), ": ",
+                                     ids.status().message()));
   }
 
   std::string Decode(absl::Span<const int32_t> completion) const override {

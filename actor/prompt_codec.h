@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "aha/v1/job.pb.h"
+#include "aha/v1/rollout.pb.h"
 #include "text/tokenizer.h"
 
 namespace aha::actor {
@@ -17,10 +18,11 @@ namespace aha::actor {
 class PromptCodec {
  public:
   virtual ~PromptCodec() = default;
-  // INVALID_ARGUMENT, naming prompt_id: the prompt is longer than
-  // max_prompt_length, or has text that the tokenizer cannot encode.
+  // The tokens of the group's prompt.  INVALID_ARGUMENT, naming prompt_id: the
+  // prompt is longer than max_prompt_length, or has text that the tokenizer
+  // cannot encode.
   virtual absl::StatusOr<std::vector<int32_t>> Encode(
-      const std::string& prompt_id, const std::string& prompt) const = 0;
+      const v1::GroupContext& group) const = 0;
   // Special tokens become their names, except for an end token at the end.
   virtual std::string Decode(absl::Span<const int32_t> completion) const = 0;
 };

@@ -176,7 +176,7 @@ struct App::State {
 absl::Status App::State::Open(const AppOptions& options) {
   plan = MakePlan(options.job);
   Parts parts;
-  AHA_ASSIGN_OR_RETURN(parts.prompts, MakePrompts(plan));
+  AHA_ASSIGN_OR_RETURN(parts.prompts, MakePrompts(plan, &parts.data));
   AHA_ASSIGN_OR_RETURN(directory, run::RunWriter::Open(options.run_directory));
   AHA_ASSIGN_OR_RETURN(store,
                        StateStore::Open(directory->File(run::kDatabaseFile)));

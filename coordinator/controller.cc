@@ -58,7 +58,8 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::New(
                      .weights = parts.weights,
                      .clock = parts.clock,
                      .wall_clock = parts.wall_clock,
-                     .series = parts.series};
+                     .series = parts.series,
+                     .data = parts.data};
   AHA_ASSIGN_OR_RETURN(const auto certificate, LoadCertificate(*parts.store));
   AHA_ASSIGN_OR_RETURN(std::unique_ptr<JobRun> job,
                        JobRun::New(options.job, std::move(job_parts)));
@@ -325,6 +326,11 @@ void Controller::FillLease(const LeasedGroup& group, v1::Lease* lease) {
   context.set_prompt(std::move(prompt.prompt));
   context.set_reference(std::move(prompt.reference));
   context.mutable_fields()->insert(prompt.fields.begin(), prompt.fields.end());
+  for (Turn& turn : prompt.turns) {
+    v1::PromptTurn& sent = *context.add_turns();
+    sent.set_role(std::move(turn.role));
+    sent.set_content(std::move(turn.content));
+  }
   context.set_num_generations(plan.num_generations);
   // REQUIRES: all learners are there, if they consume the groups (TryLease).
   context.set_consumer(

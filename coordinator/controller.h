@@ -57,7 +57,9 @@
 #include "coordinator/membership.h"
 #include "coordinator/series.h"
 #include "coordinator/weights_store.h"
+#include "data/prompt_mapping.h"
 #include "job/plan.h"
+#include "run/summary.h"
 #include "run/writer.h"
 
 namespace aha::coordinator {
@@ -65,6 +67,7 @@ namespace aha::coordinator {
 struct SlotPrompt {
   std::string id, prompt, reference;
   std::map<std::string, std::string> fields = {};
+  std::vector<Turn> turns = {};  // Of a conversation (data/prompt_mapping.h).
 };
 using PromptFunction =
     std::function<SlotPrompt(uint32_t stage, uint64_t step, uint32_t slot)>;
@@ -76,8 +79,9 @@ struct Parts {
   StateStore* store = nullptr;
   WeightsStore* weights = nullptr;
   PromptFunction prompts;
-  Clock clock;       // Monotonic, for every deadline.
-  Clock wall_clock;  // For people.
+  std::vector<run::DataSummary> data;  // Of the files of the prompts.
+  Clock clock;                         // Monotonic, for every deadline.
+  Clock wall_clock;                    // For people.
   Series series;
 };
 

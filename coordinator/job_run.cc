@@ -72,7 +72,8 @@ JobRun::JobRun(const JobRunOptions& options, JobParts parts, History history,
                  .store = parts_.store,
                  .series = parts_.series,
                  .clock = parts_.clock,
-                 .wall_clock = parts_.wall_clock},
+                 .wall_clock = parts_.wall_clock,
+                 .data = parts_.data},
                 std::move(stage_seconds)) {}
 
 absl::Status JobRun::Begin() {

@@ -49,6 +49,7 @@
 #include "coordinator/wait_monitor.h"
 #include "coordinator/weights_store.h"
 #include "job/plan.h"
+#include "run/summary.h"
 #include "run/writer.h"
 
 namespace aha::coordinator {
@@ -73,6 +74,7 @@ struct JobParts {
   Clock clock;       // Monotonic, for every deadline.
   Clock wall_clock;  // For people.
   Series series;
+  std::vector<run::DataSummary> data = {};  // For the summary.
 };
 
 class JobRun {

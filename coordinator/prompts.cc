@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -28,9 +29,31 @@ absl::StatusOr<std::shared_ptr<const PromptSource>> Open(const JobPlan& plan,
     return std::shared_ptr<const PromptSource>(*std::move(source));
   // INVALID_ARGUMENT, also if the file does not exist: to start again does not
   // help.
-  return absl::InvalidArgumentError(
-      absl::StrCat(plan.job.prompts().has_file() ? "prompts.file: " : "",
-                   source.status().message()));
+  return absl::InvalidArgumentError(absl::StrCat(
+      PromptsKey(plan.job, split), ": ", source.status().message()));
+}
+
+// What was found in the files of the sources.
+std::vector<run::DataSummary> Describe(const JobPlan& plan,
+                                       const Sources& sources) {
+  std::vector<run::DataSummary> data;
+  for (const auto& [split, source] : sources) {
+    const LoadReport* const report = source->report();
+    if (report == nullptr) continue;
+    run::DataSummary& summary = data.emplace_back();
+    summary.key = std::string(PromptsKey(plan.job, split));
+    summary.use = split == Split::kEval ? "held_out" : "training";
+    summary.rows = report->rows;
+    summary.prompts = source->count();
+    for (const auto& [cause, skipped] : report->skipped) {
+      summary.skipped.emplace_back(cause, skipped.count);
+    }
+    if (split == Split::kEval && sources.contains(Split::kTrain)) {
+      summary.also_in_training =
+          CountShared(*sources.at(Split::kTrain), *source);
+    }
+  }
+  return data;
 }
 
 // Of the stage's slots, prompts in order: there must be one for each.
@@ -49,7 +72,8 @@ absl::Status CheckCount(const StagePlan& stage, size_t index,
 
 }  // namespace
 
-absl::StatusOr<PromptFunction> MakePrompts(const JobPlan& plan) {
+absl::StatusOr<PromptFunction> MakePrompts(
+    const JobPlan& plan, std::vector<run::DataSummary>* data) {
   Sources sources;
   for (size_t i = 0; i < plan.stages.size(); ++i) {
     const StagePlan& stage = plan.stages[i];
@@ -60,6 +84,7 @@ absl::StatusOr<PromptFunction> MakePrompts(const JobPlan& plan) {
     }
     AHA_RETURN_IF_ERROR(CheckCount(stage, i, *sources[split]));
   }
+  if (data != nullptr) *data = Describe(plan, sources);
   const uint64_t seed = plan.job.seed();
   return PromptFunction([sources, seed, stages = plan.stages](
                             uint32_t stage, uint64_t step, uint32_t slot) {
@@ -75,7 +100,8 @@ absl::StatusOr<PromptFunction> MakePrompts(const JobPlan& plan) {
     return SlotPrompt{.id = std::move(prompt.id),
                       .prompt = std::move(prompt.prompt),
                       .reference = std::move(prompt.reference),
-                      .fields = std::move(prompt.fields)};
+                      .fields = std::move(prompt.fields),
+                      .turns = std::move(prompt.turns)};
   });
 }
 

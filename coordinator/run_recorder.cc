@@ -149,7 +149,8 @@ void RunRecorder::WriteSummary(const std::string& state,
   SummaryInput input{.plan = parts_.plan,
                      .state = state,
                      .failure = failure,
-                     .history = &history};
+                     .history = &history,
+                     .data = parts_.data};
   for (uint32_t i = 0; i < parts_.plan->stages.size(); ++i) {
     input.stage_seconds.push_back(StageSeconds(i));
   }

@@ -21,6 +21,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "aha/v1/admin.pb.h"
@@ -28,6 +29,7 @@
 #include "coordinator/history.h"
 #include "coordinator/series.h"
 #include "job/plan.h"
+#include "run/summary.h"
 #include "run/writer.h"
 
 namespace aha::coordinator {
@@ -40,8 +42,9 @@ class RunRecorder {
     run::RunWriter* directory = nullptr;
     StateStore* store = nullptr;
     Series series;
-    Clock clock;       // Monotonic.
-    Clock wall_clock;  // For people.
+    Clock clock;                              // Monotonic.
+    Clock wall_clock;                         // For people.
+    std::vector<run::DataSummary> data = {};  // For the summary.
   };
   // `stage_seconds`: spent in each stage by earlier processes.
   RunRecorder(Parts parts, std::map<uint32_t, double> stage_seconds);

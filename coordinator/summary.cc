@@ -107,6 +107,7 @@ std::string SummaryJson(const SummaryInput& input) {
   summary.checksum = history.position().chain.Hex();
   summary.weights_checksum = history.position().weights.Hex();
   summary.stages = StagesOf(input);
+  summary.data = input.data;
   AddEvals(input, &summary);
   summary.tokens_compared = history.totals().tokens_compared;
   summary.tokens_differing = history.totals().tokens_differing;

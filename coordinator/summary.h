@@ -7,6 +7,7 @@
 
 #include "coordinator/history.h"
 #include "job/plan.h"
+#include "run/summary.h"
 
 namespace aha::coordinator {
 
@@ -18,6 +19,7 @@ struct SummaryInput {
   const History* history = nullptr;
   std::vector<double> stage_seconds = {};  // Over all processes of the job.
   double train_tokens_per_second = 0;
+  std::vector<run::DataSummary> data = {};  // Of the files of the prompts.
 };
 
 // The text of the file.

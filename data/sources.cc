@@ -2,13 +2,14 @@
 // source. Shuffled answers take another index's answer, at a fixed offset.
 #include "data/sources.h"
 
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/rng.h"
 #include "base/status.h"
-#include "data/jsonl.h"
 
 namespace aha {
 namespace {
@@ -37,11 +38,16 @@ class GeneratedPrompts : public PromptSource {
     Prompt prompt{.id = std::move(exercise.id),
                   .prompt = std::move(exercise.prompt),
                   .reference = std::move(exercise.answer),
-                  .fields = {}};
+                  .fields = {},
+                  .turns = {}};
     if (answer_offset_ > 0) {
       prompt.reference = Make(index + answer_offset_).answer;
     }
     return prompt;
+  }
+
+  std::string PlaceOf(uint64_t index) const override {
+    return absl::StrCat("prompts.generated: ", Make(index).id);
   }
 
  private:
@@ -56,50 +62,59 @@ class GeneratedPrompts : public PromptSource {
 
 class FilePrompts : public PromptSource {
  public:
-  FilePrompts(std::vector<PromptRecord> records, uint64_t answer_offset)
-      : records_(std::move(records)), answer_offset_(answer_offset) {}
+  FilePrompts(PromptTable table, uint64_t answer_offset)
+      : table_(std::move(table)), answer_offset_(answer_offset) {}
 
-  uint64_t count() const override { return records_.size(); }
+  uint64_t count() const override { return table_.records.size(); }
 
   Prompt Get(uint64_t index) const override {
-    const PromptRecord& record = records_[index];
+    const std::vector<PromptRecord>& records = table_.records;
+    const PromptRecord& record = records[index];
     const PromptRecord& judged =
-        records_[(index + answer_offset_) % records_.size()];
-    return {record.id, record.prompt, judged.answer, judged.fields};
+        records[(index + answer_offset_) % records.size()];
+    return {record.id, record.prompt, judged.answer, judged.fields,
+            record.turns};
   }
 
+  std::string PlaceOf(uint64_t index) const override {
+    return table_.records[index].place;
+  }
+
+  const LoadReport* report() const override { return &table_.report; }
+
  private:
-  const std::vector<PromptRecord> records_;
+  const PromptTable table_;
   const uint64_t answer_offset_;
 };
 
 absl::StatusOr<std::unique_ptr<PromptSource>> MakeFilePrompts(
     const PromptSourceOptions& options) {
-  AHA_ASSIGN_OR_RETURN(std::vector<PromptRecord> records,
-                       LoadPrompts(options.file));
+  AHA_ASSIGN_OR_RETURN(PromptTable table, LoadPrompts(options.files));
+  std::vector<PromptRecord>& records = table.records;
   if (options.split != Split::kAll) {
     std::erase_if(records, [&](const PromptRecord& record) {
       return SplitOf(record.prompt) != options.split;
     });
   }
+  const std::string name = absl::StrJoin(options.files.paths, ", ");
   if (records.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
-        options.file, ": has no prompt for ",
+        name, ": has no prompt for ",
         options.split == Split::kEval ? "evaluation" : "training",
         "; one prompt in eight, by a hash of its text, is held out: add "
-        "prompts"));
+        "prompts, or name held-out prompts in prompts.eval_file"));
   }
   uint64_t offset = 0;
   if (options.shuffled_answers && options.split != Split::kEval) {
     if (records.size() < 2) {
       return absl::FailedPreconditionError(absl::StrCat(
-          options.file, ": shuffled_answers needs at least 2 prompts, got 1"));
+          name, ": shuffled_answers needs at least 2 prompts, got 1"));
     }
     const RandomKey key(options.seed, RandomPurpose::kExercise);
     // An offset from 1 to size - 1 gives no prompt its own answer.
     offset = 1 + key.Below(0, static_cast<uint32_t>(records.size() - 1));
   }
-  return std::make_unique<FilePrompts>(std::move(records), offset);
+  return std::make_unique<FilePrompts>(std::move(table), offset);
 }
 
 class GeneratedDocuments : public DocumentSource {
@@ -130,9 +145,22 @@ class FileDocuments : public DocumentSource {
 
 absl::StatusOr<std::unique_ptr<PromptSource>> MakePromptSource(
     const PromptSourceOptions& options) {
-  if (!options.file.empty()) return MakeFilePrompts(options);
+  if (!options.files.paths.empty()) return MakeFilePrompts(options);
   AHA_RETURN_IF_ERROR(options.generator.Validate());
   return std::make_unique<GeneratedPrompts>(options);
+}
+
+uint64_t CountShared(const PromptSource& training,
+                     const PromptSource& held_out) {
+  std::unordered_set<std::string> texts;
+  for (uint64_t i = 0; i < training.count(); ++i) {
+    texts.insert(training.Get(i).prompt);
+  }
+  uint64_t shared = 0;
+  for (uint64_t i = 0; i < held_out.count(); ++i) {
+    shared += texts.contains(held_out.Get(i).prompt);
+  }
+  return shared;
 }
 
 absl::StatusOr<std::unique_ptr<DocumentSource>> MakeDocumentSource(

@@ -7,10 +7,12 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "data/corpus.h"
 #include "data/generator.h"
+#include "data/prompt_file.h"
 
 namespace aha {
 
@@ -18,15 +20,17 @@ struct Prompt {
   std::string id;
   std::string prompt;     // As the user wrote it.
   std::string reference;  // The answer that rewards compare with.
-  // The further keys of its line, as JSON text; empty for generated prompts.
+  // The further keys of its row, as JSON text; empty for generated prompts.
   std::map<std::string, std::string> fields;
+  // What the chat template gets, if the row is a conversation (PromptRecord).
+  std::vector<Turn> turns = {};
 };
 
 struct PromptSourceOptions {
-  std::string file;           // JSON Lines; empty: the generator.
-  ExerciseOptions generator;  // Used if there is no file.
+  PromptFileOptions files;    // Without paths: the generator.
+  ExerciseOptions generator;  // Used if there are no paths.
   uint64_t seed = 1;          // The job's.
-  // A file is split like the generator's exercises: SplitOf decides by the
+  // Files are split like the generator's exercises: SplitOf decides by the
   // prompt.
   Split split = Split::kTrain;
   // A control experiment: each prompt has the reference and the fields of
@@ -38,18 +42,27 @@ class PromptSource {
  public:
   virtual ~PromptSource() = default;
   virtual uint64_t count() const = 0;  // At least 1.
-  // REQUIRES: index < count().
+  // REQUIRES: index < count(), here and below.
   virtual Prompt Get(uint64_t index) const = 0;
+  // Where the prompt stands, for messages: "train.jsonl:7".
+  virtual std::string PlaceOf(uint64_t index) const = 0;
+  // What was found in the files; null for the generator.
+  virtual const LoadReport* report() const { return nullptr; }
 };
 
-// Returns the errors of the file and of the options, and FAILED_PRECONDITION if
-// the file has no prompt in the split, or only one although shuffled_answers
-// needs two.
+// Returns the errors of the files and of the options, and FAILED_PRECONDITION
+// if the files have no prompt in the split, or only one although
+// shuffled_answers needs two.
 absl::StatusOr<std::unique_ptr<PromptSource>> MakePromptSource(
     const PromptSourceOptions& options);
 
+// How many prompts of `held_out` are, by their text, also in `training`. Both
+// come from files.
+uint64_t CountShared(const PromptSource& training,
+                     const PromptSource& held_out);
+
 struct DocumentSourceOptions {
-  std::string file;           // JSON Lines; empty: the generator's corpus.
+  std::string file;           // Empty: the generator's corpus.
   ExerciseOptions generator;  // Used if there is no file, as is `mix`.
   CorpusMix mix;
   uint64_t seed = 1;  // The job's.

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "data/prompt_file.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "job/stages/stage_kind.h"
@@ -30,6 +31,25 @@ absl::Status Measure(const std::string& key, const fs::path& path,
   return absl::OkStatus();
 }
 
+// Of a directory, the files that are read as data, and their number, so that a
+// file that was added or removed is noticed, too.
+absl::Status MeasureData(const std::string& key, const std::string& path,
+                         InputFiles* files) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return Measure(key, path, files);
+  const auto listed = ListDataFiles({path});
+  if (!listed.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(key, ": ", listed.status().message()));
+  }
+  (*files)[key] = absl::StrCat(listed->size(), " data files");
+  for (const DataFile& file : *listed) {
+    AHA_RETURN_IF_ERROR(
+        Measure(absl::StrCat(key, "/", file.label), file.path, files));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 Hash128 ResultFingerprint(const v1::Job& job) {
@@ -49,8 +69,17 @@ Hash128 ResultFingerprint(const v1::Job& job) {
 
 absl::StatusOr<InputFiles> MeasurePrompts(const v1::Job& job) {
   InputFiles files;
-  if (job.prompts().has_file()) {
-    AHA_RETURN_IF_ERROR(Measure("prompts.file", job.prompts().file(), &files));
+  const v1::Prompts& prompts = job.prompts();
+  if (prompts.has_file()) {
+    AHA_RETURN_IF_ERROR(MeasureData("prompts.file", prompts.file(), &files));
+  }
+  for (int i = 0; i < prompts.files_size(); ++i) {
+    AHA_RETURN_IF_ERROR(
+        MeasureData(ItemPath("prompts.files", i), prompts.files(i), &files));
+  }
+  if (prompts.has_eval_file()) {
+    AHA_RETURN_IF_ERROR(
+        MeasureData("prompts.eval_file", prompts.eval_file(), &files));
   }
   return files;
 }

@@ -1,5 +1,6 @@
 #include "job/inputs.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -7,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "data/jsonl.h"
+#include "absl/strings/str_join.h"
 #include "data/sources.h"
 #include "job/config_errors.h"
 #include "job/model_setup.h"
@@ -40,15 +41,56 @@ void CheckModel(const v1::Job& job, const ModelSetup& setup, JobInputs* inputs,
   inputs->context = setup.config.max_position_embeddings;
 }
 
-// The number of prompts of a split; nothing if they cannot be had.
-std::optional<uint64_t> CountPrompts(const v1::Job& job, Split split,
-                                     ConfigErrors* errors) {
-  const absl::StatusOr<std::unique_ptr<PromptSource>> source =
-      OpenPrompts(job, split);
-  if (source.ok()) return (*source)->count();
-  errors->Add(job.prompts().has_file() ? "prompts.file" : "prompts",
-              source.status().message());
-  return std::nullopt;
+using Source = std::unique_ptr<PromptSource>;
+
+// The prompts of a split; null if they cannot be had.
+Source Open(const v1::Job& job, Split split, ConfigErrors* errors) {
+  absl::StatusOr<Source> source = OpenPrompts(job, split);
+  if (source.ok()) return *std::move(source);
+  errors->Add(PromptsKey(job, split), source.status().message());
+  return nullptr;
+}
+
+std::optional<uint64_t> CountOf(const Source& source) {
+  if (source == nullptr) return std::nullopt;
+  return source->count();
+}
+
+// "prompts.file: 3 of 7473 rows are left out: 2 malformed (x.jsonl:7: ...)".
+void NoteSkipped(absl::string_view key, const LoadReport& report,
+                 std::vector<std::string>* notes) {
+  if (report.skipped.empty()) return;
+  notes->push_back(absl::StrCat(
+      key, ": ", report.skipped_rows(), " of ", report.rows,
+      " rows are left out: ",
+      absl::StrJoin(report.skipped, "; ",
+                    [](std::string* out, const auto& skipped) {
+                      const auto& [cause, rows] = skipped;
+                      absl::StrAppend(out, rows.count, " for ", cause,
+                                      ", the first at ", rows.first);
+                    })));
+}
+
+void NoteData(const v1::Job& job, const Source& training,
+              const Source& held_out, std::vector<std::string>* notes) {
+  for (const auto& [split, source] : {std::pair(Split::kTrain, &training),
+                                      std::pair(Split::kEval, &held_out)}) {
+    // The file that both splits share is described once.
+    const bool again = split == Split::kEval && training != nullptr &&
+                       !job.prompts().has_eval_file();
+    if (*source == nullptr || (*source)->report() == nullptr || again) continue;
+    NoteSkipped(PromptsKey(job, split), *(*source)->report(), notes);
+  }
+  if (training == nullptr || held_out == nullptr ||
+      held_out->report() == nullptr) {
+    return;
+  }
+  if (const uint64_t shared = CountShared(*training, *held_out); shared > 0) {
+    notes->push_back(absl::StrCat(
+        PromptsKey(job, Split::kEval), ": ", shared, " of ", held_out->count(),
+        " held-out prompts are training prompts, too, so accuracy on them "
+        "says little about new ones"));
+  }
 }
 
 // Finds what actors and reward services would refuse in the middle of a run,
@@ -74,14 +116,21 @@ class PromptCheck {
   PromptCheck(const PromptCheck&) = delete;
   PromptCheck& operator=(const PromptCheck&) = delete;
 
-  void Check(const std::string& place, const rewards::PromptView& prompt) {
+  void Check(const std::string& place, const Prompt& prompt) {
     if (tokenizer_ != nullptr) {
-      const auto tokens =
-          PromptTokens(*tokenizer_, job_.prompts(), prompt.text);
+      std::vector<ChatMessage> turns;
+      for (const Turn& turn : prompt.turns) {
+        turns.push_back({.role = turn.role, .content = turn.content});
+      }
+      const auto tokens = PromptTokens(*tokenizer_, job_.prompts(),
+                                       {.text = prompt.prompt, .turns = turns});
       if (!tokens.ok()) Add(place, "prompt: ", tokens.status().message());
     }
+    const rewards::PromptView view = {.text = prompt.prompt,
+                                      .reference = prompt.reference,
+                                      .fields = &prompt.fields};
     for (const auto& [spec, verifier] : verifiers_) {
-      const absl::Status fits = rewards::CheckPrompt(*spec, *verifier, prompt);
+      const absl::Status fits = rewards::CheckPrompt(*spec, *verifier, view);
       if (!fits.ok()) Add(place, "", fits.message());
     }
   }
@@ -104,38 +153,31 @@ class PromptCheck {
   int count_ = 0;
 };
 
-// Checks every line of a file that a stage draws from; of the generator's
+// Checks the prompts of files that a stage draws from; of the generator's
 // exercises, of which there is no end, the first ones.
-void CheckEachPrompt(const v1::Job& job, const Tokenizer* tokenizer,
-                     ConfigErrors* errors) {
+void CheckEachPrompt(const PromptSource& source, PromptCheck& check) {
   constexpr uint64_t kGenerated = 256;
-  PromptCheck check(job, tokenizer, errors);
-  const std::string& file = job.prompts().file();
-  const bool training = AnyStage(job, UsesTrainingPrompts);
-  if (file.empty()) {
-    const auto source =
-        OpenPrompts(job, training ? Split::kTrain : Split::kEval);
-    for (uint64_t i = 0; source.ok() && i < kGenerated; ++i) {
-      const Prompt prompt = (*source)->Get(i);
-      check.Check("prompts.generated: " + prompt.id,
-                  {.text = prompt.prompt, .reference = prompt.reference});
-    }
-    return;
+  const uint64_t count = source.report() == nullptr
+                             ? std::min(kGenerated, source.count())
+                             : source.count();
+  for (uint64_t i = 0; i < count; ++i) {
+    check.Check(source.PlaceOf(i), source.Get(i));
   }
-  const auto records = LoadPrompts(file);
-  if (!records.ok()) return;  // CountPrompts has reported it.
-  for (const PromptRecord& record : *records) {
-    if (!training && SplitOf(record.prompt) != Split::kEval) continue;
-    check.Check(absl::StrCat(file, ":", record.line),
-                {.text = record.prompt,
-                 .reference = record.answer,
-                 .fields = &record.fields});
-  }
+}
+
+// With shuffled answers, the training prompts with their own ones, so that an
+// error names the line of the answer; else null.
+Source OwnAnswers(const v1::Job& job, const Source& training) {
+  if (training == nullptr || !job.prompts().shuffled_answers()) return nullptr;
+  v1::Job own = job;
+  own.mutable_prompts()->set_shuffled_answers(false);
+  absl::StatusOr<Source> source = OpenPrompts(own, Split::kTrain);
+  return source.ok() ? *std::move(source) : nullptr;
 }
 
 }  // namespace
 
-absl::Status CheckInputs(const v1::Job& job) {
+absl::Status CheckInputs(const v1::Job& job, std::vector<std::string>* notes) {
   ConfigErrors errors;
   JobInputs inputs;
   const absl::StatusOr<ModelSetup> setup = SetUpModel(job.model());
@@ -144,18 +186,26 @@ absl::Status CheckInputs(const v1::Job& job) {
   } else {
     errors.Add("", setup.status().message());
   }
-  const bool training = AnyStage(job, UsesTrainingPrompts);
-  const bool held_out = AnyStage(job, UsesHeldOutPrompts);
-  if (training) {
-    inputs.training_prompts = CountPrompts(job, Split::kTrain, &errors);
+  Source training, held_out;
+  if (AnyStage(job, UsesTrainingPrompts)) {
+    training = Open(job, Split::kTrain, &errors);
   }
-  if (held_out) {
-    inputs.held_out_prompts = CountPrompts(job, Split::kEval, &errors);
+  if (AnyStage(job, UsesHeldOutPrompts)) {
+    held_out = Open(job, Split::kEval, &errors);
   }
-  if (training || held_out) {
-    CheckEachPrompt(job, setup.ok() ? setup->tokenizer.get() : nullptr,
-                    &errors);
+  inputs.training_prompts = CountOf(training);
+  inputs.held_out_prompts = CountOf(held_out);
+  {
+    PromptCheck check(job, setup.ok() ? setup->tokenizer.get() : nullptr,
+                      &errors);
+    if (const Source own = OwnAnswers(job, training)) {
+      CheckEachPrompt(*own, check);
+    } else if (training != nullptr) {
+      CheckEachPrompt(*training, check);
+    }
+    if (held_out != nullptr) CheckEachPrompt(*held_out, check);
   }
+  if (notes != nullptr) NoteData(job, training, held_out, notes);
   for (int i = 0; i < job.stages_size(); ++i) {
     const StageRef at{job, i};
     if (const StageKind* kind = FindStageKind(at.stage().type())) {

@@ -4,6 +4,9 @@
 // The functions read those files; they are reentrant.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "absl/status/status.h"
 #include "aha/v1/job.pb.h"
 
@@ -14,6 +17,11 @@ namespace aha {
 // for each stage that wants more prompts than there are, and if the context of
 // the model is too short for prompt and completion.  Of weights it reads only
 // the headers.  REQUIRES: the job came from LoadJob or ResolveJob.
-absl::Status CheckInputs(const v1::Job& job);
+//
+// Adds to *notes, if it is not null, what is no error and what a user should
+// know: rows that on_bad_row leaves out, held-out prompts that are training
+// prompts, too.
+absl::Status CheckInputs(const v1::Job& job,
+                         std::vector<std::string>* notes = nullptr);
 
 }  // namespace aha

@@ -1,7 +1,9 @@
 #include "job/options.h"
 
+#include "absl/algorithm/container.h"
 #include "base/status.h"
 #include "job/stages/stage_kind.h"
+#include "rewards/verifier.h"
 
 namespace aha {
 namespace {
@@ -17,21 +19,71 @@ absl::StatusOr<ExerciseOptions> ExerciseOptionsOf(
   return options;
 }
 
+bool UsesHeldOutPrompts(const StageKind& kind) {
+  return kind.traits().prompts == PromptUse::kHeldOutInOrder;
+}
+
+// Whether a reward reads the reference answer.
+bool NeedsAnswers(const v1::Job& job) {
+  return absl::c_any_of(job.rewards(), [](const v1::RewardComponent& reward) {
+    const auto spec = rewards::FindVerifier(reward.type());
+    return spec.ok() && absl::c_linear_search((*spec)->needs, "answer");
+  });
+}
+
 }  // namespace
+
+bool HasPromptFiles(const v1::Prompts& prompts) {
+  return prompts.has_file() || prompts.files_size() > 0;
+}
+
+PromptMapping PromptMappingOf(const v1::Job& job) {
+  const v1::RowFields& fields = job.prompts().fields();
+  const v1::AnswerExtract& extract = job.prompts().extract();
+  return {.fields = {.prompt = fields.prompt(),
+                     .answer = fields.answer(),
+                     .id = fields.id(),
+                     .system = fields.system()},
+          .extract = {.after = extract.after(),
+                      .boxed = extract.boxed(),
+                      .regex = extract.regex()},
+          .answer_required = NeedsAnswers(job)};
+}
+
+absl::string_view PromptsKey(const v1::Job& job, Split split) {
+  const v1::Prompts& prompts = job.prompts();
+  if (split == Split::kEval && prompts.has_eval_file()) {
+    return "prompts.eval_file";
+  }
+  if (prompts.has_file()) return "prompts.file";
+  return prompts.files_size() > 0 ? "prompts.files" : "prompts";
+}
 
 absl::StatusOr<PromptSourceOptions> PromptOptions(const v1::Job& job,
                                                   Split split) {
   PromptSourceOptions options;
-  options.file = job.prompts().file();
+  const v1::Prompts& prompts = job.prompts();
+  const bool from_eval_file = split == Split::kEval && prompts.has_eval_file();
+  if (from_eval_file) {
+    options.files.paths = {prompts.eval_file()};
+  } else if (prompts.has_file()) {
+    options.files.paths = {prompts.file()};
+  } else {
+    options.files.paths.assign(prompts.files().begin(), prompts.files().end());
+  }
+  options.files.mapping = PromptMappingOf(job);
+  options.files.skip_bad_rows = prompts.on_bad_row() == "skip";
   AHA_ASSIGN_OR_RETURN(options.generator,
                        ExerciseOptionsOf(job.prompts().generated()));
   options.seed = job.seed();
   options.split = split;
-  options.shuffled_answers = job.prompts().shuffled_answers();
-  if (!options.file.empty() && split == Split::kTrain &&
-      !AnyStage(job, [](const StageKind& kind) {
-        return kind.traits().prompts == PromptUse::kHeldOutInOrder;
-      })) {
+  // Answers that are shuffled would be no accuracy.
+  options.shuffled_answers =
+      prompts.shuffled_answers() && split != Split::kEval;
+  const bool nothing_held_out =
+      !options.files.paths.empty() &&
+      (prompts.has_eval_file() || !AnyStage(job, UsesHeldOutPrompts));
+  if (from_eval_file || (split == Split::kTrain && nothing_held_out)) {
     options.split = Split::kAll;
   }
   return options;

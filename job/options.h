@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "aha/v1/job.pb.h"
 #include "data/sources.h"
 #include "rl/advantage.h"
@@ -16,9 +17,18 @@
 
 namespace aha {
 
+// Whether the prompts come from files, and not from the generator.
+bool HasPromptFiles(const v1::Prompts& prompts);
+// How the rows of the job's prompt files are read.  A reference answer is
+// required if one of the rewards needs it.
+PromptMapping PromptMappingOf(const v1::Job& job);
+// The key that names the source of a split: "prompts.file",
+// "prompts.eval_file".
+absl::string_view PromptsKey(const v1::Job& job, Split split);
+
 // The prompts of a split: kTrain are the training prompts, kEval the held-out
-// ones.  If no stage of the job uses held-out prompts, all prompts of a file
-// are training prompts.
+// ones.  All prompts of a file are training prompts if the held-out ones come
+// from prompts.eval_file, or if no stage of the job uses any.
 absl::StatusOr<PromptSourceOptions> PromptOptions(const v1::Job& job,
                                                   Split split);
 absl::StatusOr<DocumentSourceOptions> DocumentOptions(const v1::Job& job,

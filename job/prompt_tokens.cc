@@ -6,28 +6,31 @@
 #include "base/status.h"
 
 namespace aha {
-namespace {
 
-absl::StatusOr<std::vector<int32_t>> Encode(const Tokenizer& tokenizer,
-                                            const v1::Prompts& prompts,
-                                            absl::string_view prompt) {
-  if (prompts.format() != "chat") return tokenizer.Encode(prompt);
-  std::vector<ChatMessage> messages;
-  if (prompts.has_system()) {
-    messages.push_back({.role = "system", .content = prompts.system()});
+absl::StatusOr<std::string> RenderPrompt(const Tokenizer& tokenizer,
+                                         const v1::Prompts& prompts,
+                                         const PromptText& prompt) {
+  const bool conversation = !prompt.turns.empty();
+  if (!conversation && prompts.format() != "chat") {
+    return std::string(prompt.text);
   }
-  messages.push_back({.role = "user", .content = std::string(prompt)});
-  AHA_ASSIGN_OR_RETURN(const std::string text,
-                       tokenizer.ApplyChatTemplate(messages));
-  return tokenizer.Encode(text);
+  std::vector<ChatMessage> messages(prompt.turns.begin(), prompt.turns.end());
+  if (!conversation) {
+    messages.push_back({.role = "user", .content = std::string(prompt.text)});
+  }
+  if (prompts.has_system() && messages.front().role != "system") {
+    messages.insert(messages.begin(),
+                    {.role = "system", .content = prompts.system()});
+  }
+  return tokenizer.ApplyChatTemplate(messages);
 }
-
-}  // namespace
 
 absl::StatusOr<std::vector<int32_t>> PromptTokens(const Tokenizer& tokenizer,
                                                   const v1::Prompts& prompts,
-                                                  absl::string_view prompt) {
-  absl::StatusOr<std::vector<int32_t>> ids = Encode(tokenizer, prompts, prompt);
+                                                  const PromptText& prompt) {
+  AHA_ASSIGN_OR_RETURN(const std::string text,
+                       RenderPrompt(tokenizer, prompts, prompt));
+  absl::StatusOr<std::vector<int32_t>> ids = tokenizer.Encode(text);
   if (!ids.ok()) return ids;
   const size_t most = static_cast<size_t>(prompts.max_prompt_length());
   if (!ids->empty() && ids->size() <= most) return ids;

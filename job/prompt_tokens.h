@@ -4,18 +4,32 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "aha/v1/job.pb.h"
 #include "text/tokenizer.h"
 
 namespace aha {
 
+// A prompt as data/ has it: a text, or the turns of a conversation.
+struct PromptText {
+  absl::string_view text = {};
+  absl::Span<const ChatMessage> turns = {};  // Empty for a plain text.
+};
+
+// What is encoded: the text itself, or the text that the chat template makes of
+// the conversation.  UNIMPLEMENTED if the model has no template.
+absl::StatusOr<std::string> RenderPrompt(const Tokenizer& tokenizer,
+                                         const v1::Prompts& prompts,
+                                         const PromptText& prompt);
+
 // INVALID_ARGUMENT: longer than max_prompt_length, or not to be spelt.
 absl::StatusOr<std::vector<int32_t>> PromptTokens(const Tokenizer& tokenizer,
                                                   const v1::Prompts& prompts,
-                                                  absl::string_view prompt);
+                                                  const PromptText& prompt);
 
 }  // namespace aha

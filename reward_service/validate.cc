@@ -33,6 +33,18 @@ absl::Status FieldsFit(const v1::GroupContext& context) {
                 bytes);
 }
 
+// Roles and contents, all together.
+absl::Status TurnsFit(const v1::GroupContext& context) {
+  size_t bytes = 0;
+  for (const v1::PromptTurn& turn : context.turns()) {
+    bytes += turn.role().size() + turn.content().size();
+  }
+  if (bytes <= kMaxTextBytes) return absl::OkStatus();
+  return Broken("context.turns",
+                absl::StrCat("at most ", kMaxTextBytes, " bytes together"),
+                bytes);
+}
+
 absl::Status ValidateTokens(absl::string_view field,
                             absl::Span<const int32_t> ids) {
   if (ids.empty() || ids.size() > kMaxTokens) {
@@ -71,6 +83,7 @@ absl::Status ValidateContext(const v1::GroupContext& context) {
   AHA_RETURN_IF_ERROR(TextFits("context.prompt", context.prompt()));
   AHA_RETURN_IF_ERROR(TextFits("context.reference", context.reference()));
   AHA_RETURN_IF_ERROR(FieldsFit(context));
+  AHA_RETURN_IF_ERROR(TurnsFit(context));
   return ValidateTokens("context.prompt_token_ids", context.prompt_token_ids());
 }
 

@@ -42,6 +42,16 @@ void DescribeFields(Fields& fields, Self& eval, EvalOutcome*) {
 }
 
 template <class Fields, class Self>
+void DescribeFields(Fields& fields, Self& data, DataSummary*) {
+  fields("key", data.key);
+  fields("use", data.use);
+  fields("rows", data.rows);
+  fields("prompts", data.prompts);
+  fields.NotEmpty("skipped", data.skipped);
+  fields("also_in_training", data.also_in_training);
+}
+
+template <class Fields, class Self>
 void DescribeFields(Fields& fields, Self& summary, Summary*) {
   fields("job", summary.job);
   fields("state", summary.state);
@@ -50,6 +60,7 @@ void DescribeFields(Fields& fields, Self& summary, Summary*) {
   fields("checksum", summary.checksum);
   fields("weights_checksum", summary.weights_checksum);
   fields("stages", summary.stages);
+  fields.NotEmpty("data", summary.data);
   fields.Object("eval", [&](Fields& eval) {
     eval("before", summary.before);
     eval("after", summary.after);

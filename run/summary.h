@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -44,6 +45,18 @@ struct EvalOutcome {
   double mean_completion_length = 0;  // In tokens.
 };
 
+// What the files of the prompts held.
+struct DataSummary {
+  std::string key = {};  // "prompts.file"
+  std::string use = {};  // "training" or "held_out"
+  uint64_t rows = 0;
+  uint64_t prompts = 0;  // Those of its rows that are used.
+  // Rows that were left out, by their cause (docs/data.md).
+  std::vector<std::pair<std::string, uint64_t>> skipped = {};
+  // How many of held-out prompts are training prompts, too.
+  std::optional<uint64_t> also_in_training = {};
+};
+
 struct Summary {
   std::string job = {};
   JobState state = JobState::kUnknown;
@@ -52,6 +65,7 @@ struct Summary {
   std::string checksum = {};
   std::string weights_checksum = {};
   std::vector<SummaryStage> stages = {};
+  std::vector<DataSummary> data = {};  // Empty: the prompts are generated.
   std::optional<EvalOutcome> before =
       {};  // The first eval that training followed.
   std::optional<EvalOutcome> after =

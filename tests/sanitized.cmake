@@ -2,7 +2,7 @@
 # the code that reads foreign bytes and the services' domains, which need no
 # gRPC. `make asan` and `make tsan` run everything that they can.
 aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
-  SRCS base/*.cc data/jsonl.cc data/sources.cc job/*.cc job/file/*.cc run/*.cc
+  SRCS base/*.cc data/*.cc job/*.cc job/file/*.cc run/*.cc
        comm/communicator.cc comm/local.cc comm/shard.cc
        model/config.cc model/config_json.cc model/families/*.cc
        model/formats/gguf*.cc
@@ -20,7 +20,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        actor/weight_buffer.cc actor/weight_store.cc
        learner/group_buffer.cc learner/trajectory.cc
        tests/base/file_io_test.cc tests/base/thread_pool_test.cc
-       tests/data/jsonl_test.cc tests/data/sources_test.cc tests/job/*.cc tests/run/*.cc
+       tests/data/*.cc tests/job/*.cc tests/run/*.cc
        tests/model/config_test.cc tests/model/gguf_test.cc
        tests/model/safetensors_test.cc tests/text/*.cc
        tests/rewards/*.cc tests/reward_service/assembler_test.cc
@@ -30,9 +30,9 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        tests/coordinator/weights_store_test.cc
        tests/actor/lease_book_test.cc tests/actor/trajectory_test.cc
        tests/actor/weight_*_test.cc
-  FUZZERS actor_wire_fuzz chat_template_fuzz config_fuzz coordinator_wire_fuzz
-          gguf_fuzz job_fuzz jsonl_fuzz learner_wire_fuzz manifest_fuzz
-          number_fuzz
+  FUZZERS actor_wire_fuzz byte_stream_fuzz chat_template_fuzz config_fuzz coordinator_wire_fuzz
+          csv_rows_fuzz gguf_fuzz job_fuzz jsonl_fuzz learner_wire_fuzz manifest_fuzz
+          number_fuzz prompt_mapping_fuzz
           reward_wire_fuzz safetensors_fuzz state_store_fuzz tokenizer_fuzz
   DEPS aha::job aha::learner aha::actor_core aha::reward_service aha::rewards
        aha::coordinator_domain)

@@ -27,9 +27,11 @@ int Validate(const ConfigFlags& flags, Output output) {
     return kExitUsage;  // Also for a wrong path, as `ahactl run` has it.
   }
   if (!flags.skip_files) {
-    if (const absl::Status inputs = CheckInputs(*job); !inputs.ok()) {
+    std::vector<std::string> notes;
+    if (const absl::Status inputs = CheckInputs(*job, &notes); !inputs.ok()) {
       return Report(inputs);
     }
+    PrintNotes(notes);
   }
   if (output == Output::kJson) {
     std::printf("%s\n", JobToJson(*job).c_str());

@@ -132,7 +132,9 @@ absl::StatusOr<Start> Prepare(const Request& request, const RunFlags& flags) {
   AHA_ASSIGN_OR_RETURN(Start start,
                        ExamineDirectory(run, request.held, flags.resume));
   if (start == Start::kAlreadyDone) return start;
-  AHA_RETURN_IF_ERROR(CheckInputs(request.job));
+  std::vector<std::string> notes;
+  AHA_RETURN_IF_ERROR(CheckInputs(request.job, &notes));
+  PrintNotes(notes);
   AHA_RETURN_IF_ERROR(ClaimDirectory(run, {.quiet = flags.quiet}));
   // The run before may have come to its end meanwhile.
   AHA_ASSIGN_OR_RETURN(start,

@@ -57,4 +57,10 @@ int Report(const absl::Status& status) {
   return ExitCodeOf(status);
 }
 
+void PrintNotes(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) {
+    std::fprintf(stderr, "ahactl: note: %s\n", OneLine(note).c_str());
+  }
+}
+
 }  // namespace aha::cli

@@ -2,6 +2,9 @@
 // program reports an error and ends.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "absl/status/status.h"
 
 namespace aha::cli {
@@ -22,6 +25,9 @@ int ExitCodeOf(const absl::Status& status);
 // Prints "ahactl: <message>" to stderr, a line for each line of the message,
 // and returns the exit code.
 int Report(const absl::Status& status);
+
+// Prints each note to stderr: "ahactl: note: <note>".
+void PrintNotes(const std::vector<std::string>& notes);
 
 // Flushes stdout and returns `code`, or kExitError in place of kExitDone if
 // stdout did not take everything; a line on stderr then gives the reason.

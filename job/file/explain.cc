@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "job/algorithm.h"
+#include "job/data_preset.h"
 #include "job/file/schema.h"
 
 namespace aha {
@@ -41,6 +42,11 @@ KeyInfo Describe(const SchemaKey& key) {
   info.help = rule.help();
   info.also = rule.also();
   info.presets = PresetTexts(*key.field);
+  info.set_by = "algorithm";
+  if (info.presets.empty()) {
+    info.presets = DataPresetTexts(*key.field);
+    info.set_by = "preset";
+  }
   return info;
 }
 
@@ -121,12 +127,12 @@ absl::StatusOr<std::string> Explain(absl::string_view path) {
       AppendWrapped(absl::StrCat("Elsewhere: ", key.also, "."), 4, &out);
     }
     if (key.presets.empty()) continue;
-    if (absl::EndsWith(key.path, ".algorithm")) {
+    if (absl::EndsWith(key.path, absl::StrCat(".", key.set_by))) {
       for (const std::string& preset : key.presets) {
         AppendWrapped(preset, 4, &out);
       }
     } else {
-      AppendWrapped(absl::StrCat("Set by algorithm: ",
+      AppendWrapped(absl::StrCat("Set by ", key.set_by, ": ",
                                  absl::StrJoin(key.presets, ", "), "."),
                     4, &out);
     }

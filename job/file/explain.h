@@ -19,9 +19,11 @@ struct KeyInfo {
   std::string unit;           // "tokens"; mostly empty.
   std::string help;
   std::string also;  // What TRL and verl call it; mostly empty.
-  // What the presets of grpo.algorithm set it to: "dapo 0.28, gspo 0.0004"; of
-  // the key algorithm itself, a sentence or two for each preset.
+  // What the presets of grpo.algorithm or of prompts.preset set it to: "dapo
+  // 0.28, gspo 0.0004"; of that key itself, a sentence or two for each preset.
   std::vector<std::string> presets;
+  // The key that names them: "algorithm" or "preset".
+  std::string set_by;
 };
 
 // The key itself and all below it, in the schema's order; "" is all.  Indices

@@ -48,8 +48,14 @@ void MakePathsAbsolute(v1::Job* job) {
   if (!job->model().path().empty()) {
     job->mutable_model()->set_path(AbsolutePath(job->model().path()));
   }
-  if (!job->prompts().file().empty()) {
-    job->mutable_prompts()->set_file(AbsolutePath(job->prompts().file()));
+  v1::Prompts* const prompts = job->mutable_prompts();
+  if (!prompts->file().empty())
+    prompts->set_file(AbsolutePath(prompts->file()));
+  for (std::string& file : *prompts->mutable_files()) {
+    if (!file.empty()) file = AbsolutePath(file);
+  }
+  if (!prompts->eval_file().empty()) {
+    prompts->set_eval_file(AbsolutePath(prompts->eval_file()));
   }
   for (v1::Stage& stage : *job->mutable_stages()) {
     const StageKind* kind = FindStageKind(stage.type());

@@ -7,6 +7,7 @@
 #include "absl/strings/str_replace.h"
 #include "job/algorithm.h"
 #include "job/config_errors.h"
+#include "job/data_preset.h"
 #include "job/file/explain.h"
 #include "job/file/schema.h"
 
@@ -44,12 +45,14 @@ std::string MeaningCell(const FieldDescriptor& field) {
   if (!rule.also().empty()) {
     absl::StrAppend(&text, " Elsewhere: ", rule.also(), ".");
   }
-  const std::vector<std::string> presets = PresetTexts(field);
-  if (field.name() == "algorithm") {
+  std::vector<std::string> presets = PresetTexts(field);
+  const std::string set_by = presets.empty() ? "preset" : "algorithm";
+  if (presets.empty()) presets = DataPresetTexts(field);
+  if (field.name() == set_by) {
     absl::StrAppend(&text, " ", absl::StrJoin(presets, " "));
   } else if (!presets.empty()) {
-    absl::StrAppend(&text, " Set by algorithm: ", absl::StrJoin(presets, ", "),
-                    ".");
+    absl::StrAppend(&text, " Set by ", set_by, ": ",
+                    absl::StrJoin(presets, ", "), ".");
   }
   return Cell(text);
 }

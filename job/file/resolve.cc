@@ -3,7 +3,9 @@
 #include <string>
 
 #include "data/generator.h"
+#include "job/data_preset.h"
 #include "job/file/schema.h"
+#include "job/options.h"
 #include "job/stages/stage_kind.h"
 
 namespace aha {
@@ -70,7 +72,7 @@ void AddMessages(v1::Job* job) {
   job->mutable_checkpoint();
   job->mutable_cluster();
   for (v1::Stage& stage : *job->mutable_stages()) FillStage(*job, &stage);
-  if (!job->prompts().has_file() || UsesGenerator(*job)) {
+  if (!HasPromptFiles(job->prompts()) || UsesGenerator(*job)) {
     job->mutable_prompts()->mutable_generated();
   }
 }
@@ -81,6 +83,7 @@ void FillDerived(v1::Job* job) {
     if (!reward.has_name()) reward.set_name(reward.type());
   }
   v1::Prompts* prompts = job->mutable_prompts();
+  FillFromDataPreset(prompts);
   if (prompts->has_generated() && prompts->generated().kinds().empty()) {
     for (const ExerciseKind kind : DefaultExerciseKinds()) {
       prompts->mutable_generated()->add_kinds(

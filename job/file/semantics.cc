@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "job/options.h"
 #include "job/stages/checks.h"
 #include "job/stages/stage_kind.h"
 #include "rewards/verifier.h"
@@ -86,14 +88,50 @@ void CheckModel(const v1::Job& job, ConfigErrors* errors) {
   }
 }
 
-void CheckPrompts(const v1::Job& job, ConfigErrors* errors) {
+// The keys of prompts that say something about its files.
+void CheckPromptFiles(const v1::Job& job, ConfigErrors* errors) {
   const v1::Prompts& prompts = job.prompts();
   if (prompts.has_file() && prompts.file().empty()) {
     errors->Add("prompts.file", "must not be empty");
   }
-  if (prompts.has_file() && prompts.has_generated() && !UsesGenerator(job)) {
-    errors->Add("prompts", "must have either file or generated, has both");
+  if (prompts.has_eval_file() && prompts.eval_file().empty()) {
+    errors->Add("prompts.eval_file", "must not be empty");
   }
+  for (int i = 0; i < prompts.files_size(); ++i) {
+    if (!prompts.files(i).empty()) continue;
+    errors->Add(ItemPath("prompts.files", i), "must not be empty");
+  }
+  if (prompts.has_file() && prompts.files_size() > 0) {
+    errors->Add("prompts", "must have either file or files, has both");
+  }
+  if (HasPromptFiles(prompts)) {
+    if (prompts.has_generated() && !UsesGenerator(job)) {
+      errors->Add("prompts", "must have either file or generated, has both");
+    }
+  } else {
+    for (const auto& [key, given] :
+         {std::pair("preset", prompts.has_preset()),
+          std::pair("fields", prompts.has_fields()),
+          std::pair("extract", prompts.has_extract()),
+          std::pair("eval_file", prompts.has_eval_file())}) {
+      if (!given) continue;
+      errors->Add(ChildPath("prompts", key),
+                  "needs prompts.file or prompts.files, there is neither");
+    }
+  }
+  if (prompts.extract().has_boxed() && !prompts.extract().boxed()) {
+    errors->Add("prompts.extract.boxed",
+                "must be true or be left out, got false");
+  }
+  if (const auto mapper = PromptMapper::Create(PromptMappingOf(job));
+      !mapper.ok()) {
+    errors->Add("prompts", mapper.status().message());
+  }
+}
+
+void CheckPrompts(const v1::Job& job, ConfigErrors* errors) {
+  const v1::Prompts& prompts = job.prompts();
+  CheckPromptFiles(job, errors);
   const v1::Generated& generated = prompts.generated();
   if (generated.min_operations() > generated.max_operations()) {
     errors->Add("prompts.generated.min_operations",

@@ -27,10 +27,11 @@ using World = FakeCoordinator::World;
 class FakeCodec : public PromptCodec {
  public:
   absl::StatusOr<std::vector<int32_t>> Encode(
-      const std::string& prompt_id, const std::string& prompt) const override {
+      const v1::GroupContext& group) const override {
+    const std::string& prompt = group.prompt();
     if (prompt.size() > 100) {
       return absl::InvalidArgumentError(
-          absl::StrCat("prompt ", prompt_id, ": too long"));
+          absl::StrCat("prompt ", group.prompt_id(), ": too long"));
     }
     return std::vector<int32_t>(prompt.begin(), prompt.end());
   }

@@ -57,6 +57,18 @@ TEST_F(PromptsTest, MoreThanThereAreInOrderIsAnErrorThatNamesTheKey) {
                         "number of training prompts, got 6"));
 }
 
+TEST_F(PromptsTest, TheFilesAreDescribedForTheSummary) {
+  Use(PromptUse::kTrainingInOrder, 5);
+  std::vector<run::DataSummary> data;
+  ASSERT_TRUE(MakePrompts(plan_, &data).ok());
+  ASSERT_EQ(data.size(), 1u);
+  EXPECT_EQ(data[0].key, "prompts.file");
+  EXPECT_EQ(data[0].use, "training");
+  EXPECT_EQ(data[0].rows, 5u);
+  EXPECT_EQ(data[0].prompts, 5u);
+  EXPECT_TRUE(data[0].skipped.empty());
+}
+
 TEST_F(PromptsTest, ShuffledPromptsComeOnceAnEpoch) {
   Use(PromptUse::kTrainingShuffled, 5);
   const auto prompts = MakePrompts(plan_);

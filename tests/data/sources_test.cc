@@ -62,10 +62,10 @@ TEST(GeneratedSourceTest, EvaluationKeepsItsAnswers) {
 
 class FileSourceTest : public ::testing::Test {
  protected:
-  FileSourceTest() { options_.file = directory_ + "/p.jsonl"; }
+  FileSourceTest() { options_.files.paths = {file_}; }
 
   void Write(int prompts) {
-    std::ofstream file(options_.file);
+    std::ofstream file(file_);
     for (int i = 0; i < prompts; ++i) {
       file << "{\"prompt\": \"p" << i << "\", \"answer\": " << i << "}\n";
     }
@@ -73,6 +73,7 @@ class FileSourceTest : public ::testing::Test {
 
   const TempDir scratch_;
   const std::string& directory_ = scratch_.path();
+  const std::string file_ = directory_ + "/p.jsonl";
   PromptSourceOptions options_;
 };
 
@@ -121,9 +122,21 @@ TEST_F(FileSourceTest, SaysWhenAFileIsTooSmall) {
   options_.shuffled_answers = true;
   EXPECT_THAT(MakePromptSource(options_).status().ToString(),
               HasSubstr("shuffled_answers needs at least 2 prompts"));
-  options_.file = directory_ + "/none";
+  options_.files.paths = {directory_ + "/none"};
   EXPECT_EQ(MakePromptSource(options_).status().code(),
             absl::StatusCode::kNotFound);
+}
+
+TEST_F(FileSourceTest, PromptsThatTwoSourcesShareAreCounted) {
+  Write(200);
+  options_.split = Split::kAll;
+  const auto all = Make(options_);
+  options_.split = Split::kEval;
+  const auto held_out = Make(options_);
+  options_.split = Split::kTrain;
+  EXPECT_EQ(CountShared(*all, *held_out), held_out->count());
+  EXPECT_EQ(CountShared(*Make(options_), *held_out), 0u);
+  EXPECT_EQ(all->PlaceOf(7), file_ + ":8");
 }
 
 TEST_F(FileSourceTest, DocumentsComeFromTheFileOrTheGenerator) {

@@ -3,6 +3,7 @@
 
 Inputs that fuzzing found are committed beside them by hand. It needs protoc.
 """
+import gzip
 import json
 import pathlib
 import struct
@@ -159,6 +160,18 @@ def texts():
     copy("tokenizer_fuzz", "tests/golden/bpe/llama3.json")
     write("jsonl_fuzz", "prompts", '{"id": "a", "prompt": "1+1=", '
           '"reference": "2"}\n{"text": "a document"}\n')
+    write("jsonl_fuzz", "array", '[{"question": "1+1=", "answer": "x\\n#### 2"'
+          '},\n {"messages": [{"role": "user", "content": "hi"}]}]\n')
+    table = 'question,answer\r\n"1, ""2""\n3",4\r\nplain,5\r\n'
+    write("csv_rows_fuzz", "table.csv", table)
+    write("byte_stream_fuzz", "gzip", gzip.compress(table.encode(), mtime=0) * 2)
+    # A frame of zstd with one block of plain bytes.
+    block = (len(table) << 3 | 1).to_bytes(3, "little") + table.encode()
+    write("byte_stream_fuzz", "zstd",
+          b"\x28\xb5\x2f\xfd\x20" + bytes([len(table)]) + block)
+    write("prompt_mapping_fuzz", "row", "reward_model.ground_truth\n"
+          '(\\d+)\n{"prompt": [{"role": "user", "content": "1+1="}], '
+          '"reward_model": {"ground_truth": "is 2"}}\n')
     zero = "0" * 32
     part = {"path": "model/model.safetensors", "bytes": 8, "xxh3_128": zero}
     write("manifest_fuzz", "manifest.json", json.dumps(

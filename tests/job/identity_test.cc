@@ -1,5 +1,7 @@
 #include "job/identity.h"
 
+#include <filesystem>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/file/job.h"
@@ -49,6 +51,25 @@ TEST_F(InputFilesTest, OneEditedByteChangesTheContent) {
   EXPECT_EQ(*MeasurePrompts(job), before);
   Write("p.jsonl", "onf");
   EXPECT_NE(*MeasurePrompts(job), before);
+}
+
+TEST_F(InputFilesTest, EveryFileOfADirectoryAndOfAListIsMeasured) {
+  v1::Job job;
+  std::filesystem::create_directory(directory_ + "/d");
+  job.mutable_prompts()->set_file(directory_ + "/d");
+  Write("d/a.jsonl", "one");
+  const InputFiles before = *MeasurePrompts(job);
+  EXPECT_EQ(before.count("prompts.file/a.jsonl"), 1u);
+  Write("d/README.md", "no data");
+  EXPECT_EQ(*MeasurePrompts(job), before);
+  Write("d/b.csv", "two");
+  EXPECT_NE(MeasurePrompts(job)->at("prompts.file"), before.at("prompts.file"));
+  job.mutable_prompts()->clear_file();
+  job.mutable_prompts()->add_files(directory_ + "/d/a.jsonl");
+  job.mutable_prompts()->set_eval_file(directory_ + "/d/b.csv");
+  const InputFiles list = *MeasurePrompts(job);
+  EXPECT_EQ(list.count("prompts.files[0]"), 1u);
+  EXPECT_EQ(list.count("prompts.eval_file"), 1u);
 }
 
 TEST_F(InputFilesTest, AModelsInputsAreItsTextFilesAndForALearnerItsWeights) {

@@ -118,6 +118,61 @@ TEST_F(InputsTest, APromptFileThatIsNotThereIsReportedOnce) {
   EXPECT_THAT(message, Not(HasSubstr("\n")));
 }
 
+TEST_F(InputsTest, WhatIsLeftOutAndWhatIsSharedIsNoted) {
+  Write(
+      "{\"prompt\": \"1+1?\", \"answer\": 2}\n"
+      "{\"prompt\": \"1+2?\", \"answer\": 3}\n"
+      "{\"prompt\": \"1+3?\"}\n");
+  const std::string held_out = directory_ + "/held-out.jsonl";
+  std::ofstream(held_out) << "{\"prompt\": \"1+2?\", \"answer\": 3}\n"
+                          << "{\"prompt\": \"1+4?\", \"answer\": 5}\n";
+  const auto job = ParseJob(
+      absl::StrCat("name: j\nmodel: {architecture: {hidden_size: 64}}\n"
+                   "prompts: {file: ",
+                   file_, ", eval_file: ", held_out,
+                   ", on_bad_row: skip, max_prompt_length: 16}\n"
+                   "rewards: [{type: contains}]\n"
+                   "stages: [{name: s, type: grpo, grpo: {steps: 1}}, {name: "
+                   "e, type: eval, eval: {prompts: 2}}]\n"),
+      "j.yaml");
+  ASSERT_TRUE(job.ok()) << job.status();
+  std::vector<std::string> notes;
+  const absl::Status status = CheckInputs(*job, &notes);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(
+      notes,
+      ::testing::ElementsAre(
+          HasSubstr("prompts.file: 1 of 3 rows are left out: 1 for answer, the "
+                    "first at " +
+                    file_ + ":3: answer is missing"),
+          HasSubstr("prompts.eval_file: 1 of 2 held-out prompts are training "
+                    "prompts, too")));
+}
+
+TEST_F(InputsTest, ShuffledAnswersAreNamedWithTheirOwnLine) {
+  Write(
+      "{\"prompt\": \"1+1?\", \"answer\": 2}\n"
+      "{\"prompt\": \"1+2?\", \"answer\": \"none\"}\n");
+  const auto job = ParseJob(
+      absl::StrCat("name: j\nmodel: {architecture: {hidden_size: 64}}\n"
+                   "prompts: {file: ",
+                   file_,
+                   ", shuffled_answers: true, max_prompt_length: 16}\n"
+                   "rewards: [{type: last_number}]\n"
+                   "stages: [{name: s, type: grpo, grpo: {steps: 1}}]\n"),
+      "j.yaml");
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_THAT(std::string(CheckInputs(*job).message()),
+              HasSubstr(file_ + ":2: answer must be a number"));
+}
+
+TEST_F(InputsTest, AConversationNeedsAModelWithAChatTemplate) {
+  Write(
+      "{\"messages\": [{\"role\": \"user\", \"content\": \"1+1?\"}], "
+      "\"answer\": 2}\n");
+  EXPECT_THAT(Check("contains"), HasSubstr(file_ + ":1: prompt: "));
+}
+
 TEST_F(InputsTest, GeneratedPromptsThatAreTooLongAreFound) {
   const auto job = ParseJob(
       "name: j\nmodel: {architecture: {hidden_size: 64}}\n"

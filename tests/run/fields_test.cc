@@ -37,6 +37,12 @@ Summary FullSummary() {
                      .steps_done = 20,
                      .steps_total = 30,
                      .done = true}};
+  summary.data = {{.key = "prompts.eval_file",
+                   .use = "held_out",
+                   .rows = 12,
+                   .prompts = 10,
+                   .skipped = {{"answer", 1}, {"malformed", 1}},
+                   .also_in_training = 3}};
   summary.before = EvalOutcome{"before", 500, 0.25, 20.5};
   summary.tokens_compared = 1000;
   summary.tokens_differing = 1;
@@ -68,7 +74,7 @@ TEST(FieldsTest, ASummaryHasTheDocumentedKeys) {
   for (const auto& [key, value] : json.items()) keys.push_back(key);
   EXPECT_THAT(keys, UnorderedElementsAre(
                         "job", "state", "seconds", "steps", "checksum",
-                        "weights_checksum", "stages", "eval", "exact",
+                        "weights_checksum", "stages", "data", "eval", "exact",
                         "rollout_tokens_per_second", "train_tokens_per_second",
                         "peak_rss_bytes", "problem"));
   EXPECT_EQ(json["state"], "failed");
