@@ -17,6 +17,7 @@ void AddSubmitCommand(CLI::App& app, Context& context);
 void AddRolloutCommands(CLI::App& app, Context& context);
 void AddActorCommands(CLI::App& app, Context& context);
 void AddConfigCommands(CLI::App& app, Context& context);
+void AddDataCommands(CLI::App& app, Context& context);
 void AddToolCommands(CLI::App& app, Context& context);
 
 // The command line as data, for completion.

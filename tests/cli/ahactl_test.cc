@@ -85,6 +85,7 @@ TEST_F(AhactlTest, EveryCommandHasItsOwnExamplesAndOutputFormats) {
 }
 
 TEST_F(AhactlTest, JsonIsWhatPrintsJson) {
+  const std::string samples = AHA_SOURCE_DIR "/tests/data/samples/mawps.jsonl";
   services_.dir().Write("runs/tiny/job.yaml", kJob);
   services_.dir().Write("runs/tiny/summary.json",
                         R"({"job": "tiny", "state": "succeeded"})");
@@ -98,6 +99,8 @@ TEST_F(AhactlTest, JsonIsWhatPrintsJson) {
         {"config", "explain"},
         {"config", "reference"},
         {"config", "validate", job_},
+        {"data", "inspect", samples},
+        {"data", "convert", samples, "--to", "out.jsonl"},
         {"job", "list"},
         {"job", "get", "tiny"},
         {"job", "describe", "tiny"},
