@@ -53,6 +53,8 @@ struct StageRef {
 struct JobInputs {
   // The longest context of the model in model.path, in tokens.
   std::optional<int64_t> context = std::nullopt;
+  // The key of its config.json that bounds the context, for error messages.
+  std::string context_rule = {};
   std::optional<uint64_t> training_prompts = std::nullopt;
   std::optional<uint64_t> held_out_prompts = std::nullopt;
 };

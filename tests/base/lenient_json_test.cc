@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 TEST(LenientJsonTest, KeysStayInTheOrderInWhichTheyCame) {
-  const auto value = ParseJson(R"({"z": 1, "a": {"y": 2, "b": 3}})", "x");
+  const auto value = ParseStoredJson(R"({"z": 1, "a": {"y": 2, "b": 3}})", "x");
   ASSERT_TRUE(value.ok()) << value.status();
   EXPECT_EQ(ToJsonLine(*value), R"({"z":1,"a":{"y":2,"b":3}})");
   EXPECT_EQ(ToIndentedJson(*value), R"({
@@ -31,7 +31,8 @@ TEST(LenientJsonTest, KeysStayInTheOrderInWhichTheyCame) {
 
 TEST(LenientJsonTest, WhatIsNotJsonIsDataLossAndSaysWhereItStood) {
   for (const char* torn : {"", "{\"a\": ", "{} {}", "nul", "[1,]"}) {
-    const absl::Status status = ParseJson(torn, "metrics.jsonl:3").status();
+    const absl::Status status =
+        ParseStoredJson(torn, "metrics.jsonl:3").status();
     EXPECT_TRUE(absl::IsDataLoss(status)) << torn << ": " << status;
     EXPECT_THAT(std::string(status.message()), StartsWith("metrics.jsonl:3: "));
   }
@@ -48,7 +49,7 @@ TEST(LenientJsonTest, AFileIsReadOrItsPathNamed) {
 
 // Each kind of value stands where a number, a text or an object was expected.
 TEST(LenientJsonTest, WhatHasAnotherTypeYieldsTheFallback) {
-  const Json object = *ParseJson(
+  const Json object = *ParseStoredJson(
       R"({"n": 2.5, "i": -3, "u": 18446744073709551615, "t": "text",
           "null": null, "b": true, "l": [1], "o": {"n": 1}})",
       "x");
@@ -68,7 +69,7 @@ TEST(LenientJsonTest, WhatHasAnotherTypeYieldsTheFallback) {
 
 TEST(LenientJsonTest, WhatIsNoObjectHasNoMembers) {
   for (const char* text : {"null", "1", "\"a\"", "[{\"a\": 1}]", "true"}) {
-    const Json value = *ParseJson(text, "x");
+    const Json value = *ParseStoredJson(text, "x");
     EXPECT_TRUE(MemberOrNull(value, "a").is_null()) << text;
     EXPECT_EQ(NumberOr(value, "a", 7), 7) << text;
     EXPECT_EQ(TextOr(value, "a", "none"), "none") << text;
@@ -95,7 +96,7 @@ TEST(LenientJsonTest, WritingNeverThrowsAndAlwaysGivesUtf8) {
 TEST(LenientJsonTest, NumbersComeBackWithTheSameBits) {
   for (const double number :
        {0.1, 1.0 / 3, 5e-324, 1.7976931348623157e308, -0.0, 0x1p53}) {
-    const Json back = *ParseJson(ToJsonLine({{"x", number}}), "x");
+    const Json back = *ParseStoredJson(ToJsonLine({{"x", number}}), "x");
     const double read = NumberOr(back, "x", 7);
     EXPECT_EQ(read, number);
     EXPECT_EQ(std::signbit(read), std::signbit(number));

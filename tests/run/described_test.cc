@@ -70,7 +70,7 @@ void DescribeFields(Fields& fields, Self& sample, Sample*) {
 namespace {
 
 Sample Read(absl::string_view text) {
-  return FromJson<Sample>(*ParseJson(text, "test"));
+  return FromJson<Sample>(*ParseStoredJson(text, "test"));
 }
 
 TEST(DescribedTest, EveryKindOfMemberComesBack) {
