@@ -56,6 +56,9 @@ class FakeCoordinator {
 
   const std::string& address() const { return server_->address(); }
 
+  // From now on nothing answers at the address.
+  void Stop() { server_->Shutdown(absl::ZeroDuration()); }
+
   void Change(const std::function<void(World&)>& change) {
     MutexLock lock(mutex_);
     change(world_);

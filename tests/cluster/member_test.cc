@@ -1,6 +1,8 @@
 #include "cluster/member.h"
 
 #include <atomic>
+#include <functional>
+#include <string>
 #include <thread>
 
 #include "gmock/gmock.h"
@@ -11,6 +13,7 @@ namespace aha::rpc {
 namespace {
 
 using actor::FakeCoordinator;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using World = FakeCoordinator::World;
@@ -197,10 +200,134 @@ TEST_F(MemberTest, FailuresAreReported) {
   EXPECT_TRUE(coordinator_.Get().problems[0].fatal());
 }
 
-TEST(MemberOptionsTest, AnEmptyNameIsRefused) {
-  const auto member = Member::New(
-      {.role = v1::ROLE_ACTOR, .name = "", .coordinator = "127.0.0.1:1"});
-  EXPECT_TRUE(absl::IsInvalidArgument(member.status()));
+// A membership may end although the member did not leave.
+class LostMemberTest : public MemberTest {
+ protected:
+  void JoinAndServe() {
+    ASSERT_TRUE(member_->Join(absl::Seconds(30)).ok());
+    member_->Serve({.failed = [this](const absl::Status& status) {
+      MutexLock lock(mutex_);
+      failure_ = status;
+      changed_.NotifyAll();
+    }});
+  }
+  absl::Status Failure() {
+    MutexLock lock(mutex_);
+    while (failure_.ok()) changed_.Wait(mutex_);
+    return failure_;
+  }
+
+  Mutex mutex_;
+  CondVar changed_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_F(LostMemberTest, ACoordinatorWithAnotherJobEndsItAndBothAreNamed) {
+  JoinAndServe();
+  coordinator_.Change([](World& world) {
+    world.job.set_name("other");
+    world.epoch = 8;
+  });
+  const absl::Status failure = Failure();
+  EXPECT_TRUE(absl::IsAborted(failure)) << failure;
+  EXPECT_THAT(
+      std::string(failure.message()),
+      AllOf(HasSubstr("another job now, other"), HasSubstr("began with tiny"),
+            HasSubstr(coordinator_.address())));
+}
+
+// Its settings for the cluster do not change a job's result.
+TEST_F(LostMemberTest, TheSameJobWithOtherPatienceIsNotAnother) {
+  JoinAndServe();
+  coordinator_.Change([](World& world) {
+    world.job.mutable_cluster()->set_wait_seconds(31);
+    world.epoch = 8;
+  });
+  coordinator_.Await([](const World& w) {
+    return !w.heartbeats.empty() && w.heartbeats.back().epoch() == 8;
+  });
+}
+
+TEST_F(LostMemberTest, ARefusalWhenItJoinsAgainEndsIt) {
+  JoinAndServe();
+  coordinator_.Change([](World& world) {
+    world.epoch = 8;
+    world.register_answers = {
+        {grpc::StatusCode::FAILED_PRECONDITION, "certificate differs"}};
+  });
+  const absl::Status failure = Failure();
+  EXPECT_TRUE(absl::IsFailedPrecondition(failure)) << failure;
+  EXPECT_THAT(std::string(failure.message()), HasSubstr("certificate differs"));
+}
+
+TEST_F(LostMemberTest, ItIsPatientForWaitSecondsAndNamesWhoWasAway) {
+  coordinator_.Change(
+      [](World& world) { world.job.mutable_cluster()->set_wait_seconds(0); });
+  JoinAndServe();
+  coordinator_.Stop();
+  const absl::Status failure = Failure();
+  EXPECT_TRUE(absl::IsUnavailable(failure)) << failure;
+  EXPECT_THAT(std::string(failure.message()),
+              HasSubstr("lost the coordinator at " + coordinator_.address()));
+}
+
+TEST_F(MemberTest, AnIdleCoordinatorIsWaitedForBeyondTheDeadline) {
+  coordinator_.Change([](World& world) {
+    world.register_answers = {{grpc::StatusCode::NOT_FOUND, "no job now"}};
+  });
+  EXPECT_TRUE(member_->Join(absl::ZeroDuration()).ok());
+}
+
+TEST_F(MemberTest, RegistersWithAllThatTheCoordinatorTellsOthers) {
+  const auto learner = *Member::New({.role = v1::ROLE_LEARNER,
+                                     .name = "learner-1",
+                                     .address = "10.0.0.1:1",
+                                     .metrics_address = "10.0.0.1:2",
+                                     .rank = 1,
+                                     .coordinator = coordinator_.address()});
+  ASSERT_TRUE(learner->Join(absl::Seconds(30)).ok());
+  ASSERT_TRUE(member_->Join(absl::Seconds(30)).ok());
+  const World world = coordinator_.Get();
+  const v1::RegisterRequest& request = world.registered[0];
+  EXPECT_EQ(request.role(), v1::ROLE_LEARNER);
+  EXPECT_EQ(request.name(), "learner-1");
+  EXPECT_EQ(request.address(), "10.0.0.1:1");
+  EXPECT_EQ(request.metrics_address(), "10.0.0.1:2");
+  EXPECT_EQ(request.rank(), 1u);
+  EXPECT_NE(request.incarnation(), world.registered[1].incarnation());
+}
+
+TEST_F(MemberTest, ACertificateThatCannotBeMadeEndsTheJoin) {
+  const absl::Status status =
+      member_->Join(absl::Seconds(30), [](const v1::RegisterResponse&) {
+        return absl::StatusOr<v1::Certificate>(
+            absl::FailedPreconditionError("kernel matmul is not invariant"));
+      });
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_EQ(coordinator_.Get().registered.size(), 1u);
+  member_->Leave();
+  EXPECT_EQ(coordinator_.Get().left, 0) << "it has not joined";
+}
+
+TEST(MemberOptionsTest, BadOptionsAreRefusedNamingTheRule) {
+  const MemberOptions good{
+      .role = v1::ROLE_ACTOR, .name = "actor-0", .coordinator = "127.0.0.1:1"};
+  EXPECT_TRUE(Member::New(good).ok());
+  const auto refused = [&](const std::function<void(MemberOptions&)>& change) {
+    MemberOptions options = good;
+    change(options);
+    return Member::New(options).status().ToString();
+  };
+  EXPECT_THAT(refused([](auto& o) { o.role = v1::ROLE_UNSPECIFIED; }),
+              HasSubstr("INVALID_ARGUMENT: member: role is required"));
+  EXPECT_THAT(refused([](auto& o) { o.name = ""; }),
+              HasSubstr("name must have 1 to 128 characters, got 0"));
+  EXPECT_THAT(refused([](auto& o) { o.name = std::string(129, 'x'); }),
+              HasSubstr("name must have 1 to 128 characters, got 129"));
+  EXPECT_THAT(refused([](auto& o) { o.call_timeout = absl::ZeroDuration(); }),
+              HasSubstr("call_timeout must be positive"));
+  EXPECT_THAT(refused([](auto& o) { o.coordinator = "10.0.0.1:1"; }),
+              HasSubstr("FAILED_PRECONDITION: 10.0.0.1:1"));
 }
 
 }  // namespace

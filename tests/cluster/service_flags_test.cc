@@ -4,15 +4,26 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
+#include <cstdlib>
+#include <iostream>
+#include <optional>
+#include <sstream>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "base/address.h"
 #include "base/cancellation.h"
 #include "base/signals.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace aha::rpc {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 std::optional<int> Parse(std::vector<const char*> arguments,
                          ServiceFlags& flags) {
@@ -38,6 +49,111 @@ TEST(ServiceFlagsTest, RefusesWithTheCodeThatSaysDoNotRestart) {
   EXPECT_EQ(Parse({"--coordinator", "a:1", "--unknown"}, flags), kExitRefused);
   EXPECT_EQ(Parse({"--coordinator", "a:1", "--tls-key", "k"}, flags),
             kExitRefused);
+}
+
+// Parses, and returns what was printed for people.
+std::string ErrorOf(const std::vector<const char*>& arguments) {
+  std::ostringstream text;
+  std::streambuf* const before = std::cerr.rdbuf(text.rdbuf());
+  ServiceFlags flags;
+  EXPECT_EQ(Parse(arguments, flags), kExitRefused);
+  std::cerr.rdbuf(before);
+  return text.str();
+}
+
+TEST(ServiceFlagsTest, ABadValueIsNamedWithItsFlag) {
+  for (const char* flag :
+       {"--listen", "--metrics-listen", "--health-listen", "--coordinator"}) {
+    const std::string error =
+        std::string(flag) == "--coordinator"
+            ? ErrorOf({"--coordinator", "host:70000"})
+            : ErrorOf({"--coordinator", "a:1", flag, "host:70000"});
+    EXPECT_THAT(error, AllOf(HasSubstr("aha-test: "), HasSubstr(flag),
+                             HasSubstr("'host:70000'")));
+  }
+  EXPECT_THAT(ErrorOf({"--coordinator", "a:1", "--log-level", "loud"}),
+              AllOf(HasSubstr("--log-level"), HasSubstr("loud")));
+  EXPECT_THAT(ErrorOf({}), HasSubstr("--coordinator is required"));
+}
+
+TEST(ServiceFlagsTest, AFlagMayComeFromTheEnvironmentAndTheCommandLineWins) {
+  setenv("AHA_COORDINATOR", "127.0.0.1:5", 1);
+  setenv("AHA_NAME", "actor-1", 1);
+  setenv("AHA_LINGER", "true", 1);
+  ServiceFlags flags;
+  EXPECT_EQ(Parse({"--name", "actor-2"}, flags), std::nullopt);
+  EXPECT_EQ(flags.coordinator, "127.0.0.1:5");
+  EXPECT_EQ(flags.name, "actor-2");
+  EXPECT_TRUE(flags.linger);
+  // What a service starts is configured by its command line alone.
+  setenv("AHA_JOB", "job.yaml", 1);
+  setenv("AHA_UNRELATED", "stays", 1);
+  ForgetServiceEnvironment();
+  for (const char* name :
+       {"AHA_COORDINATOR", "AHA_NAME", "AHA_LINGER", "AHA_JOB"}) {
+    EXPECT_EQ(getenv(name), nullptr) << name;
+  }
+  EXPECT_STREQ(getenv("AHA_UNRELATED"), "stays");
+  unsetenv("AHA_UNRELATED");
+}
+
+TEST(ServiceFlagsTest, TheCoordinatorItselfDialsNone) {
+  ServiceFlags flags;
+  CLI::App app("test", "aha-test");
+  AddServiceFlags(app, DialsCoordinator::kNo, flags);
+  EXPECT_EQ(app.get_option_no_throw("--coordinator"), nullptr);
+  EXPECT_NE(app.get_option_no_throw("--listen"), nullptr);
+}
+
+TEST(RunServiceTest, ServesHealthWhileItRunsAndReturnsTheExitCode) {
+  ServiceFlags flags;
+  flags.health_listen = "127.0.0.1:0";
+  Cancellation terminated;
+  EXPECT_EQ(RunService(flags, terminated,
+                       [&](Cancellation&) -> absl::Status {
+                         const std::string address =
+                             FormatAddress({.host = "127.0.0.1",
+                                            .port = flags.health->port()});
+                         EXPECT_TRUE(*IsServing(address, "liveness",
+                                                absl::Seconds(20)));
+                         return absl::UnavailableError("lost");
+                       }),
+            1);
+  const auto taken = *HealthServer::Start("127.0.0.1:0");
+  flags.health_listen =
+      FormatAddress({.host = "127.0.0.1", .port = taken->port()});
+  EXPECT_EQ(RunService(flags, terminated,
+                       [](Cancellation&) {
+                         ADD_FAILURE() << "the port is in use";
+                         return absl::OkStatus();
+                       }),
+            kExitRefused);
+}
+
+TEST(RunServiceTest, TerminationStopsTheServiceAndALingeringOneWaitsForIt) {
+  ServiceFlags flags;
+  flags.linger = true;
+  Cancellation terminated;
+  std::atomic<bool> done = false;
+  std::thread terminator([&] {
+    while (!done) std::this_thread::yield();
+    terminated.Cancel();
+  });
+  EXPECT_EQ(RunService(flags, terminated,
+                       [&](Cancellation& stop) {
+                         EXPECT_FALSE(stop.cancelled());
+                         done = true;
+                         return absl::OkStatus();
+                       }),
+            0);
+  EXPECT_TRUE(terminated.cancelled());
+  terminator.join();
+  EXPECT_EQ(RunService(flags, terminated,
+                       [](Cancellation& stop) {
+                         EXPECT_TRUE(stop.cancelled());
+                         return absl::OkStatus();
+                       }),
+            0);
 }
 
 TEST(ServiceFlagsTest, HelpAndVersionAreNotErrors) {
