@@ -38,10 +38,10 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
   DEPS aha::job aha::learner aha::actor_core aha::reward_pipeline aha::rewards
        aha::coordinator_domain)
 
-# The objects of a program are mixed here: DEPS are compiled without the
-# sanitizer.  A message with a protobuf map has another layout under
-# ThreadSanitizer, so these sources must use none (common.proto's Certificate,
-# coordinator.proto's CommitStepRequest, admin.proto's StageStatus).
+# A protobuf map has another layout in code that is compiled for
+# ThreadSanitizer than in DEPS and in the distribution's libprotobuf.so, which
+# corrupts memory.  So these sources must use no message with a map (common.proto's
+# Certificate, coordinator.proto's CommitStepRequest, admin.proto's StageStatus).
 aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 2
   SRCS base/*.cc comm/communicator.cc comm/directory_store.cc comm/gloo.cc
        comm/local.cc comm/nccl.cc comm/nccl_api.cc comm/shard.cc
