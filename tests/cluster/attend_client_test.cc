@@ -23,7 +23,7 @@ using ::testing::SizeIs;
 
 // Counts the Attend streams, and keeps each open until the test or the member
 // ends it.
-class FakeCoordinator : public v1::Coordinator::CallbackService {
+class StreamRecorder : public v1::Coordinator::CallbackService {
  public:
   struct World {
     std::vector<uint64_t> opened;     // The members, in order.
@@ -48,7 +48,7 @@ class FakeCoordinator : public v1::Coordinator::CallbackService {
  private:
   class Stream : public grpc::ServerWriteReactor<v1::AttendResponse> {
    public:
-    Stream(FakeCoordinator& owner, uint64_t member)
+    Stream(StreamRecorder& owner, uint64_t member)
         : owner_(owner), member_(member) {}
 
    private:
@@ -58,7 +58,7 @@ class FakeCoordinator : public v1::Coordinator::CallbackService {
     }
     void OnDone() override { delete this; }
 
-    FakeCoordinator& owner_;
+    StreamRecorder& owner_;
     const uint64_t member_;
   };
   // A stream that this side ends hears of no cancellation.
@@ -89,7 +89,7 @@ class FakeCoordinator : public v1::Coordinator::CallbackService {
 
 class AttendClientTest : public ::testing::Test {
  protected:
-  using World = FakeCoordinator::World;
+  using World = StreamRecorder::World;
 
   // A stream that has ended opens again at one of the next heartbeats.
   void KeepUntilOpened(const MemberIdentity& identity, size_t streams) {
@@ -98,7 +98,7 @@ class AttendClientTest : public ::testing::Test {
     }
   }
 
-  FakeCoordinator coordinator_;
+  StreamRecorder coordinator_;
   std::unique_ptr<Server> server_ = *Server::Start({}, {&coordinator_});
   std::unique_ptr<AttendClient> attendance_ = std::make_unique<AttendClient>(
       *NewChannel({.address = server_->address()}));
