@@ -12,8 +12,6 @@
 namespace aha::coordinator {
 namespace {
 
-constexpr uint64_t kMostBytesOfWeights = uint64_t{1} << 40;
-
 // A stream of weights that is open: it keeps its job, which can cancel it.
 class Transfer {
  public:
@@ -78,11 +76,10 @@ class WeightsService::Publisher
   }
 
   absl::Status Begin() {
-    if (chunk_.total_bytes() == 0 ||
-        chunk_.total_bytes() > kMostBytesOfWeights) {
+    if (chunk_.total_bytes() == 0 || chunk_.total_bytes() > kMaxWeightsBytes) {
       return absl::InvalidArgumentError(
-          absl::StrCat("total_bytes: must be 1 to ", kMostBytesOfWeights,
-                       ", got ", chunk_.total_bytes()));
+          absl::StrCat("total_bytes: must be 1 to ", kMaxWeightsBytes, ", got ",
+                       chunk_.total_bytes()));
     }
     AHA_ASSIGN_OR_RETURN(const Hash128 checksum,
                          Hash128::FromBytes(chunk_.checksum()));

@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "text/tokenizer.h"
 
 namespace aha::actor {
 namespace {

@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "job/weights_encoding.h"
 #include "tests/coordinator/fake_cluster.h"
 #include "tests/temp_dir.h"
 
@@ -142,8 +143,8 @@ TEST_F(HostTest, RemoveEndsTheCallsThatWait) {
   auto incoming = job->weights().Begin(
       id, {.bytes = large.size(), .checksum = HashOf(large)});
   ASSERT_TRUE(incoming.ok()) << incoming.status();
-  for (size_t at = 0; at < large.size(); at += kMaxPieceBytes) {
-    const std::string piece = large.substr(at, kMaxPieceBytes);
+  for (size_t at = 0; at < large.size(); at += kMaxWeightsChunk) {
+    const std::string piece = large.substr(at, kMaxWeightsChunk);
     const absl::Status appended =
         (*incoming)->Append(at, piece, Hash64(piece.data(), piece.size()));
     ASSERT_TRUE(appended.ok()) << appended;
