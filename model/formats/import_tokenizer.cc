@@ -39,7 +39,6 @@ Json SplitBy(const std::string& regex) {
 // of its models has it.
 struct ByteLevelKind {
   Json pre_tokenizer;
-  Json normalizer = nullptr;
   bool ignore_merges = false;
   bool adds_bos = false;  // If tokenizer.ggml.add_bos_token is missing.
 };
@@ -73,11 +72,12 @@ absl::StatusOr<ByteLevelKind> KindOf(const std::string& name) {
         .ignore_merges = true,
         .adds_bos = true};
   }
+  // Qwen's own tokenizer.json brings a text to Unicode's form C first. A GGUF
+  // file does not say so, and neither transformers nor llama.cpp does it for
+  // one.
   if (name == "qwen2" || name == "deepseek-r1-qwen") {
     return ByteLevelKind{
-        .pre_tokenizer =
-            Sequence(SplitBy(Llama3Pattern("\\p{N}")), ByteLevelJson({})),
-        .normalizer = {{"type", "NFC"}}};
+        Sequence(SplitBy(Llama3Pattern("\\p{N}")), ByteLevelJson({}))};
   }
   if (name == "tekken") {
     return ByteLevelKind{
@@ -232,7 +232,6 @@ absl::StatusOr<Json> ByteLevelTokenizer(const std::vector<std::string>& tokens,
                            .ignore_merges = kind.ignore_merges,
                            .vocabulary = vocabulary.ids,
                            .merges = *merges,
-                           .normalizer = std::move(kind.normalizer),
                            .post_processor = std::move(processor)});
 }
 

@@ -82,7 +82,12 @@ TEST_P(RealModelTest, TokensOfDifficultStringsAreTransformers) {
     EXPECT_EQ(*ids, golden["ids"].get<Ids>()) << golden["text"];
     const auto prompt = (*tokenizer)->EncodePrompt(text);
     ASSERT_TRUE(prompt.ok()) << prompt.status();
-    EXPECT_EQ(*prompt, golden["ids_with_special"].get<Ids>()) << golden["text"];
+    // A text that begins with the token gets it twice from transformers.
+    Ids want = golden["ids_with_special"];
+    if (want.size() > 1 && want[0] == want[1] && want != *ids) {
+      want.erase(want.begin());
+    }
+    EXPECT_EQ(*prompt, want) << golden["text"];
   }
 }
 
