@@ -67,9 +67,10 @@ TEST(DataPresetTest, APresetSetsTheKeysThatTheJobFileLeavesOut) {
 }
 
 TEST(DataPresetTest, ExplainShowsWhatAPresetSets) {
-  EXPECT_THAT(*Explain("prompts.preset"),
-              HasSubstr("It sets fields.prompt question, fields.answer answer, "
-                        "extract.after\n    ####."));
+  EXPECT_THAT(
+      *Explain("prompts.preset"),
+      HasSubstr("It sets\n    fields.prompt question, fields.answer answer, "
+                "extract.after ####."));
   EXPECT_THAT(*Explain("prompts.fields.answer"),
               HasSubstr("Set by preset: gsm8k answer, math solution"));
 }

@@ -207,11 +207,11 @@ TEST(GrpoKindTest, AnErrorThatTwoStagesShareIsReportedOnce) {
 
 TEST(GrpoKindTest, TheContextOfTheModelOfADirectoryIsRespected) {
   const v1::Job job = JobOf({"s, type: grpo, grpo: {steps: 1}"});
-  EXPECT_EQ(InputErrors(job, {.context = 128}), "");
-  EXPECT_EQ(InputErrors(job, {.context = 127}),
+  EXPECT_EQ(InputErrors(job, {.context = 128, .context_rule = "the_key"}), "");
+  EXPECT_EQ(InputErrors(job, {.context = 127, .context_rule = "the_key"}),
             "sampling.max_completion_length: with prompts.max_prompt_length "
-            "must be at most max_position_embeddings of the model in "
-            "model.path (127), got 64 + 64");
+            "must be at most the_key of the model in model.path (127), got 64 "
+            "+ 64");
 }
 
 // The kinds whose groups are a result: eval and sample.

@@ -264,7 +264,8 @@ TEST(FamiliesTest, EveryKindOfPositionsAndWindowSurvivesARoundTrip) {
   Json qwen = Qwen2Json();
   qwen["use_sliding_window"] = true;
   std::vector<Json> models = {MistralJson(), Gemma3Json(), qwen};
-  for (const Json& form : Golden("rope.json")["forms"]) {
+  const Json forms = Golden("rope.json")["forms"];
+  for (const Json& form : forms) {
     models.push_back(form["config"]);
   }
   for (const Json& json : models) {
@@ -280,7 +281,8 @@ TEST(FamiliesTest, EveryKindOfPositionsAndWindowSurvivesARoundTrip) {
 
 // transformers computes in fp32.
 TEST(FamiliesTest, FrequenciesOfScaledPositionsAreTransformers) {
-  for (const Json& form : Golden("rope.json")["forms"]) {
+  const Json forms = Golden("rope.json")["forms"];
+  for (const Json& form : forms) {
     const ModelConfig config = Read(form["config"]);
     const std::vector<double> want = form["frequencies"];
     const std::vector<double> got = RopeFrequencies(

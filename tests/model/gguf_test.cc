@@ -108,7 +108,8 @@ TEST(GgufTest, DequantizesEveryTypeByItsDefinition) {
 
 // By llama.cpp's own package (tests/golden/make_goldens.py).
 TEST(GgufTest, DequantizesEveryFormatToTheSameBitsAsLlamaCpp) {
-  for (const auto& [name, golden] : Golden("gguf.json")["formats"].items()) {
+  const nlohmann::json formats = Golden("gguf.json")["formats"];
+  for (const auto& [name, golden] : formats.items()) {
     const std::string blocks =
         absl::HexStringToBytes(golden["bytes"].get<std::string>());
     const std::vector<float> want = golden["floats"];
