@@ -458,9 +458,7 @@ absl::StatusOr<bool> Controller::TryNextStage(
                        TouchLearner(request.member_id(), request.epoch()));
   const uint32_t rank = member->rank;
   const v1::Directive directive = DirectiveFor(*member);
-  const JobRun::Ask ask = job_->over()
-                              ? JobRun::Ask::kEnded
-                              : job_->AskStage(rank, LearnersAreThere());
+  const JobRun::Ask ask = job_->AskStage(rank, LearnersAreThere());
   if (ask == JobRun::Ask::kWait) return false;
   response->set_directive(ask == JobRun::Ask::kEnded ? v1::DIRECTIVE_STOP
                                                      : directive);

@@ -334,8 +334,9 @@ bool JobRun::LeaveDoneStage(uint32_t rank) {
 }
 
 JobRun::Ask JobRun::AskStage(uint32_t rank, bool learners_there) {
-  if (ranks_.rolling_back() || !LeaveDoneStage(rank)) return Ask::kWait;
   if (over()) return Ask::kEnded;
+  if (ranks_.rolling_back() || !LeaveDoneStage(rank)) return Ask::kWait;
+  if (over()) return Ask::kEnded;  // With the stage that was left.
   if (!learners_there) return Ask::kWait;
   const RankSet::Answer answer =
       ranks_.Ask(rank, {.stage = run_->stage(),

@@ -115,7 +115,13 @@ absl::Status ReadScaling(const ConfigJson& top, const ConfigJson& rope,
       AHA_RETURN_IF_ERROR(rope.ReadRequiredNumber("factor", &s->factor));
       AHA_RETURN_IF_ERROR(
           rope.ReadRequiredNumber("low_freq_factor", &s->low_freq_factor));
-      return rope.ReadRequiredNumber("high_freq_factor", &s->high_freq_factor);
+      AHA_RETURN_IF_ERROR(
+          rope.ReadRequiredNumber("high_freq_factor", &s->high_freq_factor));
+      if (s->high_freq_factor > s->low_freq_factor) return absl::OkStatus();
+      return ConfigInvalid(rope.NameOf("high_freq_factor"),
+                           absl::StrCat("must be more than low_freq_factor ",
+                                        s->low_freq_factor),
+                           absl::StrCat(s->high_freq_factor));
     case RopeType::kYarn:
       AHA_RETURN_IF_ERROR(ReadOriginalLength(top, rope, config, s));
       AHA_RETURN_IF_ERROR(rope.ReadNumber("factor", &s->factor));

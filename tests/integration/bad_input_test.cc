@@ -225,7 +225,7 @@ TEST_F(BadInputTest, ABrokenPromptFileIsNamedWithItsLine) {
   Write("p.jsonl", good + "{\"prompt\": \"x\", \n");
   ExpectRefused(Ahactl(JobWithPrompts(file)), "p.jsonl:2: not valid JSON");
   Write("p.jsonl", "");
-  ExpectRefused(Ahactl(JobWithPrompts(file)), "must have at least one line");
+  ExpectRefused(Ahactl(JobWithPrompts(file)), "must have at least one row");
   fs::remove(file);
   ExpectRefused(Ahactl(JobWithPrompts(file)),
                 "prompts.file: cannot open " + file + ": No such file");

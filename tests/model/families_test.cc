@@ -427,7 +427,9 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(FamiliesTest, MalformedFieldsAreInvalid) {
   const std::vector<Json> malformed = {
-      {{"layer_types", {"sliding_attention"}}, {"use_sliding_window", true}},
+      {{"layer_types", {"sliding_attention"}},
+       {"sliding_window", 8},
+       {"use_sliding_window", true}},
       {{"rope_scaling", {{"type", "yarn"}, {"factor", "4"}}}},
       {{"rope_scaling",
         {{"type", "longrope"},

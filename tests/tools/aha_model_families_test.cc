@@ -116,7 +116,8 @@ TEST_F(AhaModelTest, AFamilyThatAhaDoesNotRunIsRefusedByName) {
   config["model_type"] = "gpt_neox";
   scratch_.Write("model/config.json", config.dump());
   ExpectError("inspect " + model_, 1,
-              "model_type must be llama, qwen2 or qwen3, found \"gpt_neox\"");
+              "model_type must be gemma3_text, llama, mistral, qwen2 or qwen3, "
+              "found \"gpt_neox\"");
 }
 
 }  // namespace
