@@ -42,7 +42,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
 # ThreadSanitizer than in DEPS and in the distribution's libprotobuf.so, which
 # corrupts memory.  So these sources must use no message with a map (common.proto's
 # Certificate, coordinator.proto's CommitStepRequest, admin.proto's StageStatus).
-aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 2
+aha_sanitized_test(sanitized_tsan SANITIZER tsan SHARDS 6
   SRCS base/*.cc comm/communicator.cc comm/directory_store.cc comm/gloo.cc
        comm/local.cc comm/nccl.cc comm/nccl_api.cc comm/shard.cc
        actor/lease_book.cc actor/rollout_engine.cc actor/weight_exchange.cc
