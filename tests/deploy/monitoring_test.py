@@ -173,7 +173,7 @@ class Watch:
             said.append(line)
             if "Grafana" in line:
                 break
-        found = re.search(r"ask +(http://\S+)/graph", "".join(said))
+        found = re.search(r"query +(http://\S+)/graph", "".join(said))
         if not found:
             raise AssertionError("".join(said))
         self.url = found.group(1)
