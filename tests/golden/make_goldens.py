@@ -463,7 +463,8 @@ def rope_frequencies():
             "original_max_position_embeddings": 32768}
     short = [1 + 0.05 * i for i in range(32)]
     forms = [
-        {"rope_scaling": {"type": "linear", "factor": 4.0}},
+        {"max_position_embeddings": 2048,
+         "rope_scaling": {"type": "linear", "factor": 4.0}},
         {"rope_theta": 500000.0, "max_position_embeddings": 131072,
          "rope_scaling": {"rope_type": "llama3", "factor": 32.0,
                           "low_freq_factor": 1.0, "high_freq_factor": 4.0,
