@@ -9,7 +9,6 @@
 #include "coordinator/job_slot.h"
 #include "coordinator/weights_service.h"
 #include "metrics/registry.h"
-#include "rpc/security.h"
 
 namespace aha::coordinator {
 
@@ -33,7 +32,6 @@ struct Host::State {
 absl::StatusOr<std::unique_ptr<Host>> Host::Start(
     const rpc::ServiceFlags& flags, RunArchive archive,
     Submissions* submissions, absl::Status why_empty) {
-  AHA_RETURN_IF_ERROR(rpc::CheckAllowed(flags.listen, flags.security));
   auto state = std::make_unique<State>(std::move(archive), submissions,
                                        std::move(why_empty));
   AHA_ASSIGN_OR_RETURN(state->servers,

@@ -12,6 +12,7 @@
 #include "coordinator/host.h"
 #include "coordinator/hosted_job.h"
 #include "coordinator/submission.h"
+#include "rpc/security.h"
 #include "run/layout.h"
 #include "run/processes.h"
 
@@ -98,6 +99,8 @@ class Standing {
 
 absl::Status RunStanding(const rpc::ServiceFlags& flags,
                          const std::string& root, rpc::Cancellation& stop) {
+  // Before the root is opened: a refusal of the address leaves no files.
+  AHA_RETURN_IF_ERROR(rpc::CheckAllowed(flags.listen, flags.security));
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Submissions> submissions,
                        Submissions::Open(root));
   AHA_ASSIGN_OR_RETURN(
