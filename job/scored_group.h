@@ -18,7 +18,8 @@ namespace aha {
 // field holds whole floats.
 std::vector<float> LogProbsOf(const v1::Trajectory& trajectory);
 
-// "stop" or "length", as rollouts and data sets say it.
+// Returns the finish reason as rollouts and data sets spell it: "stop" or
+// "length".
 std::string FinishReasonText(const v1::Trajectory& trajectory);
 
 // The digest of the group, as defined in rl/checksum.h.

@@ -118,7 +118,8 @@ absl::Status ParseModel(const Field& root, TokenizerSpec* spec) {
   return absl::OkStatus();
 }
 
-// `known_id` is for tokens whose id is their key; -1: they have a field id.
+// `known_id` is the key under which the token is stored, if that is its id; -1:
+// the id is in the token's field `id`.
 absl::StatusOr<AddedToken> ParseAddedToken(const Field& field,
                                            int32_t known_id = -1) {
   if (!field.value->is_object()) return field.Must("an object");

@@ -93,8 +93,8 @@ TEST(Utf8Test, WritingNeverMakesMalformedText) {
   }
 }
 
-// Every sequence of three bytes is read as the character that is written so, or
-// is malformed.
+// ReadUtf8 finds every sequence of three bytes either malformed or the encoding
+// of the character that it returns.
 TEST(Utf8Test, ASequenceIsValidIfAndOnlyIfItIsWrittenSo) {
   std::vector<bool> written(1 << 24);
   for (char32_t code = 0x800; code < 0x10000; ++code) {

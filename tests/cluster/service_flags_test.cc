@@ -85,7 +85,7 @@ TEST(ServiceFlagsTest, AFlagMayComeFromTheEnvironmentAndTheCommandLineWins) {
   EXPECT_EQ(flags.coordinator, "127.0.0.1:5");
   EXPECT_EQ(flags.name, "actor-2");
   EXPECT_TRUE(flags.linger);
-  // What a service starts is configured by its command line alone.
+  // A child process of a service gets its settings from its command line only.
   setenv("AHA_JOB", "job.yaml", 1);
   setenv("AHA_UNRELATED", "stays", 1);
   ForgetServiceEnvironment();
