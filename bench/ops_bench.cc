@@ -61,7 +61,7 @@ constexpr int64_t kPeakSteps = 100000;
 }
 
 void Peak(benchmark::State& state) {
-  const bool bf16 = CurrentIsa() == Isa::kAvx512Bf16;
+  const bool bf16 = PrefersBf16(CurrentIsa());
   Meter meter(state);
   for (auto _ : state) {
     BenchContext().pool->For(kThreads,

@@ -27,6 +27,8 @@ bool Has(Isa isa) {
              __builtin_cpu_supports("avx512dq");
     case Isa::kAvx512Bf16:
       return Has(Isa::kAvx512) && __builtin_cpu_supports("avx512bf16");
+    case Isa::kEmulatedAvx512Bf16:
+      return Has(Isa::kAvx2);
   }
   return false;
 }
@@ -43,6 +45,7 @@ bool Has(Isa isa) {
 void TellOneDnn(Isa isa) {
   switch (isa) {
     case Isa::kAvx2:
+    case Isa::kEmulatedAvx512Bf16:  // It multiplies without oneDNN (gemm.cc).
       dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
       return;
     case Isa::kAvx512:
@@ -65,14 +68,17 @@ absl::StatusOr<Isa> ChooseIsa(const char* asked) {
     if (Has(Isa::kAvx512Bf16)) return Isa::kAvx512Bf16;
     return Has(Isa::kAvx512) ? Isa::kAvx512 : Isa::kAvx2;
   }
-  for (const Isa isa : {Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16}) {
+  for (const Isa isa :
+       {Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16, Isa::kEmulatedAvx512Bf16}) {
     if (asked != NameOf(isa)) continue;
     if (Has(isa)) return isa;
     return absl::InvalidArgumentError(
         absl::StrCat("this CPU lacks the set that AHA_CPU_ISA names: ", asked));
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got ", asked));
+      "AHA_CPU_ISA must be avx2, avx512, avx512_bf16 or emulated_avx512_bf16, "
+      "got ",
+      asked));
 }
 
 Isa CurrentIsa() {
@@ -85,6 +91,14 @@ Isa CurrentIsa() {
   return isa;
 }
 
+bool RunsAvx512(Isa isa) {
+  return isa == Isa::kAvx512 || isa == Isa::kAvx512Bf16;
+}
+
+bool PrefersBf16(Isa isa) {
+  return isa == Isa::kAvx512Bf16 || isa == Isa::kEmulatedAvx512Bf16;
+}
+
 absl::string_view NameOf(Isa isa) {
   switch (isa) {
     case Isa::kAvx2:
@@ -93,6 +107,8 @@ absl::string_view NameOf(Isa isa) {
       return "avx512";
     case Isa::kAvx512Bf16:
       return "avx512_bf16";
+    case Isa::kEmulatedAvx512Bf16:
+      return "emulated_avx512_bf16";
   }
   return "unknown";
 }

@@ -135,8 +135,7 @@ Parameters RandomParameters(const ModelConfig& config, uint64_t seed,
 }
 
 DType NativeDType() {
-  return ops::CurrentIsa() == ops::Isa::kAvx512Bf16 ? DType::kBf16
-                                                    : DType::kF32;
+  return ops::PrefersBf16(ops::CurrentIsa()) ? DType::kBf16 : DType::kF32;
 }
 
 }  // namespace aha

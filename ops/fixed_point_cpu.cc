@@ -54,7 +54,7 @@ __attribute__((target("avx512f,avx512dq"))) bool AddBlockAvx512(
 }  // namespace
 
 bool AddFixedPoint(const CpuContext& context, const AddFixedPointArgs& a) {
-  const auto add = CurrentIsa() == Isa::kAvx2 ? AddBlockPlain : AddBlockAvx512;
+  const auto add = RunsAvx512(CurrentIsa()) ? AddBlockAvx512 : AddBlockPlain;
   std::atomic<bool> valid = true;
   context.pool->For(CeilDiv(a.count, kTerms), [&](int64_t block) {
     const int64_t begin = block * kTerms;

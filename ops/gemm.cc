@@ -3,6 +3,8 @@
 // panel is packed for our own fp32 kernel (gemm_simd.cc) instead, once and for
 // every row count.
 //
+// An emulated instruction set never uses oneDNN.
+//
 // Scratch slots of scratch.h: 1 for dense copies, 2 and 3 for the fallback.
 #include "ops/gemm.h"
 
@@ -188,15 +190,34 @@ void PackFallback(int64_t k, int64_t n, float* out, const At& at) {
   }
 }
 
+bool Emulates() { return CurrentIsa() == Isa::kEmulatedAvx512Bf16; }
+
+// The numbers over k that oneDNN's brgemm sums from zero on AVX-512 before it
+// adds them to those before. So oneDNN 2.6 chooses; another version may choose
+// otherwise, and then the recorded checksums differ (checksum_net_test).
+int64_t ChunkOf(int64_t k, bool grad_weight) {
+  return k > 1024 && !grad_weight ? 1024 : 512;
+}
+
 struct Rows {
   const float* x;
   int64_t stride, m;
+  DType dtype;  // Of the numbers before they were widened.
+  bool grad_weight = false;
 };
 void RunFallback(const Rows& rows, const float* packed, float* y,
                  int64_t stride_y, int64_t k, int64_t n, Into into) {
+  const bool add = into == Into::kAdd;
   for (int64_t j = 0; j < n; j += kPanel) {
-    Simd().gemm_panel(rows.x, rows.stride, packed + j * k, y + j, stride_y,
-                      rows.m, k, std::min(kPanel, n - j), into == Into::kAdd);
+    const int64_t width = std::min(kPanel, n - j);
+    if (Emulates() && rows.dtype == DType::kBf16) {
+      Simd().gemm_panel_bf16(rows.x, rows.stride, packed + j * k, y + j,
+                             stride_y, rows.m, k, width,
+                             ChunkOf(k, rows.grad_weight), add);
+    } else {
+      Simd().gemm_panel(rows.x, rows.stride, packed + j * k, y + j, stride_y,
+                        rows.m, k, width, add);
+    }
   }
 }
 
@@ -248,7 +269,8 @@ absl::StatusOr<PackedPanel> PackedPanel::Create(int64_t k, int64_t n,
     const auto most = Plan(key, AnyLayout(k, n, dtype));
     impl->layout = most.weights_desc();
     key.m = 1;  // The layout must serve every number of rows.
-    impl->one_dnn = IsInvariant(most) && IsInvariant(Plan(key, impl->layout));
+    impl->one_dnn = !Emulates() && IsInvariant(most) &&
+                    IsInvariant(Plan(key, impl->layout));
   } catch (const dnnl::error&) {
     impl->one_dnn = false;
   }
@@ -287,8 +309,8 @@ void Gemm(const PackedPanel& b, const void* x, float* y, int64_t stride_y,
           int64_t m, Into into) {
   const PackedPanel::Impl& p = b.impl();
   if (!p.one_dnn) {
-    RunFallback({WidenRows(x, m, p.k, p.dtype), p.k, m}, p.data.as<float>(), y,
-                stride_y, p.k, p.n, into);
+    RunFallback({WidenRows(x, m, p.k, p.dtype), p.k, m, p.dtype},
+                p.data.as<float>(), y, stride_y, p.k, p.n, into);
     return;
   }
   // oneDNN's kernel writes dense rows only. Other strides need scratch memory
@@ -319,14 +341,16 @@ void Gemm(const PackedPanel& b, const void* x, float* y, int64_t stride_y,
 
 void GemmGradWeight(const GradWeightPanel& a) {
   // It is the product [n, m] x [m, k].
-  const Key key{a.n, a.m, a.k, a.dtype, a.into, true};
-  const memory::desc x = Describe(a.m, a.k, a.k, 1, TypeOf(a.dtype));
-  OneDnn& one_dnn = OneDnn::Get();
-  Compiled& product = one_dnn.Find(key, x);
-  if (product.usable) {
-    const memory weights(x, Engine(), const_cast<void*>(a.x));
-    one_dnn.Run(product, DenseColumns(a), weights, a.dw);
-    return;
+  if (!Emulates()) {
+    const Key key{a.n, a.m, a.k, a.dtype, a.into, true};
+    const memory::desc x = Describe(a.m, a.k, a.k, 1, TypeOf(a.dtype));
+    OneDnn& one_dnn = OneDnn::Get();
+    Compiled& product = one_dnn.Find(key, x);
+    if (product.usable) {
+      const memory weights(x, Engine(), const_cast<void*>(a.x));
+      one_dnn.Run(product, DenseColumns(a), weights, a.dw);
+      return;
+    }
   }
   // The fallback packs x as B and transposes dy, whose rows become those of dw.
   float* packed = ThreadScratch(2, RoundUp(a.k, kPanel) * a.m);
@@ -343,7 +367,8 @@ void GemmGradWeight(const GradWeightPanel& a) {
       }
     }
   });
-  RunFallback({turned, a.m, a.n}, packed, a.dw, a.k, a.m, a.k, a.into);
+  RunFallback({turned, a.m, a.n, a.dtype, true}, packed, a.dw, a.k, a.m, a.k,
+              a.into);
 }
 
 }  // namespace aha::ops

@@ -28,7 +28,7 @@ AHA_DECLARE_KERNELS(avx512)
 const SimdTable& Simd() {
   // Only oneDNN's products use what AVX512-BF16 adds.
   static const SimdTable table =
-      CurrentIsa() == Isa::kAvx2 ? avx2::Table() : avx512::Table();
+      RunsAvx512(CurrentIsa()) ? avx512::Table() : avx2::Table();
   return table;
 }
 

@@ -96,6 +96,12 @@ struct SimdTable {
   // gemm_simd.cc: y [rows, n <= 16] (+)= a [rows, k] b, b packed as [k, 16].
   void (*gemm_panel)(const float* a, int64_t lda, const float* b, float* y,
                      int64_t ldy, int64_t rows, int64_t k, int64_t n, bool add);
+  // The same for widened bf16 numbers, summed as oneDNN and AVX512-BF16 do:
+  // `chunk` (even) numbers at a time from zero, each sum added to the ones
+  // before.
+  void (*gemm_panel_bf16)(const float* a, int64_t lda, const float* b, float* y,
+                          int64_t ldy, int64_t rows, int64_t k, int64_t n,
+                          int64_t chunk, bool add);
 };
 
 // Returns the table for CurrentIsa().

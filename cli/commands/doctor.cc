@@ -218,6 +218,8 @@ Finding CheckIsa(const std::string& cpu_flags, const std::string& asked) {
   if (usable.size() == 2 && has({"avx512_bf16"})) {
     usable.emplace_back("avx512_bf16");
   }
+  const std::string best = usable.empty() ? "" : usable.back();
+  if (!usable.empty()) usable.emplace_back("emulated_avx512_bf16");
   if (usable.empty()) {
     return {"cpu", Verdict::kFail, "no AVX2 with FMA",
             "every kernel needs it; use a machine whose CPU has it"};
@@ -229,11 +231,11 @@ Finding CheckIsa(const std::string& cpu_flags, const std::string& asked) {
         absl::StrCat("AHA_CPU_ISA=", asked, " cannot be used here"),
         absl::StrCat("unset it, or set one of ", absl::StrJoin(usable, ", "))};
   }
-  const std::string isa = asked.empty() ? usable.back() : asked;
+  const std::string isa = asked.empty() ? best : asked;
   return {"cpu", Verdict::kOk,
           absl::StrCat(isa, asked.empty() ? "" : " (AHA_CPU_ISA)",
                        ", dtype auto means ",
-                       isa == "avx512_bf16" ? "bf16" : "fp32"),
+                       absl::EndsWith(isa, "avx512_bf16") ? "bf16" : "fp32"),
           ""};
 }
 

@@ -59,6 +59,9 @@ TEST(DoctorTest, TheCpuIsJudgedAsTheServicesJudgeIt) {
   EXPECT_EQ(CheckIsa("fpu avx2", "").verdict, Verdict::kFail);
   EXPECT_THAT(CheckIsa(avx512, "avx2").found, HasSubstr("avx2 (AHA_CPU_ISA)"));
   EXPECT_EQ(CheckIsa(avx2, "avx512").verdict, Verdict::kFail);
+  EXPECT_THAT(CheckIsa(avx2, "emulated_avx512_bf16").found,
+              HasSubstr("emulated_avx512_bf16 (AHA_CPU_ISA), dtype auto means "
+                        "bf16"));
   EXPECT_THAT(CheckIsa(avx2, "sse9").advice, HasSubstr("set one of avx2"));
 }
 

@@ -19,9 +19,17 @@ TEST(IsaTest, IsWhatTheEnvironmentAsksFor) {
 TEST(IsaTest, AProgramMayChooseBeforeItComputes) {
   EXPECT_EQ(ChooseIsa("avx2").value(), Isa::kAvx2);
   EXPECT_EQ(ChooseIsa("").value(), ChooseIsa(nullptr).value());
+  EXPECT_EQ(ChooseIsa("emulated_avx512_bf16").value(),
+            Isa::kEmulatedAvx512Bf16);
   for (const char* name : {"sse9", "AVX2", "avx2 "}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ChooseIsa(name).status())) << name;
   }
+}
+
+TEST(IsaTest, AnEmulatedSetIsNeverChosenUnasked) {
+  EXPECT_NE(ChooseIsa(nullptr).value(), Isa::kEmulatedAvx512Bf16);
+  EXPECT_TRUE(PrefersBf16(Isa::kEmulatedAvx512Bf16));
+  EXPECT_FALSE(RunsAvx512(Isa::kEmulatedAvx512Bf16));
 }
 
 TEST(IsaDeathTest, AnUnknownNameIsRefusedWithTheNamesThatExist) {
@@ -32,7 +40,8 @@ TEST(IsaDeathTest, AnUnknownNameIsRefusedWithTheNamesThatExist) {
         CurrentIsa();
       },
       ::testing::ExitedWithCode(kExitRefused),
-      "AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got sse9");
+      "AHA_CPU_ISA must be avx2, avx512, avx512_bf16 or emulated_avx512_bf16, "
+      "got sse9");
 }
 
 }  // namespace

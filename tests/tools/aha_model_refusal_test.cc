@@ -240,8 +240,8 @@ TEST_F(AhaModelTest, AnUnknownInstructionSetIsAUsageError) {
     const Outcome outcome = Run(command, "AHA_CPU_ISA=foo");
     EXPECT_EQ(outcome.code, 2) << command;
     EXPECT_EQ(outcome.err,
-              "aha-model: AHA_CPU_ISA must be avx2, avx512 or avx512_bf16, got "
-              "foo\n");
+              "aha-model: AHA_CPU_ISA must be avx2, avx512, avx512_bf16 or "
+              "emulated_avx512_bf16, got foo\n");
   }
 }
 
