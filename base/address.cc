@@ -11,6 +11,14 @@ namespace aha {
 
 absl::StatusOr<HostPort> ParseAddress(absl::string_view address) {
   if (absl::StartsWith(address, "unix:")) return HostPort{};
+  if (const size_t scheme = address.find("://");
+      scheme != absl::string_view::npos) {
+    absl::string_view rest = address.substr(scheme + 3);
+    rest = rest.substr(0, rest.find('/'));
+    return absl::InvalidArgumentError(
+        absl::StrCat("an address is host:port without a scheme, got '", address,
+                     "'; write '", rest, "'"));
+  }
   const size_t colon = address.rfind(':');
   HostPort result;
   if (colon == absl::string_view::npos || colon == 0 ||

@@ -85,7 +85,7 @@ using Certifier =
 
 class Member {
  public:
-  // FAILED_PRECONDITION: the coordinator's address needs TLS.
+  // INVALID_ARGUMENT: the coordinator's address needs TLS.
   static absl::StatusOr<std::unique_ptr<Member>> New(MemberOptions options);
   ~Member();  // Does what Stop does.
   Member(const Member&) = delete;

@@ -27,7 +27,7 @@ class Host {
   // Serves when it returns.  `submissions` takes the jobs of `ahactl submit`
   // and must outlive the host; null: the process serves one job only.  Calls
   // that need a job get `why_empty` until one is installed.  ALREADY_EXISTS: a
-  // port is in use.  FAILED_PRECONDITION: the address needs TLS.
+  // port is in use.  INVALID_ARGUMENT: the address needs TLS.
   static absl::StatusOr<std::unique_ptr<Host>> Start(
       const rpc::ServiceFlags& flags, RunArchive archive,
       Submissions* submissions, absl::Status why_empty);

@@ -24,7 +24,7 @@ struct ClientOptions {
 
 // Makes a channel with a connection of its own: no two channels share one, even
 // of one kind.  Dead peers are detected within 30 s (keepalive), and proxies of
-// the environment are not used.  FAILED_PRECONDITION: the address needs TLS.
+// the environment are not used.  INVALID_ARGUMENT: the address needs TLS.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> NewChannel(
     const ClientOptions& options);
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/backoff.h"
 #include "base/clock.h"
@@ -18,6 +19,12 @@ namespace {
 bool MayRetry(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnavailable ||
          status.code() == absl::StatusCode::kDeadlineExceeded;
+}
+
+// gRPC has no code for it.
+bool IsRefused(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kUnavailable &&
+         absl::StrContains(status.message(), "Connection refused");
 }
 
 absl::Status Attempt(
@@ -98,7 +105,9 @@ absl::Status Client::Retry(
         options.cancel != nullptr && options.cancel->cancelled();
     const absl::Duration pause = kCallBackoff.Wait(attempt, jitter_key_);
     const absl::Duration waited = clock() - start;
-    if (cancelled || !MayRetry(status) || waited + pause >= options.total) {
+    const bool hopeless =
+        !MayRetry(status) || (!options.retry_refused && IsRefused(status));
+    if (cancelled || hopeless || waited + pause >= options.total) {
       return absl::Status(
           cancelled ? absl::StatusCode::kCancelled : status.code(),
           absl::StrCat(

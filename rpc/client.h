@@ -42,13 +42,16 @@ struct CallOptions {
   // ms to 2 s (kCallBackoff), until this is over; an attempt that has begun
   // keeps its own limit.  Zero: one attempt, no retry.
   absl::Duration total = absl::Seconds(60);
+  // Whether a refused connection is retried as well.  A person who mistyped an
+  // address wants to know at once.
+  bool retry_refused = true;
   Cancellation* cancel = nullptr;  // May be null; must outlive the call.
 };
 
 // Thread-safe.
 class Client {
  public:
-  // Connects at the first call.  FAILED_PRECONDITION: the address needs TLS.
+  // Connects at the first call.  INVALID_ARGUMENT: the address needs TLS.
   static absl::StatusOr<std::unique_ptr<Client>> New(
       const ClientOptions& options);
   Client(const Client&) = delete;

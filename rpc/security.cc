@@ -73,7 +73,7 @@ absl::Status CheckAllowed(absl::string_view address, const Security& security) {
   if (IsLoopback(address) || security.tls() || security.insecure) {
     return absl::OkStatus();
   }
-  return absl::FailedPreconditionError(absl::StrCat(
+  return absl::InvalidArgumentError(absl::StrCat(
       address,
       " is not a loopback address: give --tls-cert, --tls-key and "
       "--tls-ca, or --insecure to send plain text over the network"));

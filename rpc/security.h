@@ -35,8 +35,8 @@ struct Security {
   absl::Status Validate() const;
 };
 
-// FAILED_PRECONDITION, naming the flags, if `address` needs TLS and `security`
-// has none.
+// INVALID_ARGUMENT, naming the flags, if `address` needs TLS and `security` has
+// none.
 absl::Status CheckAllowed(absl::string_view address, const Security& security);
 
 // Both check CheckAllowed and read the files each time.

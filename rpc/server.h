@@ -46,7 +46,7 @@ struct ServerOptions {
 class Server {
  public:
   // The services must outlive the server.  ALREADY_EXISTS: the port is in use.
-  // FAILED_PRECONDITION: the address needs TLS.
+  // INVALID_ARGUMENT: the address needs TLS.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const ServerOptions& options,
       const std::vector<grpc::Service*>& services);

@@ -6,9 +6,12 @@
 #include "aha/v1/admin.grpc.pb.h"
 #include "base/status.h"
 #include "rpc/client.h"
+#include "rpc/speech.h"
 
 namespace aha::cli {
 namespace {
+
+constexpr absl::Duration kProbe = absl::Seconds(2);
 
 run::JobState FromWire(v1::JobState state) {
   static_assert(static_cast<int>(run::JobState::kPending) ==
@@ -84,6 +87,7 @@ run::MemberView FromWire(const v1::Member& wire) {
 struct AdminClient::Impl {
   std::unique_ptr<rpc::Client> client;
   absl::Duration deadline;
+  bool tls = false;
   rpc::Cancellation cancel;
 
   template <class Request, class Response>
@@ -94,10 +98,28 @@ struct AdminClient::Impl {
   absl::StatusOr<Response> Call(Method<Request, Response> method,
                                 const Request& request = {}) {
     Response response;
-    AHA_RETURN_IF_ERROR(client->Call(
-        method, request, &response,
-        {.attempt = deadline, .total = deadline, .cancel = &cancel}));
+    const absl::Status status = client->Call(method, request, &response,
+                                             {.attempt = deadline,
+                                              .total = deadline,
+                                              .retry_refused = false,
+                                              .cancel = &cancel});
+    if (!status.ok()) return Explained(status);
     return response;
+  }
+
+  // Adds what gRPC does not say: that the two sides speak differently.
+  absl::Status Explained(const absl::Status& status) const {
+    if (!absl::IsUnavailable(status)) return status;
+    const rpc::Speech speech = rpc::SpeechAt(client->address(), kProbe);
+    const bool differ =
+        tls ? speech == rpc::Speech::kPlainText : speech == rpc::Speech::kTls;
+    if (!differ) return status;
+    return absl::UnavailableError(absl::StrCat(
+        client->address(),
+        tls ? " speaks plain text, not TLS: leave out --tls-cert, --tls-key "
+              "and "
+              "--tls-ca (and AHA_TLS_*)"
+            : " speaks TLS: give --tls-cert, --tls-key and --tls-ca"));
   }
 
   template <class Request>
@@ -121,6 +143,7 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::New(
   client.security.tls_ca = options.tls_ca;
   client.security.tls_server_name = options.tls_server_name;
   client.security.insecure = options.insecure;
+  impl->tls = client.security.tls();
   AHA_RETURN_IF_ERROR(client.security.Validate());
   AHA_ASSIGN_OR_RETURN(impl->client, rpc::Client::New(client));
   return std::unique_ptr<AdminClient>(new AdminClient(std::move(impl)));

@@ -30,6 +30,15 @@ TEST(AddressTest, RefusesMalformedAddressesByName) {
   }
 }
 
+TEST(AddressTest, AUrlIsRefusedWithWhatToWrite) {
+  for (const char* url :
+       {"http://host:7000", "https://host:7000/", "grpc://host:7000/a/b"}) {
+    EXPECT_THAT(std::string(ParseAddress(url).status().message()),
+                HasSubstr("write 'host:7000'"))
+        << url;
+  }
+}
+
 TEST(AddressTest, KnowsLoopbackAddresses) {
   for (const char* address : {"127.0.0.1:1", "127.9.9.9:1", "localhost:0",
                               "[::1]:5", "unix:/tmp/socket"}) {

@@ -1,12 +1,15 @@
 #include "cli/client/admin_client.h"
 
+#include <cstdlib>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/local/stop_request.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cli/fake_admin.h"
+#include "tests/temp_dir.h"
 
 namespace aha::cli {
 namespace {
@@ -35,6 +38,32 @@ TEST_F(AdminClientTest, EveryStateOfAJobIsTranslated) {
     admin_.SetJob("tiny", wire);
     EXPECT_EQ(client_->GetJob()->state, state);
   }
+}
+
+TEST(AdminClientAddressTest, ARefusedConnectionIsNotRetriedUntilTheDeadline) {
+  AdminOptions options;
+  options.address = "127.0.0.1:1";  // Nobody listens there.
+  options.deadline = absl::Hours(1);
+  const absl::Status status = (*AdminClient::New(options))->GetJob().status();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("Connection refused"));
+}
+
+TEST_F(AdminClientTest, TlsToAPortOfPlainTextIsSaid) {
+  const TempDir scratch;
+  const std::string make =
+      absl::StrCat(AHA_SOURCE_DIR "/deploy/make-certificates ", scratch.path(),
+                   " >/dev/null");
+  ASSERT_EQ(std::system(make.c_str()), 0);
+  AdminOptions options = admin_.options();
+  options.tls_cert = scratch / "admin.pem";
+  options.tls_key = scratch / "admin.key";
+  options.tls_ca = scratch / "ca.pem";
+  options.deadline = absl::Seconds(1);
+  const absl::Status status = (*AdminClient::New(options))->GetJob().status();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("speaks plain text, not TLS: leave out --tls-cert"));
 }
 
 TEST_F(AdminClientTest, AStateOfANewerCoordinatorIsUnknown) {

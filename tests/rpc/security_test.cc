@@ -13,6 +13,7 @@
 #include "rpc/client.h"
 #include "rpc/finish.h"
 #include "rpc/server.h"
+#include "rpc/speech.h"
 #include "tests/temp_dir.h"
 
 namespace aha::rpc {
@@ -34,6 +35,14 @@ TEST(SecurityTest, AServerNameWithoutTlsIsRefused) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("--tls-server-name 'aha' is for TLS"));
+}
+
+TEST(SecurityTest, PlainTextBeyondThisMachineIsAUsageErrorWithTheFlags) {
+  const absl::Status status = CheckAllowed("10.0.0.7:7000", {});
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("or --insecure"));
+  EXPECT_TRUE(CheckAllowed("10.0.0.7:7000", {.insecure = true}).ok());
+  EXPECT_TRUE(CheckAllowed("127.0.0.1:7000", {}).ok());
 }
 
 TEST(SecurityTest, AnUnreadableFileIsNamedWithItsFlag) {
@@ -110,6 +119,17 @@ TEST_F(MutualTlsTest, ACertificateOfAnotherRoleIsDeniedNamingBoth) {
     EXPECT_THAT(std::string(status.message()),
                 HasSubstr(absl::StrCat("certificate has ", role)));
   }
+}
+
+TEST_F(MutualTlsTest, WhatAServerSpeaksIsFoundByAsking) {
+  EXPECT_EQ(SpeechAt(server_->address(), absl::Seconds(20)), Speech::kTls);
+  const auto plain = Server::Start({.listen = "127.0.0.1:0"}, {&admin_});
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(SpeechAt((*plain)->address(), absl::Seconds(20)),
+            Speech::kPlainText);
+  // Nobody listens at port 1.
+  EXPECT_EQ(SpeechAt("127.0.0.1:1", absl::Seconds(20)), Speech::kNothing);
+  EXPECT_EQ(SpeechAt("unix:/none", absl::Seconds(20)), Speech::kNothing);
 }
 
 // The address is in no certificate, like that of a pod, which is not known

@@ -58,7 +58,7 @@ TEST(ServerTest, APortInUseIsNamed) {
 
 TEST(ServerTest, RefusesPlainTextBeyondThisMachine) {
   const auto server = Server::Start({.listen = "0.0.0.0:0"}, {});
-  EXPECT_EQ(server.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(server.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(server.status().message()), HasSubstr("--insecure"));
 }
 
