@@ -20,11 +20,22 @@ absl::StatusOr<Hash128> ReadHash(const char* field, const std::string& bytes) {
       absl::StrCat(field, ": ", hash.status().message()));
 }
 
-std::string LineOf(const StagePlan& stage, const CommitRecord& commit,
-                   const v1::CommitStepRequest& request) {
+// The steps of the job before this one.
+uint64_t JobStep(const JobPlan& plan, const CommitRecord& commit) {
+  uint64_t steps = commit.step;
+  for (uint32_t i = 0; i < commit.stage; ++i) {
+    if (plan.stages[i].trains()) steps += plan.stages[i].steps;
+  }
+  return steps;
+}
+
+std::string LineOf(const JobPlan& plan, const CommitRecord& commit,
+                   const v1::CommitStepRequest& request, absl::Time now) {
   return run::MetricsLine(
       {.step = commit.step,
-       .stage = stage.name,
+       .stage = plan.stages[commit.stage].name,
+       .job_step = JobStep(plan, commit),
+       .time = absl::ToDoubleSeconds(now - absl::UnixEpoch()),
        .policy_version = commit.step + 1,
        .weights_checksum = commit.weights.Hex(),
        .values = {request.metrics().begin(), request.metrics().end()}});
@@ -79,7 +90,7 @@ absl::Status CheckDirectory(const std::string& directory) {
 }  // namespace
 
 absl::StatusOr<CommitRecord> ReadCommit(const v1::CommitStepRequest& request,
-                                        const JobPlan& plan) {
+                                        const JobPlan& plan, absl::Time now) {
   CommitRecord commit{.stage = request.stage(), .step = request.step()};
   if (commit.stage >= plan.stages.size() ||
       !plan.stages[commit.stage].trains()) {
@@ -100,7 +111,7 @@ absl::StatusOr<CommitRecord> ReadCommit(const v1::CommitStepRequest& request,
   commit.tokens_compared = request.tokens_compared();
   commit.tokens_differing = request.tokens_differing();
   commit.tokens = TokensOf(request, stage);
-  commit.metrics_line = LineOf(stage, commit, request);
+  commit.metrics_line = LineOf(plan, commit, request, now);
   return commit;
 }
 

@@ -6,15 +6,17 @@
 #pragma once
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "aha/v1/coordinator.pb.h"
 #include "coordinator/state_store.h"
 #include "job/plan.h"
 
 namespace aha::coordinator {
 
-// A step is consumed whole: its slots are all slots, in order.
+// A step is consumed whole: its slots are all slots, in order.  `now` is for
+// the line of metrics.jsonl.
 absl::StatusOr<CommitRecord> ReadCommit(const v1::CommitStepRequest& request,
-                                        const JobPlan& plan);
+                                        const JobPlan& plan, absl::Time now);
 
 // The directory must be relative and stay inside the run directory.
 absl::StatusOr<CheckpointRecord> ReadCheckpoint(

@@ -507,7 +507,7 @@ absl::Status Controller::CommitStep(const v1::CommitStepRequest& request) {
   MutexLock lock(mutex_);
   AHA_RETURN_IF_ERROR(TouchRankZero(request.member_id(), request.epoch()));
   AHA_ASSIGN_OR_RETURN(const CommitRecord commit,
-                       ReadCommit(request, *parts_.plan));
+                       ReadCommit(request, *parts_.plan, parts_.wall_clock()));
   return job_->CommitStep(commit,
                           {request.metrics().begin(), request.metrics().end()});
 }

@@ -89,7 +89,8 @@ void FillMetrics(const LossOptions& options,
       static_cast<double>(truncated) / completions;
   out["loss"] = loss.loss;
   out["policy_loss"] = loss.policy_loss;
-  out["kl"] = loss.kl;
+  // Without a penalty the reference is not computed, so there is no KL.
+  if (options.beta > 0) out["kl"] = loss.kl;
   out["entropy"] = entropy / tokens;
   out["clip_ratio/region_mean"] = loss.clip_region_mean;
   out["clip_ratio/low_mean"] = loss.clip_low_mean;

@@ -43,6 +43,7 @@ TrainSequence SequenceOf(const v1::GroupContext& context,
 }
 
 std::string MakeRolloutLine(const v1::GroupContext& context,
+                            const std::string& rendered_prompt,
                             const v1::ScoredTrajectory& scored,
                             float advantage) {
   const v1::Trajectory& trajectory = scored.trajectory();
@@ -52,6 +53,9 @@ std::string MakeRolloutLine(const v1::GroupContext& context,
   rollout.sample = trajectory.sample();
   rollout.prompt_id = context.prompt_id();
   rollout.prompt = context.prompt();
+  rollout.rendered_prompt = rendered_prompt;
+  rollout.prompt_token_ids.assign(context.prompt_token_ids().begin(),
+                                  context.prompt_token_ids().end());
   rollout.reference = context.reference();
   rollout.completion = trajectory.completion();
   rollout.token_ids.assign(trajectory.token_ids().begin(),

@@ -13,8 +13,10 @@ namespace aha::learner {
 TrainSequence SequenceOf(const v1::GroupContext& context,
                          const v1::Trajectory& trajectory);
 
-// One line of rollouts/step-NNNNNN.jsonl, newline included.
+// One line of rollouts/step-NNNNNN.jsonl, newline included.  `rendered_prompt`
+// is the text of the context's tokens.
 std::string MakeRolloutLine(const v1::GroupContext& context,
+                            const std::string& rendered_prompt,
                             const v1::ScoredTrajectory& scored,
                             float advantage);
 

@@ -8,6 +8,8 @@ template <class Fields, class Self>
 void DescribeFields(Fields& fields, Self& metrics, StepMetrics*) {
   fields("step", metrics.step);
   fields("stage", metrics.stage);
+  fields("job_step", metrics.job_step);
+  fields("time", metrics.time);
   fields("policy_version", metrics.policy_version);
   fields("weights_checksum", metrics.weights_checksum);
   fields.Rest(metrics.values);

@@ -31,6 +31,8 @@ void DescribeFields(Fields& fields, Self& rollout, Rollout*) {
   fields("sample", rollout.sample);
   fields("prompt_id", rollout.prompt_id);
   fields("prompt", rollout.prompt);
+  fields("rendered_prompt", rollout.rendered_prompt);
+  fields("prompt_token_ids", rollout.prompt_token_ids);
   fields("reference", rollout.reference);
   fields("completion", rollout.completion);
   fields("token_ids", rollout.token_ids);

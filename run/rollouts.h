@@ -27,7 +27,11 @@ struct Rollout {
   uint64_t slot = 0;    // The group's position in the step.
   uint64_t sample = 0;  // The trajectory's in its group.
   std::string prompt_id;
-  std::string prompt;
+  std::string prompt;  // As the data has it.
+  // What the policy saw: the prompt in the model's chat format, its system text
+  // included, with every special token spelled out.
+  std::string rendered_prompt;
+  std::vector<int32_t> prompt_token_ids;  // The same as tokens.
   std::string reference;
   std::string completion;
   std::vector<int32_t> token_ids;  // Tokens of the completion.

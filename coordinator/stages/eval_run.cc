@@ -26,6 +26,8 @@ EvalRecord EvalRun::Result() const {
 }
 
 std::map<std::string, double> EvalRun::Figures() const {
+  // Before the first completion, a pass@1 of 0 would be false.
+  if (completions_ == 0) return {};
   return FiguresOf(Result());
 }
 

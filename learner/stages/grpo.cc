@@ -110,11 +110,15 @@ Batch BatchOf(const v1::ScoredGroup& group, const MicroBatch& range,
 }
 
 std::string RolloutLines(const v1::ScoredGroup& group,
+                         const Tokenizer& tokenizer,
                          absl::Span<const float> advantages) {
+  const std::vector<int32_t> prompt(group.context().prompt_token_ids().begin(),
+                                    group.context().prompt_token_ids().end());
+  const std::string rendered = tokenizer.Decode(prompt);
   std::string lines;
   for (size_t i = 0; i < advantages.size(); ++i) {
     lines +=
-        MakeRolloutLine(group.context(),
+        MakeRolloutLine(group.context(), rendered,
                         group.trajectories(static_cast<int>(i)), advantages[i]);
   }
   return lines;
@@ -142,8 +146,9 @@ absl::StatusOr<GrpoSettings> GrpoSettingsOf(const StageOfJob& of) {
 
 class GrpoWork : public StageWork {
  public:
-  GrpoWork(const GrpoSettings& settings, ModelState* state)
-      : settings_(settings), state_(*state) {}
+  GrpoWork(const GrpoSettings& settings, const Tokenizer& tokenizer,
+           ModelState* state)
+      : settings_(settings), tokenizer_(tokenizer), state_(*state) {}
 
   absl::StatusOr<StepResult> Step(
       uint64_t step, absl::Span<const v1::ScoredGroup* const> groups,
@@ -170,6 +175,7 @@ class GrpoWork : public StageWork {
                                              comm::Communicator& comm) const;
 
   const GrpoSettings settings_;
+  const Tokenizer& tokenizer_;
   ModelState& state_;
 };
 
@@ -258,7 +264,7 @@ absl::StatusOr<GrpoWork::Trained> GrpoWork::TrainGroups(
                                         absl::MakeSpan(advantages)));
     AHA_ASSIGN_OR_RETURN(trained.facts.emplace_back(),
                          TrainGroup(*group, advantages));
-    const std::string lines = RolloutLines(*group, advantages);
+    const std::string lines = RolloutLines(*group, tokenizer_, advantages);
     AppendBytes(&trained.rollouts, uint64_t{lines.size()});
     trained.rollouts += lines;
   }
@@ -315,7 +321,7 @@ absl::StatusOr<std::unique_ptr<StageWork>> OpenGrpo(const StageOfJob& of,
                                          .keep_previous = plan.lag > 0,
                                          .keep_reference = grpo.beta() > 0},
                                         first_step));
-  return std::make_unique<GrpoWork>(settings, state);
+  return std::make_unique<GrpoWork>(settings, *of.setup.tokenizer, state);
 }
 
 }  // namespace aha::learner

@@ -18,6 +18,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
+const absl::Time kNow = absl::FromUnixSeconds(1800000000);
+
 // Step 1 of 3, of two groups of two.
 v1::CommitStepRequest GoodCommit() {
   v1::CommitStepRequest request;
@@ -37,7 +39,7 @@ v1::CommitStepRequest GoodCommit() {
 class ReadCommitTest : public ::testing::Test {
  protected:
   std::string Refusal(const v1::CommitStepRequest& request) const {
-    const absl::Status status = ReadCommit(request, plan_).status();
+    const absl::Status status = ReadCommit(request, plan_, kNow).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
     return std::string(status.message());
   }
@@ -46,7 +48,7 @@ class ReadCommitTest : public ::testing::Test {
 };
 
 TEST_F(ReadCommitTest, EveryFieldComesIntoTheRecord) {
-  const auto commit = ReadCommit(request_, plan_);
+  const auto commit = ReadCommit(request_, plan_, kNow);
   ASSERT_TRUE(commit.ok()) << commit.status();
   EXPECT_EQ(commit->stage, 0u);
   EXPECT_EQ(commit->step, 1u);
@@ -59,9 +61,25 @@ TEST_F(ReadCommitTest, EveryFieldComesIntoTheRecord) {
   const run::StepMetrics line = run::ParseMetricsLine(commit->metrics_line);
   EXPECT_EQ(line.stage, "grpo");
   EXPECT_EQ(line.step, 1u);
+  EXPECT_EQ(line.job_step, 1u);
+  EXPECT_EQ(line.time, 1800000000);
   EXPECT_EQ(line.policy_version, 2u);
   EXPECT_EQ(line.weights_checksum, HashOf("w").Hex());
   EXPECT_EQ(line.Numbers().at("kl"), 0.5);
+}
+
+TEST_F(ReadCommitTest, TheStepOfTheJobCountsOnThroughTheStagesThatTrain) {
+  v1::Job job = TinyJob();
+  *job.add_stages() = job.stages(0);
+  job.mutable_stages(job.stages_size() - 1)->set_name("again");
+  const JobPlan plan = MakePlan(job);
+  const uint32_t last = static_cast<uint32_t>(plan.stages.size()) - 1;
+  request_.set_stage(last);
+  const auto commit = ReadCommit(request_, plan, kNow);
+  ASSERT_TRUE(commit.ok()) << commit.status();
+  const run::StepMetrics line = run::ParseMetricsLine(commit->metrics_line);
+  EXPECT_EQ(line.step, 1u);
+  EXPECT_EQ(line.job_step, plan.stages[0].steps + 1);
 }
 
 TEST_F(ReadCommitTest, OnlyAStageThatTrainsHasSteps) {
@@ -106,7 +124,7 @@ TEST_F(ReadCommitTest, TheLastStepAloneEndsTheStage) {
   request_.set_stage_done(true);
   EXPECT_THAT(Refusal(request_), StartsWith("stage_done: "));
   request_.set_step(2);
-  EXPECT_TRUE(ReadCommit(request_, plan_).ok());
+  EXPECT_TRUE(ReadCommit(request_, plan_, kNow).ok());
   request_.set_stage_done(false);
   EXPECT_THAT(Refusal(request_), HasSubstr("step 2 of 3"));
 }
@@ -118,12 +136,12 @@ TEST_F(ReadCommitTest, AMeanLengthThatCannotBeCountsNoTokens) {
   for (const double length :
        {-1.0, -1e300, std::nan(""), std::numeric_limits<double>::infinity()}) {
     mean = length;
-    EXPECT_EQ(ReadCommit(request_, plan_)->tokens, 0u) << length;
+    EXPECT_EQ(ReadCommit(request_, plan_, kNow)->tokens, 0u) << length;
   }
   mean = 1e300;
-  EXPECT_LE(ReadCommit(request_, plan_)->tokens, uint64_t{1} << 62);
+  EXPECT_LE(ReadCommit(request_, plan_, kNow)->tokens, uint64_t{1} << 62);
   request_.mutable_metrics()->clear();
-  EXPECT_EQ(ReadCommit(request_, plan_)->tokens, 0u);
+  EXPECT_EQ(ReadCommit(request_, plan_, kNow)->tokens, 0u);
 }
 
 v1::CommitCheckpointRequest GoodCheckpoint() {

@@ -36,7 +36,7 @@ void Consume(const aha::v1::ScoredGroup& group) {
     const auto sequence =
         aha::learner::SequenceOf(group.context(), scored.trajectory());
     if (sequence.tokens.size() > 8) std::abort();
-    (void)aha::learner::MakeRolloutLine(group.context(), scored, 0);
+    (void)aha::learner::MakeRolloutLine(group.context(), "", scored, 0);
   }
 }
 

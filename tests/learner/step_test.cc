@@ -161,6 +161,13 @@ TEST(StepTest, TheMetricsHaveTrlsNames) {
   EXPECT_EQ(outcome.steps[1].slots, (std::vector<uint32_t>{0, 1, 2, 3}));
 }
 
+TEST(StepTest, AKlThatIsNotMeasuredIsAbsentAndNotZero) {
+  const Outcome outcome = RunStage(TinyJob(), kGrpoStage, 1, 1);
+  const auto& metrics = outcome.steps[0].metrics;
+  EXPECT_TRUE(metrics.contains("entropy"));
+  EXPECT_FALSE(metrics.contains("kl"));
+}
+
 TEST(StepTest, AStageThatTrainsNothingHasNoWork) {
   const v1::Job job = TinyJob();
   const ModelSetup setup = MakeSetup(job);

@@ -26,7 +26,7 @@ TEST(RolloutLineTest, AVerdictSaysHowItEndedAndWhatWasRead) {
   v1::ScoredTrajectory scored = OnePart();
   scored.mutable_parts(0)->set_outcome(v1::REWARD_OUTCOME_UNPARSABLE);
   scored.mutable_parts(0)->set_evidence("last box: '\"' is not one number");
-  const LineJson line = LineJson::parse(MakeRolloutLine({}, scored, 0.25f));
+  const LineJson line = LineJson::parse(MakeRolloutLine({}, "", scored, 0.25f));
   EXPECT_EQ(line["rewards"]["right"], 0);
   EXPECT_EQ(line["verdicts"]["right"]["outcome"], "unparsable");
   EXPECT_EQ(line["verdicts"]["right"]["evidence"],
@@ -35,9 +35,22 @@ TEST(RolloutLineTest, AVerdictSaysHowItEndedAndWhatWasRead) {
 }
 
 TEST(RolloutLineTest, WithoutVerdictsTheKeyIsAbsent) {
-  const LineJson line = LineJson::parse(MakeRolloutLine({}, OnePart(), 0));
+  const LineJson line = LineJson::parse(MakeRolloutLine({}, "", OnePart(), 0));
   EXPECT_FALSE(line.contains("verdicts"));
   EXPECT_EQ(line["reward"], 0.5);
+}
+
+TEST(RolloutLineTest, WhatThePolicySawStandsBesideThePromptOfTheData) {
+  v1::GroupContext context;
+  context.set_prompt("1+1?");
+  context.set_reference("2");
+  for (const int id : {1, 5, 9}) context.add_prompt_token_ids(id);
+  const LineJson line = LineJson::parse(
+      MakeRolloutLine(context, "<user>1+1?<end>", OnePart(), 0));
+  EXPECT_EQ(line["prompt"], "1+1?");
+  EXPECT_EQ(line["reference"], "2");
+  EXPECT_EQ(line["rendered_prompt"], "<user>1+1?<end>");
+  EXPECT_EQ(line["prompt_token_ids"], LineJson({1, 5, 9}));
 }
 
 }  // namespace

@@ -110,12 +110,16 @@ TEST(FieldsTest, AMetricsLineComesBackWithItsMetrics) {
   const std::string line = MetricsLine(
       {.step = 3,
        .stage = "zero",
+       .job_step = 103,
+       .time = 1.5,
        .policy_version = 4,
        .weights_checksum = "ab",
        .values = {{"reward", 0.1}, {"kl", std::nan("")}, {"step_time", 2}}});
-  EXPECT_EQ(line, R"({"step":3,"stage":"zero","policy_version":4,)"
-                  R"("weights_checksum":"ab","kl":null,"reward":0.1,)"
-                  R"("step_time":2.0})");
+  EXPECT_EQ(
+      line,
+      R"({"step":3,"stage":"zero","job_step":103,"time":1.5,)"
+      R"("policy_version":4,"weights_checksum":"ab","kl":null,"reward":0.1,)"
+      R"("step_time":2.0})");
   const StepMetrics read = ParseMetricsLine(line);
   EXPECT_EQ(read.step, 3u);
   EXPECT_EQ(read.stage, "zero");
