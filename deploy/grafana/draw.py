@@ -12,6 +12,7 @@ import argparse
 import html
 import math
 import os
+import sys
 import time
 
 import queries
@@ -271,9 +272,10 @@ def main():
             for name, dashboard in queries.dashboards().items():
                 write(os.path.join(options.directory, name + ".svg"),
                       draw(dashboard, prometheus, options.job, options.scrape))
-        except (RuntimeError, OSError):  # They do not exist yet, or no longer.
+        except (RuntimeError, OSError) as error:
+            # They do not exist yet, or no longer.
             if not options.every:
-                raise
+                sys.exit(f"draw.py: {error}")
         if not options.every:
             return
         time.sleep(options.every)

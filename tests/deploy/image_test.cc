@@ -9,6 +9,7 @@
 namespace aha::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr int64_t kMebibyte = 1 << 20;
@@ -83,6 +84,14 @@ TEST_F(ImageTest, ItContainsTheRecipes) {
       Run(image_ + " ahactl config validate /usr/share/aha/recipes/tiny.yaml")
           .exit_code,
       0);
+}
+
+TEST_F(ImageTest, ItKeepsTheNoticesOfWhatItContains) {
+  EXPECT_THAT(Run(image_ + " cat /usr/share/doc/aha/NOTICE "
+                           "/usr/share/doc/libdnnl2/copyright")
+                  .output,
+              AllOf(HasSubstr("Aha links the libraries below"),
+                    HasSubstr("Apache-2.0")));
 }
 
 TEST_F(ImageTest, AWrongArgumentIsRefusedFinally) {

@@ -418,6 +418,18 @@ class WatchRefuses(unittest.TestCase):
         self.assertIn(f"did not start on {address}", done.stderr)
         self.assertIn("AHA_WATCH_LISTEN", done.stderr)
 
+    def test_a_run_that_was_never_watched_is_one_clear_line(self):
+        with tempfile.TemporaryDirectory() as run:
+            with open(f"{run}/job.yaml", "w", encoding="utf-8") as job:
+                job.write("name: unwatched\n")
+            done = subprocess.run(
+                [f"{PROMETHEUS}/watch", run, "true"], capture_output=True,
+                text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
+                env={**os.environ, "AHA_WATCH_LISTEN": "127.0.0.1:0"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("No dashboards were drawn", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
 
 if __name__ == "__main__":
     for needed in ("prometheus", "promtool"):

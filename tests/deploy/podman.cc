@@ -229,13 +229,14 @@ absl::StatusOr<std::string> AhaImage() {
   const TempDir context;
   // The build tree of the context need not be build/release.
   AHA_RETURN_IF_ERROR(Check(
-      Bash(
-          absl::StrCat("cd ", context.path(),
-                       " && mkdir -p build/release deploy && cp -r " AHA_BIN_DIR
-                       " build/release/bin && cp -r " AHA_SOURCE_DIR
-                       "/recipes . && cp " AHA_SOURCE_DIR
-                       "/deploy/install-packages deploy/"),
-          absl::Minutes(1)),
+      Bash(absl::StrCat(
+               "cd ", context.path(),
+               " && mkdir -p build/release deploy && cp -r " AHA_BIN_DIR
+               " build/release/bin && cp -r " AHA_SOURCE_DIR
+               "/recipes . && cp " AHA_SOURCE_DIR "/LICENSE " AHA_SOURCE_DIR
+               "/NOTICE . && cp " AHA_SOURCE_DIR
+               "/deploy/install-packages deploy/"),
+           absl::Minutes(1)),
       "copying the context"));
   const std::string arguments = absl::StrCat(
       "bud --layers --format docker --isolation chroot --network host -q "
