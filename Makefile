@@ -47,11 +47,11 @@ configure: packages
 	  { cat $(BUILD)/configure.log; exit 1; }
 
 quickstart: all  ## Install, build, and run the first job: R1-Zero on a tiny base model
-	@$(RELEASE)/bin/ahactl run recipes/quickstart.yaml
+	@$(RELEASE)/bin/ahactl run recipes/quickstart.yaml --if-needed
 
 watch: all  ## Run the quickstart and watch it with Prometheus; prints the addresses
 	@deploy/install-packages --watch
-	@deploy/prometheus/watch runs/quickstart $(RELEASE)/bin/ahactl run recipes/quickstart.yaml
+	@deploy/prometheus/watch runs/quickstart $(RELEASE)/bin/ahactl run recipes/quickstart.yaml --if-needed
 
 test: packages-test configure  ## Install, build, and run every test in parallel
 	@cmake --build $(RELEASE) -j $(JOBS) --target all

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -26,7 +27,8 @@ constexpr char kFooter[] =
     "  ahactl run recipes/quickstart.yaml     train a small model, 5 minutes\n"
     "  ahactl rollout show quickstart         read what the model wrote\n"
     "  ahactl job list                        list what ran here\n\n"
-    "Every command has --help with examples, and -o table|json|yaml.\n"
+    "Every command has --help with examples (`ahactl help run` shows the\n"
+    "same), and -o table|json|yaml.\n"
     "Exit codes: 0 done, 1 error, 2 usage, 3 unchanged, 4 not found, "
     "5 conflict,\n6 denied, 7 unavailable, 8 the job failed, 130 interrupted.";
 
@@ -37,28 +39,29 @@ struct Named {
   std::string unknown;  // The first word that is not one of its commands.
 };
 
-Named Resolve(const CLI::App& app, int argc, char** argv) {
+Named Resolve(const CLI::App& app, const std::vector<std::string>& words) {
   Named named;
   named.command = &app;
-  for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+  for (const std::string& word : words) {
+    if (absl::StartsWith(word, "-")) break;
     const CLI::App* next = nullptr;
     for (const CLI::App* child : named.command->get_subcommands({})) {
-      if (child->get_name() == argv[i]) next = child;
+      if (child->get_name() == word) next = child;
     }
     if (next == nullptr) {
-      if (!named.command->get_subcommands({}).empty()) named.unknown = argv[i];
+      if (!named.command->get_subcommands({}).empty()) named.unknown = word;
       break;
     }
     named.command = next;
-    absl::StrAppend(&named.path, " ", argv[i]);
+    absl::StrAppend(&named.path, " ", word);
   }
   return named;
 }
 
 // Explains in one line what is wrong with the command line.
-std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
-                    char** argv) {
-  const Named named = Resolve(app, argc, argv);
+std::string Explain(const CLI::App& app, const CLI::ParseError& error,
+                    const std::vector<std::string>& words) {
+  const Named named = Resolve(app, words);
   std::string text;
   if (named.unknown.empty()) {
     text = ExplainParseError(app, *named.command, error);
@@ -71,6 +74,30 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
                         Nearest(named.unknown, names));
   }
   return absl::StrCat(text, "; see `", named.path, " --help`");
+}
+
+// "help job list" asks for what "job list --help" shows, and "-o json job list"
+// for what "job list -o json" does: words before a command belong to it.
+std::vector<std::string> Rearranged(int argc, char** argv) {
+  if (argc == 0) return {};
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words.front() == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
+    return words;
+  }
+  std::vector<std::string> format;
+  while (!words.empty() &&
+         (words.front() == "-o" || words.front() == "--output" ||
+          absl::StartsWith(words.front(), "--output="))) {
+    const size_t count = std::min<size_t>(
+        words.size(), absl::StrContains(words.front(), "=") ? 1 : 2);
+    const auto end = words.begin() + static_cast<ptrdiff_t>(count);
+    format.assign(words.begin(), end);
+    words.erase(words.begin(), end);
+  }
+  words.insert(words.end(), format.begin(), format.end());
+  return words;
 }
 
 int Run(int argc, char** argv) {
@@ -99,15 +126,20 @@ int Run(int argc, char** argv) {
   aha::cli::AddToolCommands(app, context);
   // Set last, since subcommands inherit a footer that is there before them.
   app.footer(kFooter);
+  const std::vector<std::string> words = Rearranged(argc, argv);
   try {
-    app.parse(argc, argv);
+    // CLI11 takes them from last to first.
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    // --help and --version, unless they stand behind an unknown command.
+    if (error.get_exit_code() == 0 && Resolve(app, words).unknown.empty()) {
+      return app.exit(error);
+    }
     if (argc == 1) {
       std::fputs(app.help().c_str(), stderr);
     } else {
       std::fprintf(stderr, "ahactl: %s\n",
-                   aha::cli::OneLine(Explain(app, error, argc, argv)).c_str());
+                   aha::cli::OneLine(Explain(app, error, words)).c_str());
     }
     return aha::cli::kExitUsage;
   }

@@ -125,6 +125,7 @@ void AddActorCommands(CLI::App& app, Context& context) {
                              int (*act)(const ActorFlags&, Output)) {
     auto [command, named] = add(name, help, footer, act);
     command->add_option("ACTOR", named->actor, "Its name, e.g. actor-1")
+        ->type_name("PROCESS")
         ->required();
   };
   add_named("remove", "Drain an actor of a local cluster and end it",

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "cli/commands/command.h"
-#include "cli/commands/completion.h"
 
 namespace CLI {
 class App;
@@ -19,8 +18,5 @@ void AddActorCommands(CLI::App& app, Context& context);
 void AddConfigCommands(CLI::App& app, Context& context);
 void AddDataCommands(CLI::App& app, Context& context);
 void AddToolCommands(CLI::App& app, Context& context);
-
-// The command line as data, for completion.
-CommandNode DescribeCommands(const CLI::App& app);
 
 }  // namespace aha::cli

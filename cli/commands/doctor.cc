@@ -239,6 +239,11 @@ Finding CheckIsa(const std::string& cpu_flags, const std::string& asked) {
           ""};
 }
 
+Finding CheckGpus(const std::string& gpus) {
+  return {"gpu", Verdict::kWarn, absl::StrCat(gpus, ", not used"),
+          "Aha has no GPU kernels yet; it computes on the CPU"};
+}
+
 Finding CheckClock(absl::Time now, absl::Duration skew) {
   constexpr absl::Duration kTolerated = absl::Seconds(5);
   const std::string found =
@@ -269,6 +274,7 @@ std::vector<Finding> Examine(const DoctorOptions& options) {
   isa.found =
       absl::StrCat(ProcField("/proc/cpuinfo", "model name"), "; ", isa.found);
   findings.push_back(std::move(isa));
+  if (!options.gpus.empty()) findings.push_back(CheckGpus(options.gpus));
   findings.push_back(CheckCores(static_cast<int>(UsableCpus().size())));
   AddMemory(&findings);
   const std::string directory = NearestExisting(options.directory);

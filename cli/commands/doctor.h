@@ -23,6 +23,7 @@ struct DoctorOptions {
   std::string directory = ".";  // Where runs/ would be; need not exist.
   std::string bin_dir;          // Holds the programs of the cluster.
   std::string libraries;        // Names and versions.
+  std::string gpus;             // As GpuText (cli/local/gpus.h); "": none.
 };
 
 std::vector<Finding> Examine(const DoctorOptions& options);
@@ -34,6 +35,8 @@ Finding CheckDisk(unsigned long long free_bytes);
 // `cpu_flags` are those of /proc/cpuinfo; `asked` is AHA_CPU_ISA, "" if it is
 // not set.  The programs that compute decide by device/isa.h.
 Finding CheckIsa(const std::string& cpu_flags, const std::string& asked);
+// `gpus` must not be empty.
+Finding CheckGpus(const std::string& gpus);
 // `skew` is how far the time stamp of a new file is ahead of the clock.
 Finding CheckClock(absl::Time now, absl::Duration skew);
 

@@ -174,7 +174,7 @@ void AddLogOptions(CLI::App& command, JobFlags& flags) {
   command
       .add_option("--process", flags.processes,
                   "Only this process, e.g. actor-0; repeatable")
-      ->type_name("NAME")
+      ->type_name("PROCESS")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   AddTailOptions(command, flags);

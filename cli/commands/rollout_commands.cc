@@ -118,7 +118,7 @@ int List(const RolloutFlags& flags, Output output) {
     table.Row(Cells(ref, step));
   }
   if (list.empty()) return Report(NoRollouts(*run, flags, refs));
-  Print(list, table.Text(), output);
+  Print(list, ForOutput(table), output);
   return kExitDone;
 }
 
@@ -194,7 +194,7 @@ void AddRolloutCommands(CLI::App& app, Context& context) {
     command
         ->add_option("--stage", flags->stage,
                      "Stage, if the job has several of type grpo")
-        ->type_name("NAME");
+        ->type_name("STAGE");
     return std::make_pair(command, flags);
   };
   add("list", "Show rewards and lengths, one row for each step",

@@ -16,6 +16,7 @@
 #include "base/file_io.h"
 #include "base/status.h"
 #include "cli/commands/commands.h"
+#include "cli/local/gpus.h"
 #include "cli/local/run_claim.h"
 #include "cli/local/run_session.h"
 #include "cli/report/report.h"
@@ -55,6 +56,7 @@ struct RunFlags {
   std::string dir;
   std::vector<std::string> set;
   bool resume = false;
+  bool if_needed = false;
   bool detach = false;
   bool quiet = false;
 };
@@ -76,6 +78,11 @@ std::vector<std::string> Overrides(const RunFlags& flags) {
   add("reward_replicas", flags.reward_replicas);
   add("threads", flags.threads);
   return overrides;
+}
+
+Wish WishOf(const RunFlags& flags) {
+  if (flags.if_needed) return Wish::kWhatIsNeeded;
+  return flags.resume ? Wish::kResume : Wish::kNew;
 }
 
 // The path of the job file that the flags mean.
@@ -130,7 +137,7 @@ absl::StatusOr<Request> Load(const RunFlags& flags) {
 absl::StatusOr<Start> Prepare(const Request& request, const RunFlags& flags) {
   const run::RunReader& run = request.run;
   AHA_ASSIGN_OR_RETURN(Start start,
-                       ExamineDirectory(run, request.held, flags.resume));
+                       ExamineDirectory(run, request.held, WishOf(flags)));
   if (start == Start::kAlreadyDone) return start;
   std::vector<std::string> notes;
   AHA_RETURN_IF_ERROR(CheckInputs(request.job, &notes));
@@ -138,7 +145,7 @@ absl::StatusOr<Start> Prepare(const Request& request, const RunFlags& flags) {
   AHA_RETURN_IF_ERROR(ClaimDirectory(run, {.quiet = flags.quiet}));
   // The run before may have come to its end meanwhile.
   AHA_ASSIGN_OR_RETURN(start,
-                       ExamineDirectory(run, request.held, flags.resume));
+                       ExamineDirectory(run, request.held, WishOf(flags)));
   if (start == Start::kAlreadyDone) return start;
   AHA_RETURN_IF_ERROR(
       ReplaceFile(run.File(run::kNewJobFile), JobToYaml(request.job)));
@@ -239,6 +246,23 @@ int RunDetached(SessionOptions session) {
   ::_exit(code);
 }
 
+// Starts the same job in a directory that is not used yet.
+std::string AgainCommand(const Request& request, const RunFlags& flags) {
+  std::string dir;
+  for (int i = 2; i < 1000; ++i) {
+    dir = absl::StrCat(request.run.path(), "-", i);
+    if (!run::RunReader(dir).HoldsResults()) break;
+  }
+  std::string command = absl::StrCat(
+      "ahactl run ",
+      ShellQuote(flags.job_path.empty() ? request.run.File(run::kJobFile)
+                                        : flags.job_path));
+  for (const std::string& override : Overrides(flags)) {
+    absl::StrAppend(&command, " --set ", ShellQuote(override));
+  }
+  return absl::StrCat(command, " --dir ", ShellQuote(dir));
+}
+
 int Run(const RunFlags& flags, Output output) {
   rpc::ForgetServiceEnvironment();
   const absl::StatusOr<Request> request = Load(flags);
@@ -246,8 +270,11 @@ int Run(const RunFlags& flags, Output output) {
   const absl::StatusOr<Start> start = Prepare(*request, flags);
   if (!start.ok()) return Report(start.status());
   if (*start == Start::kAlreadyDone) {
-    std::fprintf(stderr, "ahactl: job \"%s\" has already succeeded\n",
-                 request->job.name().c_str());
+    std::fprintf(stderr,
+                 "ahactl: job \"%s\" has already succeeded; this is its "
+                 "report. Run it again with `%s`\n",
+                 OneLine(request->job.name()).c_str(),
+                 AgainCommand(*request, flags).c_str());
     run::FileFeed feed(request->run);
     PrintReport(feed, {.run_dir = request->run.path(),
                        .quiet = flags.quiet,
@@ -257,6 +284,7 @@ int Run(const RunFlags& flags, Output output) {
   SessionOptions session =
       MakeSession(request->job, request->run, *start == Start::kResume);
   session.supervisor.device = flags.device;
+  session.gpus = GpuText(FindGpus());
   session.quiet = flags.quiet;
   session.output = output;
   if (flags.detach) return RunDetached(std::move(session));
@@ -290,7 +318,12 @@ void AddRunCommand(CLI::App& app, Context& context) {
   run->add_option("--dir", flags->dir, "Run directory [runs/<job name>]")
       ->type_name("DIR");
   AddSetOption(*run, flags->set);
-  run->add_flag("--resume", flags->resume, "Continue from the last checkpoint");
+  CLI::Option* resume = run->add_flag("--resume", flags->resume,
+                                      "Continue from the last checkpoint");
+  run->add_flag("--if-needed", flags->if_needed,
+                "Start the job, or continue it if it was begun, or show its "
+                "report if it has succeeded")
+      ->excludes(resume);
   run->add_flag("--detach", flags->detach,
                 "Return when the cluster is up and leave it in the background");
   run->add_flag("--quiet", flags->quiet, "Print only errors and the checksum");

@@ -11,16 +11,21 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "base/address.h"
 #include "base/version.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/doctor.h"
+#include "cli/local/gpus.h"
+#include "cli/term/completion.h"
 #include "cli/term/exit_code.h"
 #include "cli/term/style.h"
 #include "cli/term/text.h"
 #include "dnnl.h"
+#include "job/file/explain.h"
 #include "rpc/health.h"
 #include "rpc/security.h"
 
@@ -62,7 +67,8 @@ const char* ColorOf(Verdict verdict) {
   return "";
 }
 
-int Doctor(const DoctorOptions& options, Output output) {
+int Doctor(DoctorOptions options, Output output) {
+  options.gpus = GpuText(FindGpus());
   const std::vector<Finding> findings = Examine(options);
   const bool failed = std::any_of(
       findings.begin(), findings.end(),
@@ -196,6 +202,21 @@ void AddHealth(CLI::App& app, Context& context) {
   });
 }
 
+// The keys of a job file as --set takes them.
+std::vector<std::string> JobKeys() {
+  std::vector<std::string> keys;
+  const absl::StatusOr<std::vector<KeyInfo>> infos = ExplainKeys("");
+  if (!infos.ok()) return keys;
+  for (const KeyInfo& info : *infos) {
+    // A map has no value of its own.
+    if (info.type == "map" || absl::StartsWith(info.type, "list of maps")) {
+      continue;
+    }
+    keys.push_back(absl::StrReplaceAll(info.path, {{"[]", "[0]"}}));
+  }
+  return keys;
+}
+
 void AddCompletion(CLI::App& app, Context& context) {
   const auto shell = std::make_shared<std::string>();
   CLI::App* completion =
@@ -212,7 +233,7 @@ void AddCompletion(CLI::App& app, Context& context) {
   completion->callback([shell, &app, &context] {
     context.action = [shell, &app, &context] {
       const absl::StatusOr<std::string> script =
-          CompletionScript(DescribeCommands(app), *shell);
+          CompletionScript(DescribeCommands(app, JobKeys()), *shell);
       if (!script.ok()) return Report(script.status());
       Print({{"shell", *shell}, {"script", *script}}, *script,
             context.Format());

@@ -96,8 +96,8 @@ absl::Status WaitForOldProcesses(const run::RunReader& run,
 }  // namespace
 
 absl::StatusOr<Start> ExamineDirectory(const run::RunReader& run,
-                                       const HeldJob& held, bool resume) {
-  if (!resume && !run.HoldsResults()) return Start::kFresh;
+                                       const HeldJob& held, Wish wish) {
+  if (wish != Wish::kResume && !run.HoldsResults()) return Start::kFresh;
   if (!run.HoldsRun()) {
     return absl::NotFoundError(
         absl::StrCat("nothing to resume: ", run.path(),
@@ -105,7 +105,7 @@ absl::StatusOr<Start> ExamineDirectory(const run::RunReader& run,
   }
   AHA_RETURN_IF_ERROR(CheckSameJob(run, held));
   const run::JobView view = run.View();
-  if (!resume) {
+  if (wish == Wish::kNew) {
     return absl::AlreadyExistsError(
         absl::StrCat(run.path(), " already holds a run of job \"", view.name,
                      "\" (", StateName(view.state),

@@ -28,11 +28,15 @@ struct HeldJob {
 
 enum class Start { kFresh, kResume, kAlreadyDone };
 
+// What the user asked for: a new run, to continue one, or whichever of the two
+// the directory needs.
+enum class Wish { kNew, kResume, kWhatIsNeeded };
+
 // NOT_FOUND: nothing to resume.  ALREADY_EXISTS: the directory holds another
 // job, or a run that a fresh start would lose.  FAILED_PRECONDITION: its job
 // cannot be read.
 absl::StatusOr<Start> ExamineDirectory(const run::RunReader& run,
-                                       const HeldJob& held, bool resume);
+                                       const HeldJob& held, Wish wish);
 
 struct ClaimOptions {
   bool quiet = false;  // Does not say that it waits.

@@ -249,6 +249,11 @@ void Session::Wait() {
 
 int Session::Run() {
   signals_ = OpenSignals();
+  if (!options_.gpus.empty()) {
+    Say(absl::StrCat(options_.gpus,
+                     " is not used: Aha has no GPU kernels yet, so everything "
+                     "runs on the CPU"));
+  }
   absl::StatusOr<std::unique_ptr<ControlServer>> control =
       ControlServer::Listen(run_.path(), [this](const std::string& request) {
         return OnControl(request);

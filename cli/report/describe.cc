@@ -55,7 +55,7 @@ std::string StageTable(const run::JobView& job) {
                accuracy ? FormatPercent(*accuracy) : "",
                length ? absl::StrFormat("%.1f", *length) : ""});
   }
-  return table.Text();
+  return ForOutput(table);
 }
 
 void AddSection(absl::string_view title, absl::string_view text,
@@ -93,7 +93,7 @@ std::string ProcessTable(const std::vector<run::ProcessEntry>& processes) {
     table.Row({process.name, process.role, absl::StrCat(process.pid),
                run::ProcessIsAlive(process.pid) ? "yes" : "no"});
   }
-  return table.Text();
+  return ForOutput(table);
 }
 
 std::string LastEvents(run::JobFeed& feed) {
@@ -141,7 +141,7 @@ std::string JobTable(const std::vector<run::JobView>& jobs) {
                FormatSeconds(job.seconds), job.checksum.substr(0, 12),
                job.run_directory});
   }
-  return table.Text();
+  return ForOutput(table);
 }
 
 std::string MemberTable(const std::vector<run::MemberView>& members) {
@@ -156,7 +156,7 @@ std::string MemberTable(const std::vector<run::MemberView>& members) {
                    : "",
                member.waiting_for});
   }
-  return table.Text();
+  return ForOutput(table);
 }
 
 absl::StatusOr<std::vector<std::string>> DescribeText(run::JobFeed& feed,

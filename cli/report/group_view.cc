@@ -126,9 +126,20 @@ std::vector<std::string> RenderGroup(std::vector<Rollout> group,
                        : absl::StrCat(", ", variants.size(), " different"));
   std::vector<std::string> lines = Wrap(head, style.width);
   lines.emplace_back();
+  // Without a chat format, the policy saw the prompt itself.
+  const bool shows_rendered =
+      !first.rendered_prompt.empty() && first.rendered_prompt != first.prompt;
   for (const std::string& line :
-       Wrap(Printable(first.prompt), style.width - 2)) {
+       Wrap(Printable(shows_rendered ? first.rendered_prompt : first.prompt),
+            style.width - 2)) {
     lines.push_back(absl::StrCat("> ", line));
+  }
+  if (!first.reference.empty()) {
+    for (const std::string& line :
+         Wrap(absl::StrCat("reference: ", Printable(first.reference)),
+              style.width)) {
+      lines.push_back(line);
+    }
   }
   const int fit = std::max(1, (style.width + kGap) / (kNarrowestColumn + kGap));
   const int columns = std::min<int>(fit, static_cast<int>(variants.size()));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -64,6 +65,44 @@ void AddOutcome(const run::Summary& summary, const Style& style,
   }
 }
 
+// How the rewards of the training changed.  A job without evaluations before
+// and after says it in no other way.
+void AddRewards(const ReportInput& input, const Style& style,
+                std::vector<std::string>* lines) {
+  const size_t steps = input.rewards.size();
+  if (steps == 0) return;
+  if (!(input.summary.before && input.summary.after)) {
+    const size_t some = std::clamp<size_t>(steps / 2, 1, 8);
+    const auto mean = [&](auto begin) {
+      return std::accumulate(begin, begin + static_cast<ptrdiff_t>(some), 0.0) /
+             static_cast<double>(some);
+    };
+    std::string text = Change(
+        absl::StrFormat("%.3f", mean(input.rewards.begin())),
+        absl::StrFormat(
+            "%.3f", mean(input.rewards.end() - static_cast<ptrdiff_t>(some))),
+        style);
+    absl::StrAppendFormat(&text,
+                          "   (mean of the first and the last %d of %d "
+                          "steps)",
+                          some, steps);
+    AddWrapped("reward", text, style, lines);
+  }
+  if (input.steps_without_signal == 0) return;
+  if (input.steps_without_signal < steps) {
+    AddWrapped("no signal",
+               absl::StrCat("in ", input.steps_without_signal, " of ", steps,
+                            " steps all rewards of each group were equal"),
+               style, lines);
+    return;
+  }
+  AddWrapped("NO SIGNAL",
+             "in no step did the rewards of a group differ, so nothing was "
+             "learned: the prompts are all too hard or all too easy, or the "
+             "reward does not fit them; `ahactl rollout show` tells which",
+             style, lines);
+}
+
 void AddFigures(const ReportInput& input, const Style& style,
                 std::vector<std::string>* lines) {
   const run::Summary& summary = input.summary;
@@ -100,7 +139,7 @@ void AddFigures(const ReportInput& input, const Style& style,
         "restarts", absl::StrCat(input.restarts,
                                  " (events.jsonl; the result is the same)")));
   }
-  if (!summary.checksum.empty()) {
+  if (input.shows_checksum && !summary.checksum.empty()) {
     lines->push_back(Line("checksum", summary.checksum));
   }
 }
@@ -152,12 +191,15 @@ void AddNext(const ReportInput& input, const Style& style,
   }
 }
 
-// A prompt of the step, for the example command; "" if it is too long.
+// A prompt of the step as the policy saw it, for the example command; "" if it
+// is too long.
 std::string ExamplePrompt(const std::string& path) {
   const absl::StatusOr<run::RolloutFile> file = run::ReadRollouts(path);
   if (!file.ok() || file->rollouts.empty()) return "";
-  const std::string& prompt = file->rollouts.front().prompt;
-  return prompt.size() <= 200 ? prompt : "";
+  const run::Rollout& first = file->rollouts.front();
+  const std::string& prompt =
+      first.rendered_prompt.empty() ? first.prompt : first.rendered_prompt;
+  return prompt.size() <= 400 ? prompt : "";
 }
 
 }  // namespace
@@ -173,6 +215,7 @@ std::vector<std::string> RenderReport(const ReportInput& input,
   }
   lines.emplace_back();
   AddOutcome(summary, style, &lines);
+  AddRewards(input, style, &lines);
   std::vector<std::string> stages;
   for (const run::SummaryStage& stage : summary.stages) {
     stages.push_back(
@@ -213,6 +256,17 @@ void PrintReport(run::JobFeed& feed, const PrintReportOptions& options) {
     input.last_rollout_step = rollouts.back().step;
     input.example_prompt = ExamplePrompt(rollouts.back().path);
   }
+  for (const run::StepMetrics& step : feed.Metrics()) {
+    const auto reward = step.values.find("reward");
+    if (reward == step.values.end()) continue;
+    input.rewards.push_back(reward->second);
+    const auto degenerate = step.values.find("frac_reward_zero_std");
+    input.steps_without_signal +=
+        degenerate != step.values.end() && degenerate->second >= 1;
+  }
+  // Scripts look for the line that follows the report then.
+  const bool for_scripts = ::isatty(STDOUT_FILENO) != 1 || options.quiet;
+  input.shows_checksum = !for_scripts;
   if (!options.quiet) {
     std::printf("\n");
     for (const std::string& line :
@@ -220,8 +274,7 @@ void PrintReport(run::JobFeed& feed, const PrintReportOptions& options) {
       std::printf("%s\n", line.c_str());
     }
   }
-  // Scripts look for this line.
-  if (::isatty(STDOUT_FILENO) != 1 || options.quiet) {
+  if (for_scripts) {
     std::printf("checksum %s\n", input.summary.checksum.c_str());
   }
   std::fflush(stdout);

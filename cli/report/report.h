@@ -20,6 +20,11 @@ struct ReportInput {
   std::string rollout_stage;
   std::optional<uint64_t> last_rollout_step;
   std::string example_prompt;  // One that the model was trained on; "": none.
+  // Mean rewards of the steps that were trained on groups, in order.
+  std::vector<double> rewards = {};
+  // Steps none of whose groups had a signal: all rewards equal.
+  uint64_t steps_without_signal = 0;
+  bool shows_checksum = true;  // False if it is printed elsewhere.
   int restarts = 0;
 };
 

@@ -12,6 +12,7 @@ struct Style {
 };
 
 // Returns the style for what is written to `fd`; NO_COLOR, TERM, COLUMNS and
+// the locale are respected.
 Style TerminalStyle(int fd);
 
 }  // namespace aha::cli

@@ -1,5 +1,7 @@
 #include "cli/term/table.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -14,7 +16,7 @@ void Table::Row(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::string Table::Text() const {
+std::vector<int> Table::Widths() const {
   std::vector<int> widths;
   for (size_t c = 0; c < header_.size(); ++c) {
     int widest = DisplayWidth(header_[c]);
@@ -23,14 +25,19 @@ std::string Table::Text() const {
     }
     widths.push_back(widest);
   }
+  return widths;
+}
+
+std::string Table::Lay(const std::vector<int>& widths, Glyphs glyphs) const {
   std::string text;
   const auto add = [&](const std::vector<std::string>& row) {
     std::string line;
     for (size_t c = 0; c < row.size(); ++c) {
+      const std::string cell = Ellipsize(row[c], widths[c], glyphs);
       if (c + 1 < row.size()) {
-        absl::StrAppend(&line, PadRight(row[c], widths[c]), "  ");
+        absl::StrAppend(&line, PadRight(cell, widths[c]), "  ");
       } else {
-        line += row[c];
+        line += cell;
       }
     }
     absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
@@ -38,6 +45,28 @@ std::string Table::Text() const {
   add(header_);
   for (const auto& row : rows_) add(row);
   return text;
+}
+
+std::string Table::Text() const { return Lay(Widths(), Glyphs::kAscii); }
+
+std::string Table::Fit(const Style& style) const {
+  constexpr int kNarrowest = 8;
+  constexpr int kGap = 2;
+  std::vector<int> widths = Widths();
+  int total = -kGap;
+  for (const int width : widths) total += width + kGap;
+  while (total > style.width) {
+    const auto widest = std::max_element(widths.begin(), widths.end());
+    if (widest == widths.end() || *widest <= kNarrowest) break;
+    --*widest;
+    --total;
+  }
+  return Lay(widths, style.glyphs);
+}
+
+std::string ForOutput(const Table& table) {
+  return ::isatty(STDOUT_FILENO) == 1 ? table.Fit(TerminalStyle(STDOUT_FILENO))
+                                      : table.Text();
 }
 
 }  // namespace aha::cli

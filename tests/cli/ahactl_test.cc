@@ -134,6 +134,21 @@ TEST_F(AhactlTest, AJobThatWasStoppedDidNotWork) {
   EXPECT_EQ(Ahactl({"job", "stop", "tiny"}).code, 3);
 }
 
+TEST_F(AhactlTest, HelpIsAlsoACommandAndTheFormatMayComeFirst) {
+  EXPECT_EQ(Ahactl({"help"}).out, Ahactl({"--help"}).out);
+  const Outcome help = Ahactl({"help", "job", "list"});
+  EXPECT_EQ(help.code, 0);
+  EXPECT_EQ(help.out, Ahactl({"job", "list", "--help"}).out);
+  const Outcome wrong = Ahactl({"help", "job", "lst"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("unknown command \"lst\""));
+  EXPECT_EQ(Ahactl({"-o", "json", "version"}).out,
+            Ahactl({"version", "-o", "json"}).out);
+  EXPECT_EQ(Ahactl({"--output=yaml", "version"}).out,
+            Ahactl({"version", "-o", "yaml"}).out);
+  EXPECT_EQ(Ahactl({"-o"}).code, 2);
+}
+
 TEST_F(AhactlTest, AMisspeltOptionIsNamedWithTheNearestAndItsCommandsHelp) {
   EXPECT_EQ(Ahactl({"run", job_, "--dri", "x"}).err,
             "ahactl: unknown option \"--dri\"; did you mean \"--dir\"?; see "

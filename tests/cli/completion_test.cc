@@ -1,8 +1,9 @@
-#include "cli/commands/completion.h"
+#include "cli/term/completion.h"
 
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -38,14 +39,29 @@ CommandNode SampleTree() {
   CommandNode get = list;
   get.name = "get";
   get.argument = Completes::kJob;
+  CommandNode logs = get;
+  logs.name = "logs";
+  for (const auto& [name, value] : {std::pair{"--process", Completes::kProcess},
+                                    std::pair{"--stage", Completes::kStage}}) {
+    logs.options.push_back({.names = {name},
+                            .help = "",
+                            .takes_value = true,
+                            .value = value,
+                            .words = {}});
+  }
   CommandNode job{.name = "job",
                   .help = "jobs",
                   .options = {},
-                  .commands = {list, get},
+                  .commands = {list, get, logs},
                   .words = {}};
+  const OptionNode set{.names = {"--set"},
+                       .help = "",
+                       .takes_value = true,
+                       .value = Completes::kAssignments,
+                       .words = {"seed", "stages[0].grpo.steps"}};
   CommandNode run{.name = "run",
                   .help = "run",
-                  .options = {dir},
+                  .options = {dir, set},
                   .commands = {},
                   .argument = Completes::kFile,
                   .words = {}};
@@ -75,6 +91,7 @@ class BashCompletionTest : public ::testing::Test {
         dir_.Write("ahactl.bash", *CompletionScript(SampleTree(), "bash"));
     dir_.Write("runs/tiny/job.yaml", "name: tiny\n");
     dir_.Write("runs/empty/x", "");
+    dir_.Write("job/a_folder_named_as_a_command", "");
   }
 
   // What bash offers after the words typed; the last may be empty.
@@ -104,7 +121,8 @@ TEST_F(BashCompletionTest, TheScriptIsValidBash) {
 TEST_F(BashCompletionTest, CommandsAndOptionsComplete) {
   EXPECT_THAT(Complete({""}), UnorderedElementsAre("job", "run"));
   EXPECT_THAT(Complete({"j"}), ElementsAre("job"));
-  EXPECT_THAT(Complete({"job", ""}), UnorderedElementsAre("list", "get"));
+  EXPECT_THAT(Complete({"job", ""}),
+              UnorderedElementsAre("list", "get", "logs"));
   EXPECT_THAT(Complete({"job", "list", "--"}),
               UnorderedElementsAre("--output", "--dir"));
   EXPECT_THAT(Complete({"job", "x"}), IsEmpty());
@@ -117,6 +135,44 @@ TEST_F(BashCompletionTest, ValuesCompleteByWhatTheyAre) {
   EXPECT_THAT(Complete({"job", "get", "--dir", "ru"}), ElementsAre("runs"));
   EXPECT_THAT(Complete({"run", "runs/tiny/j"}),
               ElementsAre("runs/tiny/job.yaml"));
+}
+
+// Runs bash's own completion on what is typed, as a terminal would.
+TEST_F(BashCompletionTest, ACommandIsNotTakenForAFolderOfThatName) {
+  const std::string typed = absl::StrCat(
+      "cd '", dir_.path(), "'; PS1='$ '; source '", script_,
+      "'; ahactl() { printf '<%s>' \"$@\"; }; bind 'set enable-bracketed-paste "
+      "off'\nahactl jo\t\nexit\n");
+  const std::string input = dir_.Write("typed", typed);
+  EXPECT_THAT(Shell(absl::StrCat("TERM=dumb INPUTRC=/dev/null script -qec "
+                                 "'bash --norc -i' /dev/null < '",
+                                 input, "' 2>&1 || true")),
+              HasSubstr("<job>"));
+}
+
+TEST_F(BashCompletionTest, KeysCompleteUpToTheirEqualsSign) {
+  EXPECT_THAT(Complete({"run", "--set", "se"}), ElementsAre("seed="));
+  EXPECT_THAT(Complete({"run", "--set", "stages"}),
+              ElementsAre("stages[0].grpo.steps="));
+}
+
+TEST_F(BashCompletionTest, ProcessesAndStagesAreThoseOfTheJobOnTheLine) {
+  dir_.Write("runs/tiny/logs/actor-0.log", "");
+  dir_.Write("runs/tiny/logs/$(touch pwned).log", "");
+  dir_.Write("runs/tiny/job.yaml",
+             "name: tiny\nrewards:\n  - name: no\nstages:\n  - name: before\n"
+             "    type: eval\n  - name: $(touch pwned)\ncluster:\n");
+  dir_.Write("runs/other/job.yaml", "stages:\n  - name: sft\n");
+  dir_.Write("runs/other/logs/learner-0.log", "");
+  EXPECT_THAT(Complete({"job", "logs", "tiny", "--process", ""}),
+              ElementsAre("actor-0"));
+  EXPECT_THAT(Complete({"job", "logs", "tiny", "--stage", "b"}),
+              ElementsAre("before"));
+  EXPECT_THAT(Complete({"job", "logs", "--dir", "runs/other", "--process", ""}),
+              ElementsAre("learner-0"));
+  EXPECT_THAT(Complete({"job", "logs", "other", "--stage", ""}),
+              ElementsAre("sft"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/pwned"));
 }
 
 // Hostile names that a directory below runs/ could have.
@@ -159,7 +215,8 @@ TEST_F(BashCompletionTest, FishCompletesTheSame) {
         "; complete -C \"", line, "\"' 2>&1 | cut -f1")));
   };
   EXPECT_THAT(complete("ahactl "), UnorderedElementsAre("job", "run"));
-  EXPECT_THAT(complete("ahactl job "), UnorderedElementsAre("list", "get"));
+  EXPECT_THAT(complete("ahactl job "),
+              UnorderedElementsAre("list", "get", "logs"));
   EXPECT_THAT(complete("ahactl job list -o "),
               UnorderedElementsAre("table", "json", "yaml"));
   for (const char* name : kHostileNames) {
@@ -185,7 +242,8 @@ TEST_F(BashCompletionTest, ZshCompletesTheSame) {
     return Lines(Shell(absl::StrCat("zsh -f '", driver, "' 2>&1")));
   };
   EXPECT_THAT(complete("''", 1), UnorderedElementsAre("job", "run"));
-  EXPECT_THAT(complete("job ''", 2), UnorderedElementsAre("list", "get"));
+  EXPECT_THAT(complete("job ''", 2),
+              UnorderedElementsAre("list", "get", "logs"));
   EXPECT_THAT(complete("job list -o ''", 4),
               UnorderedElementsAre("table", "json", "yaml"));
   for (const char* name : kHostileNames) {

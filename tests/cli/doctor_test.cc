@@ -1,5 +1,6 @@
 #include "cli/commands/doctor.h"
 
+#include <algorithm>
 #include <set>
 
 #include "gmock/gmock.h"
@@ -63,6 +64,21 @@ TEST(DoctorTest, TheCpuIsJudgedAsTheServicesJudgeIt) {
               HasSubstr("emulated_avx512_bf16 (AHA_CPU_ISA), dtype auto means "
                         "bf16"));
   EXPECT_THAT(CheckIsa(avx2, "sse9").advice, HasSubstr("set one of avx2"));
+}
+
+TEST(DoctorTest, AGpuIsSaidToBeIgnored) {
+  EXPECT_THAT(CheckGpus("2 x NVIDIA H200").found,
+              HasSubstr("2 x NVIDIA H200, not used"));
+  DoctorOptions options;
+  const auto named = [&options] {
+    const std::vector<Finding> findings = Examine(options);
+    return std::any_of(
+        findings.begin(), findings.end(),
+        [](const Finding& finding) { return finding.name == "gpu"; });
+  };
+  EXPECT_FALSE(named());
+  options.gpus = "NVIDIA H200";
+  EXPECT_TRUE(named());
 }
 
 TEST(DoctorTest, AClockThatIsWrongOrDiffersFromTheFilesIsWarnedOf) {

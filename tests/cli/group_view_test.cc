@@ -10,6 +10,7 @@ namespace {
 
 using run::Rollout;
 using ::testing::Each;
+using ::testing::HasSubstr;
 using ::testing::Le;
 using ::testing::ResultOf;
 
@@ -49,6 +50,17 @@ sample 1                                 5 samples: 0, 2-4, 6
 --------------------------------------   --------------------------------------
 <think>3 + 4 = 7</think>                 <answer>8</answer>
 <answer>7</answer>)");
+}
+
+TEST(GroupViewTest, WhatThePolicySawAndTheReferenceAreShown) {
+  Rollout rollout = Sample(0, 0, 1, "7");
+  rollout.rendered_prompt = "<system>Be brief.<end>\n<user>What is 3 + 4?<end>";
+  rollout.reference = "7";
+  const std::string text = absl::StrJoin(
+      RenderGroup({rollout}, {.width = 80, .glyphs = Glyphs::kAscii}), "\n");
+  EXPECT_THAT(text, HasSubstr("> <system>Be brief.<end>\n"
+                              "> <user>What is 3 + 4?<end>\n"
+                              "reference: 7\n"));
 }
 
 TEST(GroupViewTest, AGroupFitsEveryWidth) {

@@ -40,6 +40,34 @@ TEST_F(PrintReportTest, EndsWithTheChecksumForScripts) {
       AllOf(HasSubstr("job tiny succeeded"), EndsWith("\nchecksum c0ffee\n")));
 }
 
+TEST_F(PrintReportTest, TheChecksumIsPrintedOnce) {
+  const std::string printed = Printed({.run_dir = "runs/tiny"});
+  EXPECT_EQ(printed.find("c0ffee"), printed.rfind("c0ffee")) << printed;
+}
+
+TEST_F(PrintReportTest, StepsWithoutSignalAreCounted) {
+  for (const double degenerate : {0.5, 1.0, 1.0}) {
+    feed_.metrics.push_back(
+        {.values = {{"reward", 0.5}, {"frac_reward_zero_std", degenerate}}});
+  }
+  feed_.metrics.push_back({.values = {{"loss", 1}}});  // Of an sft stage.
+  EXPECT_THAT(Printed({.run_dir = "runs/tiny"}),
+              HasSubstr("in 2 of 3 steps all rewards"));
+}
+
+TEST_F(PrintReportTest, TheExampleIsThePromptThatThePolicySaw) {
+  const TempDir dir;
+  run::Rollout rollout;
+  rollout.prompt = "1+1?";
+  rollout.rendered_prompt = "<|im_start|>user\n1+1?<|im_end|>\n";
+  feed_.rollouts = {
+      {"", 0,
+       dir.Write("step-000000.jsonl", run::RolloutLine(rollout) + "\n")}};
+  feed_.checkpoints = {"checkpoints/step-000001"};
+  EXPECT_THAT(Printed({.run_dir = "r"}),
+              HasSubstr("--prompt $'<|im_start|>user\\n1+1?<|im_end|>\\n'"));
+}
+
 TEST_F(PrintReportTest, QuietIsTheChecksumAlone) {
   EXPECT_EQ(Printed({.run_dir = "runs/tiny", .quiet = true}),
             "checksum c0ffee\n");
@@ -71,7 +99,7 @@ TEST_F(PrintReportTest, ShowsTheNewestCheckpointAndRolloutsWithAPrompt) {
 TEST_F(PrintReportTest, APromptThatIsTooLongForACommandIsLeftOut) {
   const TempDir dir;
   run::Rollout rollout;
-  rollout.prompt = std::string(201, 'x');
+  rollout.prompt = std::string(401, 'x');
   feed_.rollouts = {
       {"zero", 0,
        dir.Write("zero-step-000000.jsonl", run::RolloutLine(rollout))}};

@@ -1,5 +1,7 @@
 #include "cli/report/report.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_join.h"
 #include "cli/term/text.h"
 #include "gmock/gmock.h"
@@ -7,6 +9,10 @@
 
 namespace aha::cli {
 namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(ReportTest, SaysWhatCameOutAndWhatToLookAtNext) {
   ReportInput input;
@@ -43,6 +49,36 @@ look at next
   ahactl rollout list --dir runs/quickstart              # reward and length, step by step
   ahactl job describe --dir runs/quickstart              # stages, checkpoints, events
   aha-model generate runs/quickstart/checkpoints/step-000120/model --prompt $'What is 3 + 4?\n')");
+}
+
+// The lines of a report, one after another.
+std::string Rendered(const ReportInput& input) {
+  return absl::StrJoin(
+      RenderReport(input, {.width = 90, .glyphs = Glyphs::kAscii}), "\n");
+}
+
+TEST(ReportTest, WithoutEvaluationsTheRewardsSayWhatChanged) {
+  ReportInput input;
+  input.rewards = std::vector<double>(20, 0.25);
+  std::fill(input.rewards.end() - 8, input.rewards.end(), 0.75);
+  EXPECT_THAT(Rendered(input),
+              HasSubstr("reward        0.250 -> 0.750   (mean of the first and "
+                        "the last 8 of 20 steps)"));
+  input.summary.before = run::EvalOutcome{"", 512, 0.215, 18.4};
+  input.summary.after = run::EvalOutcome{"", 512, 0.912, 61.7};
+  EXPECT_THAT(Rendered(input), Not(HasSubstr("reward   ")));
+}
+
+TEST(ReportTest, ARunWithoutAnySignalSaysSoLoudly) {
+  ReportInput input;
+  input.rewards = {0, 0, 0};
+  EXPECT_THAT(Rendered(input),
+              Not(AnyOf(HasSubstr("signal"), HasSubstr("SIGNAL"))));
+  input.steps_without_signal = 1;
+  EXPECT_THAT(Rendered(input), HasSubstr("no signal     in 1 of 3 steps"));
+  input.steps_without_signal = 3;
+  EXPECT_THAT(Rendered(input),
+              HasSubstr("NO SIGNAL     in no step did the rewards"));
 }
 
 TEST(ReportTest, ANarrowWindowIsKeptTo) {

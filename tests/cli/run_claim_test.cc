@@ -23,11 +23,11 @@ constexpr char kStopped[] =
 
 class RunClaimTest : public ::testing::Test {
  protected:
-  absl::StatusOr<Start> Examine(bool resume) const {
-    return ExamineDirectory(run_, held_, resume);
+  absl::StatusOr<Start> Examine(Wish wish) const {
+    return ExamineDirectory(run_, held_, wish);
   }
-  std::string Refusal(bool resume) const {
-    return std::string(Examine(resume).status().message());
+  std::string Refusal(Wish wish) const {
+    return std::string(Examine(wish).status().message());
   }
 
   const TempDir dir_;
@@ -38,24 +38,24 @@ class RunClaimTest : public ::testing::Test {
 
 TEST_F(RunClaimTest, ANewDirectoryIsAFreshStart) {
   held_.status = absl::NotFoundError("no job.yaml");
-  EXPECT_EQ(*Examine(/*resume=*/false), Start::kFresh);
-  EXPECT_TRUE(absl::IsNotFound(Examine(/*resume=*/true).status()));
-  EXPECT_THAT(Refusal(true), HasSubstr("leave out --resume"));
+  EXPECT_EQ(*Examine(Wish::kNew), Start::kFresh);
+  EXPECT_TRUE(absl::IsNotFound(Examine(Wish::kResume).status()));
+  EXPECT_THAT(Refusal(Wish::kResume), HasSubstr("leave out --resume"));
 }
 
 TEST_F(RunClaimTest, AnotherJobThatNeverDidAStepIsNoObstacle) {
   dir_.Write("job.yaml", "name: other\n");
   held_.same_result = false;
-  EXPECT_EQ(*Examine(/*resume=*/false), Start::kFresh);
-  EXPECT_TRUE(absl::IsAlreadyExists(Examine(/*resume=*/true).status()));
+  EXPECT_EQ(*Examine(Wish::kNew), Start::kFresh);
+  EXPECT_TRUE(absl::IsAlreadyExists(Examine(Wish::kResume).status()));
 }
 
 TEST_F(RunClaimTest, ARunWithResultsIsOnlyContinued) {
   dir_.Write("job.yaml", "name: tiny\n");
   dir_.Write("summary.json", kStopped);
-  EXPECT_EQ(*Examine(/*resume=*/true), Start::kResume);
-  EXPECT_TRUE(absl::IsAlreadyExists(Examine(/*resume=*/false).status()));
-  EXPECT_THAT(Refusal(false), AllOf(HasSubstr("job \"tiny\" (stopped)"),
+  EXPECT_EQ(*Examine(Wish::kResume), Start::kResume);
+  EXPECT_TRUE(absl::IsAlreadyExists(Examine(Wish::kNew).status()));
+  EXPECT_THAT(Refusal(Wish::kNew), AllOf(HasSubstr("job \"tiny\" (stopped)"),
                                     HasSubstr("--resume")));
 }
 
@@ -63,27 +63,39 @@ TEST_F(RunClaimTest, ARunOfAnotherJobIsNamed) {
   dir_.Write("job.yaml", "name: other\n");
   dir_.Write("summary.json", kStopped);
   held_ = {.status = absl::OkStatus(), .name = "other", .same_result = false};
-  for (const bool resume : {false, true}) {
-    EXPECT_TRUE(absl::IsAlreadyExists(Examine(resume).status()));
-    EXPECT_THAT(Refusal(resume), HasSubstr("holds another job (\"other\""));
+  for (const Wish wish : {Wish::kNew, Wish::kResume, Wish::kWhatIsNeeded}) {
+    EXPECT_TRUE(absl::IsAlreadyExists(Examine(wish).status()));
+    EXPECT_THAT(Refusal(wish), HasSubstr("holds another job (\"other\""));
   }
+}
+
+TEST_F(RunClaimTest, WhatIsNeededIsANewRunOrTheRestOfOneOrItsReport) {
+  EXPECT_EQ(*Examine(Wish::kWhatIsNeeded), Start::kFresh);
+  dir_.Write("job.yaml", "name: tiny\n");
+  EXPECT_EQ(*Examine(Wish::kWhatIsNeeded), Start::kFresh);
+  dir_.Write("metrics.jsonl", "{}\n");
+  EXPECT_EQ(*Examine(Wish::kWhatIsNeeded), Start::kResume);
+  dir_.Write("summary.json", kStopped);
+  EXPECT_EQ(*Examine(Wish::kWhatIsNeeded), Start::kResume);
+  dir_.Write("summary.json", kSucceeded);
+  EXPECT_EQ(*Examine(Wish::kWhatIsNeeded), Start::kAlreadyDone);
 }
 
 TEST_F(RunClaimTest, AJobFileThatCannotBeReadCannotBeResumed) {
   dir_.Write("job.yaml", ":");
   dir_.Write("summary.json", kStopped);
   held_.status = absl::InvalidArgumentError("job.yaml:1: not YAML");
-  EXPECT_TRUE(absl::IsFailedPrecondition(Examine(/*resume=*/true).status()));
-  EXPECT_THAT(Refusal(true), HasSubstr("job.yaml:1: not YAML"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Examine(Wish::kResume).status()));
+  EXPECT_THAT(Refusal(Wish::kResume), HasSubstr("job.yaml:1: not YAML"));
 }
 
 TEST_F(RunClaimTest, AJobThatSucceededIsDoneUnlessStepsAreInNoCheckpoint) {
   dir_.Write("job.yaml", "name: tiny\n");
   dir_.Write("summary.json", kSucceeded);
-  EXPECT_EQ(*Examine(/*resume=*/true), Start::kAlreadyDone);
+  EXPECT_EQ(*Examine(Wish::kResume), Start::kAlreadyDone);
   dir_.Write("summary.json",
              R"({"state": "succeeded", "problem": "step 3 is in none"})");
-  EXPECT_EQ(*Examine(/*resume=*/true), Start::kResume);
+  EXPECT_EQ(*Examine(Wish::kResume), Start::kResume);
 }
 
 TEST_F(RunClaimTest, ADirectoryIsMadeAndLocked) {

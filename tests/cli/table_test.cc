@@ -33,6 +33,20 @@ TEST(TableTest, WhatIsMissingIsADashSoThatColumnsCanBeCounted) {
   EXPECT_EQ(table.Text(), "A  B  C\n1  -  -\n");
 }
 
+TEST(TableTest, InANarrowWindowTheWidestColumnsAreCut) {
+  Table table({"NAME", "CHECKSUM"});
+  table.Row({"quickstart", "0123456789abcdef0123456789abcdef"});
+  const Style style{.width = 28, .glyphs = Glyphs::kAscii};
+  EXPECT_EQ(table.Fit(style),
+            "NAME        CHECKSUM\n"
+            "quickstart  0123456789abcde~\n");
+  EXPECT_EQ(table.Fit({.width = 200}), table.Text());
+  for (const absl::string_view line : absl::StrSplit(
+           table.Fit({.width = 24, .glyphs = Glyphs::kAscii}), '\n')) {
+    EXPECT_LE(DisplayWidth(line), 24) << line;
+  }
+}
+
 TEST(TableTest, WithoutRowsThereIsTheHeader) {
   EXPECT_EQ(Table({"NAME", "N"}).Text(), "NAME  N\n");
 }

@@ -101,9 +101,9 @@ TEST_P(AhaModelFamiliesTest, ExportAndImportGiveTheSameBytesBack) {
   const std::string exported = scratch_ / "exported";
   const std::string imported = scratch_ / "imported";
   Outcome outcome =
-      Run("export " + directory_ + " -o " + exported + " --dtype fp32");
+      Run("export " + directory_ + " " + exported + " --dtype fp32");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  outcome = Run("import " + exported + " -o " + imported + " --dtype fp32");
+  outcome = Run("import " + exported + " " + imported + " --dtype fp32");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   for (const char* file :
        {"/config.json", "/model.safetensors", "/tokenizer.json"}) {

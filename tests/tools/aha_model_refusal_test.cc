@@ -70,8 +70,8 @@ TEST_F(AhaModelTest, MissingFilesAreNotFound) {
   for (const char* command :
        {"inspect /no/model", "tokenize /no/model --text a",
         "generate /no/model --prompt a", "score /no/model --input -",
-        "certify /no/model", "export /no/model -o /tmp/x",
-        "import /no/model -o /tmp/x"}) {
+        "certify /no/model", "export /no/model /tmp/x",
+        "import /no/model /tmp/x"}) {
     ExpectError(command, 4, "/no/model: no such");
   }
   ExpectError("score " + model_ + " --input /no/file", 4,
@@ -308,9 +308,8 @@ TEST_F(AhaModelTest, BrokenModelFilesAreOneClearLine) {
   std::filesystem::remove(model_ + "/tokenizer.json");
   ExpectError("inspect " + model_, 4, "/tokenizer.json: No such file");
 
-  ExpectError(
-      "import " + File("x.gguf", "GGUF....") + " -o " + (scratch_ / "y"), 1,
-      "x.gguf: version");
+  ExpectError("import " + File("x.gguf", "GGUF....") + " " + (scratch_ / "y"),
+              1, "x.gguf: version");
   ExpectError("inspect " + File("plain", "x"), 1, "must be a model directory");
 }
 

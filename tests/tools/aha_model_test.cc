@@ -213,23 +213,23 @@ TEST_F(AhaModelTest, LossKnowsTheJobFilesAlgorithms) {
 TEST_F(AhaModelTest, ExportChangesTheFormatAndImportRestoresIt) {
   const std::string fp32 = scratch_ / "fp32";
   const std::string bf16 = scratch_ / "bf16";
-  Outcome outcome = Run("export " + model_ + " -o " + bf16 + " --dtype bf16");
+  Outcome outcome = Run("export " + model_ + " " + bf16 + " --dtype bf16");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("next: aha-model generate " + bf16 +
                                      " --chat --prompt"));
   EXPECT_THAT(FileText(bf16 + "/config.json"), HasSubstr("bfloat16"));
-  outcome = Run("import " + model_ + "/model.safetensors -o " + fp32 +
+  outcome = Run("import " + model_ + "/model.safetensors " + fp32 +
                 " --dtype fp32 --output json");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.json()["weights_checksum"],
             Run("inspect " + model_ + " -o json").json()["weights_checksum"]);
-  ExpectError("export " + model_ + " -o " + bf16, 5, "already exists");
+  ExpectError("export " + model_ + " " + bf16, 5, "already exists");
 }
 
 TEST_F(AhaModelTest, AModelWithoutAChatTemplateCannotChat) {
   std::filesystem::remove(model_ + "/tokenizer_config.json");
   const std::string copy = scratch_ / "copy";
-  const Outcome outcome = Run("export " + model_ + " -o " + copy);
+  const Outcome outcome = Run("export " + model_ + " " + copy);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out,
               HasSubstr("next: aha-model generate " + copy + " --prompt"));

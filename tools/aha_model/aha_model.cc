@@ -14,7 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/names.h"
 #include "base/standard_streams.h"
+#include "base/status.h"
 #include "base/version.h"
+#include "cli/term/completion.h"
 #include "cli/term/exit_code.h"
 #include "cli/term/explain.h"
 #include "cli/term/option_checks.h"
@@ -33,7 +35,7 @@ constexpr char kFooter[] =
     "  aha-model inspect models/SmolLM2-135M-Instruct\n"
     "  aha-model generate models/SmolLM2-135M-Instruct --chat \\\n"
     "      --prompt 'What is 2 + 2?' --temperature 0\n"
-    "  aha-model import some-model.gguf -o models/some-model\n"
+    "  aha-model import some-model.gguf models/some-model\n"
     "  aha-model SUBCOMMAND --help     has more\n"
     "Exit codes: 0 done, 1 error, 2 usage, 4 not found, 5 conflict, "
     "130 interrupted.";
@@ -46,19 +48,19 @@ struct Flags {
   GenerateOptions generate;
   ScoreOptions score;
   LossOptionsText loss;
+  std::string shell;
 };
 
 using Command = std::function<absl::Status(const Flags&)>;
 using Commands = std::map<CLI::App*, Command>;
 
 // Adds the subcommand `name` with the options that all subcommands share, and
-// returns it.  `output` is the flag that chooses the format.
-CLI::App* Add(CLI::App* app, Flags* flags, const char* name, const char* help,
-              const char* output = "-o,--output") {
+// returns it.
+CLI::App* Add(CLI::App* app, Flags* flags, const char* name, const char* help) {
   CLI::App* command = app->add_subcommand(name, help);
   command
       ->add_option_function<std::string>(
-          output,
+          "-o,--output",
           [flags](const std::string& format) {
             flags->model.format =
                 format == "json" ? Format::kJson : Format::kText;
@@ -80,6 +82,14 @@ void AddDirectory(CLI::App* command, Flags* flags) {
       ->add_option("DIR", flags->model.directory,
                    "Model directory: config.json, model.safetensors, "
                    "tokenizer.json")
+      ->type_name("DIR")
+      ->required();
+}
+
+void AddDestination(CLI::App* command, Flags* flags) {
+  command
+      ->add_option("DST", flags->convert.destination,
+                   "Directory to write; must be new or empty")
       ->required();
 }
 
@@ -98,38 +108,32 @@ void AddFileCommands(CLI::App* app, Flags* flags, Commands* commands) {
   AddDirectory(inspect, flags);
   (*commands)[inspect] = [](const Flags& f) { return Inspect(f.model); };
 
-  CLI::App* import = Add(
-      app, flags, "import",
-      "Turn a GGUF or safetensors model into a model directory", "--output");
+  CLI::App* import =
+      Add(app, flags, "import",
+          "Turn a GGUF or safetensors model into a model directory");
   AddExamples(
       import,
-      "  aha-model import SmolLM2-135M-Instruct.Q4_1.gguf -o models/smollm2\n"
-      "  aha-model import some-hugging-face-directory -o models/mine\n");
+      "  aha-model import SmolLM2-135M-Instruct.Q4_1.gguf models/smollm2\n"
+      "  aha-model import some-hugging-face-directory models/mine\n");
   import
       ->add_option("SRC", flags->model.directory,
                    ".gguf file, .safetensors file (config.json and "
                    "tokenizer.json beside it), or directory")
+      ->type_name("FILE")
       ->required();
-  import
-      ->add_option("-o,--out", flags->convert.destination,
-                   "Directory to write; must be new or empty")
-      ->required();
+  AddDestination(import, flags);
   (*commands)[import] = [](const Flags& f) {
     return Import(f.model, f.convert);
   };
 
   CLI::App* exporting =
-      Add(app, flags, "export", "Write a model directory for other software",
-          "--output");
-  AddExamples(
-      exporting,
-      "  aha-model export runs/quickstart/checkpoints/step-000050/model \\\n"
-      "      -o thinker --dtype fp32\n");
+      Add(app, flags, "export", "Write a model directory for other software");
+  AddExamples(exporting,
+              "  aha-model export "
+              "runs/quickstart/checkpoints/grpo-step-000100/model \\\n"
+              "      thinker --dtype fp32\n");
   AddDirectory(exporting, flags);
-  exporting
-      ->add_option("-o,--out", flags->convert.destination,
-                   "Directory to write; must be new or empty")
-      ->required();
+  AddDestination(exporting, flags);
   (*commands)[exporting] = [](const Flags& f) {
     return Export(f.model, f.convert);
   };
@@ -158,8 +162,10 @@ void AddGenerate(CLI::App* app, Flags* flags, Commands* commands) {
   AddThreads(generate, flags);
   CLI::Option_group* source = generate->add_option_group("Prompts");
   source->add_option("--prompt", options->prompt, "The text to complete");
-  source->add_option("--prompts", options->prompts_path,
-                     "JSON lines of prompts; -: stdin");
+  source
+      ->add_option("--prompts", options->prompts_path,
+                   "JSON lines of prompts; -: stdin")
+      ->type_name("FILE");
   source->require_option(1);
   generate->add_flag("--chat", options->chat,
                      "The prompt is a user's message, in the model's chat "
@@ -268,6 +274,24 @@ void AddLoss(CLI::App* app, Flags* flags, Commands* commands) {
   (*commands)[loss] = [](const Flags& f) { return Loss(f.model, f.loss); };
 }
 
+void AddCompletion(CLI::App* app, Flags* flags, Commands* commands) {
+  CLI::App* completion =
+      app->add_subcommand("completion", "Print a shell completion script");
+  AddExamples(completion,
+              "  source <(aha-model completion bash)    # in ~/.bashrc\n"
+              "  source <(aha-model completion zsh)     # in ~/.zshrc\n"
+              "  aha-model completion fish | source     # in config.fish\n");
+  completion->add_option("SHELL", flags->shell, "bash, zsh or fish")
+      ->type_name("SHELL")
+      ->required();
+  (*commands)[completion] = [app](const Flags& f) -> absl::Status {
+    AHA_ASSIGN_OR_RETURN(const std::string script,
+                         CompletionScript(DescribeCommands(*app, {}), f.shell));
+    std::fputs(script.c_str(), stdout);
+    return absl::OkStatus();
+  };
+}
+
 // Explains in one line what is wrong with the command line.
 std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<CLI::App*> named = app.get_subcommands();
@@ -300,6 +324,7 @@ int Run(int argc, char** argv) {
   AddTokenize(&app, &flags, &commands);
   AddScore(&app, &flags, &commands);
   AddLoss(&app, &flags, &commands);
+  AddCompletion(&app, &flags, &commands);
   const auto is_first_argument = [&](const auto& command) {
     return command.first->get_name() == argv[1];
   };
