@@ -1,8 +1,8 @@
 // What answers at an address: TLS or plain text.
 //
-// A client that speaks plain text to a TLS port, or TLS to a port of plain text,
-// sees a connection that breaks and no reason.  The reason is found by saying
-// hello in TLS once more, on a connection of its own.
+// A client that speaks plain text to a TLS port, or TLS to a port of plain
+// text, sees a connection that breaks and no reason.  The reason is found by
+// saying hello in TLS once more, on a connection of its own.
 #pragma once
 
 #include "absl/strings/string_view.h"
