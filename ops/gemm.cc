@@ -202,7 +202,7 @@ int64_t ChunkOf(int64_t k, bool grad_weight) {
 struct Rows {
   const float* x;
   int64_t stride, m;
-  DType dtype;  // Of the numbers before they were widened.
+  DType dtype;  // The format that the numbers had before.
   bool grad_weight = false;
 };
 void RunFallback(const Rows& rows, const float* packed, float* y,

@@ -42,8 +42,8 @@ struct CallOptions {
   // ms to 2 s (kCallBackoff), until this is over; an attempt that has begun
   // keeps its own limit.  Zero: one attempt, no retry.
   absl::Duration total = absl::Seconds(60);
-  // Whether a refused connection is retried as well.  A person who mistyped an
-  // address wants to know at once.
+  // Whether a refused connection is retried as well.  After a mistyped
+  // address a user wants to know at once.
   bool retry_refused = true;
   Cancellation* cancel = nullptr;  // May be null; must outlive the call.
 };

@@ -17,7 +17,7 @@ namespace aha::rpc {
 namespace {
 
 // A TLS 1.2 ClientHello (RFC 5246, section 7.4.1.2) with what common servers
-// ask for, so that they go on to their ServerHello.
+// ask for, so that they answer with a ServerHello.
 constexpr unsigned char kClientHello[] = {
     0x16, 0x03, 0x01, 0x00, 0x4d,  // Record: handshake, TLS 1.0, 77 bytes.
     0x01, 0x00, 0x00, 0x49,        // ClientHello, 73 bytes.

@@ -11,7 +11,7 @@
 namespace aha::rpc {
 
 enum class Speech {
-  kNothing,  // Nobody listens there, or nobody answers within the limit.
+  kNothing,  // There is no listener, or no answer within the limit.
   kTls,
   kPlainText,  // Something that is not TLS.
 };

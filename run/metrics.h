@@ -15,8 +15,8 @@ namespace aha::run {
 struct StepMetrics {
   uint64_t step = 0;  // Step of its stage.
   std::string stage = {};
-  uint64_t job_step = 0;  // Counts on through all stages that train.
-  double time = 0;        // Of the commit, in seconds since the Unix epoch.
+  uint64_t job_step = 0;        // Counts on through all stages that train.
+  double time = 0;              // When it was committed: Unix time in seconds.
   uint64_t policy_version = 0;  // After the step.
   std::string weights_checksum = {};
   // Everything else: "reward", "kl", "completions/mean_length", ...  A value

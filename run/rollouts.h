@@ -27,7 +27,7 @@ struct Rollout {
   uint64_t slot = 0;    // The group's position in the step.
   uint64_t sample = 0;  // The trajectory's in its group.
   std::string prompt_id;
-  std::string prompt;  // As the data has it.
+  std::string prompt;  // The text in the data.
   // What the policy saw: the prompt in the model's chat format, its system text
   // included, with every special token spelled out.
   std::string rendered_prompt;

@@ -23,7 +23,7 @@ struct DoctorOptions {
   std::string directory = ".";  // Where runs/ would be; need not exist.
   std::string bin_dir;          // Holds the programs of the cluster.
   std::string libraries;        // Names and versions.
-  std::string gpus;             // As GpuText (cli/local/gpus.h); "": none.
+  std::string gpus;             // GpuText of cli/local/gpus.h; "": none.
 };
 
 std::vector<Finding> Examine(const DoctorOptions& options);

@@ -1,7 +1,7 @@
 // The GPUs of this machine, which Aha does not use yet.
 //
-// A user who has one must not believe that it works, so `ahactl doctor` and the
-// first line of `ahactl run` say that it is ignored.
+// A user must not believe that a GPU works, so `ahactl doctor` and the first
+// line of `ahactl run` say that it is ignored.
 #pragma once
 
 #include <string>

@@ -20,7 +20,7 @@ struct SessionOptions {
   SupervisorOptions supervisor;
   std::string job_name;
   std::string resume_command;
-  std::string gpus;  // Of this machine, as GpuText; "": none.
+  std::string gpus;  // GpuText of this machine; "": none.
   bool quiet = false;
   // Unless this is kTable, stdout gets the summary alone and progress goes to
   // stderr.

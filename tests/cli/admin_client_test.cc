@@ -42,7 +42,7 @@ TEST_F(AdminClientTest, EveryStateOfAJobIsTranslated) {
 
 TEST(AdminClientAddressTest, ARefusedConnectionIsNotRetriedUntilTheDeadline) {
   AdminOptions options;
-  options.address = "127.0.0.1:1";  // Nobody listens there.
+  options.address = "127.0.0.1:1";  // No process listens there.
   options.deadline = absl::Hours(1);
   const absl::Status status = (*AdminClient::New(options))->GetJob().status();
   EXPECT_TRUE(absl::IsUnavailable(status));

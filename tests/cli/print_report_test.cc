@@ -50,7 +50,8 @@ TEST_F(PrintReportTest, StepsWithoutSignalAreCounted) {
     feed_.metrics.push_back(
         {.values = {{"reward", 0.5}, {"frac_reward_zero_std", degenerate}}});
   }
-  feed_.metrics.push_back({.values = {{"loss", 1}}});  // Of an sft stage.
+  feed_.metrics.push_back(
+      {.values = {{"loss", 1}}});  // A step of an sft stage.
   EXPECT_THAT(Printed({.run_dir = "runs/tiny"}),
               HasSubstr("in 2 of 3 steps all rewards"));
 }

@@ -56,7 +56,7 @@ TEST_F(RunClaimTest, ARunWithResultsIsOnlyContinued) {
   EXPECT_EQ(*Examine(Wish::kResume), Start::kResume);
   EXPECT_TRUE(absl::IsAlreadyExists(Examine(Wish::kNew).status()));
   EXPECT_THAT(Refusal(Wish::kNew), AllOf(HasSubstr("job \"tiny\" (stopped)"),
-                                    HasSubstr("--resume")));
+                                         HasSubstr("--resume")));
 }
 
 TEST_F(RunClaimTest, ARunOfAnotherJobIsNamed) {

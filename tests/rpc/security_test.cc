@@ -127,7 +127,7 @@ TEST_F(MutualTlsTest, WhatAServerSpeaksIsFoundByAsking) {
   ASSERT_TRUE(plain.ok()) << plain.status();
   EXPECT_EQ(SpeechAt((*plain)->address(), absl::Seconds(20)),
             Speech::kPlainText);
-  // Nobody listens at port 1.
+  // No process listens at port 1.
   EXPECT_EQ(SpeechAt("127.0.0.1:1", absl::Seconds(20)), Speech::kNothing);
   EXPECT_EQ(SpeechAt("unix:/none", absl::Seconds(20)), Speech::kNothing);
 }
