@@ -15,8 +15,8 @@
 namespace aha::testing {
 namespace {
 
-// A random model directory of this family: one head for keys and values, and
-// for Qwen3 a head_dim of its own.
+// A random model directory of this family: one head for keys and values, for
+// Qwen3 a head_dim of its own, and for sparse models five experts.
 std::string WriteRandomModel(const TempDir& scratch,
                              const std::string& model_type) {
   const TokenizerFiles tokenizer = CharacterTokenizer();
@@ -33,6 +33,12 @@ std::string WriteRandomModel(const TempDir& scratch,
   if (model_type == "mistral") config.sliding_layers = {true, true};
   if (model_type == "gemma3_text") config.sliding_layers = {true, false};
   if (config.sliding_layers.empty()) config.sliding_window = 0;
+  if (model_type == "mixtral" || model_type == "qwen3_moe") {
+    config.num_experts = 5;
+    config.num_experts_per_tok = 2;
+    config.moe_intermediate_size = model_type == "mixtral" ? 80 : 40;
+    config.sparse_layers = {true, true};
+  }
   config.vocab_size = tokenizer.vocab_size;
   config.max_position_embeddings = 80;
   config.tie_word_embeddings =
@@ -78,8 +84,8 @@ stages: [{name: grpo, type: grpo,
 };
 
 INSTANTIATE_TEST_SUITE_P(Families, ModelFamiliesTest,
-                         ::testing::Values("gemma3_text", "mistral", "qwen2",
-                                           "qwen3"),
+                         ::testing::Values("gemma3_text", "mistral", "mixtral",
+                                           "qwen2", "qwen3", "qwen3_moe"),
                          [](const auto& info) {
                            return std::string(info.param);
                          });

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/backprop.h"
 #include "model/policy.h"
@@ -72,7 +73,9 @@ class FamilyGoldenTest : public testing::TestWithParam<const char*> {
 
 INSTANTIATE_TEST_SUITE_P(Families, FamilyGoldenTest,
                          testing::Values("gemma3_text", "llama3", "mistral",
-                                         "qwen2", "qwen2-window", "qwen3"),
+                                         "mixtral", "qwen2", "qwen2-window",
+                                         "qwen3", "qwen3_moe",
+                                         "qwen3_moe-mixed"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -222,6 +225,27 @@ TEST_P(FamilyGoldenTest, GradientsOfAGrpoLossAreAutogradsWithinATenThousandth) {
     EXPECT_GT(norm, 1e-3) << info.name;
     EXPECT_LT(Norm(difference.data(), info.count), 1e-4 * norm) << info.name;
   }
+}
+
+// transformers 5 holds all experts of a layer in one tensor, and writes that if
+// it is asked to.
+TEST_P(FamilyGoldenTest, ExpertsInOneTensorAreReadAsTheSameBytes) {
+  if (policy_->config().sparse_layers.empty()) {
+    GTEST_SKIP() << "this model has no experts";
+  }
+  const std::string path = directory_ + "/packed.safetensors";
+  const auto packed = ReadSafetensors(path, policy_->config(), DType::kF32);
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  EXPECT_EQ(std::memcmp(packed->data(), parameters_->data(),
+                        static_cast<size_t>(parameters_->bytes())),
+            0);
+  EXPECT_TRUE(CheckSafetensors(path, policy_->config()).ok());
+  // Another number of experts is noticed.
+  ModelConfig other = policy_->config();
+  ++other.num_experts;
+  EXPECT_THAT(
+      std::string(ReadSafetensors(path, other, DType::kF32).status().message()),
+      ::testing::HasSubstr("according to config.json"));
 }
 
 TEST_P(FamilyGoldenTest, WhatIsWrittenIsReadBackAsTheSameBytes) {

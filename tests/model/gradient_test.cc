@@ -75,6 +75,8 @@ INSTANTIATE_TEST_SUITE_P(Models, GradientTest,
                                          GradientCase{"qwen2", true, 1},
                                          GradientCase{"qwen3", false, 1},
                                          GradientCase{"mistral", false, 1},
+                                         GradientCase{"mixtral", false, 1},
+                                         GradientCase{"qwen3_moe", false, 1},
                                          GradientCase{"gemma3_text", true, 1},
                                          GradientCase{"gemma3_text", false, 1}),
                          [](const auto& info) {
