@@ -42,19 +42,31 @@ class FamilyGoldenTest : public testing::TestWithParam<const char*> {
     return logprobs.value_or(std::vector<float>());
   }
 
-  // The largest difference of ln p from the golden's, over all sequences.
-  double LargestDifference(const nlohmann::json& sequences) {
+  struct Differences {
     double largest = 0;
+    double mean = 0;
+  };
+  // How much ln p differs from the golden's, over all sequences.
+  Differences Compare(const nlohmann::json& sequences) {
+    Differences differences;
+    double count = 0;
     for (const auto& golden : sequences) {
       const std::vector<double> want = golden["logprobs"];
       const std::vector<float> got =
           LogProbs({{golden["token_ids"].get<std::vector<int32_t>>(), 1}});
       EXPECT_EQ(got.size(), want.size());
       for (size_t i = 0; i < std::min(got.size(), want.size()); ++i) {
-        largest = std::max(largest, std::fabs(got[i] - want[i]));
+        const double difference = std::fabs(got[i] - want[i]);
+        differences.largest = std::max(differences.largest, difference);
+        differences.mean += difference;
+        ++count;
       }
     }
-    return largest;
+    differences.mean /= count;
+    return differences;
+  }
+  double LargestDifference(const nlohmann::json& sequences) {
+    return Compare(sequences).largest;
   }
 
   // A name of tests/golden.
@@ -126,9 +138,10 @@ TEST_P(FamilyGoldenTest, Fp32LogitsAreTransformers) {
   }
 }
 
-// The weights are exact in bf16; activations are rounded to 8 bits.
+// The weights are exact in bf16; activations are rounded to 8 bits. In a sparse
+// model this changes the experts of a row where two logits are that near, and
+// then all that follows, in transformers as here; so there the mean is bounded.
 TEST_P(FamilyGoldenTest, Bf16LogProbabilitiesAreNear) {
-  if (NativeDType() != DType::kBf16) GTEST_SKIP() << "this CPU has no bf16";
   const auto narrow =
       ReadSafetensors(directory_, policy_->config(), DType::kBf16);
   ASSERT_TRUE(narrow.ok()) << narrow.status();
@@ -137,7 +150,13 @@ TEST_P(FamilyGoldenTest, Bf16LogProbabilitiesAreNear) {
   ASSERT_TRUE(policy.ok()) << policy.status();
   ASSERT_TRUE((*policy)->Load(*narrow).ok());
   backprop_ = *Backprop::Create(policy->get());
-  EXPECT_LT(LargestDifference(Golden(Name())["sequences"]), 0.3);
+  const Differences differences = Compare(Golden(Name())["sequences"]);
+  RecordProperty("largest_difference", std::to_string(differences.largest));
+  RecordProperty("mean_difference", std::to_string(differences.mean));
+  EXPECT_LT(differences.mean, 0.05);
+  if (policy_->config().sparse_layers.empty()) {
+    EXPECT_LT(differences.largest, 0.3);
+  }
   backprop_.reset();  // Before its policy.
 }
 
