@@ -40,7 +40,7 @@ struct ModelConfig {
   std::vector<bool> sparse_layers;
   int64_t num_experts = 0;
   int64_t num_experts_per_tok = 0;
-  int64_t moe_intermediate_size = 0;  // Of one expert.
+  int64_t moe_intermediate_size = 0;  // The width of one expert.
   bool norm_topk_prob = true;  // The weights of a token's experts sum to 1.
   // The softmax scale is 1 / sqrt of it; 0: of head_dim.
   double query_pre_attn_scalar = 0;

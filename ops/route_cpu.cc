@@ -10,7 +10,7 @@
 namespace aha::ops {
 namespace {
 
-constexpr int64_t kExpCost = 64;  // Of one ExpOf, in multiply-adds.
+constexpr int64_t kExpCost = 64;  // The cost of one ExpOf, in multiply-adds.
 
 // Inserts the experts one by one into chosen [active], the largest logit first.
 // An expert is inserted behind equals, so the lower one stays in front.

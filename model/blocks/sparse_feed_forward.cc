@@ -54,7 +54,7 @@ struct SparseScratch {
   float* dweights;    // [rows, active]
   void* dlogits;      // [rows, experts], dtype
   float* dnormed;     // [rows, hidden]
-  float* dw;          // Of the largest product.
+  float* dw;          // [the largest product's numbers]
 };
 
 SparseScratch CarveSparse(const SparseFeedForwardShape& s, DType dtype,

@@ -13,7 +13,7 @@
 // The invariance contract holds because nothing of a row meets another one: the
 // router's product and the softmax are of the row alone; the rows of an expert
 // are gathered, multiplied by kernels that are row-invariant, and put back; and
-// a row's experts are added by descending logit, whoever else chose them.
+// a row's experts are added by descending logit, whichever rows share them.
 // Backward sums an expert's gradients over the rows that chose it in the order
 // of the rows. The choice itself has no gradient, and no auxiliary loss for the
 // balance of the experts is added.
@@ -36,9 +36,9 @@ namespace aha {
 
 struct SparseFeedForwardShape {
   int64_t hidden_size = 0;
-  int64_t intermediate_size = 0;  // Of one expert.
+  int64_t intermediate_size = 0;  // The width of one expert.
   int64_t experts = 0;
-  int64_t active = 0;  // Experts of a row.
+  int64_t active = 0;  // How many experts a row has.
   ops::RouteWeights weights = ops::RouteWeights::kOfChosen;
   NormRule norm;
   // The tensors' names within the layer: the gains before the network, the

@@ -34,7 +34,7 @@ double PlainEmbedding(const ModelConfig& config);
 
 // A tensor of a file that holds several of the model's, one behind the other.
 struct PackedTensors {
-  std::vector<int64_t> shape;  // Of the whole.
+  std::vector<int64_t> shape;  // The shape of the whole.
   std::vector<std::string> names;
 };
 

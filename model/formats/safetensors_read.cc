@@ -189,7 +189,7 @@ struct StoredModel {
   // They point into `files` and `parts`, whose elements stay in place when
   // those move.
   Locations locations;
-  std::deque<StoredTensor> parts;  // Of tensors that hold several.
+  std::deque<StoredTensor> parts;  // Parts of tensors that hold several.
 };
 
 // The table of a model's tensors by name.

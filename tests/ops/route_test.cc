@@ -124,7 +124,7 @@ TEST_P(RouteTest, OfEqualLogitsTheLowerExpertIsFirst) {
   }
 }
 
-// What comes of it is no number, but no memory outside is read.
+// The weights may be NaN then, but no memory outside is read.
 TEST_P(RouteTest, TheChoiceIsValidForAnyLogits) {
   const float odd[] = {std::numeric_limits<float>::quiet_NaN(),
                        std::numeric_limits<float>::infinity(),
