@@ -1,5 +1,5 @@
-// One job, one checksum, for a model of each family beside Llama: a tiny GRPO
-// job on a random model directory through all four services.
+// One job, one checksum, for a model of each family beside Llama: a tiny job of
+// SFT and GRPO on a random model directory through all four services.
 #include <string>
 #include <vector>
 
@@ -68,7 +68,10 @@ prompts: {max_prompt_length: 56,
           generated: {min_operations: 1, max_operations: 2}}
 rewards: [{type: contains}]
 sampling: {max_completion_length: 24}
-stages: [{name: grpo, type: grpo,
+stages: [{name: sft, type: sft,
+          sft: {steps: 2, documents_per_step: 8, documents_per_micro_batch: 4,
+                optimizer: {learning_rate: 2e-3}}},
+         {name: grpo, type: grpo,
           grpo: {steps: 3, prompts_per_step: 4, num_generations: 6,
                  beta: 0.05, optimizer: {learning_rate: 2e-3}}}]
 )"));
