@@ -39,6 +39,7 @@ Shape Tiny() {
                      .max_position_embeddings = 512,
                      .rope_scaling = {},
                      .sliding_layers = {},
+                     .sparse_layers = {},
                      .eos_token_ids = {}},
           .rows = 512,
           .prompt = 24,
@@ -58,11 +59,33 @@ Shape SmolLm2() {
                      .rope_theta = 100000,
                      .rope_scaling = {},
                      .sliding_layers = {},
+                     .sparse_layers = {},
                      .eos_token_ids = {}},
           .rows = 64,
           .prompt = 64,
           .completion = 64,
           .train_rows = 1024};
+}
+
+// Two models with the same active parameters, the second with 8 experts of
+// which a token uses 2: what a mixture of experts costs beside the products.
+Shape ActiveDense() {
+  Shape shape = SmolLm2();
+  shape.config.model_type = "mistral";
+  shape.config.num_hidden_layers = 8;
+  shape.config.intermediate_size = 2048;
+  return shape;
+}
+
+Shape ActiveSparse() {
+  Shape shape = ActiveDense();
+  shape.config.model_type = "mixtral";
+  shape.config.intermediate_size = 1024;
+  shape.config.moe_intermediate_size = 1024;
+  shape.config.num_experts = 8;
+  shape.config.num_experts_per_tok = 2;
+  shape.config.sparse_layers.assign(8, true);
+  return shape;
 }
 
 int Threads() {
@@ -183,6 +206,19 @@ BENCHMARK_CAPTURE(Train, smollm2, SmolLm2(), 1)
     ->MeasureProcessCPUTime()
     ->UseRealTime();
 BENCHMARK_CAPTURE(Train, smollm2_groups_of_8, SmolLm2(), 8)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
+
+BENCHMARK_CAPTURE(Decode, dense_as_active, ActiveDense())
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Decode, sparse_2_of_8, ActiveSparse())
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Train, dense_as_active, ActiveDense(), 8)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Train, sparse_2_of_8, ActiveSparse(), 8)
     ->MeasureProcessCPUTime()
     ->UseRealTime();
 

@@ -24,6 +24,8 @@
 #include "model/config.h"
 #include "model/policy.h"
 #include "ops/matmul.h"
+#include "ops/route.h"
+#include "ops/swiglu.h"
 
 namespace aha {
 
@@ -67,6 +69,14 @@ class Certifier {
   absl::Status CheckProduct(const ProductShape& shape);
   // The norm of a block's input, likewise.
   absl::Status CheckNorm(int64_t cols, double epsilon);
+  // A gated linear unit of this width.
+  absl::Status CheckGatedUnit(int64_t cols, ops::Gate gate);
+  // The choice of experts and the sum over them.
+  struct ExpertsShape {
+    int64_t hidden, experts, active;
+    ops::RouteWeights weights;
+  };
+  absl::Status CheckExperts(const ExpertsShape& shape);
   // The norm of a block's output, which is added to the residual stream.
   absl::Status CheckAddedNorm(int64_t cols, double epsilon);
 

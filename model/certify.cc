@@ -12,9 +12,12 @@
 #include "device/device.h"
 #include "model/certifier.h"
 #include "model/families/family.h"
+#include "ops/expert_rows.h"
 #include "ops/head.h"
 #include "ops/matmul.h"
 #include "ops/rms_norm.h"
+#include "ops/route.h"
+#include "ops/swiglu.h"
 
 namespace aha {
 namespace {
@@ -151,6 +154,65 @@ absl::Status Certifier::CheckAddedNorm(int64_t cols, double epsilon) {
                });
 }
 
+absl::Status Certifier::CheckGatedUnit(int64_t cols, ops::Gate gate) {
+  const std::vector<float> gate_up = RandomFloats(kRows * 2 * cols, 4);
+  return Check(gate == ops::Gate::kSilu ? "swiglu" : "geglu",
+               cols * static_cast<int64_t>(SizeOf(dtype_)), Which::kFirst,
+               [&](const ops::Context& device, int64_t m, void* out) {
+                 ops::SwiGlu(device, {.gate_up = gate_up.data(),
+                                      .y = out,
+                                      .rows = m,
+                                      .cols = cols,
+                                      .dtype = dtype_,
+                                      .gate = gate});
+               });
+}
+
+// What an expert makes of a row is a function of both alone here; the products
+// are checked by themselves.
+absl::Status Certifier::CheckExperts(const ExpertsShape& shape) {
+  const auto [hidden, experts, active, weights] = shape;
+  const std::vector<float> logits = RandomFloats(kRows * experts, 4);
+  const std::vector<float> outputs = RandomFloats(kRows * active * hidden, 1);
+  return Check(
+      absl::StrCat("experts n=", experts, " k=", active), 4 * hidden,
+      Which::kFirst, [&](const ops::Context& device, int64_t m, void* out) {
+        std::vector<int32_t> chosen(static_cast<size_t>(m * active));
+        std::vector<int32_t> slots(chosen.size()), pairs(chosen.size());
+        std::vector<int64_t> begins(static_cast<size_t>(experts) + 1);
+        std::vector<float> of_pairs(chosen.size());
+        std::vector<float> by_slot(chosen.size() * static_cast<size_t>(hidden));
+        ops::Route(device, {.logits = logits.data(),
+                            .chosen = chosen.data(),
+                            .weights = of_pairs.data(),
+                            .rows = m,
+                            .experts = experts,
+                            .active = active,
+                            .rule = weights});
+        ops::GroupByExpert(device, {.chosen = chosen.data(),
+                                    .slots = slots.data(),
+                                    .pairs = pairs.data(),
+                                    .begins = begins.data(),
+                                    .rows = m,
+                                    .experts = experts,
+                                    .active = active});
+        ops::GatherRows(device, {.from = outputs.data(),
+                                 .index = pairs.data(),
+                                 .divisor = 1,
+                                 .to = by_slot.data(),
+                                 .rows = m * active,
+                                 .row_bytes = 4 * hidden});
+        std::memset(out, 0, static_cast<size_t>(m * hidden) * sizeof(float));
+        ops::CombineRows(device, {.x = by_slot.data(),
+                                  .slots = slots.data(),
+                                  .weights = of_pairs.data(),
+                                  .y = static_cast<float*>(out),
+                                  .rows = m,
+                                  .active = active,
+                                  .cols = hidden});
+      });
+}
+
 absl::Status Certifier::CheckBlocks() {
   std::set<std::string> names;
   for (const LayerSpec& layer : FamilyOf(config_).layers(config_)) {
@@ -165,17 +227,25 @@ absl::Status Certifier::CheckBlocks() {
 
 ModelConfig Certifier::Small() const {
   ModelConfig small = config_;
-  small.num_hidden_layers = 1;
+  small.sliding_layers.clear();
+  small.sparse_layers.clear();
+  small.num_hidden_layers = 0;
+  std::set<std::pair<bool, bool>> kinds;
+  for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
+    const bool sliding = config_.sliding(i), sparse = config_.sparse(i);
+    if (!kinds.insert({sliding, sparse}).second) continue;
+    ++small.num_hidden_layers;
+    if (!config_.sliding_layers.empty())
+      small.sliding_layers.push_back(sliding);
+    if (!config_.sparse_layers.empty()) small.sparse_layers.push_back(sparse);
+  }
   if (!config_.sliding_layers.empty()) {
-    const std::vector<bool>& kinds = config_.sliding_layers;
-    small.sliding_layers = {kinds.front()};
-    if (std::find(kinds.begin(), kinds.end(), !kinds.front()) != kinds.end()) {
-      small.sliding_layers.push_back(!kinds.front());
-      small.num_hidden_layers = 2;
-    }
     // Short enough to hide keys of the sequences that are tried.
     small.sliding_window = std::min<int64_t>(config_.sliding_window, 17);
   }
+  // The router's product and the choice were checked in their own size.
+  small.num_experts =
+      std::min(config_.num_experts, config_.num_experts_per_tok + 4);
   small.vocab_size = std::min(
       config_.vocab_size, ops::kHeadTile + config_.vocab_size % ops::kHeadTile);
   if (small.vocab_size < 2) small.vocab_size = config_.vocab_size;

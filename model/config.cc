@@ -31,6 +31,11 @@ constexpr int64_t kMaxParameters = int64_t{1} << 36;
 // made before anything runs.
 constexpr int64_t kMaxRopeBytes = int64_t{256} << 20;
 
+// Each expert of a layer is three tensors; the largest known model has 94
+// layers of 128.
+constexpr int64_t kMaxExpertsOfModel = 1 << 16;
+constexpr int64_t kMaxActiveExperts = 64;
+
 // A config.json is read whole before ConfigJson looks at its size.
 constexpr size_t kMaxConfigBytes = 1 << 20;
 // The largest known tokenizer.json has 33 MB.
@@ -88,7 +93,14 @@ double ParameterCount(const ModelConfig& c) {
   const double mlp =
       3.0 * static_cast<double>(c.hidden_size * c.intermediate_size);
   const double tables = 2.0 * static_cast<double>(c.vocab_size * c.hidden_size);
-  return static_cast<double>(c.num_hidden_layers) * (attention + mlp) + tables;
+  const double experts =
+      c.sparse_layers.empty()
+          ? 0
+          : static_cast<double>(c.num_experts * c.hidden_size) *
+                (3.0 * static_cast<double>(c.moe_intermediate_size) + 1);
+  return static_cast<double>(c.num_hidden_layers) *
+             (attention + std::max(mlp, experts)) +
+         tables;
 }
 
 // generation_config.json may name further end tokens, at which transformers
@@ -224,6 +236,31 @@ absl::Status CheckWindows(const ModelConfig& c) {
   return InRange("sliding_window", c.sliding_window, 1, int64_t{1} << 30);
 }
 
+absl::Status CheckExperts(const ModelConfig& c) {
+  const int64_t layers = static_cast<int64_t>(c.sparse_layers.size());
+  if (layers == 0) return absl::OkStatus();
+  if (layers != c.num_hidden_layers) {
+    return ConfigInvalid("num_hidden_layers",
+                         absl::StrCat("must be the ", layers,
+                                      " layers of which it is known whether "
+                                      "they have experts"),
+                         absl::StrCat(c.num_hidden_layers));
+  }
+  AHA_RETURN_IF_ERROR(InRange("num_experts", c.num_experts, 1, 1024));
+  AHA_RETURN_IF_ERROR(InRange("num_experts_per_tok", c.num_experts_per_tok, 1,
+                              std::min(c.num_experts, kMaxActiveExperts)));
+  AHA_RETURN_IF_ERROR(
+      InRange("moe_intermediate_size", c.moe_intermediate_size, 1, 1 << 18));
+  if (c.num_experts * c.num_hidden_layers > kMaxExpertsOfModel) {
+    return ConfigInvalid(
+        "num_experts",
+        absl::StrCat("times num_hidden_layers must be at most ",
+                     kMaxExpertsOfModel),
+        absl::StrCat(c.num_experts, " and ", c.num_hidden_layers));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 int64_t ModelConfig::context() const {
@@ -283,6 +320,7 @@ absl::Status ModelConfig::Validate() const {
       CheckReal("rope_local_base_freq", rope_local_base_freq, 1, 1e12));
   AHA_RETURN_IF_ERROR(CheckScaling(rope_scaling, head_dim));
   AHA_RETURN_IF_ERROR(CheckWindows(*this));
+  AHA_RETURN_IF_ERROR(CheckExperts(*this));
   AHA_RETURN_IF_ERROR(
       CheckReal("query_pre_attn_scalar", query_pre_attn_scalar, 0, 1e6));
   AHA_RETURN_IF_ERROR(CheckReal("rms_norm_eps", rms_norm_eps, 1e-12, 1));

@@ -35,6 +35,13 @@ struct ModelConfig {
   int64_t sliding_window = 0;
   // Which layers these are, one entry a layer; empty: none.
   std::vector<bool> sliding_layers;
+  // Mixtures of experts (blocks/sparse_feed_forward.h). Which layers have one,
+  // one entry a layer; empty: none.
+  std::vector<bool> sparse_layers;
+  int64_t num_experts = 0;
+  int64_t num_experts_per_tok = 0;
+  int64_t moe_intermediate_size = 0;  // The width of one expert.
+  bool norm_topk_prob = true;  // The weights of a token's experts sum to 1.
   // The softmax scale is 1 / sqrt of it; 0: of head_dim.
   double query_pre_attn_scalar = 0;
   bool tie_word_embeddings = true;
@@ -52,6 +59,15 @@ struct ModelConfig {
   static absl::StatusOr<ModelConfig> Load(const std::string& directory);
   // INVALID_ARGUMENT naming the field, the rule and the value.
   absl::Status Validate() const;
+
+  // True if the layer has a window; if it has experts.
+  bool sliding(int64_t layer) const {
+    return !sliding_layers.empty() &&
+           sliding_layers[static_cast<size_t>(layer)];
+  }
+  bool sparse(int64_t layer) const {
+    return !sparse_layers.empty() && sparse_layers[static_cast<size_t>(layer)];
+  }
 
   // The most tokens that a sequence may have: max_position_embeddings, or less
   // where positions beyond would turn with the total length of a sequence, so

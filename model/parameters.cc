@@ -50,6 +50,7 @@ ParameterLayout::ParameterLayout(const ModelConfig& config) {
   for (size_t i = 0; i < layers.size(); ++i) {
     for (const auto& block : layers[i]) {
       block_begins_.push_back(tensors_.size());
+      idle_ += block->IdleParameters();
       for (TensorSpec& tensor : block->Tensors()) {
         add(absl::StrCat(family.layer_prefix, i, ".", tensor.name),
             std::move(tensor.shape), tensor.initial);

@@ -55,6 +55,9 @@ class ParameterLayout {
   absl::Span<const TensorInfo> tensors() const { return tensors_; }
   // The number of elements of all tensors.
   int64_t count() const { return count_; }
+  // The elements that one token is computed with: all but those of the experts
+  // to which it is not sent.
+  int64_t active_count() const { return count_ - idle_; }
 
   const TensorInfo& embedding() const { return tensors_.front(); }
   const TensorInfo& final_norm() const { return tensors_[final_norm_]; }
@@ -72,6 +75,7 @@ class ParameterLayout {
   size_t final_norm_ = 0;
   size_t head_ = 0;
   int64_t count_ = 0;
+  int64_t idle_ = 0;
 };
 
 // Owns the buffer (64-byte aligned, huge pages advised) unless Borrow made it.

@@ -35,6 +35,17 @@ void AddScaled(float factor, const float* x, float* y, int64_t n) {
   });
 }
 
+float Dot(const float* x, const void* y, int64_t n, DType dtype) {
+  F32x16 sum = F32x16::Set(0);
+  WithType(dtype, [&]<class T>() {
+    ForLanes(n, [&](int64_t i, int64_t lanes) {
+      sum = Fma(LoadN(x + i, lanes), LoadN(static_cast<const T*>(y) + i, lanes),
+                sum);
+    });
+  });
+  return Sum(sum);
+}
+
 void WidenRow(const Bf16* in, float* out, int64_t n) {
   ForLanes(n, [&](int64_t i, int64_t lanes) {
     StoreN(out + i, LoadN(in + i, lanes), lanes);
@@ -202,6 +213,7 @@ void AddElementwise(SimdTable& t) {
   t.add = Add;
   t.scale = Scale;
   t.add_scaled = AddScaled;
+  t.dot = Dot;
   t.rms_norm = RmsNorm;
   t.add_rms_norm = AddRmsNorm;
   t.rms_norm_grad = RmsNormGrad;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "device/context.h"
 #include "device/dtype.h"
 
@@ -69,6 +70,17 @@ void Matmul(const CpuContext& context, const MatmulArgs& args);
 void Matmul(const ReferenceContext&, const MatmulArgs& args);
 inline void Matmul(const Context& context, const MatmulArgs& args) {
   context.Visit([&](const auto& device) { Matmul(device, args); });
+}
+
+// Several products at once, each with the bits of Matmul. No product may read
+// or write what another one writes.
+void MatmulAll(const CpuContext& context,
+               absl::Span<const MatmulArgs> products);
+void MatmulAll(const ReferenceContext& context,
+               absl::Span<const MatmulArgs> products);
+inline void MatmulAll(const Context& context,
+                      absl::Span<const MatmulArgs> products) {
+  context.Visit([&](const auto& device) { MatmulAll(device, products); });
 }
 
 // dw = dy^T x: the gradient of w [n, k] in y = x w^T.  Summed over the m rows

@@ -70,6 +70,21 @@ void PackInto(const CpuContext& context, const void* w,
   });
 }
 
+namespace {
+
+// Task number i of a product whose rows are cut into blocks of `block`.
+void RunTask(const MatmulArgs& args, const CpuMatrix& b, int64_t block,
+             int64_t i) {
+  const int64_t blocks = CeilDiv(args.m, block);
+  // Rows vary fastest, so that a panel stays in the cache while rows pass.
+  const int64_t panel = i / blocks, row = i % blocks * block;
+  Gemm(b.panels[panel], ElementAt(args.x, row * b.k, b.dtype),
+       args.y + row * b.n + panel * b.width, b.n, std::min(block, args.m - row),
+       args.into);
+}
+
+}  // namespace
+
 void Matmul(const CpuContext& context, const MatmulArgs& args) {
   const CpuMatrix& b = CpuMatrixOf(*args.b);
   const int64_t panels = static_cast<int64_t>(b.panels.size());
@@ -79,20 +94,55 @@ void Matmul(const CpuContext& context, const MatmulArgs& args) {
          block / 2 * b.k * b.width >= kMinTaskMacs) {
     block /= 2;
   }
-  const int64_t blocks = CeilDiv(args.m, block);
-  const auto task = [&](int64_t i) {
-    // Rows vary fastest, so that a panel stays in the cache while rows pass.
-    const int64_t panel = i / blocks, row = i % blocks * block;
-    Gemm(b.panels[panel], ElementAt(args.x, row * b.k, b.dtype),
-         args.y + row * b.n + panel * b.width, b.n,
-         std::min(block, args.m - row), args.into);
-  };
-  const int64_t tasks = panels * blocks;
+  const auto task = [&](int64_t i) { RunTask(args, b, block, i); };
+  const int64_t tasks = panels * CeilDiv(args.m, block);
   if (args.m * b.k * b.n < 2 * kMinTaskMacs) {
     for (int64_t i = 0; i < tasks; ++i) task(i);
     return;
   }
   context.pool->For(tasks, task);
+}
+
+void MatmulAll(const CpuContext& context,
+               absl::Span<const MatmulArgs> products) {
+  const auto tasks_of = [&](const MatmulArgs& args, int64_t block) {
+    return static_cast<int64_t>(CpuMatrixOf(*args.b).panels.size()) *
+           CeilDiv(args.m, block);
+  };
+  // One size of blocks for all, chosen as in Matmul.
+  const int64_t enough = 4 * context.pool->threads();
+  int64_t block = kMaxGemmRows;
+  int64_t macs = 0;
+  const auto tasks = [&] {
+    int64_t count = 0;
+    for (const MatmulArgs& args : products) count += tasks_of(args, block);
+    return count;
+  };
+  for (const MatmulArgs& args : products) {
+    macs += args.m * args.b->k() * args.b->n();
+  }
+  while (block > kMinRows && tasks() < enough &&
+         macs / enough >= kMinTaskMacs) {
+    block /= 2;
+  }
+  if (macs < 2 * kMinTaskMacs) {
+    for (const MatmulArgs& args : products) {
+      const CpuMatrix& b = CpuMatrixOf(*args.b);
+      for (int64_t i = 0; i < tasks_of(args, block); ++i) {
+        RunTask(args, b, block, i);
+      }
+    }
+    return;
+  }
+  std::vector<int64_t> begins = {0};  // The first task of each product.
+  for (const MatmulArgs& args : products) {
+    begins.push_back(begins.back() + tasks_of(args, block));
+  }
+  context.pool->For(begins.back(), [&](int64_t i) {
+    const auto next = std::upper_bound(begins.begin(), begins.end(), i);
+    const size_t at = static_cast<size_t>(next - begins.begin()) - 1;
+    RunTask(products[at], CpuMatrixOf(*products[at].b), block, i - begins[at]);
+  });
 }
 
 namespace {

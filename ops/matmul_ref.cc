@@ -81,6 +81,11 @@ void Matmul(const ReferenceContext&, const MatmulArgs& a) {
   WithType(a.b->dtype(), [&]<class T>() { MatmulOf<T>(a, b); });
 }
 
+void MatmulAll(const ReferenceContext& context,
+               absl::Span<const MatmulArgs> products) {
+  for (const MatmulArgs& product : products) Matmul(context, product);
+}
+
 void MatmulGradWeight(const ReferenceContext&, const MatmulGradWeightArgs& a) {
   WithType(a.dtype, [&]<class T>() { MatmulGradWeightOf<T>(a, a.n); });
 }

@@ -41,6 +41,7 @@ struct SimdTable {
   void (*scale)(float factor, float* y, int64_t n);  // y *= factor
   // y += factor * x, rounded once
   void (*add_scaled)(float factor, const float* x, float* y, int64_t n);
+  float (*dot)(const float* x, const void* y, int64_t n, DType dtype);
   float (*rms_norm)(const float* x, const float* gamma, void* y, int64_t n,
                     float eps, DType dtype);
   // y += the norm; returns the same.

@@ -96,6 +96,10 @@ class BlockSpec {
   // layout may hold; matrices that are multiplied at once stand side by side.
   virtual std::vector<TensorSpec> Tensors() const = 0;
 
+  // How many of its parameters a row is not multiplied with: those of experts
+  // that it does not choose.
+  virtual int64_t IdleParameters() const { return 0; }
+
   // Bytes that the block stores for ops::kBlockTokens positions of a sequence,
   // one entry for each separate array (a plane: the keys, the values).
   virtual std::vector<int64_t> KvPlanes(DType dtype) const = 0;

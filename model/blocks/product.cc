@@ -48,21 +48,55 @@ const PackedMatrix& Product::Ready(WeightMatrix* matrix,
   return matrix->matrix;
 }
 
+ops::MatmulArgs Product::Prepare(const ForwardArgs& args) const {
+  return {.x = args.x,
+          .b = &Ready(forward_.get(), PackedMatrix::Source::kTransposed),
+          .y = args.y,
+          .m = args.rows,
+          .into = args.into};
+}
+
+ops::MatmulArgs Product::Prepare(const InputGradientOf& of) const {
+  return {.x = of.dy,
+          .b = &Ready(gradient_.get(), PackedMatrix::Source::kPlain),
+          .y = of.dx,
+          .m = of.rows};
+}
+
 void Product::Forward(const ForwardArgs& args) {
-  ops::Matmul(environment_->context(),
-              {.x = args.x,
-               .b = &Ready(forward_.get(), PackedMatrix::Source::kTransposed),
-               .y = args.y,
-               .m = args.rows,
-               .into = args.into});
+  ops::Matmul(environment_->context(), Prepare(args));
 }
 
 void Product::InputGradient(const void* dy, int64_t rows, float* dx) {
   ops::Matmul(environment_->context(),
-              {.x = dy,
-               .b = &Ready(gradient_.get(), PackedMatrix::Source::kPlain),
-               .y = dx,
-               .m = rows});
+              Prepare({.product = this, .dy = dy, .rows = rows, .dx = dx}));
+}
+
+void Product::ForwardAll(absl::Span<const ForwardOf> products) {
+  std::vector<ops::MatmulArgs> ready;
+  for (const ForwardOf& of : products) {
+    if (of.args.rows == 0) continue;
+    ready.push_back(of.product->Prepare(of.args));
+    if (!of.product->environment_->lean()) continue;
+    // Equal shapes share one matrix, which the next product packs again.
+    ops::Matmul(of.product->environment_->context(), ready.back());
+    ready.clear();
+  }
+  if (ready.empty()) return;
+  ops::MatmulAll(products.front().product->environment_->context(), ready);
+}
+
+void Product::InputGradientAll(absl::Span<const InputGradientOf> products) {
+  std::vector<ops::MatmulArgs> ready;
+  for (const InputGradientOf& of : products) {
+    if (of.rows == 0) continue;
+    ready.push_back(of.product->Prepare(of));
+    if (!of.product->environment_->lean()) continue;
+    ops::Matmul(of.product->environment_->context(), ready.back());
+    ready.clear();
+  }
+  if (ready.empty()) return;
+  ops::MatmulAll(products.front().product->environment_->context(), ready);
 }
 
 absl::Status Product::AddWeightGradient(const WeightGradientArgs& args,

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -44,6 +45,22 @@ class Product {
   // dx [rows, in] = dy w. REQUIRES: the environment can train.
   void InputGradient(const void* dy, int64_t rows, float* dx);
 
+  // Forward and InputGradient of several products of one environment, with the
+  // same bits, at once if the environment is not lean. What one writes no other
+  // may read or write. Products without rows are left out.
+  struct ForwardOf {
+    Product* product;
+    ForwardArgs args;
+  };
+  static void ForwardAll(absl::Span<const ForwardOf> products);
+  struct InputGradientOf {
+    Product* product;
+    const void* dy;
+    int64_t rows;
+    float* dx;
+  };
+  static void InputGradientAll(absl::Span<const InputGradientOf> products);
+
   struct WeightGradientArgs {
     const void* dy;  // [rows, out], the environment's dtype
     const void* x;   // [rows, in], likewise
@@ -56,6 +73,8 @@ class Product {
 
  private:
   Product() = default;
+  ops::MatmulArgs Prepare(const ForwardArgs& args) const;
+  ops::MatmulArgs Prepare(const InputGradientOf& of) const;
   // The matrix with this product's weights packed from `source`.
   const ops::PackedMatrix& Ready(WeightMatrix* matrix,
                                  ops::PackedMatrix::Source source) const;

@@ -157,26 +157,12 @@ int64_t SwiGluSpec::BackwardScratchBytes(int64_t rows, DType dtype) const {
 }
 
 absl::Status SwiGluSpec::Certify(Certifier* certifier) const {
-  constexpr int64_t kRows = Certifier::kRows;
   const int64_t hidden = shape_.hidden_size;
   const int64_t inner = shape_.intermediate_size;
   AHA_RETURN_IF_ERROR(certifier->CheckNorm(hidden, shape_.norm.epsilon));
   AHA_RETURN_IF_ERROR(certifier->CheckProduct(
       {.in = hidden, .out = 2 * inner, .into = ops::Into::kOverwrite}));
-  const DType dtype = certifier->dtype();
-  const std::vector<float> gate_up =
-      certifier->RandomFloats(kRows * 2 * inner, 4);
-  AHA_RETURN_IF_ERROR(certifier->Check(
-      shape_.gate == ops::Gate::kSilu ? "swiglu" : "geglu",
-      inner * static_cast<int64_t>(SizeOf(dtype)), Certifier::Which::kFirst,
-      [&](const ops::Context& device, int64_t m, void* out) {
-        ops::SwiGlu(device, {.gate_up = gate_up.data(),
-                             .y = out,
-                             .rows = m,
-                             .cols = inner,
-                             .dtype = dtype,
-                             .gate = shape_.gate});
-      }));
+  AHA_RETURN_IF_ERROR(certifier->CheckGatedUnit(inner, shape_.gate));
   const bool normed = !shape_.output_norm.empty();
   if (normed) {
     AHA_RETURN_IF_ERROR(certifier->CheckAddedNorm(hidden, shape_.norm.epsilon));

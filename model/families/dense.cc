@@ -62,14 +62,18 @@ absl::Status ReadDense(const ConfigJson& json, const DenseRules& rules,
   return json.ReadBool("tie_word_embeddings", &config->tie_word_embeddings);
 }
 
+absl::Status BoundLayers(const ModelConfig& config) {
+  if (config.num_hidden_layers >= 1 && config.num_hidden_layers <= 1024) {
+    return absl::OkStatus();
+  }
+  return ConfigInvalid("num_hidden_layers", "must be in [1, 1024]",
+                       absl::StrCat(config.num_hidden_layers));
+}
+
 absl::Status ReadLayerTypes(const ConfigJson& json,
                             const std::function<bool(int64_t layer)>& slides,
                             ModelConfig* config) {
-  // Bounded before anything of its size is made.
-  if (config->num_hidden_layers < 1 || config->num_hidden_layers > 1024) {
-    return ConfigInvalid("num_hidden_layers", "must be in [1, 1024]",
-                         absl::StrCat(config->num_hidden_layers));
-  }
+  AHA_RETURN_IF_ERROR(BoundLayers(*config));
   std::vector<bool>& layers = config->sliding_layers;
   layers.clear();
   if (const nlohmann::json* types = json.Find("layer_types")) {
@@ -131,18 +135,15 @@ nlohmann::ordered_json WindowJson(const ModelConfig& config) {
 nlohmann::ordered_json LayerTypesJson(const ModelConfig& config) {
   auto types = nlohmann::ordered_json::array();
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
-    const bool sliding = !config.sliding_layers.empty() &&
-                         config.sliding_layers[static_cast<size_t>(i)];
-    types.push_back(sliding ? "sliding_attention" : "full_attention");
+    types.push_back(config.sliding(i) ? "sliding_attention" : "full_attention");
   }
   return types;
 }
 
 GqaShape DenseAttention(const ModelConfig& config, int64_t layer) {
-  const bool sliding = !config.sliding_layers.empty() &&
-                       config.sliding_layers[static_cast<size_t>(layer)];
   // A window that no sequence leaves hides nothing.
-  const bool hides = sliding && config.sliding_window < config.context();
+  const bool hides =
+      config.sliding(layer) && config.sliding_window < config.context();
   return {.hidden_size = config.hidden_size,
           .heads = config.num_attention_heads,
           .kv_heads = config.num_key_value_heads,

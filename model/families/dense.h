@@ -35,6 +35,9 @@ struct DenseRules {
 absl::Status ReadDense(const ConfigJson& json, const DenseRules& rules,
                        ModelConfig* config);
 
+// Bounds num_hidden_layers; for use before anything of that size is made.
+absl::Status BoundLayers(const ModelConfig& config);
+
 // Reads which layers have a window: those that layer_types calls
 // sliding_attention or, if it is absent, those for which `slides` holds.
 // REQUIRES: config->num_hidden_layers was read.

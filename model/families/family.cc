@@ -6,8 +6,10 @@
 #include "model/families/gemma3.h"
 #include "model/families/llama.h"
 #include "model/families/mistral.h"
+#include "model/families/mixtral.h"
 #include "model/families/qwen2.h"
 #include "model/families/qwen3.h"
+#include "model/families/qwen3_moe.h"
 
 namespace aha {
 
@@ -19,8 +21,8 @@ double PlainEmbedding(const ModelConfig&) { return 1; }
 
 absl::Span<const Family* const> Families() {
   static const Family* const kFamilies[] = {
-      &Gemma3Family(), &LlamaFamily(), &MistralFamily(),
-      &Qwen2Family(),  &Qwen3Family(),
+      &Gemma3Family(), &LlamaFamily(), &MistralFamily(),  &MixtralFamily(),
+      &Qwen2Family(),  &Qwen3Family(), &Qwen3MoeFamily(),
   };
   return kFamilies;
 }

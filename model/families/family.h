@@ -12,6 +12,8 @@
 // Internal to model/ and model/formats/. Immutable.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,12 @@ namespace aha {
 // Of families that do nothing special.
 NormRule PlainNorm(const ModelConfig& config);
 double PlainEmbedding(const ModelConfig& config);
+
+// A tensor of a file that holds several of the model's, one behind the other.
+struct PackedTensors {
+  std::vector<int64_t> shape;  // The shape of the whole.
+  std::vector<std::string> names;
+};
 
 struct Family {
   const char* model_type;    // In config.json, such as "qwen2".
@@ -52,6 +60,11 @@ struct Family {
   // True for a tensor in a file that the model has no use for, because it is a
   // constant that Aha computes.
   bool (*ignores)(absl::string_view tensor);
+
+  // What a tensor in a file holds, if it is none of the model's but has several
+  // of them or one of another name; null: there are no such tensors.
+  std::optional<PackedTensors> (*packed)(const ModelConfig& config,
+                                         absl::string_view tensor) = nullptr;
 
   const char* embedding = "model.embed_tokens.weight";
   const char* layer_prefix = "model.layers.";  // Number, dot and name follow.

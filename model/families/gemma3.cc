@@ -82,8 +82,7 @@ std::vector<LayerSpec> Gemma3Layers(const ModelConfig& config) {
     attention.norm = Gemma3Norm(config);
     attention.qk_norm = true;
     attention.output_norm = "post_attention_layernorm.weight";
-    if (!config.sliding_layers.empty() &&
-        config.sliding_layers[static_cast<size_t>(i)]) {
+    if (config.sliding(i)) {
       attention.rope = {.theta = config.rope_local_base_freq, .scaling = {}};
     }
     layers.push_back({MakeGqa(attention), MakeSwiGlu(feed_forward)});

@@ -153,6 +153,14 @@ absl::Status ReadShape(const Keys& key, ModelConfig* config) {
       {"attention.head_count", &config->num_attention_heads},
       {"context_length", &config->max_position_embeddings},
   };
+  // Mixtral's architecture is "llama", too.
+  AHA_ASSIGN_OR_RETURN(const int64_t experts,
+                       IntegerOr(file, key("expert_count"), 0));
+  if (experts != 0) {
+    return absl::UnimplementedError(absl::StrCat(
+        key("expert_count"), " must be 0, got ", experts,
+        ": import a mixture of experts from its Hugging Face directory"));
+  }
   for (const auto& field : fields) {
     AHA_ASSIGN_OR_RETURN(*field.field, file.Integer(key(field.name)));
   }

@@ -3,9 +3,12 @@
 // for weights.
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
@@ -183,9 +186,69 @@ absl::Status CheckUnused(const Location& at, const ModelConfig& config,
 struct StoredModel {
   std::string path;  // The single file, or the directory with the shards.
   std::map<std::string, StoredFile> files;
-  // They point into `files`, whose nodes stay in place when the map moves.
+  // They point into `files` and `parts`, whose elements stay in place when
+  // those move.
   Locations locations;
+  std::deque<StoredTensor> parts;  // Parts of tensors that hold several.
 };
+
+// The table of a model's tensors by name.
+using TensorsByName = absl::flat_hash_map<absl::string_view, const TensorInfo*>;
+
+TensorsByName ByName(const ParameterLayout& layout) {
+  TensorsByName tensors;
+  for (const TensorInfo& info : layout.tensors()) tensors[info.name] = &info;
+  return tensors;
+}
+
+// Replaces a tensor by the parts that it holds.
+absl::Status Unpack(const Location& whole, const PackedTensors& packed,
+                    const TensorsByName& tensors, StoredModel* model) {
+  AHA_RETURN_IF_ERROR(
+      CheckTensor(whole, {.name = whole.tensor->name, .shape = packed.shape}));
+  const StoredTensor& from = *whole.tensor;
+  uint64_t count = 1;
+  for (const int64_t extent : packed.shape) {
+    count *= static_cast<uint64_t>(extent);
+  }
+  const uint64_t element = (from.end - from.begin) / count;
+  uint64_t at = from.begin;
+  for (const std::string& name : packed.names) {
+    const TensorInfo& info = *tensors.at(name);
+    const uint64_t end = at + static_cast<uint64_t>(info.count) * element;
+    model->parts.push_back({.name = name,
+                            .dtype = from.dtype,
+                            .shape = info.shape,
+                            .begin = at,
+                            .end = end});
+    at = end;
+    const Location part = {whole.file, &model->parts.back()};
+    if (!model->locations.emplace(name, part).second) {
+      return TensorError(whole, absl::StrCat("must not be there beside ", name,
+                                             ", which it holds, but is"));
+    }
+  }
+  model->locations.erase(from.name);
+  return absl::OkStatus();
+}
+
+absl::Status UnpackAll(const ModelConfig& config, const ParameterLayout& layout,
+                       StoredModel* model) {
+  const Family& family = FamilyOf(config);
+  if (family.packed == nullptr) return absl::OkStatus();
+  std::vector<std::pair<Location, PackedTensors>> all;
+  for (const auto& [name, at] : model->locations) {
+    if (auto packed = family.packed(config, name)) {
+      all.emplace_back(at, *std::move(packed));
+    }
+  }
+  if (all.empty()) return absl::OkStatus();
+  const TensorsByName tensors = ByName(layout);
+  for (const auto& [at, packed] : all) {
+    AHA_RETURN_IF_ERROR(Unpack(at, packed, tensors, model));
+  }
+  return absl::OkStatus();
+}
 
 // Checks that each tensor of the model exists with the shape that config.json
 // implies.
@@ -203,17 +266,13 @@ absl::Status CheckLayout(const StoredModel& model,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Parameters> Assemble(const StoredModel& model,
-                                    const ModelConfig& config, DType dtype) {
-  // Everything is checked before memory is allocated for a size that only
-  // config.json claims.
-  const auto layout = std::make_shared<ParameterLayout>(config);
-  AHA_RETURN_IF_ERROR(CheckLayout(model, *layout));
+absl::StatusOr<Parameters> Assemble(
+    const StoredModel& model, const ModelConfig& config,
+    const std::shared_ptr<const ParameterLayout>& layout, DType dtype) {
   const Locations& locations = model.locations;
   Parameters parameters(layout, dtype);
-  absl::flat_hash_map<absl::string_view, const TensorInfo*> known;
+  const TensorsByName known = ByName(*layout);
   for (const TensorInfo& want : layout->tensors()) {
-    known[want.name] = &want;
     const Location& at = locations.at(want.name);
     char* out = static_cast<char*>(parameters.data()) +
                 want.offset * static_cast<int64_t>(SizeOf(dtype));
@@ -315,16 +374,23 @@ absl::StatusOr<StoredModel> OpenModel(const std::string& path) {
 absl::Status CheckSafetensors(const std::string& path,
                               const ModelConfig& config) {
   AHA_RETURN_IF_ERROR(config.Validate());
-  AHA_ASSIGN_OR_RETURN(const StoredModel model, OpenModel(path));
-  return CheckLayout(model, ParameterLayout(config));
+  AHA_ASSIGN_OR_RETURN(StoredModel model, OpenModel(path));
+  const ParameterLayout layout(config);
+  AHA_RETURN_IF_ERROR(UnpackAll(config, layout, &model));
+  return CheckLayout(model, layout);
 }
 
 absl::StatusOr<Parameters> ReadSafetensors(const std::string& path,
                                            const ModelConfig& config,
                                            DType dtype) {
   AHA_RETURN_IF_ERROR(config.Validate());
-  AHA_ASSIGN_OR_RETURN(const StoredModel model, OpenModel(path));
-  return Assemble(model, config, dtype);
+  AHA_ASSIGN_OR_RETURN(StoredModel model, OpenModel(path));
+  // Everything is checked before memory is allocated for a size that only
+  // config.json claims.
+  const auto layout = std::make_shared<const ParameterLayout>(config);
+  AHA_RETURN_IF_ERROR(UnpackAll(config, *layout, &model));
+  AHA_RETURN_IF_ERROR(CheckLayout(model, *layout));
+  return Assemble(model, config, layout, dtype);
 }
 
 }  // namespace aha

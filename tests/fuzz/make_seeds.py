@@ -153,7 +153,7 @@ def texts():
     copy("job_fuzz", "recipes/tiny.yaml")
     copy("job_fuzz", "recipes/quickstart.yaml")
     copy("config_fuzz", "tests/golden/tiny-llama/config.json")
-    for family in ("qwen2", "qwen3"):
+    for family in ("qwen2", "qwen3", "qwen3_moe", "mixtral"):
         source = ROOT / f"tests/golden/tiny-{family}/config.json"
         write("config_fuzz", f"{family}.json", source.read_bytes())
     copy("tokenizer_fuzz", "tests/golden/bpe/characters.json")

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import sys
+import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -295,6 +296,17 @@ def save_tiny(model, directory):
     (HERE / directory / "model.safetensors").chmod(0o644)
 
 
+def save_packed(model, directory):
+    """The same weights with all experts of a layer in one tensor."""
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save_pretrained(scratch, save_original_format=False)
+        safetensors.torch.save_file(
+            safetensors.torch.load_file(
+                pathlib.Path(scratch) / "model.safetensors"),
+            HERE / directory / "packed.safetensors")
+    (HERE / directory / "packed.safetensors").chmod(0o644)
+
+
 def scored_sequences(model, vocab):
     generator = torch.Generator().manual_seed(11)
     sequences = []
@@ -354,10 +366,18 @@ def grpo_gradients(model, vocab, directory):
                           logprobs=floats(logp.detach()),
                           old_logprobs=floats(old), ref_logprobs=floats(ref))
     loss.backward()
-    safetensors.torch.save_file(
-        {name: weight.grad.contiguous()
-         for name, weight in model.named_parameters()},
-        HERE / directory / "grpo_gradients.safetensors")
+    # Under the names of the files: transformers 5 keeps the experts of a layer
+    # in one tensor and writes them one by one.
+    gradients = type(model)(model.config)
+    with torch.no_grad():
+        for of, weight in zip(gradients.parameters(), model.parameters()):
+            of.copy_(weight.grad)
+    with tempfile.TemporaryDirectory() as scratch:
+        gradients.save_pretrained(scratch)
+        safetensors.torch.save_file(
+            safetensors.torch.load_file(
+                pathlib.Path(scratch) / "model.safetensors"),
+            HERE / directory / "grpo_gradients.safetensors")
     (HERE / directory / "grpo_gradients.safetensors").chmod(0o644)
     return {"epsilon": EPSILON, "beta": BETA, "temperature": TEMPERATURE,
             "loss": floats(loss.detach()[None])[0],
@@ -423,6 +443,31 @@ def family_models():
             use_sliding_window=True, sliding_window=9,
             layer_types=["full_attention", "sliding_attention",
                          "full_attention"], **common)),
+        # Every layer sparse, weights that sum to 1.
+        "tiny-qwen3_moe": (43, transformers.Qwen3MoeForCausalLM,
+                           transformers.Qwen3MoeConfig(
+            vocab_size=59, hidden_size=32, intermediate_size=72,
+            num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=1,
+            head_dim=24, rms_norm_eps=1e-6, rope_theta=1000000.0,
+            num_experts=6, num_experts_per_tok=2, moe_intermediate_size=40,
+            norm_topk_prob=True, decoder_sparse_step=1,
+            tie_word_embeddings=False, **common)),
+        # Dense layers between sparse ones, weights that do not sum to 1.
+        "tiny-qwen3_moe-mixed": (47, transformers.Qwen3MoeForCausalLM,
+                                 transformers.Qwen3MoeConfig(
+            vocab_size=53, hidden_size=24, intermediate_size=56,
+            num_hidden_layers=5, num_attention_heads=3, num_key_value_heads=1,
+            head_dim=16, rms_norm_eps=1e-6, rope_theta=10000.0,
+            num_experts=5, num_experts_per_tok=3, moe_intermediate_size=24,
+            norm_topk_prob=False, decoder_sparse_step=1,
+            mlp_only_layers=[1, 3], tie_word_embeddings=True, **common)),
+        "tiny-mixtral": (53, transformers.MixtralForCausalLM,
+                         transformers.MixtralConfig(
+            vocab_size=67, hidden_size=32, intermediate_size=40,
+            num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=1,
+            head_dim=16, rms_norm_eps=1e-5, rope_theta=1000000.0,
+            num_local_experts=5, num_experts_per_tok=2, sliding_window=None,
+            tie_word_embeddings=False, **common)),
         "tiny-gemma3_text": (37, transformers.Gemma3ForCausalLM,
                              transformers.Gemma3TextConfig(
             vocab_size=61, hidden_size=36, intermediate_size=56,
@@ -450,6 +495,8 @@ def tiny_families(only):
         model = kind(config).float().eval()
         randomize(model, centre=0 if "gemma" in name else 1)
         save_tiny(model, name)
+        if hasattr(config, "num_experts_per_tok"):
+            save_packed(model, name)
         write(f"{name.replace('-', '_')}.json", {
             "sequences": scored_sequences(model, config.vocab_size),
             "grpo": grpo_gradients(model, config.vocab_size, name)})

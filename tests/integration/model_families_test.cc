@@ -1,5 +1,5 @@
-// One job, one checksum, for a model of each family beside Llama: a tiny GRPO
-// job on a random model directory through all four services.
+// One job, one checksum, for a model of each family beside Llama: a tiny job of
+// SFT and GRPO on a random model directory through all four services.
 #include <string>
 #include <vector>
 
@@ -15,8 +15,8 @@
 namespace aha::testing {
 namespace {
 
-// A random model directory of this family: one head for keys and values, and
-// for Qwen3 a head_dim of its own.
+// A random model directory of this family: one head for keys and values, for
+// Qwen3 a head_dim of its own, and for sparse models five experts.
 std::string WriteRandomModel(const TempDir& scratch,
                              const std::string& model_type) {
   const TokenizerFiles tokenizer = CharacterTokenizer();
@@ -33,6 +33,12 @@ std::string WriteRandomModel(const TempDir& scratch,
   if (model_type == "mistral") config.sliding_layers = {true, true};
   if (model_type == "gemma3_text") config.sliding_layers = {true, false};
   if (config.sliding_layers.empty()) config.sliding_window = 0;
+  if (model_type == "mixtral" || model_type == "qwen3_moe") {
+    config.num_experts = 5;
+    config.num_experts_per_tok = 2;
+    config.moe_intermediate_size = model_type == "mixtral" ? 80 : 40;
+    config.sparse_layers = {true, true};
+  }
   config.vocab_size = tokenizer.vocab_size;
   config.max_position_embeddings = 80;
   config.tie_word_embeddings =
@@ -62,7 +68,10 @@ prompts: {max_prompt_length: 56,
           generated: {min_operations: 1, max_operations: 2}}
 rewards: [{type: contains}]
 sampling: {max_completion_length: 24}
-stages: [{name: grpo, type: grpo,
+stages: [{name: sft, type: sft,
+          sft: {steps: 2, documents_per_step: 8, documents_per_micro_batch: 4,
+                optimizer: {learning_rate: 2e-3}}},
+         {name: grpo, type: grpo,
           grpo: {steps: 3, prompts_per_step: 4, num_generations: 6,
                  beta: 0.05, optimizer: {learning_rate: 2e-3}}}]
 )"));
@@ -78,8 +87,8 @@ stages: [{name: grpo, type: grpo,
 };
 
 INSTANTIATE_TEST_SUITE_P(Families, ModelFamiliesTest,
-                         ::testing::Values("gemma3_text", "mistral", "qwen2",
-                                           "qwen3"),
+                         ::testing::Values("gemma3_text", "mistral", "mixtral",
+                                           "qwen2", "qwen3", "qwen3_moe"),
                          [](const auto& info) {
                            return std::string(info.param);
                          });

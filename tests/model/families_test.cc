@@ -63,7 +63,8 @@ ModelConfig Read(const Json& json) {
 }
 
 TEST(FamiliesTest, TheTableIsSortedAndFindsEachByItsModelType) {
-  EXPECT_EQ(FamilyNames(), "gemma3_text, llama, mistral, qwen2 or qwen3");
+  EXPECT_EQ(FamilyNames(),
+            "gemma3_text, llama, mistral, mixtral, qwen2, qwen3 or qwen3_moe");
   for (const Family* family : Families()) {
     EXPECT_EQ(FindFamily(family->model_type), family);
   }
@@ -78,8 +79,8 @@ TEST(FamiliesTest, AnUnknownModelTypeIsRefusedWithTheOnesThatAreKnown) {
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(
       status.message(),
-      "config.json: model_type must be gemma3_text, llama, mistral, qwen2 "
-      "or qwen3, found \"gemma3\" (not supported)");
+      "config.json: model_type must be gemma3_text, llama, mistral, mixtral, "
+      "qwen2, qwen3 or qwen3_moe, found \"gemma3\" (not supported)");
 }
 
 TEST(FamiliesTest, ReadsQwen25) {
@@ -338,7 +339,163 @@ struct Refusal {
   std::string message;  // A part.
 };
 
+// Qwen3-30B-A3B's.
+Json Qwen3MoeJson() {
+  return Json::parse(R"({
+    "architectures": ["Qwen3MoeForCausalLM"], "attention_bias": false,
+    "attention_dropout": 0.0, "bos_token_id": 151643, "decoder_sparse_step": 1,
+    "eos_token_id": 151645, "head_dim": 128, "hidden_act": "silu",
+    "hidden_size": 2048, "initializer_range": 0.02, "intermediate_size": 6144,
+    "max_position_embeddings": 40960, "max_window_layers": 48,
+    "mlp_only_layers": [], "model_type": "qwen3_moe",
+    "moe_intermediate_size": 768, "norm_topk_prob": true,
+    "num_attention_heads": 32, "num_experts": 128, "num_experts_per_tok": 8,
+    "num_hidden_layers": 48, "num_key_value_heads": 4,
+    "output_router_logits": false, "rms_norm_eps": 1e-06, "rope_scaling": null,
+    "rope_theta": 1000000.0, "router_aux_loss_coef": 0.001,
+    "sliding_window": null, "tie_word_embeddings": false,
+    "torch_dtype": "bfloat16", "transformers_version": "4.51.0",
+    "use_cache": true, "use_sliding_window": false, "vocab_size": 151936})");
+}
+
+// Mixtral-8x7B-v0.1's.
+Json MixtralJson() {
+  return Json::parse(R"({
+    "architectures": ["MixtralForCausalLM"], "attention_dropout": 0.0,
+    "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu",
+    "hidden_size": 4096, "initializer_range": 0.02, "intermediate_size": 14336,
+    "max_position_embeddings": 32768, "model_type": "mixtral",
+    "num_attention_heads": 32, "num_experts_per_tok": 2,
+    "num_hidden_layers": 32, "num_key_value_heads": 8, "num_local_experts": 8,
+    "output_router_logits": false, "rms_norm_eps": 1e-05,
+    "rope_theta": 1000000.0, "router_aux_loss_coef": 0.02,
+    "sliding_window": null, "tie_word_embeddings": false,
+    "torch_dtype": "bfloat16", "transformers_version": "4.36.0.dev0",
+    "use_cache": true, "vocab_size": 32000})");
+}
+
+TEST(FamiliesTest, ReadsQwen3Moe) {
+  const ModelConfig config = Read(Qwen3MoeJson());
+  EXPECT_EQ(config.num_experts, 128);
+  EXPECT_EQ(config.num_experts_per_tok, 8);
+  EXPECT_EQ(config.moe_intermediate_size, 768);
+  EXPECT_TRUE(config.norm_topk_prob);
+  EXPECT_EQ(config.sparse_layers, std::vector<bool>(48, true));
+  const ParameterLayout layout(config);
+  EXPECT_EQ(layout.count(), 30'532'122'624);        // "30B",
+  EXPECT_EQ(layout.active_count(), 3'353'032'704);  // "A3B".
+}
+
+TEST(FamiliesTest, ReadsMixtral) {
+  const ModelConfig config = Read(MixtralJson());
+  EXPECT_EQ(config.num_experts, 8);
+  EXPECT_EQ(config.moe_intermediate_size, 14336);
+  EXPECT_TRUE(config.norm_topk_prob);
+  EXPECT_TRUE(config.sliding_layers.empty());
+  const ParameterLayout layout(config);
+  EXPECT_EQ(layout.count(), 46'702'792'704);         // "47B",
+  EXPECT_EQ(layout.active_count(), 12'879'925'248);  // of which 13B active.
+  EXPECT_EQ(
+      layout.Find("model.layers.3.block_sparse_moe.experts.7.w2.weight").shape,
+      (std::vector<int64_t>{4096, 14336}));
+}
+
+TEST(FamiliesTest, ADenseModelIsActiveAsAWhole) {
+  const ParameterLayout layout(Read(Qwen3Json()));
+  EXPECT_EQ(layout.active_count(), layout.count());
+}
+
+// Layer i is sparse if i + 1 is a multiple of the step and the list does not
+// name it.
+TEST(FamiliesTest, DenseLayersOfQwen3MoeAreThoseThatTheStepAndTheListLeave) {
+  Json json = Qwen3MoeJson();
+  json["num_hidden_layers"] = 6;
+  json["decoder_sparse_step"] = 2;
+  json["mlp_only_layers"] = {3};
+  const ModelConfig config = Read(json);
+  EXPECT_EQ(config.sparse_layers,
+            (std::vector<bool>{false, true, false, false, false, true}));
+  const ParameterLayout layout(config);
+  EXPECT_EQ(layout.Find("model.layers.0.mlp.gate_proj.weight").shape,
+            (std::vector<int64_t>{6144, 2048}));
+  EXPECT_EQ(layout.Find("model.layers.1.mlp.gate.weight").shape,
+            (std::vector<int64_t>{128, 2048}));
+  EXPECT_EQ(Read(Json::parse(config.ToJson())).sparse_layers,
+            config.sparse_layers);
+  json["num_experts"] = 0;
+  EXPECT_TRUE(Read(json).sparse_layers.empty());
+}
+
+TEST(FamiliesTest, AWindowOfQwen3MoeIsThatOfEveryLayer) {
+  Json json = Qwen3MoeJson();
+  json["use_sliding_window"] = true;
+  EXPECT_TRUE(Read(json).sliding_layers.empty());  // Its size is null.
+  json["sliding_window"] = 512;
+  json["max_window_layers"] = 3;
+  const ModelConfig config = Read(json);
+  EXPECT_EQ(config.sliding_window, 512);
+  EXPECT_EQ(config.sliding_layers, std::vector<bool>(48, true));
+  EXPECT_EQ(Read(Json::parse(config.ToJson())).ToJson(), config.ToJson());
+}
+
+TEST(FamiliesTest, SparseConfigsSurviveARoundTrip) {
+  for (Json json : {Qwen3MoeJson(), MixtralJson()}) {
+    const ModelConfig config = Read(json);
+    const ModelConfig again = Read(Json::parse(config.ToJson()));
+    EXPECT_EQ(again.ToJson(), config.ToJson());
+    EXPECT_EQ(again.sparse_layers, config.sparse_layers);
+    EXPECT_EQ(again.norm_topk_prob, config.norm_topk_prob);
+    EXPECT_EQ(again.moe_intermediate_size, config.moe_intermediate_size);
+  }
+}
+
+// The defaults of transformers' configuration classes.
+TEST(FamiliesTest, AbsentFieldsOfExpertsAreWhatTransformersTakesForThem) {
+  Json json = BareJson("qwen3_moe");
+  const ModelConfig qwen = Read(json);
+  EXPECT_EQ(qwen.num_experts, 128);
+  EXPECT_EQ(qwen.num_experts_per_tok, 8);
+  EXPECT_EQ(qwen.moe_intermediate_size, 768);
+  EXPECT_FALSE(qwen.norm_topk_prob);
+  EXPECT_EQ(qwen.num_key_value_heads, 4);
+  const ModelConfig mixtral = Read(BareJson("mixtral"));
+  EXPECT_EQ(mixtral.num_experts, 8);
+  EXPECT_EQ(mixtral.num_experts_per_tok, 2);
+  EXPECT_EQ(mixtral.num_key_value_heads, 8);
+  EXPECT_EQ(mixtral.rms_norm_eps, 1e-5);
+  EXPECT_EQ(mixtral.rope_theta, 1e6);
+}
+
+TEST(FamiliesTest, MalformedFieldsOfExpertsAreInvalid) {
+  const std::vector<Json> malformed = {
+      {{"num_experts", -1}},
+      {{"num_experts", 2000}},
+      {{"num_experts_per_tok", 0}},
+      {{"num_experts_per_tok", 129}},
+      {{"moe_intermediate_size", 0}},
+      {{"decoder_sparse_step", 0}},
+      {{"mlp_only_layers", 3}},
+      {{"mlp_only_layers", {48}}},
+      {{"mlp_only_layers", {"0"}}},
+      {{"norm_topk_prob", 1}},
+      {{"num_experts", 1024}, {"num_hidden_layers", 65}}};
+  for (const Json& field : malformed) {
+    Json json = Qwen3MoeJson();
+    json.update(field);
+    const absl::Status status = ModelConfig::Parse(json.dump()).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument)
+        << field.dump() << ": " << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(field.begin().key()));
+  }
+  Json json = MixtralJson();
+  json["num_hidden_layers"] = int64_t{1} << 60;
+  EXPECT_EQ(ModelConfig::Parse(json.dump()).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 Json ExampleOf(const std::string& model_type) {
+  if (model_type == "mixtral") return MixtralJson();
+  if (model_type == "qwen3_moe") return Qwen3MoeJson();
   if (model_type == "gemma3_text") return Gemma3Json();
   if (model_type == "mistral") return MistralJson();
   return model_type == "qwen2" ? Qwen2Json() : Qwen3Json();
@@ -394,6 +551,18 @@ INSTANTIATE_TEST_SUITE_P(
                     {{"rope_type", "linear"}, {"factor", 2.0}}}}}},
                 "rope_parameters.sliding_attention.rope_type must be "
                 "\"default\", found \"linear\""},
+        Refusal{"qwen3_moe",
+                {{"output_router_logits", true}},
+                "output_router_logits must be false, found true"},
+        Refusal{"qwen3_moe",
+                {{"shared_expert_intermediate_size", 512}},
+                "shared_expert_intermediate_size must be null, found 512"},
+        Refusal{"mixtral",
+                {{"router_jitter_noise", 0.1}},
+                "router_jitter_noise must be 0.0, found 0.1"},
+        Refusal{"mixtral",
+                {{"output_router_logits", true}},
+                "output_router_logits must be false, found true"},
         Refusal{"qwen2", {{"use_mrope", true}}, "use_mrope must be false"},
         Refusal{"qwen3",
                 {{"attention_bias", true}},

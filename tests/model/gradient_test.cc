@@ -48,6 +48,8 @@ TEST_P(GradientTest, AgreesWithFiniteDifferences) {
     return loss;
   };
   double largest = 0;
+  const double middle = objective();
+  int64_t jumps = 0;
   for (const TensorInfo& info : parameters.layout().tensors()) {
     for (int64_t probe = 0; probe < 7; ++probe) {
       const int64_t index = info.offset + (info.count - 1) * probe / 6;
@@ -58,6 +60,12 @@ TEST_P(GradientTest, AgreesWithFiniteDifferences) {
       data[index] = saved - step;
       const double down = objective();
       data[index] = saved;
+      // Where a row's choice of experts changes there is no derivative.
+      if (!config.sparse_layers.empty() &&
+          std::fabs(up + down - 2 * middle) > 0.02) {
+        ++jumps;
+        continue;
+      }
       const double want = (up - down) / (2 * double{step});
       const double got = At(sum, index);
       largest = std::max(largest, std::fabs(want));
@@ -66,6 +74,7 @@ TEST_P(GradientTest, AgreesWithFiniteDifferences) {
     }
   }
   EXPECT_GT(largest, 1);
+  EXPECT_LE(jumps, 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GradientTest,
@@ -75,6 +84,8 @@ INSTANTIATE_TEST_SUITE_P(Models, GradientTest,
                                          GradientCase{"qwen2", true, 1},
                                          GradientCase{"qwen3", false, 1},
                                          GradientCase{"mistral", false, 1},
+                                         GradientCase{"mixtral", false, 1},
+                                         GradientCase{"qwen3_moe", false, 1},
                                          GradientCase{"gemma3_text", true, 1},
                                          GradientCase{"gemma3_text", false, 1}),
                          [](const auto& info) {
@@ -108,6 +119,9 @@ TEST_P(GradientDirectionTest, Bf16GradientsPointWhereFp32OnesDo) {
   config.head_dim = 16;
   config.intermediate_size = 96;
   config.initializer_range = 0.1;
+  // A row whose choice of experts bf16 changes has another gradient. Here every
+  // row has every expert.
+  config.num_experts_per_tok = config.num_experts;
   const Parameters narrow = TinyParameters(config, 3, DType::kBf16);
   Parameters wide(narrow.shared_layout(), DType::kF32);
   for (int64_t i = 0; i < narrow.layout().count(); ++i) {

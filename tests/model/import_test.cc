@@ -195,6 +195,9 @@ TEST_F(GgufImportTest, RefusesModelsThatItDoesNotSupport) {
       {GgufWriter().Text("general.architecture", "gemma"),
        "general.architecture must be one of gemma3, llama, qwen2, qwen3, got "
        "\"gemma\""},
+      {WithTensors(Metadata().U32("llama.expert_count", 8)),
+       "llama.expert_count must be 0, got 8: import a mixture of experts from "
+       "its Hugging Face directory"},
       {WithTensors(Metadata().Text("llama.rope.scaling.type", "yarn")),
        "llama.rope.scaling.type must be \"none\" or \"linear\", got "
        "\"yarn\""},

@@ -260,6 +260,37 @@ TEST_F(SafetensorsTest, NamesMissingUnknownAndDoubleTensors) {
               HasSubstr("twice"));
 }
 
+TEST_F(SafetensorsTest, TakesExpertsOneByOneOrInOneTensorButNotBoth) {
+  const ModelConfig config = TinyConfigOf("qwen3_moe");
+  const Parameters parameters = RandomParameters(config, 7, DType::kF32);
+  const std::string header = SafetensorsHeader(parameters);
+  const std::string data(static_cast<const char*>(parameters.data()),
+                         static_cast<size_t>(parameters.bytes()));
+  // Adds one more tensor, with the experts' down projections of a layer.
+  const auto with = [&](const std::string& name) {
+    OrderedJson json = OrderedJson::parse(header.substr(8));
+    const std::vector<int64_t> shape = {config.num_experts, config.hidden_size,
+                                        config.moe_intermediate_size};
+    const size_t bytes =
+        static_cast<size_t>(shape[0] * shape[1] * shape[2]) * sizeof(float);
+    json[name] = {{"dtype", "F32"},
+                  {"shape", shape},
+                  {"data_offsets", {data.size(), data.size() + bytes}}};
+    return WithLength(json.dump(), data + std::string(bytes, '\0'));
+  };
+  EXPECT_EQ(Message(config, header + data), "OK");
+  EXPECT_THAT(Message(config, with("model.layers.0.mlp.experts.down_proj")),
+              HasSubstr("must not be there beside model.layers.0.mlp.experts.0."
+                        "down_proj.weight, which it holds, but is"));
+  // Layer 1 has no experts, and there is no layer 2.
+  for (const char* name : {"model.layers.1.mlp.experts.down_proj",
+                           "model.layers.2.mlp.experts.down_proj",
+                           "model.layers.00.mlp.experts.down_proj"}) {
+    EXPECT_THAT(Message(config, with(name)),
+                HasSubstr("must be a tensor of the model in config.json"));
+  }
+}
+
 TEST_F(SafetensorsTest, TakesATiedHeadOnlyIfItIsTheEmbedding) {
   const File file;
   const size_t table = static_cast<size_t>(30 * 16 * 4);

@@ -36,10 +36,23 @@ inline ModelConfig TinyConfig() {
 inline ModelConfig TinyConfigOf(const std::string& model_type) {
   ModelConfig config = TinyConfig();
   config.model_type = model_type;
-  if (model_type == "qwen3") config.head_dim = 6;
+  if (model_type == "qwen3" || model_type == "qwen3_moe") config.head_dim = 6;
   if (model_type == "mistral") {
     config.sliding_window = 7;
     config.sliding_layers = {true, true};
+  }
+  if (model_type == "mixtral" || model_type == "qwen3_moe") {
+    config.num_experts = 5;
+    config.num_experts_per_tok = 2;
+  }
+  if (model_type == "mixtral") {
+    config.moe_intermediate_size = config.intermediate_size;
+    config.sparse_layers = {true, true};
+  }
+  if (model_type == "qwen3_moe") {
+    config.moe_intermediate_size = 24;
+    config.norm_topk_prob = false;
+    config.sparse_layers = {true, false};
   }
   if (model_type == "gemma3_text") {
     config.head_dim = 6;
@@ -53,16 +66,19 @@ inline ModelConfig TinyConfigOf(const std::string& model_type) {
   return config;
 }
 
-// Adds or drops layers; those with a window stay where they are.
+// Adds or drops layers; those with a window or with experts stay where they
+// are.
 inline void SetLayers(int64_t layers, ModelConfig* config) {
   config->num_hidden_layers = layers;
-  if (!config->sliding_layers.empty()) {
-    config->sliding_layers.resize(static_cast<size_t>(layers), true);
+  for (std::vector<bool>* kinds :
+       {&config->sliding_layers, &config->sparse_layers}) {
+    if (!kinds->empty()) kinds->resize(static_cast<size_t>(layers), true);
   }
 }
 
 inline constexpr const char* kModelTypes[] = {"gemma3_text", "llama", "mistral",
-                                              "qwen2", "qwen3"};
+                                              "mixtral",     "qwen2", "qwen3",
+                                              "qwen3_moe"};
 
 // Random weights with gains other than 1 and biases other than 0, so that
 // forgetting one of them shows.

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/tools/aha_model_fixture.h"
 
@@ -32,7 +33,7 @@ class AhaModelFamiliesTest : public AhaModelTest,
 };
 
 INSTANTIATE_TEST_SUITE_P(Families, AhaModelFamiliesTest,
-                         ::testing::Values("qwen2", "qwen3"),
+                         ::testing::Values("qwen2", "qwen3", "qwen3_moe"),
                          [](const auto& info) {
                            return std::string(info.param);
                          });
@@ -42,6 +43,20 @@ TEST_P(AhaModelFamiliesTest, InspectNamesTheFamily) {
               HasSubstr(absl::StrCat("family             ", GetParam())));
   const Json json = Run("inspect " + directory_ + " -o json").json();
   EXPECT_EQ(json["config"]["model_type"], GetParam());
+}
+
+TEST_P(AhaModelFamiliesTest, InspectSaysHowManyParametersATokenUses) {
+  const auto config = ModelConfig::Load(directory_);
+  ASSERT_TRUE(config.ok()) << config.status();
+  const bool sparse = !config->sparse_layers.empty();
+  const std::string text = Run("inspect " + directory_).out;
+  EXPECT_EQ(absl::StrContains(text, "parameters for a token"), sparse) << text;
+  EXPECT_EQ(absl::StrContains(text, "2 of 5, inner 24, in 1 layers"), sparse)
+      << text;
+  const Json json = Run("inspect " + directory_ + " -o json").json();
+  const int64_t idle = sparse ? 3 * 3 * config->hidden_size * 24 : 0;
+  EXPECT_EQ(json["parameters"].get<int64_t>() - idle,
+            json["active_parameters"].get<int64_t>());
 }
 
 TEST_P(AhaModelFamiliesTest, CertifyGivesOneDigestForAnyThreads) {
@@ -86,6 +101,7 @@ TEST_P(AhaModelFamiliesTest, LossWritesAGradientOfEveryTensor) {
   const auto config = ModelConfig::Load(directory_);
   const auto read = ReadSafetensors(gradients, *config, DType::kF32);
   ASSERT_TRUE(read.ok()) << read.status();
+  bool of_an_expert = false;
   for (const TensorInfo& info : read->layout().tensors()) {
     double largest = 0;
     for (int64_t i = 0; i < info.count; ++i) {
@@ -93,8 +109,14 @@ TEST_P(AhaModelFamiliesTest, LossWritesAGradientOfEveryTensor) {
           std::max(largest, std::abs(double{LoadElement(
                                 read->data(), info.offset + i, DType::kF32)}));
     }
+    // So few tokens need not reach every expert.
+    if (absl::StrContains(info.name, ".experts.")) {
+      of_an_expert |= largest > 0;
+      continue;
+    }
     EXPECT_GT(largest, 0) << info.name;
   }
+  EXPECT_EQ(of_an_expert, !config->sparse_layers.empty());
 }
 
 TEST_P(AhaModelFamiliesTest, ExportAndImportGiveTheSameBytesBack) {
@@ -116,8 +138,8 @@ TEST_F(AhaModelTest, AFamilyThatAhaDoesNotRunIsRefusedByName) {
   config["model_type"] = "gpt_neox";
   scratch_.Write("model/config.json", config.dump());
   ExpectError("inspect " + model_, 1,
-              "model_type must be gemma3_text, llama, mistral, qwen2 or qwen3, "
-              "found \"gpt_neox\"");
+              "model_type must be gemma3_text, llama, mistral, mixtral, qwen2, "
+              "qwen3 or qwen3_moe, found \"gpt_neox\"");
 }
 
 }  // namespace

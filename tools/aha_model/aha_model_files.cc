@@ -1,4 +1,5 @@
 // aha-model inspect, import, export and certify.
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -36,6 +37,13 @@ Json ShapeJson(const ModelConfig& config) {
   json["hidden_size"] = config.hidden_size;
   json["intermediate_size"] = config.intermediate_size;
   json["num_hidden_layers"] = config.num_hidden_layers;
+  if (!config.sparse_layers.empty()) {
+    json["sparse_layers"] = std::count(config.sparse_layers.begin(),
+                                       config.sparse_layers.end(), true);
+    json["num_experts"] = config.num_experts;
+    json["num_experts_per_tok"] = config.num_experts_per_tok;
+    json["moe_intermediate_size"] = config.moe_intermediate_size;
+  }
   json["num_attention_heads"] = config.num_attention_heads;
   json["num_key_value_heads"] = config.num_key_value_heads;
   json["head_dim"] = config.head_dim;
@@ -70,6 +78,7 @@ absl::StatusOr<Json> Describe(const ModelOptions& model) {
   json["directory"] = model.directory;
   json["config"] = ShapeJson(config);
   json["parameters"] = parameters.layout().count();
+  json["active_parameters"] = parameters.layout().active_count();
   json["dtype"] = ShortName(dtype);
   json["bytes"] = parameters.bytes();
   json["weights_checksum"] = WeightsChecksum(parameters).Hex();
@@ -142,6 +151,15 @@ absl::Status Inspect(const ModelOptions& model) {
   PrintField("parameters", FormatCount(json["parameters"].get<uint64_t>()) +
                                " in " + Of(json, "dtype") + ", " +
                                FormatBytes(json["bytes"].get<uint64_t>()));
+  if (config.contains("num_experts")) {
+    PrintField("active",
+               FormatCount(json["active_parameters"].get<uint64_t>()) +
+                   " parameters for a token");
+    PrintField("experts", Of(config, "num_experts_per_tok") + " of " +
+                              Of(config, "num_experts") + ", inner " +
+                              Of(config, "moe_intermediate_size") + ", in " +
+                              Of(config, "sparse_layers") + " layers");
+  }
   PrintField("layers", Of(config, "num_hidden_layers") + " of " +
                            Of(config, "hidden_size") + ", inner " +
                            Of(config, "intermediate_size"));
