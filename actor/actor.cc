@@ -426,6 +426,7 @@ absl::Status Actor::Impl::Accept(v1::Lease lease) {
   AHA_ASSIGN_OR_RETURN(const std::vector<int32_t> prompt,
                        parts.codec->Encode(group));
   group.mutable_prompt_token_ids()->Assign(prompt.begin(), prompt.end());
+  AHA_ASSIGN_OR_RETURN(*group.mutable_opening(), parts.codec->Opening(group));
   const LeaseBook::Added added =
       book.Add(lease.lease_id(), group, lease.reward_address());
   if (added.replaced.has_value()) engine.Cancel(*added.replaced);

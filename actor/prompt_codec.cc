@@ -4,11 +4,25 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "job/prompt_tokens.h"
 #include "text/tokenizer.h"
 
 namespace aha::actor {
 namespace {
+
+std::vector<ChatMessage> TurnsOf(const v1::GroupContext& group) {
+  std::vector<ChatMessage> turns;
+  for (const v1::PromptTurn& turn : group.turns()) {
+    turns.push_back({.role = turn.role(), .content = turn.content()});
+  }
+  return turns;
+}
+
+absl::Status OfPrompt(const v1::GroupContext& group,
+                      const absl::Status& status) {
+  return Annotate(absl::StrCat("prompt ", group.prompt_id()), status);
+}
 
 class TokenizerCodec final : public PromptCodec {
  public:
@@ -20,16 +34,20 @@ class TokenizerCodec final : public PromptCodec {
 
   absl::StatusOr<std::vector<int32_t>> Encode(
       const v1::GroupContext& group) const override {
-    std::vector<ChatMessage> turns;
-    for (const v1::PromptTurn& turn : group.turns()) {
-      turns.push_back({.role = turn.role(), .content = turn.content()});
-    }
+    const std::vector<ChatMessage> turns = TurnsOf(group);
     absl::StatusOr<std::vector<int32_t>> ids = PromptTokens(
         tokenizer_, prompts_, {.text = group.prompt(), .turns = turns});
     if (ids.ok()) return ids;
-    return absl::Status(ids.status().code(),
-                        absl::StrCat("prompt ", group.prompt_id(), ": ",
-                                     ids.status().message()));
+    return OfPrompt(group, ids.status());
+  }
+
+  absl::StatusOr<std::string> Opening(
+      const v1::GroupContext& group) const override {
+    const std::vector<ChatMessage> turns = TurnsOf(group);
+    absl::StatusOr<std::string> opening = PromptOpening(
+        tokenizer_, prompts_, {.text = group.prompt(), .turns = turns});
+    if (opening.ok()) return opening;
+    return OfPrompt(group, opening.status());
   }
 
   std::string Decode(absl::Span<const int32_t> completion) const override {

@@ -26,6 +26,9 @@ class PromptCodec {
   // cannot encode.
   virtual absl::StatusOr<std::vector<int32_t>> Encode(
       const v1::GroupContext& group) const = 0;
+  // What verifiers read in front of the group's completions (PromptOpening).
+  virtual absl::StatusOr<std::string> Opening(
+      const v1::GroupContext& group) const = 0;
   // Special tokens become their names, except for an end token at the end.
   virtual std::string Decode(absl::Span<const int32_t> completion) const = 0;
 };

@@ -73,6 +73,9 @@ absl::Status FromDirectory(const std::string& directory, ModelSetup* setup) {
   }
   AHA_ASSIGN_OR_RETURN(setup->config, ModelConfig::Load(directory));
   AHA_ASSIGN_OR_RETURN(setup->tokenizer, Tokenizer::Load(directory));
+  if (const auto end = setup->tokenizer->turn_end()) {
+    setup->config.AddEndToken(*end);
+  }
   for (const char* name : kTokenizerFiles) {
     const std::string path = absl::StrCat(directory, "/", name);
     if (!std::filesystem::exists(path)) continue;

@@ -12,12 +12,9 @@ bool UsesTemplate(const v1::Prompts& prompts, const PromptText& prompt) {
   return !prompt.turns.empty() || prompts.format() == "chat";
 }
 
-}  // namespace
-
-absl::StatusOr<std::string> RenderPrompt(const Tokenizer& tokenizer,
-                                         const v1::Prompts& prompts,
-                                         const PromptText& prompt) {
-  if (!UsesTemplate(prompts, prompt)) return std::string(prompt.text);
+// REQUIRES: UsesTemplate.
+std::vector<ChatMessage> MessagesOf(const v1::Prompts& prompts,
+                                    const PromptText& prompt) {
   std::vector<ChatMessage> messages(prompt.turns.begin(), prompt.turns.end());
   if (messages.empty()) {
     messages.push_back({.role = "user", .content = std::string(prompt.text)});
@@ -26,7 +23,28 @@ absl::StatusOr<std::string> RenderPrompt(const Tokenizer& tokenizer,
     messages.insert(messages.begin(),
                     {.role = "system", .content = prompts.system()});
   }
-  return tokenizer.ApplyChatTemplate(messages);
+  return messages;
+}
+
+ChatOptions OptionsOf(const v1::Prompts& prompts) {
+  return {.variables = prompts.chat_template_kwargs()};
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> RenderPrompt(const Tokenizer& tokenizer,
+                                         const v1::Prompts& prompts,
+                                         const PromptText& prompt) {
+  if (!UsesTemplate(prompts, prompt)) return std::string(prompt.text);
+  return tokenizer.ApplyChatTemplate(MessagesOf(prompts, prompt),
+                                     OptionsOf(prompts));
+}
+
+absl::StatusOr<std::string> PromptOpening(const Tokenizer& tokenizer,
+                                          const v1::Prompts& prompts,
+                                          const PromptText& prompt) {
+  if (!UsesTemplate(prompts, prompt)) return "";
+  return tokenizer.ChatOpening(MessagesOf(prompts, prompt), OptionsOf(prompts));
 }
 
 absl::StatusOr<std::vector<int32_t>> PromptTokens(const Tokenizer& tokenizer,

@@ -27,6 +27,13 @@ absl::StatusOr<std::string> RenderPrompt(const Tokenizer& tokenizer,
                                          const v1::Prompts& prompts,
                                          const PromptText& prompt);
 
+// The end of that text which is the beginning of what the model says, as
+// "<think>\n" of a template that opens it (ChatTemplate::Opening). Verifiers
+// read it in front of a completion.  "" for a prompt without a template.
+absl::StatusOr<std::string> PromptOpening(const Tokenizer& tokenizer,
+                                          const v1::Prompts& prompts,
+                                          const PromptText& prompt);
+
 // INVALID_ARGUMENT: the prompt is longer than max_prompt_length, or the
 // vocabulary cannot spell it.
 absl::StatusOr<std::vector<int32_t>> PromptTokens(const Tokenizer& tokenizer,

@@ -342,6 +342,12 @@ absl::Status ModelConfig::Validate() const {
   return absl::OkStatus();
 }
 
+void ModelConfig::AddEndToken(int32_t id) {
+  const bool known = std::find(eos_token_ids.begin(), eos_token_ids.end(),
+                               id) != eos_token_ids.end();
+  if (!known && id >= 0 && id < vocab_size) eos_token_ids.push_back(id);
+}
+
 absl::StatusOr<ModelConfig> ModelConfig::Parse(absl::string_view text) {
   AHA_ASSIGN_OR_RETURN(const ConfigJson json, ConfigJson::Parse(text));
   const Json* type = json.Find("model_type");

@@ -69,6 +69,10 @@ struct ModelConfig {
     return !sparse_layers.empty() && sparse_layers[static_cast<size_t>(layer)];
   }
 
+  // Lets this token end a completion, too, if it is one of the vocabulary: that
+  // with which the model's chat template ends a turn.
+  void AddEndToken(int32_t id);
+
   // The most tokens that a sequence may have: max_position_embeddings, or less
   // where positions beyond would turn with the total length of a sequence, so
   // that a token's logits depended on more than its prefix.

@@ -123,7 +123,7 @@ std::optional<Completion> Assembler::Get(const Ticket& ticket) const {
       .prompt = context.prompt(),
       .reference = context.reference(),
       .fields = std::move(fields),
-      .text = trajectory.completion(),
+      .text = absl::StrCat(context.opening(), trajectory.completion()),
       .truncated = trajectory.finish_reason() == v1::FINISH_REASON_LENGTH};
 }
 

@@ -45,7 +45,8 @@ struct Completion {
   std::string prompt;
   std::string reference;
   std::map<std::string, std::string> fields = {};
-  std::string text;        // The completion itself.
+  // What the model said: the completion behind the context's opening.
+  std::string text;
   bool truncated = false;  // Finish reason LENGTH.
 };
 

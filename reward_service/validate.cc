@@ -99,6 +99,7 @@ absl::Status ValidateContext(const v1::GroupContext& context) {
   }
   AHA_RETURN_IF_ERROR(TextFits("context.prompt", context.prompt()));
   AHA_RETURN_IF_ERROR(TextFits("context.reference", context.reference()));
+  AHA_RETURN_IF_ERROR(TextFits("context.opening", context.opening()));
   AHA_RETURN_IF_ERROR(ValidateFields(context));
   AHA_RETURN_IF_ERROR(TurnsFit(context));
   return ValidateTokens("context.prompt_token_ids", context.prompt_token_ids());

@@ -7,7 +7,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        comm/communicator.cc comm/local.cc comm/shard.cc
        model/config.cc model/config_json.cc model/families/*.cc
        model/formats/gguf*.cc
-       model/formats/safetensors_*.cc text/*.cc
+       model/formats/safetensors_*.cc text/*.cc text/jinja/*.cc
        rewards/*.cc rewards/rules/*.cc
        reward_service/assembler.cc reward_service/validate.cc
        coordinator/commit_request.cc coordinator/controller.cc

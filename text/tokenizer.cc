@@ -15,6 +15,7 @@
 #include "base/file_io.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "nlohmann/json.hpp"
 #include "text/chat_template.h"
 #include "text/tokenizer_added.h"
 #include "text/tokenizer_bpe.h"
@@ -200,6 +201,8 @@ struct Tokenizer::Impl {
   // where it stands in the caller's text, for errors.
   absl::Status EncodePart(absl::string_view text, size_t offset,
                           std::vector<int32_t>* out) const;
+  // The first special token in the text.
+  std::optional<int32_t> FirstSpecial(absl::string_view text) const;
   // Encodes text without added tokens.
   absl::Status EncodeText(absl::string_view text, size_t offset,
                           std::vector<int32_t>* out) const;
@@ -210,6 +213,7 @@ struct Tokenizer::Impl {
   std::unique_ptr<WordSplitter> splitter;
   absl::StatusOr<ChatTemplate> chat =
       absl::UnimplementedError("the model has no chat_template");
+  std::optional<int32_t> turn_end;
   const std::vector<NormalizerStep> normalizer;
   const std::vector<int32_t> prefix;
   const bool drop_first_space;
@@ -254,6 +258,16 @@ absl::Status Tokenizer::Impl::EncodePart(absl::string_view text, size_t offset,
   return absl::OkStatus();
 }
 
+std::optional<int32_t> Tokenizer::Impl::FirstSpecial(
+    absl::string_view text) const {
+  for (const Segment& part : added.SplitRaw(text)) {
+    if (part.id >= 0 && pieces[static_cast<size_t>(part.id)].special) {
+      return part.id;
+    }
+  }
+  return std::nullopt;
+}
+
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Tokenizer::~Tokenizer() = default;
 
@@ -261,11 +275,12 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(
     absl::string_view tokenizer_json, absl::string_view config_json) {
   AHA_ASSIGN_OR_RETURN(TokenizerSpec spec,
                        ParseSpec(tokenizer_json, config_json));
-  return Build(std::move(spec), config_json);
+  return Build(std::move(spec), config_json, "", "");
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Build(
-    TokenizerSpec spec, absl::string_view config_json) {
+    TokenizerSpec spec, absl::string_view config_json, absl::string_view jinja,
+    absl::string_view special_tokens_json) {
   absl::StatusOr<AddedTokens> added =
       AddedTokens::Create(spec.added, [&](absl::string_view content) {
         return Normalize(spec.normalizer, content);
@@ -277,10 +292,18 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Build(
   AHA_RETURN_IF_ERROR(
       InFile(splitter.status(), "tokenizer.json: pre_tokenizer"));
   impl->splitter = *std::move(splitter);
-  absl::StatusOr<std::optional<std::string>> jinja =
+  absl::StatusOr<std::optional<std::string>> in_config =
       ParseChatTemplate(config_json);
-  AHA_RETURN_IF_ERROR(InFile(jinja.status(), "tokenizer_config.json"));
-  if (*jinja) impl->chat = ChatTemplate::Recognise(**jinja);
+  AHA_RETURN_IF_ERROR(InFile(in_config.status(), "tokenizer_config.json"));
+  // Newer models have the template in a file of its own.
+  if (jinja.empty() && *in_config) jinja = **in_config;
+  if (!jinja.empty()) {
+    impl->chat = ChatTemplate::Parse(
+        jinja, SpecialTokens(config_json, special_tokens_json));
+  }
+  if (impl->chat.ok()) {
+    impl->turn_end = impl->FirstSpecial(impl->chat->AfterAnswer());
+  }
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::move(impl)));
 }
 
@@ -297,16 +320,15 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(
   absl::StatusOr<TokenizerSpec> spec = ParseSpec(json, config);
   if (!spec.ok()) return InFile(spec.status(), directory);
   AHA_RETURN_IF_ERROR(CheckOtherFiles(directory, *spec));
-  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
-      Build(*std::move(spec), config);
-  if (!tokenizer.ok()) return InFile(tokenizer.status(), directory);
-  // Newer models have the template in a file of its own.
   AHA_ASSIGN_OR_RETURN(
       const std::string jinja,
       ReadFileIfThere(path("chat_template.jinja"), kMaxFileBytes));
-  if (!jinja.empty()) {
-    (*tokenizer)->impl_->chat = ChatTemplate::Recognise(jinja);
-  }
+  AHA_ASSIGN_OR_RETURN(
+      const std::string special_tokens,
+      ReadFileIfThere(path("special_tokens_map.json"), kMaxFileBytes));
+  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
+      Build(*std::move(spec), config, jinja, special_tokens);
+  if (!tokenizer.ok()) return InFile(tokenizer.status(), directory);
   return tokenizer;
 }
 
@@ -391,10 +413,18 @@ std::string TextStream::Finish() {
 }
 
 absl::StatusOr<std::string> Tokenizer::ApplyChatTemplate(
-    absl::Span<const ChatMessage> messages) const {
+    absl::Span<const ChatMessage> messages, const ChatOptions& options) const {
   AHA_RETURN_IF_ERROR(impl_->chat.status());
-  return impl_->chat->Apply(messages);
+  return impl_->chat->Apply(messages, options);
 }
+
+absl::StatusOr<std::string> Tokenizer::ChatOpening(
+    absl::Span<const ChatMessage> messages, const ChatOptions& options) const {
+  AHA_RETURN_IF_ERROR(impl_->chat.status());
+  return impl_->chat->Opening(messages, options);
+}
+
+std::optional<int32_t> Tokenizer::turn_end() const { return impl_->turn_end; }
 
 int32_t Tokenizer::vocab_size() const {
   return static_cast<int32_t>(impl_->pieces.size());

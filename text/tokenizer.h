@@ -9,21 +9,18 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "text/chat.h"
 
 namespace aha {
 
 struct TokenizerSpec;
-
-struct ChatMessage {
-  std::string role;  // "system", "user", "assistant".
-  std::string content;
-};
 
 // Immutable after loading; thread-safe.
 class Tokenizer {
@@ -60,11 +57,23 @@ class Tokenizer {
   std::string Decode(absl::Span<const int32_t> ids,
                      Special special = Special::kKeep) const;
 
-  // Returns the conversation in the model's chat format, up to the place where
-  // the assistant's turn begins. UNIMPLEMENTED if the model has no template or
-  // one that ChatTemplate does not recognise.
+  // Returns the conversation in the model's chat format, by default up to the
+  // place where the assistant's turn begins. UNIMPLEMENTED if the model has no
+  // template or one that ChatTemplate does not read; INVALID_ARGUMENT if the
+  // template refuses the conversation.
   absl::StatusOr<std::string> ApplyChatTemplate(
-      absl::Span<const ChatMessage> messages) const;
+      absl::Span<const ChatMessage> messages,
+      const ChatOptions& options = {}) const;
+
+  // Returns the end of that text which belongs to what the assistant says:
+  // "<think>\n" if the template opens it. See ChatTemplate::Opening.
+  absl::StatusOr<std::string> ChatOpening(
+      absl::Span<const ChatMessage> messages,
+      const ChatOptions& options = {}) const;
+
+  // The special token with which the chat template ends the assistant's turn:
+  // the first one behind what the assistant says. Nothing if there is none.
+  std::optional<int32_t> turn_end() const;
 
   int32_t vocab_size() const;
 
@@ -73,7 +82,8 @@ class Tokenizer {
   struct Impl;
   explicit Tokenizer(std::unique_ptr<Impl> impl);
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Build(
-      TokenizerSpec spec, absl::string_view config_json);
+      TokenizerSpec spec, absl::string_view config_json,
+      absl::string_view jinja, absl::string_view special_tokens_json);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -667,4 +667,25 @@ absl::StatusOr<std::optional<std::string>> ParseChatTemplate(
   return std::nullopt;
 }
 
+nlohmann::ordered_json SpecialTokens(absl::string_view config_json,
+                                     absl::string_view special_tokens_json) {
+  nlohmann::ordered_json tokens = nlohmann::ordered_json::object();
+  const auto add = [&tokens](const Json& source, const std::string& role) {
+    const auto found = source.find(role);
+    if (found == source.end() || tokens.contains(role)) return;
+    const absl::StatusOr<std::string> text = TokenText({&*found, role});
+    if (text.ok()) tokens[role] = *text;
+  };
+  for (const absl::string_view file : {config_json, special_tokens_json}) {
+    const absl::StatusOr<Json> json = ParseJsonObject(file);
+    if (!json.ok()) continue;
+    for (const char* role : kRoles) add(*json, role);
+    // Models name roles of their own here.
+    const auto extra = json->find("extra_special_tokens");
+    if (extra == json->end() || !extra->is_object()) continue;
+    for (const auto& [role, token] : extra->items()) add(*extra, role);
+  }
+  return tokens;
+}
+
 }  // namespace aha

@@ -18,6 +18,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "nlohmann/json_fwd.hpp"
 #include "text/tokenizer_bpe.h"
 #include "text/tokenizer_split.h"
 
@@ -82,5 +83,12 @@ absl::Status CheckSpecialTokensFile(absl::string_view file,
 // "default"; nothing if there is none or the text is empty.
 absl::StatusOr<std::optional<std::string>> ParseChatTemplate(
     absl::string_view config_json);
+
+// The tokens that have a role (bos_token, eos_token, ...) by that role, as chat
+// templates see them: those of tokenizer_config.json and, if that names none
+// for a role, those of special_tokens_map.json. Either may be empty; what is
+// malformed in them is left out.
+nlohmann::ordered_json SpecialTokens(absl::string_view config_json,
+                                     absl::string_view special_tokens_json);
 
 }  // namespace aha

@@ -12,6 +12,7 @@
 #include "job/options.h"
 #include "job/stages/checks.h"
 #include "job/stages/stage_kind.h"
+#include "nlohmann/json.hpp"
 #include "rewards/verifier.h"
 
 namespace aha {
@@ -143,6 +144,13 @@ void CheckPrompts(const v1::Job& job, ConfigErrors* errors) {
     errors->Add("prompts.format",
                 "must be plain with model.architecture, whose tokenizer has "
                 "no chat template; got chat");
+  }
+  if (prompts.has_chat_template_kwargs() &&
+      !nlohmann::json::parse(prompts.chat_template_kwargs(), nullptr, false)
+           .is_object()) {
+    errors->Add("prompts.chat_template_kwargs",
+                absl::StrCat("must be a JSON object, got '",
+                             prompts.chat_template_kwargs(), "'"));
   }
   if (prompts.has_system() && prompts.format() != "chat") {
     errors->Add("prompts.system", absl::StrCat("needs format: chat, format is ",

@@ -2,9 +2,12 @@
 
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 #include "job/options.h"
+#include "job/prompt_tokens.h"
 #include "rl/schedule.h"
 
 namespace aha::learner {
@@ -39,29 +42,39 @@ uint64_t SftDocuments::IndexOf(uint64_t step, uint32_t position) const {
                      step, position);
 }
 
+// A template that opens what the model says leaves the document only the rest.
+absl::string_view SftDocuments::WithoutOpening(absl::string_view completion,
+                                               absl::string_view opening) {
+  const absl::string_view tag = absl::StripTrailingAsciiWhitespace(opening);
+  if (tag.empty() || !absl::ConsumePrefix(&completion, tag)) return completion;
+  return absl::StripLeadingAsciiWhitespace(completion);
+}
+
+int32_t SftDocuments::EndToken(bool chat) const {
+  const int32_t end = setup_.config.eos_token_ids.front();
+  return chat ? setup_.tokenizer->turn_end().value_or(end) : end;
+}
+
 absl::StatusOr<TrainSequence> SftDocuments::Tokens(uint64_t index) const {
   const Document document = source_->Get(index);
   const Tokenizer& tokenizer = *setup_.tokenizer;
-  std::string prompt = document.prompt;
+  const PromptText text = {.text = document.prompt};
   const bool chat = job_.prompts().format() == "chat";
-  if (chat) {
-    std::vector<ChatMessage> messages;
-    if (job_.prompts().has_system()) {
-      messages.push_back({"system", job_.prompts().system()});
-    }
-    messages.push_back({"user", document.prompt});
-    AHA_ASSIGN_OR_RETURN(prompt, tokenizer.ApplyChatTemplate(messages));
-  }
+  AHA_ASSIGN_OR_RETURN(const std::string prompt,
+                       RenderPrompt(tokenizer, job_.prompts(), text));
+  AHA_ASSIGN_OR_RETURN(const std::string opening,
+                       PromptOpening(tokenizer, job_.prompts(), text));
   TrainSequence sequence;
   // A template renders the tokens that begin a sequence itself.
   AHA_ASSIGN_OR_RETURN(sequence.tokens, chat ? tokenizer.Encode(prompt)
                                              : tokenizer.EncodePrompt(prompt));
   sequence.prompt_length = static_cast<int64_t>(sequence.tokens.size());
-  AHA_ASSIGN_OR_RETURN(const std::vector<int32_t> completion,
-                       tokenizer.Encode(document.completion));
+  AHA_ASSIGN_OR_RETURN(
+      const std::vector<int32_t> completion,
+      tokenizer.Encode(WithoutOpening(document.completion, opening)));
   sequence.tokens.insert(sequence.tokens.end(), completion.begin(),
                          completion.end());
-  sequence.tokens.push_back(setup_.config.eos_token_ids.front());
+  sequence.tokens.push_back(EndToken(chat));
   const auto length = static_cast<int64_t>(sequence.tokens.size());
   if (sequence.prompt_length == 0 || length > setup_.config.context()) {
     return absl::InvalidArgumentError(

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "aha/v1/job.pb.h"
 #include "data/sources.h"
 #include "job/model_setup.h"
@@ -38,6 +39,10 @@ class SftDocuments {
       : job_(job), stage_(stage), setup_(setup) {}
   uint64_t IndexOf(uint64_t step, uint32_t position) const;
   absl::StatusOr<TrainSequence> Tokens(uint64_t index) const;
+  static absl::string_view WithoutOpening(absl::string_view completion,
+                                          absl::string_view opening);
+  // What ends a document: with a chat template the token that ends a turn.
+  int32_t EndToken(bool chat) const;
 
   const v1::Job job_;
   const uint32_t stage_;

@@ -35,6 +35,10 @@ class FakeCodec : public PromptCodec {
     }
     return std::vector<int32_t>(prompt.begin(), prompt.end());
   }
+  absl::StatusOr<std::string> Opening(
+      const v1::GroupContext& group) const override {
+    return group.turns().empty() ? "" : "<think>";
+  }
   std::string Decode(absl::Span<const int32_t> completion) const override {
     return absl::StrCat(completion.size(), " tokens");
   }

@@ -60,6 +60,18 @@ TEST_F(PromptCodecTest, AConversationNeedsAModelWithAChatTemplate) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("p-9"));
 }
 
+TEST_F(PromptCodecTest, TheOpeningIsThatOfTheGroupsPrompt) {
+  v1::GroupContext group;
+  group.set_prompt_id("p-9");
+  group.set_prompt("1+1=");
+  EXPECT_EQ(*Codec()->Opening(group), "");
+  v1::PromptTurn& turn = *group.add_turns();
+  turn.set_role("user");
+  turn.set_content("1+1=");
+  EXPECT_THAT(std::string(Codec()->Opening(group).status().message()),
+              HasSubstr("p-9"));
+}
+
 TEST_F(PromptCodecTest, TheEndTokenIsNotPartOfTheText) {
   std::vector<int32_t> tokens = *tokenizer_->Encode("<answer>2</answer>");
   EXPECT_EQ(Codec()->Decode(tokens), "<answer>2</answer>");

@@ -185,6 +185,14 @@ def texts():
           "'\\n' + message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
           "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}"
           "{% endif %}")
+    chat = pathlib.Path(__file__).parent.parent / "golden"
+    for path in sorted((chat / "chat").glob("*.jinja")):
+        write("chat_template_fuzz", path.name, path.read_text())
+    snippets = json.loads((chat / "jinja.json").read_text())["snippets"]
+    texts = [s["template"] for s in snippets if s["text"] is not None]
+    for i in range(0, len(texts), 40):
+        write("chat_template_fuzz", "snippets-%03d" % i,
+              "\n".join(texts[i:i + 40]))
     write("state_store_fuzz", "untouched", b"")
     write("state_store_fuzz", "header", b"\x12\x00\xff\x40\x10\x00")
 

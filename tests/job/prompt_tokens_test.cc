@@ -72,6 +72,25 @@ TEST_F(PromptTokensTest, TheRowsSystemTextComesBeforeTheJobs) {
               ::testing::Not(HasSubstr("of the job")));
 }
 
+TEST_F(PromptTokensTest, TheOpeningIsWhatTheTemplateWritesOfTheAnswer) {
+  nlohmann::json config = nlohmann::json::parse(files_.tokenizer_config_json);
+  config["chat_template"] =
+      "{{ messages[0].content }}{% if add_generation_prompt %}"
+      "{{ '<A>' ~ ('<think>\n' if think) }}{% endif %}";
+  const auto opens = *Tokenizer::Parse(files_.tokenizer_json, config.dump());
+  const auto opening = [&](const PromptText& prompt) {
+    return *PromptOpening(*opens, prompts_, prompt);
+  };
+  EXPECT_EQ(opening({.text = "1+1?"}), "");
+  prompts_.set_format("chat");
+  EXPECT_EQ(opening({.text = "1+1?"}), "");
+  prompts_.set_chat_template_kwargs(R"({"think": true})");
+  EXPECT_EQ(opening({.text = "1+1?"}), "<think>\n");
+  EXPECT_EQ(*RenderPrompt(*opens, prompts_, {.text = "1+1?"}),
+            "1+1?<A><think>\n");
+  EXPECT_EQ(opening({.text = "", .turns = turns_}), "<think>\n");
+}
+
 TEST_F(PromptTokensTest, AModelWithoutATemplateTakesNoConversation) {
   EXPECT_EQ(PromptTokens(*plain_, prompts_, {.text = "", .turns = turns_})
                 .status()

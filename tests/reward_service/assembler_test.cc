@@ -85,6 +85,18 @@ TEST_F(AssemblerTest, ACompletionComesWithAllThatIsKnownOfItsPrompt) {
   EXPECT_TRUE(completion->truncated);
 }
 
+TEST_F(AssemblerTest, VerifiersReadWhatTheTemplateOpenedBeforeTheCompletion) {
+  v1::GroupContext context = Context(0, 1);
+  context.set_opening("<think>\n");
+  ASSERT_TRUE(assembler_.Open(1, context, now_).ok());
+  const auto ticket =
+      assembler_.Add(1, Id(0), TrajectoryOf(0, "1+1</think>"), now_);
+  EXPECT_EQ(assembler_.Get(**ticket)->text, "<think>\n1+1</think>");
+  const auto whole = assembler_.SetScore(**ticket, {});
+  EXPECT_EQ(whole->message->group().trajectories(0).trajectory().completion(),
+            "1+1</think>");
+}
+
 TEST_F(AssemblerTest, TwoAnnouncementsThatDifferAreDataLoss) {
   Open(1, 0, 2);
   v1::GroupContext other_fields = Context(0, 2);

@@ -1,5 +1,6 @@
 // aha-model prints the documented output and returns the documented exit codes.
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,7 @@ TEST_F(AhaModelTest, InspectShowsTheModel) {
   EXPECT_EQ(json["config"]["hidden_size"], 16);
   EXPECT_EQ(json["dtype"], "fp32");
   EXPECT_EQ(json["eos_tokens"], Json({"<eos>"}));
-  EXPECT_EQ(json["chat_template"], "ChatML");
+  EXPECT_EQ(json["chat_template"], "renders a question");
   EXPECT_EQ(json["weights_checksum"].get<std::string>().size(), 32u);
 }
 
@@ -52,6 +53,29 @@ TEST_F(AhaModelTest, TokenizeShowsIdsAndTokens) {
       Run("tokenize " + model_ + " --chat --text hi -o json").json();
   EXPECT_EQ(chat["text"],
             "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
+}
+
+TEST_F(AhaModelTest, ASystemMessageAndVariablesReachTheTemplate) {
+  const auto text = [&](const std::string& flags) {
+    return Run("tokenize " + model_ + " --text hi -o json " + flags)
+        .json()["text"];
+  };
+  EXPECT_EQ(text("--chat --system 'Be terse.'"),
+            "<|im_start|>system\nBe terse.<|im_end|>\n"
+            "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
+  std::filesystem::remove(model_ + "/tokenizer_config.json");
+  std::ofstream(model_ + "/chat_template.jinja")
+      << "{{ messages[0].content ~ x }}";
+  EXPECT_EQ(text("--chat --chat-template-kwargs '{\"x\": 3}'"), "hi3");
+  for (const char* flag : {"--system x", "--chat-template-kwargs '{}'"}) {
+    ExpectError("tokenize " + model_ + " --text hi " + flag, 2, "needs --chat");
+    ExpectError("generate " + model_ + " --prompt hi " + flag, 2,
+                "needs --chat");
+  }
+  ExpectError("tokenize " + model_ +
+                  " --chat --text hi "
+                  "--chat-template-kwargs 3",
+              2, "must be a JSON object");
 }
 
 TEST_F(AhaModelTest, EqualSeedsGiveEqualCompletionsForAnyThreads) {

@@ -147,12 +147,26 @@ void AddFileCommands(CLI::App* app, Flags* flags, Commands* commands) {
   (*commands)[certify] = [](const Flags& f) { return CertifyModel(f.model); };
 }
 
+// How a text becomes a conversation; `what` is the flag of the text.
+void AddChat(CLI::App* command, ChatFlags* chat, const char* what) {
+  command->add_flag("--chat", chat->chat,
+                    absl::StrCat("The ", what,
+                                 " is a user's message, in the model's chat "
+                                 "format"));
+  command->add_option("--system", chat->system,
+                      "System message before it, as prompts.system of a job");
+  command->add_option("--chat-template-kwargs", chat->kwargs,
+                      "Further variables of the chat template, a JSON object "
+                      "such as '{\"enable_thinking\": false}'");
+}
+
 void AddGenerate(CLI::App* app, Flags* flags, Commands* commands) {
   GenerateOptions* options = &flags->generate;
   CLI::App* generate = Add(app, flags, "generate", "Sample completions");
   AddExamples(
       generate,
-      "  aha-model generate DIR --chat --prompt 'Name a colour.'\n"
+      "  aha-model generate DIR --chat --prompt 'Name a colour.' \\\n"
+      "      --system 'Answer in one word.'\n"
       "  aha-model generate DIR --prompt '3+5+9?' -n 4 --seed 7\n"
       "  aha-model generate DIR --prompts prompts.jsonl -o json > out.jsonl\n"
       "A line of prompts.jsonl: {\"prompt\": \"...\"} or {\"messages\": "
@@ -167,9 +181,7 @@ void AddGenerate(CLI::App* app, Flags* flags, Commands* commands) {
                    "JSON lines of prompts; -: stdin")
       ->type_name("FILE");
   source->require_option(1);
-  generate->add_flag("--chat", options->chat,
-                     "The prompt is a user's message, in the model's chat "
-                     "format");
+  AddChat(generate, &options->chat, "prompt");
   generate
       ->add_option("-n,--num-samples", options->samples,
                    "Completions for each prompt")
@@ -214,9 +226,7 @@ void AddTokenize(CLI::App* app, Flags* flags, Commands* commands) {
               "  aha-model tokenize DIR --chat --text 'Hello' -o json\n");
   AddDirectory(tokenize, flags);
   tokenize->add_option("--text", flags->tokenize.text, "The text")->required();
-  tokenize->add_flag("--chat", flags->tokenize.chat,
-                     "The text is a user's message, in the model's chat "
-                     "format");
+  AddChat(tokenize, &flags->tokenize.chat, "text");
   (*commands)[tokenize] = [](const Flags& f) {
     return Tokenize(f.model, f.tokenize);
   };

@@ -27,15 +27,22 @@ struct ConvertOptions {
   std::string destination;
 };
 
+// How a text becomes what the model reads.
+struct ChatFlags {
+  bool chat = false;   // The text is the message of a user.
+  std::string system;  // Of conversations without a system message.
+  std::string kwargs;  // Further variables of the chat template, JSON.
+};
+
 struct TokenizeOptions {
   std::string text;
-  bool chat = false;  // `text` is the message of a user.
+  ChatFlags chat;
 };
 
 struct GenerateOptions {
   std::string prompt;        // One of these two.
   std::string prompts_path;  // JSON lines.
-  bool chat = false;
+  ChatFlags chat;
   int32_t samples = 1;
   int32_t max_new_tokens = 256;
   double temperature = 1;

@@ -116,12 +116,22 @@ int ThreadsOf(const ModelOptions& options) {
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
+absl::StatusOr<ModelConfig> LoadConfig(const std::string& directory,
+                                       const Tokenizer& tokenizer) {
+  AHA_ASSIGN_OR_RETURN(ModelConfig config, ModelConfig::Load(directory));
+  if (const auto end = tokenizer.turn_end()) config.AddEndToken(*end);
+  return config;
+}
+
 absl::StatusOr<LoadedModel> LoadModel(const ModelOptions& options,
-                                      PolicyUse use) {
+                                      PolicyUse use,
+                                      const Tokenizer* tokenizer) {
   AHA_RETURN_IF_ERROR(CheckModelDirectory(options.directory));
   AHA_ASSIGN_OR_RETURN(const DType dtype, ComputeDType(options));
   AHA_ASSIGN_OR_RETURN(const ModelConfig config,
-                       ModelConfig::Load(options.directory));
+                       tokenizer == nullptr
+                           ? ModelConfig::Load(options.directory)
+                           : LoadConfig(options.directory, *tokenizer));
   AHA_ASSIGN_OR_RETURN(const Parameters parameters,
                        ReadSafetensors(options.directory, config, dtype));
   LoadedModel model;

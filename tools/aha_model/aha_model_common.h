@@ -47,8 +47,13 @@ struct LoadedModel {
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<Policy> policy;
 };
+// With a tokenizer the end of a turn of its chat template ends a completion.
 absl::StatusOr<LoadedModel> LoadModel(const ModelOptions& options,
-                                      PolicyUse use);
+                                      PolicyUse use,
+                                      const Tokenizer* tokenizer = nullptr);
+// The configuration of the directory with that end.
+absl::StatusOr<ModelConfig> LoadConfig(const std::string& directory,
+                                       const Tokenizer& tokenizer);
 
 // Calls `use` with the JSON object of each line that is not empty.  An error of
 // the line or of `use` names the file and the line.  "-" is stdin.

@@ -57,7 +57,7 @@ Json ShapeJson(const ModelConfig& config) {
   return json;
 }
 
-// OK if Aha knows the model's chat template; otherwise the reason.
+// OK if the model's chat template renders a question; otherwise the reason.
 absl::Status ChatStatus(const Tokenizer& tokenizer) {
   const ChatMessage hello = {"user", "hello"};
   return tokenizer.ApplyChatTemplate({&hello, 1}).status();
@@ -68,12 +68,12 @@ absl::StatusOr<Json> Describe(const ModelOptions& model) {
   AHA_RETURN_IF_ERROR(CheckModelDirectory(model.directory));
   AHA_ASSIGN_OR_RETURN(const DType dtype,
                        ParseDType(model.dtype, DeclaredDType(model.directory)));
-  AHA_ASSIGN_OR_RETURN(const ModelConfig config,
-                       ModelConfig::Load(model.directory));
-  AHA_ASSIGN_OR_RETURN(const Parameters parameters,
-                       ReadSafetensors(model.directory, config, dtype));
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer,
                        Tokenizer::Load(model.directory));
+  AHA_ASSIGN_OR_RETURN(const ModelConfig config,
+                       LoadConfig(model.directory, *tokenizer));
+  AHA_ASSIGN_OR_RETURN(const Parameters parameters,
+                       ReadSafetensors(model.directory, config, dtype));
   Json json;
   json["directory"] = model.directory;
   json["config"] = ShapeJson(config);
@@ -90,7 +90,8 @@ absl::StatusOr<Json> Describe(const ModelOptions& model) {
   }
   json["eos_tokens"] = ends;
   const absl::Status chat = ChatStatus(*tokenizer);
-  json["chat_template"] = chat.ok() ? "ChatML" : std::string(chat.message());
+  json["chat_template"] =
+      chat.ok() ? "renders a question" : std::string(chat.message());
   return json;
 }
 

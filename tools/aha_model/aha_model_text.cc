@@ -22,18 +22,37 @@ struct Prompt {
   std::vector<int32_t> ids;
 };
 
-absl::StatusOr<Prompt> MakePrompt(const Tokenizer& tokenizer,
-                                  const std::string& text, bool chat) {
-  Prompt prompt{text, {}};
-  if (chat) {
-    const ChatMessage message = {"user", text};
-    AHA_ASSIGN_OR_RETURN(prompt.text,
-                         tokenizer.ApplyChatTemplate({&message, 1}));
+absl::StatusOr<Prompt> RenderMessages(const Tokenizer& tokenizer,
+                                      std::vector<ChatMessage> messages,
+                                      const ChatFlags& chat) {
+  if (!chat.system.empty() &&
+      (messages.empty() || messages.front().role != "system")) {
+    messages.insert(messages.begin(), {"system", chat.system});
   }
+  Prompt prompt;
+  AHA_ASSIGN_OR_RETURN(prompt.text, tokenizer.ApplyChatTemplate(
+                                        messages, {.variables = chat.kwargs}));
   // A template renders the tokens that begin a sequence itself.
-  AHA_ASSIGN_OR_RETURN(prompt.ids, chat ? tokenizer.Encode(prompt.text)
-                                        : tokenizer.EncodePrompt(prompt.text));
+  AHA_ASSIGN_OR_RETURN(prompt.ids, tokenizer.Encode(prompt.text));
   return prompt;
+}
+
+absl::StatusOr<Prompt> MakePrompt(const Tokenizer& tokenizer,
+                                  const std::string& text,
+                                  const ChatFlags& chat) {
+  if (chat.chat) return RenderMessages(tokenizer, {{"user", text}}, chat);
+  Prompt prompt{text, {}};
+  AHA_ASSIGN_OR_RETURN(prompt.ids, tokenizer.EncodePrompt(prompt.text));
+  return prompt;
+}
+
+// The other flags say how a conversation is rendered.
+absl::Status CheckChat(const ChatFlags& chat, bool conversations) {
+  const char* flag = !chat.system.empty()   ? "--system"
+                     : !chat.kwargs.empty() ? "--chat-template-kwargs"
+                                            : nullptr;
+  if (flag == nullptr || conversations) return absl::OkStatus();
+  return UsageError(absl::StrCat(flag, " needs --chat"));
 }
 
 absl::StatusOr<std::vector<ChatMessage>> ReadMessages(const Json& array) {
@@ -64,14 +83,11 @@ absl::StatusOr<std::vector<ChatMessage>> ReadMessages(const Json& array) {
 }
 
 absl::StatusOr<Prompt> PromptOfLine(const Tokenizer& tokenizer,
-                                    const Json& object, bool chat) {
+                                    const Json& object, const ChatFlags& chat) {
   if (object.contains("messages")) {
-    AHA_ASSIGN_OR_RETURN(const std::vector<ChatMessage> messages,
+    AHA_ASSIGN_OR_RETURN(std::vector<ChatMessage> messages,
                          ReadMessages(object["messages"]));
-    Prompt prompt;
-    AHA_ASSIGN_OR_RETURN(prompt.text, tokenizer.ApplyChatTemplate(messages));
-    AHA_ASSIGN_OR_RETURN(prompt.ids, tokenizer.Encode(prompt.text));
-    return prompt;
+    return RenderMessages(tokenizer, std::move(messages), chat);
   }
   const auto text = object.find("prompt");
   if (text == object.end() || !text->is_string()) {
@@ -84,6 +100,8 @@ absl::StatusOr<Prompt> PromptOfLine(const Tokenizer& tokenizer,
 absl::StatusOr<std::vector<Prompt>> ReadPrompts(
     const Tokenizer& tokenizer, const GenerateOptions& options) {
   std::vector<Prompt> prompts;
+  AHA_RETURN_IF_ERROR(CheckChat(
+      options.chat, options.chat.chat || !options.prompts_path.empty()));
   if (options.prompts_path.empty()) {
     absl::StatusOr<Prompt> prompt =
         MakePrompt(tokenizer, options.prompt, options.chat);
@@ -245,6 +263,7 @@ absl::Status Tokenize(const ModelOptions& model,
   AHA_RETURN_IF_ERROR(CheckModelDirectory(model.directory));
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer,
                        Tokenizer::Load(model.directory));
+  AHA_RETURN_IF_ERROR(CheckChat(options.chat, options.chat.chat));
   absl::StatusOr<Prompt> prompt =
       MakePrompt(*tokenizer, options.text, options.chat);
   if (absl::IsInvalidArgument(prompt.status())) {
@@ -281,7 +300,7 @@ absl::Status Generate(const ModelOptions& model,
   AHA_ASSIGN_OR_RETURN(const std::vector<Prompt> prompts,
                        ReadPrompts(*tokenizer, options));
   AHA_ASSIGN_OR_RETURN(const LoadedModel loaded,
-                       LoadModel(model, PolicyUse::kSampling));
+                       LoadModel(model, PolicyUse::kSampling, tokenizer.get()));
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Generator> generator,
                        Generator::Create(loaded.policy.get(), {}));
   return GenerateRun(*tokenizer, prompts, model, options).Run(generator.get());
