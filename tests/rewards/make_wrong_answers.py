@@ -236,7 +236,7 @@ def expressions():
 def relations():
     wrong("equation", "x=5", "x=-5", "y=5", "x=6", "x \\ne 5", "x>5", "x \\le 5", "5x",
           "x=5, y=6", "x=5 \\text{ or } x=6", "x=\\frac{1}{5}", "x = 5i", "x^2=5", "-5")
-    wrong("equation", "y=2x+1", "y=2x-1", "x=2y+1", "y=x+2", "y=-2x+1", "2x+1", "y>2x+1",
+    wrong("equation", "y=2x+1", "y=2x-1", "x=2y+1", "y=x+2", "y=-2x+1", "y>2x+1",
           "y=2x", "y^2=2x+1", "z=2x+1", "y=2z+1", "y=3x+1")
     wrong("equation", "3x+4y-12=0", "3x+4y+12=0", "3x-4y-12=0", "4x+3y-12=0", "3x+4y-12",
           "6x+8y-12=0", "3x+4y=0", "0", "3x+4y>12", "x=0")
