@@ -105,6 +105,13 @@ std::optional<Equation> AsEquation(const Expression& x) {
   return Equation{x->args[0], x->args[last]};
 }
 
+// Whether it says what a name is: "x = 5", "3 < x".
+bool IsSolved(const Expression& relation) {
+  const std::vector<Expression>& sides = relation->args;
+  return sides.size() == 2 && ((IsName(sides[0]) && !HasSymbol(sides[1])) ||
+                               (IsName(sides[1]) && !HasSymbol(sides[0])));
+}
+
 char Mirrored(char sign) {
   switch (sign) {
     case kLessSign:
@@ -123,6 +130,17 @@ char Mirrored(char sign) {
 Expression Mirror(const Expression& relation) {
   std::vector<Expression> sides(relation->args.rbegin(), relation->args.rend());
   std::string signs(relation->name.rbegin(), relation->name.rend());
+  for (char& sign : signs) sign = Mirrored(sign);
+  return Make(Kind::kRelation, std::move(sides), std::move(signs));
+}
+
+// The relation of the negated sides: "-x > -1" becomes "x < 1".
+Expression Negated(const Expression& relation) {
+  std::vector<Expression> sides;
+  for (const Expression& side : relation->args) {
+    sides.push_back(Make(Kind::kNegate, {side}));
+  }
+  std::string signs = relation->name;
   for (char& sign : signs) sign = Mirrored(sign);
   return Make(Kind::kRelation, std::move(sides), std::move(signs));
 }
@@ -214,6 +232,20 @@ std::vector<Expression> Elements(const Expression& x) {
   return elements;
 }
 
+// Whether each element gives a value to another name.
+bool NamesEach(const std::vector<Expression>& elements) {
+  std::vector<std::string> names;
+  for (const Expression& element : elements) {
+    const auto equation = AsEquation(element);
+    if (!equation || !IsSymbol(equation->left) ||
+        absl::c_linear_search(names, equation->left->name)) {
+      return false;
+    }
+    names.push_back(equation->left->name);
+  }
+  return true;
+}
+
 // Compares two expressions, and remembers what decided.
 class Comparer {
  public:
@@ -239,6 +271,7 @@ class Comparer {
   bool SameMatrices(const Expression& a, const Expression& b);
   bool SameWithRelation(const Expression& a, const Expression& b);
   bool SameRelations(const Expression& a, const Expression& b);
+  bool SameSides(const Expression& a, const Expression& b);
   bool SameUpToFactor(const Expression& a, const Expression& b);
   bool IsTheRelationsValue(const Expression& relation, const Expression& x,
                            bool relation_first);
@@ -322,7 +355,10 @@ bool Comparer::SameLists(const Expression& a, const Expression& b) {
   if (left.size() == 1 && right.size() == 1 && left[0] == a && right[0] == b) {
     return false;
   }
-  return SameInAnyOrder(left, right) && Decide(true, "list");
+  // "x = 5, y = 6" is (5, 6) and not (6, 5).
+  const bool in_order = NamesEach(left) != NamesEach(right);
+  return (in_order ? SameInOrder(left, right) : SameInAnyOrder(left, right)) &&
+         Decide(true, "list");
 }
 
 bool Comparer::SameTuples(const Expression& a, const Expression& b) {
@@ -400,6 +436,10 @@ bool Comparer::SameMatrices(const Expression& a, const Expression& b) {
 
 // Equations that differ by a factor, and inequalities by a positive one.
 bool Comparer::SameUpToFactor(const Expression& a, const Expression& b) {
+  if (a->name != b->name ||
+      !(IsInequality(a) || a->name == "=" || a->name == "#")) {
+    return false;
+  }
   for (const Expression& side :
        {a->args[0], a->args[1], b->args[0], b->args[1]}) {
     if (AnyNode(side, [](const Node& node) {
@@ -423,33 +463,37 @@ bool Comparer::SameUpToFactor(const Expression& a, const Expression& b) {
   return finding == Finding::kSame;
 }
 
+// The same sides in the same or the opposite order, or negated, or the same up
+// to a factor.  The last does not count where the reference says what a name
+// is, since "2x = 10" has not solved anything.
+bool Comparer::SameSides(const Expression& a, const Expression& b) {
+  const Expression mirrored = Mirror(b);
+  const Expression negated = Negated(a);
+  if (mirrored == nullptr || negated == nullptr) return false;
+  for (const Expression& other : {b, mirrored}) {
+    if ((a->name == other->name && SameInOrder(a->args, other->args)) ||
+        (negated->name == other->name &&
+         SameInOrder(negated->args, other->args))) {
+      return true;
+    }
+  }
+  if (a->args.size() != 2 || b->args.size() != 2 || IsSolved(b)) return false;
+  return SameUpToFactor(a, a->name == b->name ? b : mirrored);
+}
+
 bool Comparer::SameRelations(const Expression& a, const Expression& b) {
   const auto left = AsEquation(a);
   const auto right = AsEquation(b);
   if (left.has_value() != right.has_value()) return false;
-  if (left) {
-    const Expression one =
-        Make(Kind::kRelation, {left->left, left->right}, "=");
-    const Expression two =
-        Make(Kind::kRelation, {right->left, right->right}, "=");
-    if (one == nullptr || two == nullptr) return false;
-    return (SameInOrder(one->args, two->args) ||
-            SameInOrder(Mirror(one)->args, two->args) ||
-            SameUpToFactor(one, two)) &&
-           Decide(true, "equation");
+  if (!left) {
+    return SameSides(a, b) &&
+           Decide(true, IsInequality(a) ? "inequality" : "relation");
   }
-  const Expression mirrored = Mirror(b);
-  if (mirrored == nullptr) return false;
-  const string_view tier = IsInequality(a) ? "inequality" : "relation";
-  for (const Expression& other : {b, mirrored}) {
-    if (a->name != other->name) continue;
-    if (SameInOrder(a->args, other->args)) return Decide(true, tier);
-    if (a->args.size() == 2 && (IsInequality(a) || a->name == "#") &&
-        SameUpToFactor(a, other)) {
-      return Decide(true, tier);
-    }
-  }
-  return false;
+  const Expression one = Make(Kind::kRelation, {left->left, left->right}, "=");
+  const Expression two =
+      Make(Kind::kRelation, {right->left, right->right}, "=");
+  return one != nullptr && two != nullptr && SameSides(one, two) &&
+         Decide(true, "equation");
 }
 
 // "name = value" is the value, and so is "2 + 3 = 5"; an inequality is the

@@ -455,6 +455,12 @@ void Lexer::Letters() {
   if (word.size() >= 4 || (Measures() && IsUnitWord(word))) {
     return Add(TokenKind::kText, word);
   }
+  // "CAB" names a thing, or an order of things; "ab" is a product.
+  const bool name =
+      word.size() > 1 && std::all_of(word.begin(), word.end(), [](char c) {
+        return absl::ascii_isupper(static_cast<unsigned char>(c));
+      });
+  if (name) return Add(TokenKind::kLetter, word);
   for (const char& c : word) Add(TokenKind::kLetter, string_view(&c, 1));
 }
 

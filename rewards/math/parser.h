@@ -13,7 +13,7 @@
 //   e  i  \pi                         the constants
 //   f(x)                              a product; it compares as well
 //   5 \text{ cm}  5 cm  \$5           a number with a unit
-//   odd                               one word; "ab" is a product
+//   even  AB                          one word, one name; "ab" is a product
 #pragma once
 
 #include "absl/strings/string_view.h"

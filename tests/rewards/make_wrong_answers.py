@@ -235,7 +235,8 @@ def expressions():
 
 def relations():
     wrong("equation", "x=5", "x=-5", "y=5", "x=6", "x \\ne 5", "x>5", "x \\le 5", "5x",
-          "x=5, y=6", "x=5 \\text{ or } x=6", "x=\\frac{1}{5}", "x = 5i", "x^2=5", "-5")
+          "x=5, y=6", "x=5 \\text{ or } x=6", "x=\\frac{1}{5}", "x = 5i", "x^2=5", "-5", "2x = 10",
+          "3x + 7 = 22", "x + y = 5 + y")
     wrong("equation", "y=2x+1", "y=2x-1", "x=2y+1", "y=x+2", "y=-2x+1", "y>2x+1",
           "y=2x", "y^2=2x+1", "z=2x+1", "y=2z+1", "y=3x+1")
     wrong("equation", "3x+4y-12=0", "3x+4y+12=0", "3x-4y-12=0", "4x+3y-12=0", "3x+4y-12",
@@ -243,7 +244,7 @@ def relations():
     wrong("equation", "x^2+y^2=25", "x^2+y^2=5", "x^2-y^2=25", "x+y=5", "x^2+y^2<25", "25",
           "(x+y)^2=25", "x^2+y^2+25=0", "x^2+2y^2=25", "x^3+y^3=25")
     wrong("inequality", "x<5", "x>5", "x\\le 5", "x<-5", "x<6", "y<5", "5<x", "-x<5",
-          "x=5", "5", "(5, \\infty)", "(-\\infty, 5]", "2x<5", "x \\ge 5", "-x<-5")
+          "x=5", "5", "(5, \\infty)", "(-\\infty, 5]", "2x<5", "x \\ge 5", "-x<-5", "2x<10", "x + 1 < 6")
     wrong("inequality", "2<x<5", "2<x\\le 5", "2\\le x<5", "5<x<2", "2<y<5", "x<5", "2<x",
           "2>x>5", "2<x<6", "-2<x<5", "[2,5]", "(2,5]", "x<2 \\text{ or } x>5", "(5,2)")
     wrong("inequality", "x\\ge -3", "x\\le -3", "x\\ge 3", "x>-3", "-3 \\ge x", "-x \\ge 3",
@@ -281,6 +282,10 @@ def words():
                          ("no solution", "one solution"), ("convex", "concave")):
         wrong("word", "\\text{%s}" % right, other, "\\text{%s}" % other, "\\text{not %s}" % right,
               "\\text{%s and %s}" % (right, other), "\\mathrm{%s}" % right[:-1])
+    for order in ("CAB", "DBCA"):
+        wrong("order", order, *["".join(RNG.sample(order, len(order)))
+                                for _ in range(6)])
+    wrong("list", "x=5, y=6", "x=6, y=5", "6, 5", "(6, 5)", "y=5, x=6", "5", "x=5")
     wrong("word", "\\text{east}", "\\text{west}", "\\text{least}", "e a s", "\\text{eats}")
     for unit, others in (("cm", ("m", "mm", "km", "inches")), ("minutes", ("hours", "seconds")),
                          ("kg", ("g", "pounds")), ("cm^2", ("cm^3", "m^2")),
