@@ -13,7 +13,7 @@
 //
 // A verifier is immutable and thread-safe.  A completion is hostile input: no
 // text may crash a verifier or take more than time linear in its length, with
-// arithmetic on numbers of bounded size.
+// arithmetic on numbers of bounded size, and a bounded number of steps.
 #pragma once
 
 #include <cstdint>

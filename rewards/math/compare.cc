@@ -301,6 +301,7 @@ bool Comparer::SameInOrder(const std::vector<Expression>& a,
 std::vector<Expression> Comparer::Distinct(const std::vector<Expression>& all) {
   std::vector<Expression> distinct;
   for (const Expression& x : all) {
+    if (budget_.spent()) break;  // Then nothing is the same, at any length.
     if (absl::c_none_of(distinct,
                         [&](const Expression& y) { return Same(x, y); })) {
       distinct.push_back(x);
@@ -315,12 +316,12 @@ bool Comparer::SameInAnyOrder(std::vector<Expression> a,
   if (a.size() != b.size()) {
     a = Distinct(a);
     b = Distinct(b);
-    if (a.size() != b.size()) return false;
+    if (a.size() != b.size() || budget_.spent()) return false;
   }
   std::vector<bool> taken(b.size());
   for (size_t i = 0; i < a.size(); ++i) {
     bool found = false;
-    for (size_t k = 0; k < b.size() && !found; ++k) {
+    for (size_t k = 0; k < b.size() && !found && !budget_.spent(); ++k) {
       const size_t j = (i + k) % b.size();  // The same place first.
       found = !taken[j] && Same(a[i], b[j]);
       if (found) taken[j] = true;

@@ -113,9 +113,8 @@ TEST_F(AhactlTest, RewardTestExplainsEachVerdict) {
                               "math", "--answer", "truth"});
   EXPECT_THAT(key.err, HasSubstr("rows.jsonl:1: truth is missing; --answer "
                                  "names its key"));
-  const Outcome setting =
-      Ahactl({"reward", "test", "rows.jsonl", "--verifier", "math", "--set",
-              "tolerance=much"});
+  const Outcome setting = Ahactl({"reward", "test", "rows.jsonl", "--verifier",
+                                  "math", "--set", "tolerance=much"});
   EXPECT_THAT(setting.err, HasSubstr("--set tolerance must be a number of at "
                                      "least 0, got 'much'"));
 }
