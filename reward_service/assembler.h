@@ -47,7 +47,7 @@ struct Completion {
   std::map<std::string, std::string> fields = {};
   std::string text;        // The completion itself.
   bool truncated = false;  // Finish reason LENGTH.
-  int64_t tokens = 0;      // Of the completion.
+  int64_t tokens = 0;      // The completion's length.
 };
 
 struct Score {

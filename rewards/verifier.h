@@ -48,7 +48,7 @@ struct Item {
   absl::string_view completion = {};  // Without the end token.
   bool truncated =
       false;           // Cut by max_completion_length: finish reason length.
-  int64_t tokens = 0;  // Of the completion.
+  int64_t tokens = 0;  // The completion's length.
 };
 
 // How a verifier's look at one item ended.

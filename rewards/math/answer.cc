@@ -100,7 +100,7 @@ std::optional<FoundAnswer> InBoxes(string_view text) {
                      .place = "last boxes"};
 }
 
-// InBoxes, also if somebody escaped the backslashes once too often.
+// InBoxes, also where the backslashes were escaped once too often.
 std::optional<FoundAnswer> InAnyBoxes(string_view text) {
   if (!absl::StrContains(text, "boxed") && !absl::StrContains(text, "\\fbox")) {
     return std::nullopt;
@@ -111,8 +111,8 @@ std::optional<FoundAnswer> InAnyBoxes(string_view text) {
 }
 
 struct Formula {
-  size_t begin = 0;  // Of the delimiter.
-  size_t end = 0;    // Behind the other one.
+  size_t begin = 0;  // The opening delimiter's offset.
+  size_t end = 0;    // The offset behind the closing one.
   string_view inside;
 };
 

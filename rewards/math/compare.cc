@@ -368,7 +368,7 @@ bool Comparer::SameTuples(const Expression& a, const Expression& b) {
          Decide(true, interval && a->name != "()" ? "interval" : "tuple");
 }
 
-// Sums and products of matrices as one matrix; nothing if it is none.
+// Sums and products of matrices as one matrix; null if it has another value.
 Expression Comparer::MatrixValue(const Expression& x) {
   if (x->kind == Kind::kMatrix) return x->name.empty() ? x : nullptr;
   if ((x->kind != Kind::kAdd && x->kind != Kind::kMultiply) ||

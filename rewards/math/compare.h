@@ -33,7 +33,7 @@ struct Comparison {
   absl::string_view tier = {};  // The one that decided, if `same`.
   // The budget was spent, or a text was too large, before anything was found.
   bool limit = false;
-  // The answer is no expression, so only its text was compared.
+  // The answer could not be parsed, so only its text was compared.
   bool unread = false;
 };
 

@@ -232,7 +232,7 @@ class Lexer {
   bool space_ = false;
   bool dollar_is_currency_ = false;
   int brackets_ = 0;      // Open ones.
-  int environments_ = 0;  // Likewise.
+  int environments_ = 0;  // Open ones.
 };
 
 void Lexer::Next() {
@@ -294,7 +294,7 @@ void Lexer::Other(char c) {
     return;
   }
   if (static_cast<unsigned char>(c) < 0x80) return Add(TokenKind::kBad, "?");
-  // A character that nobody knows, as a symbol.
+  // An unknown character becomes a symbol.
   const size_t begin = i_ - 1;
   while (i_ < s_.size() && static_cast<unsigned char>(s_[i_]) >= 0x80) ++i_;
   Add(TokenKind::kText, s_.substr(begin, i_ - begin));
@@ -310,7 +310,7 @@ void Lexer::Backslash() {
   }
   i_ = std::min(i_ + 2, s_.size());
   if (next == '\\') {
-    // "\\frac": somebody escaped the backslash once too often.
+    // "\\frac": the backslash was escaped once too often.
     if (environments_ == 0 && absl::ascii_isalpha(At(i_))) {
       --i_;
       return;

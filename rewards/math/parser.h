@@ -23,7 +23,7 @@
 namespace aha::rewards::math {
 
 struct Parsed {
-  Expression expression = nullptr;  // Null if the text is no expression.
+  Expression expression = nullptr;  // Null if the text could not be parsed.
   bool too_large = false;           // It was not read to the end for its size.
 };
 

@@ -291,7 +291,7 @@ Finding CompareUpToFactor(const Expression& a, const Expression& b,
     return Finding::kUnknown;
   }
   if (positive) {
-    // The sign of a denominator that is no number is not known.
+    // The sign of a denominator is known only if it is a number.
     if (left.bottom.degree() > 0 || right.bottom.degree() > 0) {
       return Finding::kUnknown;
     }

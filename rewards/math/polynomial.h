@@ -11,7 +11,7 @@ namespace aha::rewards::math {
 enum class Finding {
   kSame,
   kDifferent,
-  // Nothing was found out: an expression is no rational function, is not
+  // Nothing was found out: an expression is another function, is not
   // defined, or is too large.
   kUnknown,
 };

@@ -83,7 +83,8 @@ class Countdown final : public RuleVerifier {
         absl::StrCat(found->place, ": ", Excerpt(found->text));
     math::Budget budget;
     math::Expression expression = math::Parse(found->text, &budget).expression;
-    if (expression == nullptr) return NotRead(absl::StrCat(where, " is none"));
+    if (expression == nullptr)
+      return NotRead(absl::StrCat(where, " is not an expression"));
     // "1 + 2 = 3" says what it makes.
     if (expression->kind == math::Kind::kRelation && expression->name == "=") {
       expression = expression->args[0];

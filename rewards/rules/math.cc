@@ -64,7 +64,7 @@ class Math final : public RuleVerifier {
                                        math::kMaxSteps, " steps")};
     }
     if (comparison.unread) {
-      return NotRead(absl::StrCat(where, " is no expression"));
+      return NotRead(absl::StrCat(where, " is not an expression"));
     }
     return Judged(false, where);
   }

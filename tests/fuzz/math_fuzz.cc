@@ -27,7 +27,7 @@ void CheckAnswer(absl::string_view answer, absl::string_view reference) {
   const Comparison again = Compare(answer, reference);
   if (once.same != again.same || once.limit != again.limit ||
       once.tier != again.tier) {
-    std::abort();  // It is no pure function.
+    std::abort();  // The verdict is not a pure function.
   }
   if (once.same && once.tier.empty()) std::abort();
   Budget budget(kSteps);

@@ -385,7 +385,7 @@ add(
 seen = set()
 for pair in out:
     key = (pair["reference"], pair["answer"])
-    # SymPy's own name of the imaginary unit is no mathematics.
+    # Only SymPy writes the imaginary unit as I.
     if key not in seen and "*I" not in pair["answer"]:
         seen.add(key)
         print(json.dumps(pair, ensure_ascii=False, sort_keys=True))

@@ -140,7 +140,7 @@ TEST(RepetitionTest, IsTheShareOfRunsThatOccurAgain) {
   EXPECT_EQ(Judge(*pairs, "a", "").value, 0);
   EXPECT_EQ(Judge(*pairs, "", "").value, 0);
   EXPECT_EQ(Judge(*pairs, "So it so  IT", "").value, 2. / 3 - 1);
-  // Pairs are told apart, however they are numbered.
+  // Different pairs are never taken for the same.
   EXPECT_EQ(Judge(*pairs, "a b b a a c b c c a", "").value, 0);
 }
 
