@@ -345,7 +345,8 @@ bool Comparer::SameLists(const Expression& a, const Expression& b) {
   // A list without braces may be meant as a tuple.
   for (const auto& [list, tuple] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     if ((*list)->kind == Kind::kList && (*tuple)->kind == Kind::kTuple) {
-      return (*tuple)->name == "()" && SameInOrder(a->args, b->args);
+      return (*tuple)->name == "()" && SameInOrder(a->args, b->args) &&
+             Decide(true, "tuple");
     }
   }
   const std::vector<Expression> left = Elements(a);
