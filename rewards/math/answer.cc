@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -145,10 +146,11 @@ class FormulaReader {
  private:
   std::optional<Formula> Until(size_t begin, size_t open, string_view close) {
     at_ = begin + open;
+    // What nothing closes here, nothing closes further on.
+    if (absl::c_linear_search(never_closed_, close)) return std::nullopt;
     const size_t end = text_.find(close, at_);
     if (end == string_view::npos) {
-      // Nothing closes it from here on, either.
-      at_ = close == "$" ? text_.size() : at_;
+      never_closed_.push_back(close);
       return std::nullopt;
     }
     const string_view inside = text_.substr(at_, end - at_);
@@ -164,6 +166,7 @@ class FormulaReader {
 
   const string_view text_;
   size_t at_ = 0;
+  std::vector<string_view> never_closed_;
 };
 
 std::optional<Formula> LastFormula(string_view text) {

@@ -98,6 +98,7 @@ TEST(MathTest, FindsTheAnswerByThePriorityThatIsStated) {
       {"We get \\(7\\) and \\[x = 8\\] done", "x = 8", "last formula"},
       {"We get $7$, so it is 1,234 apples", "1,234", "last number"},
       {"We pay $5 and then $6.", "6", "last number"},
+      {"It costs $5, so \\(x = 5\\) holds", "x = 5", "last formula"},
       {"\\frac{1}{2}", "\\frac{1}{2}", "last number"},
       {"<think>5</think> none", "none", "all of it"},
   };
@@ -184,6 +185,7 @@ TEST(MathTest, NoAnswerOf64KBTakesLong) {
       "x<",        "\\sin ",  "|",       "x!",         "(a+b+c)^9",
       "1;2,",      "e^{",     "9^",      "(1,2)\\cup", "\\begin{pmatrix}1&",
       "\\text{a}", "5 cm ",   "99999^",  "-",          "\\log_2 ",
+      "\\(",       "\\[",     "$ ",      "answer: ",   "#### ",
   };
   for (const char* piece : pieces) {
     for (const size_t size : {3000, 16'000, 64'000}) {
