@@ -123,6 +123,7 @@ int Run(int argc, char** argv) {
   aha::cli::AddActorCommands(app, context);
   aha::cli::AddConfigCommands(app, context);
   aha::cli::AddDataCommands(app, context);
+  aha::cli::AddRewardCommands(app, context);
   aha::cli::AddToolCommands(app, context);
   // Set last, since subcommands inherit a footer that is there before them.
   app.footer(kFooter);

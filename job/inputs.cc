@@ -105,7 +105,7 @@ class PromptCheck {
     for (const v1::RewardComponent& reward : job.rewards()) {
       const auto spec = rewards::FindVerifier(reward.type());
       if (!spec.ok()) continue;  // The rules of the schema report it.
-      auto verifier = (*spec)->make({});
+      auto verifier = (*spec)->make(VerifierSettingsOf(job, reward));
       if (verifier.ok()) verifiers_.emplace_back(*spec, *std::move(verifier));
     }
   }

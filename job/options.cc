@@ -37,6 +37,21 @@ bool HasPromptFiles(const v1::Prompts& prompts) {
   return prompts.has_file() || prompts.files_size() > 0;
 }
 
+rewards::VerifierSettings VerifierSettingsOf(
+    const v1::Job& job, const v1::RewardComponent& reward) {
+  const int64_t max_length = reward.has_max_length()
+                                 ? reward.max_length()
+                                 : job.sampling().max_completion_length();
+  return {.tolerance = reward.tolerance(),
+          .relative_tolerance = reward.relative_tolerance(),
+          .pattern = reward.pattern(),
+          .max_length = max_length,
+          .cache_length = reward.has_cache_length() ? reward.cache_length()
+                                                    : max_length / 5,
+          .ngram_size = reward.ngram_size(),
+          .script = reward.script()};
+}
+
 PromptMapping PromptMappingOf(const v1::Job& job) {
   const v1::RowFields& fields = job.prompts().fields();
   const v1::AnswerExtract& extract = job.prompts().extract();

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "aha/v1/job.pb.h"
 #include "data/sources.h"
+#include "rewards/verifier.h"
 #include "rl/advantage.h"
 #include "rl/losses.h"
 #include "rl/schedule.h"
@@ -19,6 +20,9 @@ namespace aha {
 
 // Whether the prompts come from files, and not from the generator.
 bool HasPromptFiles(const v1::Prompts& prompts);
+// What a reward of the job sets for its verifier.
+rewards::VerifierSettings VerifierSettingsOf(const v1::Job& job,
+                                             const v1::RewardComponent& reward);
 // How the rows of the job's prompt files are read.  A reference answer is
 // required if one of the rewards needs it.
 PromptMapping PromptMappingOf(const v1::Job& job);

@@ -124,7 +124,8 @@ std::optional<Completion> Assembler::Get(const Ticket& ticket) const {
       .reference = context.reference(),
       .fields = std::move(fields),
       .text = absl::StrCat(context.opening(), trajectory.completion()),
-      .truncated = trajectory.finish_reason() == v1::FINISH_REASON_LENGTH};
+      .truncated = trajectory.finish_reason() == v1::FINISH_REASON_LENGTH,
+      .tokens = trajectory.token_ids_size()};
 }
 
 std::optional<WholeGroup> Assembler::SetScore(const Ticket& ticket,

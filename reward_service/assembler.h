@@ -48,6 +48,7 @@ struct Completion {
   // What the model said: the completion behind the context's opening.
   std::string text;
   bool truncated = false;  // Finish reason LENGTH.
+  int64_t tokens = 0;      // The completion's length.
 };
 
 struct Score {

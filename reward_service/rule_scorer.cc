@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "job/options.h"
 #include "rewards/verifier.h"
 
 namespace aha::reward {
@@ -21,13 +22,12 @@ struct Component {
   std::shared_ptr<const rewards::Verifier> verifier;
 };
 
-absl::StatusOr<Component> MakeComponent(const v1::RewardComponent& reward) {
+absl::StatusOr<Component> MakeComponent(const v1::Job& job,
+                                        const v1::RewardComponent& reward) {
   Component component;
   AHA_ASSIGN_OR_RETURN(component.spec, rewards::FindVerifier(reward.type()));
   AHA_ASSIGN_OR_RETURN(component.verifier,
-                       component.spec->make({.tolerance = reward.tolerance(),
-                                             .relative_tolerance =
-                                                 reward.relative_tolerance()}));
+                       component.spec->make(VerifierSettingsOf(job, reward)));
   component.name = reward.has_name() ? reward.name() : reward.type();
   component.weight = reward.weight();
   return component;
@@ -75,7 +75,7 @@ absl::StatusOr<rewards::Verdict> Judge(const Component& component,
 absl::StatusOr<Scorer> MakeRuleScorer(const v1::Job& job, Clock clock) {
   std::vector<Component> components;
   for (const v1::RewardComponent& reward : job.rewards()) {
-    AHA_ASSIGN_OR_RETURN(components.emplace_back(), MakeComponent(reward));
+    AHA_ASSIGN_OR_RETURN(components.emplace_back(), MakeComponent(job, reward));
   }
   const absl::Duration patience = absl::Seconds(job.cluster().wait_seconds());
   return Scorer([components = std::move(components), clock = std::move(clock),
@@ -85,7 +85,8 @@ absl::StatusOr<Scorer> MakeRuleScorer(const v1::Job& job, Clock clock) {
                                            .reference = completion.reference,
                                            .fields = &completion.fields},
                                 .completion = completion.text,
-                                .truncated = completion.truncated};
+                                .truncated = completion.truncated,
+                                .tokens = completion.tokens};
     const rewards::Deadline deadline(clock, clock() + patience);
     Score score;
     for (const Component& component : components) {

@@ -13,9 +13,10 @@
 //
 // A verifier is immutable and thread-safe.  A completion is hostile input: no
 // text may crash a verifier or take more than time linear in its length, with
-// arithmetic on numbers of bounded size.
+// arithmetic on numbers of bounded size, and a bounded number of steps.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -46,7 +47,8 @@ struct Item {
   PromptView prompt = {};
   absl::string_view completion = {};  // Without the end token.
   bool truncated =
-      false;  // Cut by max_completion_length: finish reason length.
+      false;           // Cut by max_completion_length: finish reason length.
+  int64_t tokens = 0;  // The completion's length.
 };
 
 // How a verifier's look at one item ended.
@@ -102,6 +104,11 @@ class Verifier {
 struct VerifierSettings {
   double tolerance = 0;
   double relative_tolerance = 0;
+  std::string pattern = {};
+  int64_t max_length = 0;    // Tokens.
+  int64_t cache_length = 0;  // Tokens.
+  int64_t ngram_size = 3;    // Words.
+  std::string script = {};
 };
 
 // A line of the table.
@@ -110,7 +117,8 @@ struct VerifierSpec {
   absl::string_view help;  // A sentence or two for users.
   // Keys of the prompt's line that it reads; "answer" is the reference.
   std::vector<absl::string_view> needs;
-  bool takes_tolerance = false;  // Whether the tolerance keys mean something.
+  // The keys of VerifierSettings that it reads.
+  std::vector<absl::string_view> takes = {};
   // INVALID_ARGUMENT: a setting that it refuses.
   absl::StatusOr<std::unique_ptr<Verifier>> (*make)(
       const VerifierSettings& settings);

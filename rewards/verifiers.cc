@@ -12,8 +12,11 @@ namespace aha::rewards {
 
 absl::Span<const VerifierSpec> Verifiers() {
   static const auto* const table = new std::vector<VerifierSpec>{
-      AccuracyVerifier(), FormatVerifier(),   LastNumberVerifier(),
-      BoxedVerifier(),    ContainsVerifier(), NumericVerifier(),
+      AccuracyVerifier(),   FormatVerifier(),    LastNumberVerifier(),
+      BoxedVerifier(),      ContainsVerifier(),  NumericVerifier(),
+      MathVerifier(),       ExactVerifier(),     RegexVerifier(),
+      ChoiceVerifier(),     CountdownVerifier(), LengthVerifier(),
+      RepetitionVerifier(), ScriptVerifier(),
   };
   return *table;
 }

@@ -8,7 +8,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        model/config.cc model/config_json.cc model/families/*.cc
        model/formats/gguf*.cc
        model/formats/safetensors_*.cc text/*.cc text/jinja/*.cc
-       rewards/*.cc rewards/rules/*.cc
+       rewards/*.cc rewards/math/*.cc rewards/rules/*.cc
        reward_service/assembler.cc reward_service/validate.cc
        coordinator/commit_request.cc coordinator/controller.cc
        coordinator/history.cc coordinator/job_run.cc coordinator/job_st*.cc coordinator/ledger.cc
@@ -33,6 +33,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        tests/actor/weight_*_test.cc
   FUZZERS actor_wire_fuzz byte_stream_fuzz chat_template_fuzz config_fuzz coordinator_wire_fuzz
           csv_rows_fuzz gguf_fuzz job_fuzz jsonl_fuzz learner_wire_fuzz manifest_fuzz
+          math_fuzz
           number_fuzz prompt_mapping_fuzz
           reward_wire_fuzz safetensors_fuzz state_store_fuzz tokenizer_fuzz
   DEPS aha::job aha::learner aha::actor_core aha::reward_pipeline aha::rewards

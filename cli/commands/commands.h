@@ -17,6 +17,7 @@ void AddRolloutCommands(CLI::App& app, Context& context);
 void AddActorCommands(CLI::App& app, Context& context);
 void AddConfigCommands(CLI::App& app, Context& context);
 void AddDataCommands(CLI::App& app, Context& context);
+void AddRewardCommands(CLI::App& app, Context& context);
 void AddToolCommands(CLI::App& app, Context& context);
 
 }  // namespace aha::cli

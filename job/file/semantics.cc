@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -171,19 +172,50 @@ std::string KindsThatRequireRewards() {
   return absl::StrJoin(names, " and ");
 }
 
-// `path` is that of the component.
-void CheckTolerance(const std::string& path, const v1::RewardComponent& reward,
-                    ConfigErrors* errors) {
-  const auto spec = rewards::FindVerifier(reward.type());
-  if (!spec.ok() || (*spec)->takes_tolerance) return;
-  for (const auto& [key, value] :
-       {std::pair("tolerance", reward.tolerance()),
-        std::pair("relative_tolerance", reward.relative_tolerance())}) {
-    if (value == 0) continue;
-    errors->Add(ChildPath(path, key),
-                absl::StrCat("must be absent for a reward of type ",
-                             reward.type(), ", got ", NumberText(value)));
+std::string SettingText(const v1::RewardComponent& reward,
+                        const google::protobuf::FieldDescriptor& field) {
+  const google::protobuf::Reflection& values = *reward.GetReflection();
+  switch (field.cpp_type()) {
+    case google::protobuf::FieldDescriptor::CPPTYPE_DOUBLE:
+      return NumberText(values.GetDouble(reward, &field));
+    case google::protobuf::FieldDescriptor::CPPTYPE_INT32:
+      return absl::StrCat(values.GetInt32(reward, &field));
+    default:
+      return absl::StrCat("'", values.GetString(reward, &field), "'");
   }
+}
+
+// Whether the component's verifier reads the settings that it has, and takes
+// them.  `path` is that of the component.
+void CheckVerifierSettings(const std::string& path, const v1::Job& job,
+                           const v1::RewardComponent& reward,
+                           ConfigErrors* errors) {
+  const auto spec = rewards::FindVerifier(reward.type());
+  if (!spec.ok()) return;  // The rules of the schema report it.
+  const auto& descriptor = *v1::RewardComponent::descriptor();
+  // Every key has its default by now.
+  const v1::RewardComponent defaults;
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    const auto& field = *descriptor.field(i);
+    const bool of_every_type = field.name() == "type" ||
+                               field.name() == "name" ||
+                               field.name() == "weight";
+    if (of_every_type || field.is_repeated() ||
+        absl::c_linear_search((*spec)->takes, field.name()) ||
+        !reward.GetReflection()->HasField(reward, &field)) {
+      continue;
+    }
+    const std::string value = SettingText(reward, field);
+    if (field.has_default_value() && value == SettingText(defaults, field)) {
+      continue;
+    }
+    errors->Add(ChildPath(path, field.name()),
+                absl::StrCat("must be absent for a reward of type ",
+                             reward.type(), ", got ", value));
+  }
+  const absl::Status made =
+      (*spec)->make(VerifierSettingsOf(job, reward)).status();
+  if (!made.ok()) errors->Add(path, std::string(made.message()));
 }
 
 void CheckRewards(const v1::Job& job, ConfigErrors* errors) {
@@ -198,7 +230,7 @@ void CheckRewards(const v1::Job& job, ConfigErrors* errors) {
     const std::string path = ChildPath(ItemPath("rewards", i), "name");
     CheckName(path, job.rewards(i).name(), errors);
     CheckUnique(path, job.rewards(i).name(), &names, errors);
-    CheckTolerance(ItemPath("rewards", i), job.rewards(i), errors);
+    CheckVerifierSettings(ItemPath("rewards", i), job, job.rewards(i), errors);
   }
 }
 

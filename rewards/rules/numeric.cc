@@ -57,7 +57,7 @@ VerifierSpec NumericVerifier() {
               "reference are the same number, however they are written, "
               "within the tolerance.",
           .needs = {"answer"},
-          .takes_tolerance = true,
+          .takes = {"tolerance", "relative_tolerance"},
           .make = MakeNumeric};
 }
 

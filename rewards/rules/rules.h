@@ -17,6 +17,14 @@ VerifierSpec LastNumberVerifier();
 VerifierSpec BoxedVerifier();
 VerifierSpec ContainsVerifier();
 VerifierSpec NumericVerifier();
+VerifierSpec MathVerifier();
+VerifierSpec ExactVerifier();
+VerifierSpec RegexVerifier();
+VerifierSpec ChoiceVerifier();
+VerifierSpec CountdownVerifier();
+VerifierSpec LengthVerifier();
+VerifierSpec RepetitionVerifier();
+VerifierSpec ScriptVerifier();
 
 // For VerifierSpec::make of a verifier without settings.
 template <class T>

@@ -84,6 +84,41 @@ TEST_F(AhactlTest, EveryCommandHasItsOwnExamplesAndOutputFormats) {
   }
 }
 
+TEST_F(AhactlTest, RewardTestExplainsEachVerdict) {
+  services_.dir().Write(
+      "rows.jsonl",
+      R"({"completion": "\\boxed{(x+1)^2}", "answer": "x^2+2x+1"})"
+      "\n"
+      R"({"completion": "it is -5", "answer": 5, "finish_reason": "stop"})"
+      "\n"
+      R"({"completion": "it is 5", "answer": "5", "finish_reason": "length"})"
+      "\n");
+  const Outcome all =
+      Ahactl({"reward", "test", "rows.jsonl", "--verifier", "math"});
+  EXPECT_EQ(all.out,
+            "rows.jsonl:1  1  score  last box: '(x+1)^2', same polynomial\n"
+            "rows.jsonl:2  0  score  last number: '-5'  (answer: 5)\n"
+            "rows.jsonl:3  0  unparsable  last number: '5' may have been cut"
+            "  (answer: 5)\n"
+            "3 rows, mean 0.3333: 2 score, 1 unparsable\n");
+  const Outcome pattern =
+      Ahactl({"reward", "test", "rows.jsonl", "--verifier", "regex", "--set",
+              "pattern=^it is -?5$", "--summary"});
+  EXPECT_EQ(pattern.out, "3 rows, mean 0.6667: 3 score\n");
+  const Outcome unknown =
+      Ahactl({"reward", "test", "rows.jsonl", "--verifier", "maths"});
+  EXPECT_NE(unknown.code, 0);
+  EXPECT_THAT(unknown.err, HasSubstr("math"));
+  const Outcome key = Ahactl({"reward", "test", "rows.jsonl", "--verifier",
+                              "math", "--answer", "truth"});
+  EXPECT_THAT(key.err, HasSubstr("rows.jsonl:1: truth is missing; --answer "
+                                 "names its key"));
+  const Outcome setting = Ahactl({"reward", "test", "rows.jsonl", "--verifier",
+                                  "math", "--set", "tolerance=much"});
+  EXPECT_THAT(setting.err, HasSubstr("--set tolerance must be a number of at "
+                                     "least 0, got 'much'"));
+}
+
 TEST_F(AhactlTest, JsonIsWhatPrintsJson) {
   const std::string samples = AHA_SOURCE_DIR "/tests/data/samples/mawps.jsonl";
   services_.dir().Write("runs/tiny/job.yaml", kJob);
@@ -92,6 +127,9 @@ TEST_F(AhactlTest, JsonIsWhatPrintsJson) {
   services_.dir().Write("runs/tiny/events.jsonl",
                         "{\"event\": \"a\"}\n{\"event\": \"b\"}\n");
   services_.dir().Write("runs/tiny/logs/actor-0.log", "one\ntwo\n");
+  services_.dir().Write("answers.jsonl",
+                        R"({"completion": "\\boxed{7}", "answer": 7})"
+                        "\n");
   for (const std::vector<std::string>& words :
        {std::vector<std::string>{"version"},
         {"doctor"},
@@ -101,6 +139,7 @@ TEST_F(AhactlTest, JsonIsWhatPrintsJson) {
         {"config", "validate", job_},
         {"data", "inspect", samples},
         {"data", "convert", samples, "--to", "out.jsonl"},
+        {"reward", "test", "answers.jsonl", "--verifier", "math"},
         {"job", "list"},
         {"job", "get", "tiny"},
         {"job", "describe", "tiny"},

@@ -149,6 +149,26 @@ def numbers():
     seed("huge", "1", "1e999999999 9^{99999} " + "7" * 5000)
 
 
+def formulas():
+    """The length of the answer, the answer, the reference."""
+    def seed(name, answer, reference):
+        write("math_fuzz", name, bytes([len(answer.encode())])
+              + (answer + reference).encode())
+    seed("fraction", "\\frac{1}{2}", "0.5")
+    seed("interval", "x \\in [-2, 7)", "-2 \\le x < 7")
+    seed("set", "\\{1 \\pm \\sqrt{5}, -2\\}", "1+\\sqrt5, 1-\\sqrt5, -2")
+    seed("matrix", "\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}",
+         "\\begin{bmatrix}1&2\\\\3&4\\end{bmatrix}")
+    seed("polynomial", "(x+1)^2 (y-\\frac{2}{3})", "x^2y+2xy+y-2/3(x+1)^2")
+    seed("values", "\\sin^2 x + \\cos^2 x", "e^{\\ln 1}")
+    seed("equation", "2x+4y-3=0", "y=-\\frac{1}{2}x+\\frac{3}{4}")
+    seed("units", "7\\frac{3}{4}\\text{ cm}^2", "\\$5 million, 12\\%, 90^\\circ")
+    seed("functions", "|\\lfloor 2.5 \\rfloor! - \\binom{5}{2}|^{1/3}",
+         "\\log_2 \\sqrt[3]{0.\\overline{3}}")
+    seed("union", "(-\\infty,2)\\cup(3,4]", "x<2 \\text{ or } 3<x\\le4")
+    seed("names", "f(2)=3:4, A_{1}'=52_8", "\\text{(C)} and \\mathrm{e}^{i\\pi}")
+
+
 def texts():
     copy("job_fuzz", "recipes/tiny.yaml")
     copy("job_fuzz", "recipes/quickstart.yaml")
@@ -199,5 +219,5 @@ def texts():
 
 if __name__ == "__main__":
     for make in (reward_wire, learner_wire, actor_wire, coordinator_wire,
-                 safetensors, gguf, numbers, texts):
+                 safetensors, gguf, numbers, formulas, texts):
         make()

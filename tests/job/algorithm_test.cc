@@ -175,15 +175,40 @@ TEST(PresetTest, ExplainShowsWhatEachPresetSets) {
             Algorithms().size());
 }
 
-TEST(ToleranceTest, IsForNumericRewardsOnly) {
-  EXPECT_EQ(ErrorWith({"rewards[0].type=numeric", "rewards[0].tolerance=0.1",
-                       "rewards[0].relative_tolerance=0.01"}),
+TEST(RewardSettingsTest, AreOnlyForTheVerifiersThatReadThem) {
+  for (const char* type : {"numeric", "math"}) {
+    EXPECT_EQ(ErrorWith({absl::StrCat("rewards[0].type=", type),
+                         "rewards[0].tolerance=0.1",
+                         "rewards[0].relative_tolerance=0.01"}),
+              "ok");
+  }
+  EXPECT_EQ(ErrorWith({"rewards[0].type=length", "rewards[0].max_length=100",
+                       "rewards[0].cache_length=20"}),
             "ok");
   EXPECT_THAT(ErrorWith({"rewards[0].tolerance=0.1"}),
               HasSubstr("rewards[0].tolerance: must be absent for a reward of "
                         "type accuracy, got 0.1"));
   EXPECT_THAT(ErrorWith({"rewards[0].relative_tolerance=0.1"}),
               HasSubstr("rewards[0].relative_tolerance: must be absent"));
+  EXPECT_THAT(ErrorWith({"rewards[0].pattern=a"}),
+              HasSubstr("rewards[0].pattern: must be absent for a reward of "
+                        "type accuracy, got 'a'"));
+  EXPECT_THAT(ErrorWith({"rewards[0].ngram_size=4"}),
+              HasSubstr("rewards[0].ngram_size: must be absent"));
+}
+
+TEST(RewardSettingsTest, ThatAVerifierRefusesAreErrors) {
+  EXPECT_THAT(ErrorWith({"rewards[0].type=regex"}),
+              HasSubstr("rewards[0]: pattern is required"));
+  EXPECT_THAT(ErrorWith({"rewards[0].type=regex", "rewards[0].pattern=(a"}),
+              HasSubstr("rewards[0]: pattern must be a regular expression "
+                        "(RE2), got '(a': missing )"));
+  EXPECT_THAT(ErrorWith({"rewards[0].type=script"}),
+              HasSubstr("rewards[0]: script must be latin"));
+  EXPECT_THAT(ErrorWith({"rewards[0].type=length", "rewards[0].max_length=9",
+                         "rewards[0].cache_length=10"}),
+              HasSubstr("rewards[0]: cache_length must be at most max_length "
+                        "(9), got 10"));
 }
 
 }  // namespace

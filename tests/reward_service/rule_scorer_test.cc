@@ -68,6 +68,22 @@ TEST(RuleScorerTest, TheToleranceOfTheJobFileCounts) {
       ScoreOf(job, {.prompt = "?", .reference = "6", .text = "8"})->reward, 0);
 }
 
+TEST(RuleScorerTest, LengthCountsTokensAndKnowsTheJobsLimit) {
+  v1::Job job;
+  job.mutable_sampling()->set_max_completion_length(100);
+  Add(&job, "length", 1);
+  const auto reward = [&](int64_t tokens) {
+    return ScoreOf(job, {.prompt = "?", .text = "7", .tokens = tokens})->reward;
+  };
+  EXPECT_EQ(reward(80), 0);
+  EXPECT_EQ(reward(90), -.5);
+  EXPECT_EQ(reward(100), -1);
+  job.mutable_rewards(0)->set_max_length(200);
+  job.mutable_rewards(0)->set_cache_length(10);
+  EXPECT_EQ(reward(100), 0);
+  EXPECT_EQ(reward(195), -.5);
+}
+
 TEST(RuleScorerTest, AReferenceThatNoRuleCanUseIsAnErrorNotAZero) {
   v1::Job job;
   Add(&job, "last_number", 1);

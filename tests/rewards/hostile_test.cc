@@ -52,8 +52,17 @@ TEST(HostileCompletionTest, AnythingLongIsScoredInLinearTime) {
   for (const std::string& piece : pieces) {
     std::string text;
     while (text.size() < (1 << 18)) text += piece;
+    const PromptFields fields = {{"numbers", "[7]"}};
     for (const VerifierSpec& spec : Verifiers()) {
-      EXPECT_GE(Value(spec.name, text, "7"), 0) << spec.name;
+      const auto verifier = spec.make(SettingsFor(spec));
+      const PromptView prompt = {.text = "?",
+                                 .reference = spec.name == "choice" ? "B" : "7",
+                                 .fields = &fields};
+      ASSERT_TRUE(CheckPrompt(spec, **verifier, prompt).ok()) << spec.name;
+      const std::vector<Verdict> verdicts = (*verifier)->Score(
+          {{.prompt = prompt, .completion = text}}, Deadline::Never());
+      EXPECT_GE(verdicts[0].value, -1) << spec.name;
+      EXPECT_LE(verdicts[0].value, 1) << spec.name;
     }
   }
   // The worst for a search: all but the last character agrees, everywhere.

@@ -11,6 +11,14 @@
 
 namespace aha::rewards {
 
+// Settings that the verifier can be made with.
+inline VerifierSettings SettingsFor(const VerifierSpec& spec) {
+  VerifierSettings settings;
+  if (spec.name == "regex") settings.pattern = "7";
+  if (spec.name == "script") settings.script = "latin";
+  return settings;
+}
+
 inline std::unique_ptr<Verifier> Make(absl::string_view name,
                                       const VerifierSettings& settings = {}) {
   const auto spec = FindVerifier(name);
