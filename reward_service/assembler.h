@@ -47,6 +47,10 @@ struct Completion {
   std::map<std::string, std::string> fields = {};
   std::string text;        // The completion itself.
   bool truncated = false;  // Finish reason LENGTH.
+  std::vector<int32_t> token_ids = {};
+  std::vector<v1::PromptTurn> turns = {};  // Empty unless a conversation.
+  GroupId group = {};
+  uint32_t sample = 0;
 };
 
 struct Score {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "job/options.h"
+#include "job/reward_program.h"
 #include "job/stages/checks.h"
 #include "job/stages/stage_kind.h"
 #include "rewards/verifier.h"
@@ -167,7 +168,7 @@ std::string KindsThatRequireRewards() {
 void CheckTolerance(const std::string& path, const v1::RewardComponent& reward,
                     ConfigErrors* errors) {
   const auto spec = rewards::FindVerifier(reward.type());
-  if (!spec.ok() || (*spec)->takes_tolerance) return;
+  if (spec.ok() && (*spec)->takes_tolerance) return;
   for (const auto& [key, value] :
        {std::pair("tolerance", reward.tolerance()),
         std::pair("relative_tolerance", reward.relative_tolerance())}) {
@@ -191,6 +192,7 @@ void CheckRewards(const v1::Job& job, ConfigErrors* errors) {
     CheckName(path, job.rewards(i).name(), errors);
     CheckUnique(path, job.rewards(i).name(), &names, errors);
     CheckTolerance(ItemPath("rewards", i), job.rewards(i), errors);
+    CheckProgramReward(job, i, ItemPath("rewards", i), errors);
   }
 }
 

@@ -19,6 +19,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -198,6 +199,7 @@ class Runnable(unittest.TestCase):
         for recipe in RECIPES:
             text = re.sub(r"(?m)^(      steps:) \d+$", r"\1 3", recipe.read_text())
             (cls.dir / "recipes" / recipe.name).write_text(text)
+        shutil.copytree(ROOT / "recipes" / "rewards", cls.dir / "recipes" / "rewards")
         cls.outputs = {}
         for page in PAGES:
             for info, lines in blocks(page):
