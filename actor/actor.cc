@@ -326,8 +326,12 @@ void Actor::Impl::NotTaken(uint64_t lease, const GroupId& group,
     AHA_LOG(kWarning) << "group of " << group.ToString()
                       << " is sent again: " << why.ToString();
   }
-  book.ResendLater(group, replica, AnotherReplica(replica),
-                   kResendBackoff.Wait(before.count, JitterKey(replica)));
+  // Those who wait for the group see that it is tried, several times before
+  // their own wait is over.
+  book.ResendLater(
+      group, replica, AnotherReplica(replica),
+      std::min(kResendBackoff.Wait(before.count, JitterKey(replica)),
+               patience / 4));
 }
 
 void Actor::Impl::Refused(uint64_t lease, const GroupId& group,

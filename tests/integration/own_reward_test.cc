@@ -169,7 +169,8 @@ TEST_F(OwnRewardTest, WhatCannotBeRunIsRefusedBeforeAnythingStarts) {
               HasSubstr("rewards[0].command: /no/such/judge: there is no"));
   const std::string plain = scratch_.Write("plain", "echo");
   EXPECT_THAT(refused(Component(plain)), HasSubstr("is not executable"));
-  EXPECT_THAT(refused("{python: /no/such.py:score}"),
+  EXPECT_THAT(refused("{python: '/no/such.py:score', "
+                      "program: {timeout_seconds: 1}}"),
               HasSubstr("rewards[0].python: /no/such.py: there is no"));
   EXPECT_FALSE(std::filesystem::exists(Run() + "/logs"));
 }
