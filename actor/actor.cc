@@ -328,10 +328,12 @@ void Actor::Impl::NotTaken(uint64_t lease, const GroupId& group,
   }
   // Those who wait for the group see that it is tried, several times before
   // their own wait is over.
+  const std::string other = AnotherReplica(replica);
   book.ResendLater(
-      group, replica, AnotherReplica(replica),
+      group, replica, other,
       std::min(kResendBackoff.Wait(before.count, JitterKey(replica)),
                patience / 4));
+  links->Ensure(other);
 }
 
 void Actor::Impl::Refused(uint64_t lease, const GroupId& group,
