@@ -326,8 +326,8 @@ void Actor::Impl::NotTaken(uint64_t lease, const GroupId& group,
     AHA_LOG(kWarning) << "group of " << group.ToString()
                       << " is sent again: " << why.ToString();
   }
-  // Those who wait for the group see that it is tried, several times before
-  // their own wait is over.
+  // Several times before the learner's wait for the group is over, which lasts
+  // longer while it sees that something is tried.
   const std::string other = AnotherReplica(replica);
   book.ResendLater(
       group, replica, other,

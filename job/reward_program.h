@@ -56,7 +56,7 @@ std::vector<std::string> ProgramsOf(const v1::Job& job);
 // sides.
 absl::Status CheckProgramsAllowed(const v1::Job& job,
                                   absl::Span<const std::string> allowed);
-// INVALID_ARGUMENT, with the key, if a program of the job is not there or
+// INVALID_ARGUMENT, with the key, if a program of the job does not exist or
 // cannot be run.  Looks at the files.
 absl::Status CheckProgramFiles(const v1::Job& job);
 

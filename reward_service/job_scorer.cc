@@ -101,7 +101,7 @@ struct JobScorer::Component {
   // What outcomes other than a score are worth; nothing: an error.
   double on_unparsable = 0, on_limit = 0;
   std::optional<double> on_timeout, on_crash;
-  std::atomic<bool> marked{false};  // As one that is not reproducible.
+  std::atomic<bool> marked{false};  // It is not reproducible, and that is said.
 
   // "reward right" or "reward right (/home/me/judge)".
   std::string Label() const {
@@ -164,7 +164,7 @@ struct JobScorer::Pending {
   Completion completion;
   ScoreDone done;
   std::vector<Verdict> verdicts;  // One for each component.
-  absl::Status failure;           // Of a rule.
+  absl::Status failure;           // A rule cannot judge.
   Mutex mutex;                    // Guards what several programs change.
   size_t missing ABSL_GUARDED_BY(mutex) = 0;  // Verdicts of programs.
 };

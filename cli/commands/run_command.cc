@@ -164,7 +164,7 @@ SessionOptions MakeSession(const v1::Job& job, const run::RunReader& run,
   options.bin_dir = ProgramDirectory();
   options.run_dir = run.path();
   options.job_path = run.File(run::kNewJobFile);
-  // The job file is of this machine's user, who starts the programs anyway.
+  // The user of this machine could start the programs without Aha, too.
   options.allowed_commands = ProgramsOf(job);
   options.reward_replicas = job.cluster().reward_replicas();
   options.cpus.cpus = UsableCpus();

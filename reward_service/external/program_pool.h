@@ -7,7 +7,7 @@
 //   pool.Stop();
 //
 // Whatever the program does, each completion gets one verdict within bounded
-// time, and a failure of the program is no score: it is kInfraError, whose
+// time, and a failure of the program never is a score: it is kInfraError, whose
 // evidence says what happened.  The process is killed then, with what it
 // started, and another one is started after a while (`backoff`).
 //

@@ -64,7 +64,7 @@ absl::StatusOr<rewards::Verdict> VerdictOf(const ProtocolJson& json) {
   }
   if (const auto outcome = json.find("outcome"); outcome != json.end()) {
     if (!outcome->is_string()) {
-      return absl::InvalidArgumentError("has an outcome that is no text");
+      return absl::InvalidArgumentError("has an outcome that is not a text");
     }
     AHA_ASSIGN_OR_RETURN(verdict.outcome,
                          OutcomeOf(outcome->get<std::string>()));

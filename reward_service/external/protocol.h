@@ -35,8 +35,8 @@ struct Reply {
   // kInfraError, with the program's own words as evidence, for an `error`.
   rewards::Verdict verdict;
 };
-// INVALID_ARGUMENT: the line is no reply, and thus no line of this program can
-// be trusted any more.
+// INVALID_ARGUMENT: the line is not a reply, and thus no line of this program
+// can be trusted any more.
 absl::StatusOr<Reply> ParseReply(absl::string_view line);
 
 }  // namespace aha::reward

@@ -34,7 +34,7 @@ REFERENCE_NAMES = ("answer", "solution", "target", "ground_truth")
 
 
 def load(path, name):
-    """The function, from a file that is no part of a package."""
+    """The function, from a file outside of any package."""
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     spec = importlib.util.spec_from_file_location("aha_reward", path)
     module = importlib.util.module_from_spec(spec)

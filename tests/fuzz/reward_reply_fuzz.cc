@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto reply = aha::reward::ParseReply(text);
   if (!reply.ok()) return 0;
   const aha::rewards::Verdict& verdict = reply->verdict;
-  // What is not a finite score is none, and evidence goes onto the wire.
+  // A score is finite, and evidence goes onto the wire.
   if (!std::isfinite(verdict.value)) std::abort();
   if (aha::FindMalformedUtf8(verdict.evidence) != absl::string_view::npos) {
     std::abort();

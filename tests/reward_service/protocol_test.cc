@@ -83,7 +83,7 @@ TEST(ProtocolTest, WhatIsNoReplyIsRefusedWithTheReason) {
   EXPECT_THAT(why(R"({"id":1,"score":true})"), HasSubstr("neither a number"));
   EXPECT_THAT(why(R"({"id":1,"outcome":"score"})"),
               HasSubstr("another outcome"));
-  EXPECT_THAT(why(R"({"id":1,"outcome":1})"), HasSubstr("no text"));
+  EXPECT_THAT(why(R"({"id":1,"outcome":1})"), HasSubstr("not a text"));
 }
 
 TEST(ProtocolTest, EvidenceIsCutAndIsValidUtf8) {
