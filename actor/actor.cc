@@ -88,6 +88,7 @@ struct Actor::Impl {
   void OnDirective(v1::Directive directive);
   void OnRejoined();
   std::vector<std::string> Replicas() const;
+  std::string AnotherReplica(const std::string& replica) const;
   std::string WaitingFor() const;
   void Fail(const absl::Status& status);
   void Forget(uint64_t lease);
@@ -209,6 +210,17 @@ std::vector<std::string> Actor::Impl::Replicas() const {
   return addresses;
 }
 
+// The living replica behind `replica`, in the order of addresses; itself if
+// there is no other.  What one could not score, another one may.
+std::string Actor::Impl::AnotherReplica(const std::string& replica) const {
+  std::vector<std::string> addresses = Replicas();
+  if (addresses.empty()) return replica;
+  std::sort(addresses.begin(), addresses.end());
+  const auto next =
+      std::upper_bound(addresses.begin(), addresses.end(), replica);
+  return next == addresses.end() ? addresses.front() : *next;
+}
+
 std::string Actor::Impl::WaitingFor() const {
   std::string waiting = engine.waiting_for();
   if (waiting.empty() || book.unacknowledged_trajectories() == 0 ||
@@ -314,8 +326,14 @@ void Actor::Impl::NotTaken(uint64_t lease, const GroupId& group,
     AHA_LOG(kWarning) << "group of " << group.ToString()
                       << " is sent again: " << why.ToString();
   }
-  book.ResendLater(group, replica, replica,
-                   kResendBackoff.Wait(before.count, JitterKey(replica)));
+  // Several times before the learner's wait for the group is over, which lasts
+  // longer while it sees that something is tried.
+  const std::string other = AnotherReplica(replica);
+  book.ResendLater(
+      group, replica, other,
+      std::min(kResendBackoff.Wait(before.count, JitterKey(replica)),
+               patience / 4));
+  links->Ensure(other);
 }
 
 void Actor::Impl::Refused(uint64_t lease, const GroupId& group,

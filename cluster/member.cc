@@ -194,11 +194,22 @@ v1::Directive Member::directive() const {
 
 absl::Status Member::Report(bool fatal, const std::string& message) {
   v1::ReportProblemRequest request;
+  request.set_fatal(fatal);
+  request.set_message(message);
+  return Send(std::move(request));
+}
+
+absl::Status Member::ReportNotReproducible(const std::string& why) {
+  v1::ReportProblemRequest request;
+  request.set_message(why);
+  request.set_not_reproducible(true);
+  return Send(std::move(request));
+}
+
+absl::Status Member::Send(v1::ReportProblemRequest request) {
   const MemberIdentity self = identity();
   request.set_member_id(self.member_id);
   request.set_epoch(self.epoch);
-  request.set_fatal(fatal);
-  request.set_message(message);
   v1::ReportProblemResponse response;
   return impl_->client->Call(
       &v1::Coordinator::Stub::ReportProblem, request, &response,

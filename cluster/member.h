@@ -128,10 +128,13 @@ class Member {
 
   // Waits for the answer for `call_timeout` at most.
   absl::Status Report(bool fatal, const std::string& message);
+  // The result of the job is not reproducible, and why.
+  absl::Status ReportNotReproducible(const std::string& why);
 
  private:
   struct Impl;
   explicit Member(std::unique_ptr<Impl> impl);
+  absl::Status Send(v1::ReportProblemRequest request);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -173,7 +173,7 @@ void ForgetServiceEnvironment() {
   }
   for (const char* of_one_service :
        {"AHA_JOB", "AHA_RUN_DIR", "AHA_RUNS", "AHA_RESUME", "AHA_RANK",
-        "AHA_THREADS", "AHA_DEVICE"}) {
+        "AHA_THREADS", "AHA_DEVICE", "AHA_ALLOW_COMMAND"}) {
     unsetenv(of_one_service);
   }
 }

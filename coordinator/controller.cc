@@ -171,9 +171,20 @@ void Controller::KeepCertificate() {
     return;
   }
   // A job runs only when all learners are there.
-  const v1::Certificate& certificate = members_.Learner(0)->certificate;
+  v1::Certificate certificate = members_.Learner(0)->certificate;
+  for (const MemberInfo* reward : members_.OfRole(v1::ROLE_REWARD)) {
+    AddInputs(reward->certificate, &certificate);
+  }
   members_.Require(certificate);
   const absl::Status stored = StoreCertificate(certificate, *parts_.store);
+  if (!stored.ok()) job_->Fail(std::string(stored.message()));
+}
+
+void Controller::KeepInputs(const v1::Certificate& certificate) {
+  v1::Certificate required = members_.required();
+  if (required.digest().empty() || !AddInputs(certificate, &required)) return;
+  members_.Require(required);
+  const absl::Status stored = StoreCertificate(required, *parts_.store);
   if (!stored.ok()) job_->Fail(std::string(stored.message()));
 }
 
@@ -196,6 +207,8 @@ absl::StatusOr<v1::RegisterResponse> Controller::Register(
   }
   if (LearnersAreThere()) job_->LearnersArrived();
   KeepCertificate();
+  // A reward replica may come when the run has begun already.
+  if (request.role() == v1::ROLE_REWARD) KeepInputs(request.certificate());
   v1::RegisterResponse response;
   response.set_member_id(joined.id);
   response.set_epoch(epoch());
@@ -287,6 +300,10 @@ absl::Status Controller::ReportProblem(
       absl::StrCat(member->name, ": ", request.message().substr(0, kMaxReport));
   if (request.fatal()) {
     job_->Fail(text);
+    return absl::OkStatus();
+  }
+  if (request.not_reproducible()) {
+    job_->recorder().MarkNotReproducible(text);
     return absl::OkStatus();
   }
   job_->recorder().Warning(text);

@@ -181,6 +181,9 @@ class Controller {
   // A job that has come to run requires the certificate of rank 0 from every
   // other member, also after a resume.
   void KeepCertificate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes the files of this member, too, files of the run.
+  void KeepInputs(const v1::Certificate& certificate)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lost(const MemberInfo& member, const std::string& how)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What a member that is gone had begun is given to others.

@@ -78,6 +78,7 @@ JobRun::JobRun(const JobRunOptions& options, JobParts parts, History history,
 
 absl::Status JobRun::Begin() {
   recorder_.ShowEpoch(options_.epoch);
+  AHA_RETURN_IF_ERROR(recorder_.RestoreMark());
   AHA_RETURN_IF_ERROR(ReturnTo(
       ChooseCheckpoint(parts_.directory->path(), history_.checkpoints())));
   AHA_ASSIGN_OR_RETURN(const auto stopped, parts_.store->Get(kStopWanted));

@@ -75,6 +75,7 @@ v1::JobStatus ShowJob(const JobStatusInput& view) {
   status.set_name(view.plan->job.name());
   status.set_state(ToWire(view.job->state()));
   status.set_problem(view.job->failure());
+  status.set_not_reproducible(view.job->recorder().not_reproducible());
   status.set_run_directory(view.run_directory);
   // Before the first step there is nothing to sum.
   if (position.chain != Hash128{}) status.set_checksum(position.chain.Hex());

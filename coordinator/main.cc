@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <atomic>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/cancellation.h"
@@ -89,6 +91,15 @@ int Main(int argc, char** argv) {
       ->envname("AHA_RUNS");
   one->require_option(1);
   app.get_option("--job")->needs(run_directory);
+  std::vector<std::string> allowed_commands;
+  app.add_option("--allow-command", allowed_commands,
+                 "With --runs: a program that rewards of submitted jobs may "
+                 "name, by its path; repeatable. The reward services have the "
+                 "same flag, and only they run it")
+      ->type_name("PATH")
+      ->envname("AHA_ALLOW_COMMAND")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_flag("--resume", options.resume,
                "Continue the run that the directory holds")
       ->envname("AHA_RESUME")
@@ -99,9 +110,9 @@ int Main(int argc, char** argv) {
   }
   return rpc::RunService(
       options.flags, interruption.stop, [&](rpc::Cancellation&) {
-        return runs.empty()
-                   ? RunOneJob(options, job_path, interruption)
-                   : RunStanding(options.flags, runs, interruption.stop);
+        return runs.empty() ? RunOneJob(options, job_path, interruption)
+                            : RunStanding(options.flags, runs, allowed_commands,
+                                          interruption.stop);
       });
 }
 

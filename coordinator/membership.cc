@@ -90,9 +90,24 @@ void Membership::Require(v1::Certificate certificate) {
   required_ = std::move(certificate);
 }
 
+// Reward replicas compute nothing that a certificate could speak of, but they
+// read files.
+absl::Status Membership::CheckInputs(const v1::RegisterRequest& request) const {
+  AHA_RETURN_IF_ERROR(CompareInputs(request.name(), request.certificate(),
+                                    "this run began with", required_));
+  for (const auto& [id, other] : members_) {
+    if (other.role == request.role() && other.name == request.name()) continue;
+    AHA_RETURN_IF_ERROR(CompareInputs(request.name(), request.certificate(),
+                                      other.name, other.certificate));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Membership::CheckCertificate(
     const v1::RegisterRequest& request) const {
-  if (request.certificate().digest().empty()) return absl::OkStatus();
+  if (request.certificate().digest().empty()) {
+    return CheckInputs(request);
+  }
   if (!required_.digest().empty() &&
       required_.digest() != request.certificate().digest()) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -163,7 +178,8 @@ absl::StatusOr<Membership::Joined> Membership::Register(
   member.address = request.address();
   member.metrics_address = request.metrics_address();
   member.rank = request.rank();
-  if (!request.certificate().digest().empty()) {
+  if (!request.certificate().digest().empty() ||
+      !request.certificate().inputs().empty()) {
     member.certificate = request.certificate();
   }
   member.last_seen = now;

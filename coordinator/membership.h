@@ -113,6 +113,7 @@ class Membership {
  private:
   absl::Status CheckRequest(const v1::RegisterRequest& request) const;
   absl::Status CheckCertificate(const v1::RegisterRequest& request) const;
+  absl::Status CheckInputs(const v1::RegisterRequest& request) const;
 
   const MembershipOptions options_;
   const Clock clock_;

@@ -35,6 +35,7 @@ v1::JobStatus StatusOf(const std::string& name, const std::string& directory) {
   status.set_checksum(summary->checksum);
   status.set_weights_checksum(summary->weights_checksum);
   status.set_problem(summary->problem);
+  status.set_not_reproducible(summary->not_reproducible);
   status.set_seconds(summary->seconds);
   return status;
 }

@@ -35,6 +35,16 @@ absl::StatusOr<std::optional<v1::Certificate>> LoadCertificate(
   return certificate;
 }
 
+bool AddInputs(const v1::Certificate& from, v1::Certificate* to) {
+  bool added = false;
+  for (const auto& [key, content] : from.inputs()) {
+    if (to->inputs().contains(key)) continue;
+    (*to->mutable_inputs())[key] = content;
+    added = true;
+  }
+  return added;
+}
+
 absl::Status StoreCertificate(const v1::Certificate& certificate,
                               StateStore& store) {
   return store.Set({{kDigest, certificate.digest()},

@@ -17,6 +17,8 @@ namespace aha::coordinator {
 // Nothing for a run without results: any machine may begin it.
 absl::StatusOr<std::optional<v1::Certificate>> LoadCertificate(
     StateStore& store);
+// Adds those files of `from` that `to` does not name; false if there are none.
+bool AddInputs(const v1::Certificate& from, v1::Certificate* to);
 absl::Status StoreCertificate(const v1::Certificate& certificate,
                               StateStore& store);
 

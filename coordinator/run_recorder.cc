@@ -7,12 +7,15 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/status.h"
 #include "coordinator/log_status.h"
 #include "coordinator/summary.h"
 #include "run/layout.h"
 
 namespace aha::coordinator {
 namespace {
+
+constexpr char kNotReproducible[] = "not_reproducible";
 
 // 0 where a step does not report it, or not as a number.
 double FiniteMetric(const std::map<std::string, double>& metrics,
@@ -44,6 +47,19 @@ void RunRecorder::Warning(const std::string& text) {
   AHA_LOG(kWarning) << text;
   parts_.directory->Event("problem", text);
   parts_.series.problems.Increment();
+}
+
+void RunRecorder::MarkNotReproducible(const std::string& why) {
+  if (!not_reproducible_.empty()) return;
+  not_reproducible_ = why;
+  Event("not reproducible", why);
+  WarnIfError(parts_.store->Set({{kNotReproducible, why}}));
+}
+
+absl::Status RunRecorder::RestoreMark() {
+  AHA_ASSIGN_OR_RETURN(const auto mark, parts_.store->Get(kNotReproducible));
+  not_reproducible_ = mark.value_or("");
+  return absl::OkStatus();
 }
 
 void RunRecorder::ShowState(run::JobState state) {
@@ -148,6 +164,7 @@ void RunRecorder::WriteSummary(run::JobState state, const std::string& failure,
   SummaryInput input{.plan = parts_.plan,
                      .state = state,
                      .failure = failure,
+                     .not_reproducible = not_reproducible_,
                      .history = &history,
                      .data = parts_.data};
   for (uint32_t i = 0; i < parts_.plan->stages.size(); ++i) {

@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "coordinator/history.h"
@@ -90,6 +91,13 @@ class RunRecorder {
   void WriteSummary(run::JobState state, const std::string& failure,
                     const History& history);
   bool HasSummary() const;
+
+  // Another run of the job may have another result, and why.  The first reason
+  // is kept with the run.
+  void MarkNotReproducible(const std::string& why);
+  // Reads the mark of the processes before this one.
+  absl::Status RestoreMark();
+  const std::string& not_reproducible() const { return not_reproducible_; }
   void RemoveSummary();
 
   absl::Time started_wall() const { return started_wall_; }
@@ -100,6 +108,7 @@ class RunRecorder {
   const Parts parts_;
   const absl::Time started_;
   const absl::Time started_wall_;
+  std::string not_reproducible_;              // Why; "" if nothing says so.
   std::map<uint32_t, double> stage_seconds_;  // Without the running time.
   uint32_t stage_ = 0;                        // Entered last.
   std::optional<absl::Time> running_since_;   // While its clock runs.

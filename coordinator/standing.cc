@@ -98,11 +98,13 @@ class Standing {
 }  // namespace
 
 absl::Status RunStanding(const rpc::ServiceFlags& flags,
-                         const std::string& root, rpc::Cancellation& stop) {
+                         const std::string& root,
+                         const std::vector<std::string>& allowed_commands,
+                         rpc::Cancellation& stop) {
   // Before the root is opened: a refusal of the address leaves no files.
   AHA_RETURN_IF_ERROR(rpc::CheckAllowed(flags.listen, flags.security));
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Submissions> submissions,
-                       Submissions::Open(root));
+                       Submissions::Open(root, allowed_commands));
   AHA_ASSIGN_OR_RETURN(
       const std::unique_ptr<Host> host,
       Host::Start(flags, RunArchive(root), submissions.get(), NoJob("")));

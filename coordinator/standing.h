@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/cancellation.h"
@@ -15,7 +16,12 @@ namespace aha::coordinator {
 
 // Returns after `stop`.  FAILED_PRECONDITION, ALREADY_EXISTS: refused, for the
 // reasons of Host::Start, Submissions::Open and HostedJob::Open.
+//
+// A submission whose rewards name a program that is not in `allowed_commands`
+// is refused.
 absl::Status RunStanding(const rpc::ServiceFlags& flags,
-                         const std::string& root, rpc::Cancellation& stop);
+                         const std::string& root,
+                         const std::vector<std::string>& allowed_commands,
+                         rpc::Cancellation& stop);
 
 }  // namespace aha::coordinator

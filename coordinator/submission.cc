@@ -12,6 +12,7 @@
 #include "coordinator/state_store.h"
 #include "job/file/job.h"
 #include "job/identity.h"
+#include "job/reward_program.h"
 #include "run/layout.h"
 
 namespace aha::coordinator {
@@ -71,10 +72,11 @@ absl::Status CheckDirectory(const std::string& directory, const v1::Job& job,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Submissions>> Submissions::Open(
-    const std::string& root) {
+    const std::string& root, std::vector<std::string> allowed_commands) {
   AHA_ASSIGN_OR_RETURN(std::unique_ptr<run::RunWriter> directory,
                        run::RunWriter::Open(root, "--runs"));
-  return std::unique_ptr<Submissions>(new Submissions(std::move(directory)));
+  return std::unique_ptr<Submissions>(
+      new Submissions(std::move(directory), std::move(allowed_commands)));
 }
 
 std::string Submissions::DirectoryOf(const v1::Job& job) const {
@@ -141,6 +143,8 @@ void Submissions::Forget() {
 absl::StatusOr<v1::Job> Submissions::Accept(const v1::Job& submitted,
                                             bool resume) {
   AHA_ASSIGN_OR_RETURN(v1::Job job, ResolveJob(submitted));
+  // The reward services have lists of their own, which decide in the end.
+  AHA_RETURN_IF_ERROR(CheckProgramsAllowed(job, allowed_commands_));
   AHA_RETURN_IF_ERROR(MakePrompts(MakePlan(job)).status());
   const std::string directory = DirectoryOf(job);
   AHA_RETURN_IF_ERROR(CheckDirectory(directory, job, resume));

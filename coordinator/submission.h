@@ -19,6 +19,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,8 +34,9 @@ class Submissions {
  public:
   // FAILED_PRECONDITION: `root` cannot be written, or another coordinator uses
   // it.
+  // Rewards may name only programs of `allowed_commands`.
   static absl::StatusOr<std::unique_ptr<Submissions>> Open(
-      const std::string& root);
+      const std::string& root, std::vector<std::string> allowed_commands = {});
 
   run::RunWriter& root() { return *root_; }
   std::string DirectoryOf(const v1::Job& job) const;
@@ -45,6 +48,7 @@ class Submissions {
   // Checks the job and makes it the current one, durably.  UNAVAILABLE: there
   // is a current job, which is just about to begin or has just ended; try
   // again.  INVALID_ARGUMENT has a line for each error of the job.
+  // PERMISSION_DENIED: a reward names a program that is not allowed.
   // FAILED_PRECONDITION: the directory of that name holds a run of another job,
   // a run of this job that has succeeded, or one that only `resume` may
   // continue.
@@ -59,13 +63,16 @@ class Submissions {
   void Forget();
 
  private:
-  explicit Submissions(std::unique_ptr<run::RunWriter> root)
-      : root_(std::move(root)) {}
+  Submissions(std::unique_ptr<run::RunWriter> root,
+              std::vector<std::string> allowed_commands)
+      : root_(std::move(root)),
+        allowed_commands_(std::move(allowed_commands)) {}
 
   absl::StatusOr<v1::Job> Accept(const v1::Job& submitted, bool resume)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::unique_ptr<run::RunWriter> root_;
+  const std::vector<std::string> allowed_commands_;
   Mutex mutex_;
   CondVar changed_;
   bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;

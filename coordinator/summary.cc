@@ -116,6 +116,7 @@ std::string SummaryJson(const SummaryInput& input) {
   summary.train_tokens_per_second = input.train_tokens_per_second;
   summary.peak_rss_bytes = PeakBytes();
   summary.problem = input.failure;
+  summary.not_reproducible = input.not_reproducible;
   return run::SummaryText(summary);
 }
 

@@ -16,7 +16,8 @@ namespace aha::coordinator {
 struct SummaryInput {
   const JobPlan* plan = nullptr;
   run::JobState state = run::JobState::kUnknown;
-  std::string failure;  // Shown as `problem`, unless it is empty.
+  std::string failure;                // Shown as `problem`, unless it is empty.
+  std::string not_reproducible = {};  // Why, unless it is empty.
   const History* history = nullptr;
   std::vector<double> stage_seconds = {};  // Over all processes of the job.
   double train_tokens_per_second = 0;

@@ -10,6 +10,7 @@
 #include "data/prompt_file.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "job/reward_program.h"
 #include "job/stages/stage_kind.h"
 #include "run/manifest.h"
 
@@ -57,6 +58,16 @@ Hash128 ResultFingerprint(const v1::Job& job) {
   decisive.clear_name();
   decisive.clear_cluster();
   decisive.clear_checkpoint();
+  // How many processes of a program run, and how long each may take, decides
+  // nothing unless a time-out is worth something.
+  for (v1::RewardComponent& reward : *decisive.mutable_rewards()) {
+    if (!reward.has_program()) continue;
+    reward.mutable_program()->clear_workers();
+    reward.mutable_program()->clear_batch_size();
+    if (!reward.has_on_timeout()) {
+      reward.mutable_program()->clear_timeout_seconds();
+    }
+  }
   std::string bytes;
   {
     google::protobuf::io::StringOutputStream stream(&bytes);
@@ -80,6 +91,17 @@ absl::StatusOr<InputFiles> MeasurePrompts(const v1::Job& job) {
   if (prompts.has_eval_file()) {
     AHA_RETURN_IF_ERROR(
         MeasureData("prompts.eval_file", prompts.eval_file(), &files));
+  }
+  return files;
+}
+
+absl::StatusOr<InputFiles> MeasureRewards(const v1::Job& job) {
+  InputFiles files;
+  for (int i = 0; i < job.rewards_size(); ++i) {
+    const v1::RewardComponent& reward = job.rewards(i);
+    if (!IsProgramReward(reward)) continue;
+    AHA_RETURN_IF_ERROR(
+        Measure(ProgramKey(reward, i), ProgramFile(reward), &files));
   }
   return files;
 }

@@ -15,7 +15,7 @@
 namespace aha {
 
 // A hash of everything in the job file that decides the result: all but name,
-// cluster and checkpoint.
+// cluster, checkpoint, and how often and how long a reward's program runs.
 Hash128 ResultFingerprint(const v1::Job& job);
 
 // Maps the key of the job file that names a file (with the name of the file, if
@@ -26,6 +26,8 @@ using InputFiles = std::map<std::string, std::string>;
 // These functions hash each file whole, at the speed of the disk.
 // INVALID_ARGUMENT names the key if a file cannot be read.
 absl::StatusOr<InputFiles> MeasurePrompts(const v1::Job& job);
+// The programs of the user's that judge completions.
+absl::StatusOr<InputFiles> MeasureRewards(const v1::Job& job);
 absl::StatusOr<InputFiles> MeasureDocuments(const v1::Job& job);
 enum class WithWeights { kNo, kYes };
 // Weights that are not there are left out, since a job that continues from a

@@ -14,6 +14,7 @@
 #include "job/model_setup.h"
 #include "job/options.h"
 #include "job/prompt_tokens.h"
+#include "job/reward_program.h"
 #include "job/stages/stage_kind.h"
 #include "rewards/verifier.h"
 
@@ -205,6 +206,9 @@ absl::Status CheckInputs(const v1::Job& job, std::vector<std::string>* notes) {
       CheckEachPrompt(*training, check);
     }
     if (held_out != nullptr) CheckEachPrompt(*held_out, check);
+  }
+  if (const absl::Status programs = CheckProgramFiles(job); !programs.ok()) {
+    errors.Add("", programs.message());
   }
   if (notes != nullptr) NoteData(job, training, held_out, notes);
   for (int i = 0; i < job.stages_size(); ++i) {

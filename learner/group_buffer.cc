@@ -198,13 +198,15 @@ absl::StatusOr<std::vector<const v1::ScoredGroup*>> GroupBuffer::Await(
     const std::function<absl::StatusOr<uint64_t>()>& progress) {
   const absl::Time start = clock_();
   absl::Time moved = start;
+  // Several times before the wait is over, however short it is.
+  const absl::Duration ask_every = std::min(ask_every_, timeout / 4);
   std::pair<size_t, uint64_t> before;  // Missing groups, the cluster's number.
   while (true) {
     {
       MutexLock lock(mutex_);
       const absl::Time deadline = moved + timeout;
       const absl::Time pause =
-          progress ? std::min(deadline, clock_() + ask_every_) : deadline;
+          progress ? std::min(deadline, clock_() + ask_every) : deadline;
       absl::Duration left = pause - clock_();
       while (open_ && !MissingSlots().empty() && left > absl::ZeroDuration()) {
         changed_.WaitFor(mutex_, left);

@@ -1,5 +1,10 @@
 #include "learner/step_rewards.h"
 
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "learner/bytes.h"
@@ -14,6 +19,13 @@ struct TableHeader {
   uint32_t samples;
 };
 
+// A component that had nothing to say of the completion is not in its means.
+double MeasuredValue(const v1::RewardPart& part) {
+  return part.outcome() == v1::REWARD_OUTCOME_NOT_APPLICABLE
+             ? std::numeric_limits<double>::quiet_NaN()
+             : part.value();
+}
+
 void AppendTable(const v1::ScoredGroup& group, std::string* bytes) {
   const int parts = group.trajectories(0).parts_size();
   AppendBytes(
@@ -23,8 +35,8 @@ void AppendTable(const v1::ScoredGroup& group, std::string* bytes) {
                   .samples = static_cast<uint32_t>(group.trajectories_size())});
   for (int part = -1; part < parts; ++part) {
     for (const v1::ScoredTrajectory& scored : group.trajectories()) {
-      AppendBytes(bytes,
-                  part < 0 ? scored.reward() : scored.parts(part).value());
+      AppendBytes(bytes, part < 0 ? scored.reward()
+                                  : MeasuredValue(scored.parts(part)));
     }
   }
 }
@@ -66,8 +78,10 @@ void StepRewards::FillMetrics(std::map<std::string, double>* metrics) const {
     for (const auto& table : by_slot) {
       if (part + 1 >= table.size()) continue;
       const std::vector<double>& row = table[part + 1];
-      values.insert(values.end(), row.begin(), row.end());
+      std::copy_if(row.begin(), row.end(), std::back_inserter(values),
+                   [](double value) { return !std::isnan(value); });
     }
+    if (values.empty()) continue;
     const std::string name = absl::StrCat("rewards/", part_names[part]);
     (*metrics)[name + "/mean"] = Mean(values);
     (*metrics)[name + "/std"] = RewardDeviation(values);

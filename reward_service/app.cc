@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -15,15 +18,27 @@
 #include "base/status.h"
 #include "cluster/member.h"
 #include "cluster/servers.h"
+#include "job/identity.h"
+#include "job/reward_program.h"
 #include "metrics/registry.h"
 #include "reward_service/consumer_forwarder.h"
+#include "reward_service/job_scorer.h"
 #include "reward_service/pipeline.h"
-#include "reward_service/rule_scorer.h"
 #include "reward_service/service.h"
 #include "reward_service/worker_pool.h"
 
 namespace aha::reward {
 namespace {
+
+// Stands beside the programs.
+constexpr char kPythonShim[] = "aha-reward-python.py";
+
+std::string PathOfShim() {
+  std::error_code error;
+  const std::filesystem::path self =
+      std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? kPythonShim : (self.parent_path() / kPythonShim).string();
+}
 
 // Two are enough: a rule takes time linear in a short text, and the cores
 // belong to the model.
@@ -38,8 +53,12 @@ std::string OutcomeLabel(v1::RewardOutcome outcome) {
 
 class App {
  public:
-  App(const rpc::ServiceFlags& flags, rpc::Cancellation& stop)
-      : flags_(flags), stop_(stop), metrics_("aha-reward") {}
+  App(const rpc::ServiceFlags& flags,
+      const std::vector<std::string>& allowed_commands, rpc::Cancellation& stop)
+      : flags_(flags),
+        allowed_commands_(allowed_commands),
+        stop_(stop),
+        metrics_("aha-reward") {}
   ~App() { Shutdown(); }
 
   absl::Status Run();
@@ -49,15 +68,21 @@ class App {
   void CountPart(const v1::RewardPart& part);
   absl::Status Start();
   absl::Status Join();
+  absl::Status MakeScorer();
+  void NotReproducible(const std::string& why);
+  // Sends the coordinator what it did not take before.
+  void ReportAgain();
   void Fail(const absl::Status& status);
   void Shutdown();
 
   const rpc::ServiceFlags& flags_;
+  const std::vector<std::string>& allowed_commands_;
   rpc::Cancellation& stop_;
   metrics::Registry metrics_;
   std::atomic<uint64_t> scored_{0};  // Trajectories, for heartbeats.
   std::unique_ptr<ConsumerForwarder> forwarder_;
   RewardService service_;
+  std::unique_ptr<JobScorer> scorer_;  // Stops before the pipeline ends.
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<WorkerPool> workers_;  // Ends before the pipeline.
   rpc::Servers servers_;
@@ -65,6 +90,8 @@ class App {
 
   Mutex mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  // Why the job is not reproducible, until the coordinator knows it.
+  std::vector<std::string> unreported_ ABSL_GUARDED_BY(mutex_);
 };
 
 PipelineStats App::Stats() {
@@ -106,6 +133,9 @@ PipelineStats App::Stats() {
   };
   stats.infra_error = [this, infra](const absl::Status& status) {
     infra.Increment();
+    // The learners that wait for the group keep waiting: the actor, which sends
+    // it again, says after cluster.wait_seconds what has failed.
+    ++scored_;
     // A verifier cannot judge by this reference: no retry will help.
     if (absl::IsInvalidArgument(status)) Fail(status);
   };
@@ -165,12 +195,32 @@ absl::Status App::Join() {
   AHA_ASSIGN_OR_RETURN(member_, rpc::Member::New(std::move(options)));
   const rpc::Cancellation::Registration leave(&stop_,
                                               [this] { member_->Interrupt(); });
-  AHA_RETURN_IF_ERROR(member_->Join(rpc::kJoinTimeout));
-  AHA_ASSIGN_OR_RETURN(Scorer scorer,
-                       MakeRuleScorer(member_->job(), MonotonicClock()));
+  // What cannot be run is a failure of the job, which is reported once this
+  // process is a member.
+  absl::Status usable;
+  AHA_RETURN_IF_ERROR(member_->Join(
+      rpc::kJoinTimeout,
+      [&](const v1::RegisterResponse& joined)
+          -> absl::StatusOr<v1::Certificate> {
+        v1::Certificate certificate;
+        usable = CheckProgramsAllowed(joined.job(), allowed_commands_);
+        if (usable.ok()) usable = CheckProgramFiles(joined.job());
+        if (!usable.ok()) return certificate;
+        AHA_ASSIGN_OR_RETURN(const InputFiles programs,
+                             MeasureRewards(joined.job()));
+        certificate.mutable_inputs()->insert(programs.begin(), programs.end());
+        return certificate;
+      }));
+  if (usable.ok()) usable = MakeScorer();
+  if (!usable.ok()) {
+    Fail(usable);
+    return usable;
+  }
   forwarder_->SetPatience(
       absl::Seconds(member_->job().cluster().wait_seconds()));
-  pipeline_->SetScorer(std::move(scorer));
+  pipeline_->SetScorer([this](Completion completion, const ScoreDone& done) {
+    scorer_->Score(std::move(completion), done);
+  });
   pipeline_->SetEpoch(member_->identity().epoch);
   pipeline_->SetOnNewerEpoch([this] { member_->Rejoin(member_->identity()); });
   member_->Serve(
@@ -194,6 +244,34 @@ absl::Status App::Join() {
   return absl::OkStatus();
 }
 
+absl::Status App::MakeScorer() {
+  AHA_ASSIGN_OR_RETURN(
+      scorer_,
+      JobScorer::Create(member_->job(),
+                        {.clock = MonotonicClock(),
+                         .python_shim = PathOfShim(),
+                         .not_reproducible = [this](const std::string& why) {
+                           NotReproducible(why);
+                         }}));
+  return absl::OkStatus();
+}
+
+void App::NotReproducible(const std::string& why) {
+  AHA_LOG(kWarning) << "the job is not reproducible: " << why;
+  if (member_->ReportNotReproducible(why).ok()) return;
+  MutexLock lock(mutex_);
+  unreported_.push_back(why);
+}
+
+void App::ReportAgain() {
+  std::vector<std::string> reports;
+  {
+    MutexLock lock(mutex_);
+    reports.swap(unreported_);
+  }
+  for (const std::string& why : reports) NotReproducible(why);
+}
+
 void App::Fail(const absl::Status& status) {
   {
     MutexLock lock(mutex_);
@@ -212,11 +290,16 @@ absl::Status App::Run() {
   AHA_RETURN_IF_ERROR(Start());
   const absl::Status joined = Join();
   if (!joined.ok()) {
+    MutexLock lock(mutex_);
+    if (!failure_.ok()) return failure_;
     return stop_.cancelled() ? absl::OkStatus() : joined;
   }
   servers_.rpc->SetReady(true);
   AHA_LOG(kInfo) << "scoring at " << servers_.rpc->address();
-  while (!stop_.SleepFor(absl::Seconds(1))) pipeline_->Tick();
+  while (!stop_.SleepFor(absl::Seconds(1))) {
+    pipeline_->Tick();
+    ReportAgain();
+  }
   Shutdown();
   MutexLock lock(mutex_);
   return failure_;
@@ -229,12 +312,15 @@ void App::Shutdown() {
   if (servers_.rpc != nullptr) servers_.rpc->Shutdown(absl::Seconds(1));
   if (forwarder_ != nullptr) forwarder_->Stop();
   workers_.reset();
+  if (scorer_ != nullptr) scorer_->Stop();
 }
 
 }  // namespace
 
-absl::Status Run(const rpc::ServiceFlags& flags, rpc::Cancellation& stop) {
-  return App(flags, stop).Run();
+absl::Status Run(const rpc::ServiceFlags& flags,
+                 const std::vector<std::string>& allowed_commands,
+                 rpc::Cancellation& stop) {
+  return App(flags, allowed_commands, stop).Run();
 }
 
 }  // namespace aha::reward

@@ -2,6 +2,9 @@
 // put together.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "absl/status/status.h"
 #include "base/cancellation.h"
 #include "cluster/service_flags.h"
@@ -10,6 +13,11 @@ namespace aha::reward {
 
 // Serves until `stop` is cancelled, the coordinator says that the job is over,
 // or an error ends it.  Returns that error.
-absl::Status Run(const rpc::ServiceFlags& flags, rpc::Cancellation& stop);
+//
+// Of the programs that a job's rewards name, only those in `allowed_commands`
+// are run; a job that names another one fails with a line that says so.
+absl::Status Run(const rpc::ServiceFlags& flags,
+                 const std::vector<std::string>& allowed_commands,
+                 rpc::Cancellation& stop);
 
 }  // namespace aha::reward

@@ -125,7 +125,11 @@ std::optional<Completion> Assembler::Get(const Ticket& ticket) const {
       .fields = std::move(fields),
       .text = absl::StrCat(context.opening(), trajectory.completion()),
       .truncated = trajectory.finish_reason() == v1::FINISH_REASON_LENGTH,
-      .tokens = trajectory.token_ids_size()};
+      .token_ids = {trajectory.token_ids().begin(),
+                    trajectory.token_ids().end()},
+      .turns = {context.turns().begin(), context.turns().end()},
+      .group = ticket.id,
+      .sample = ticket.sample};
 }
 
 std::optional<WholeGroup> Assembler::SetScore(const Ticket& ticket,
@@ -180,7 +184,11 @@ std::vector<GroupId> Assembler::Overdue(absl::Time now,
                                         absl::Duration ttl) const {
   std::vector<GroupId> overdue;
   for (const auto& [id, group] : groups_) {
-    if (group.whole == nullptr && now - group.touched > ttl) {
+    // A group that is all here waits for its scores, and their time is limited
+    // elsewhere.
+    const bool partial = absl::c_any_of(
+        group.samples, [](const auto& sample) { return !sample.has_value(); });
+    if (group.whole == nullptr && partial && now - group.touched > ttl) {
       overdue.push_back(id);
     }
   }

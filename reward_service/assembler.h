@@ -48,7 +48,10 @@ struct Completion {
   // What the model said: the completion behind the context's opening.
   std::string text;
   bool truncated = false;  // Finish reason LENGTH.
-  int64_t tokens = 0;      // The completion's length.
+  std::vector<int32_t> token_ids = {};
+  std::vector<v1::PromptTurn> turns = {};  // Empty unless a conversation.
+  GroupId group = {};
+  uint32_t sample = 0;
 };
 
 struct Score {

@@ -230,24 +230,34 @@ void Pipeline::ScoreOne(const Ticket& ticket, StreamId stream, uint64_t bytes) {
     completion = assembler_.Get(ticket);
     scorer = scorer_;
   }
-  absl::StatusOr<Score> score = absl::CancelledError("group was given up");
-  if (completion.has_value()) {
-    const absl::Time began = parts_.clock();
-    score = scorer(*completion);
-    if (score.ok() && !std::isfinite(score->reward)) {
-      score = absl::InternalError(
-          absl::StrCat("a rule gave the reward ", score->reward));
-    }
-    if (score.ok() && parts_.stats.scored) {
-      parts_.stats.scored(*score, parts_.clock() - began);
-    }
-    if (!score.ok()) {
-      AHA_LOG(kError) << "scoring " << ticket.id.ToString() << " sample "
-                      << ticket.sample
-                      << " failed: " << score.status().ToString();
-      if (parts_.stats.infra_error) parts_.stats.infra_error(score.status());
-    }
+  if (!completion.has_value()) {
+    return Scored(ticket, stream, bytes,
+                  absl::CancelledError("group was given up"));
   }
+  scorer(*std::move(completion),
+         [this, ticket, stream, bytes,
+          began = parts_.clock()](absl::StatusOr<Score> score) {
+           if (score.ok() && !std::isfinite(score->reward)) {
+             score = absl::InternalError(
+                 absl::StrCat("the rewards have the sum ", score->reward));
+           }
+           if (score.ok() && parts_.stats.scored) {
+             parts_.stats.scored(*score, parts_.clock() - began);
+           }
+           if (!score.ok()) {
+             AHA_LOG(kError)
+                 << "scoring " << ticket.id.ToString() << " sample "
+                 << ticket.sample << " failed: " << score.status().ToString();
+             if (parts_.stats.infra_error) {
+               parts_.stats.infra_error(score.status());
+             }
+           }
+           Scored(ticket, stream, bytes, std::move(score));
+         });
+}
+
+void Pipeline::Scored(const Ticket& ticket, StreamId stream, uint64_t bytes,
+                      absl::StatusOr<Score> score) {
   Effects effects;
   {
     MutexLock lock(mutex_);

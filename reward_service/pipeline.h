@@ -2,7 +2,7 @@
 // and delivers scored groups.
 //
 //   1. Receive takes a request of a stream; the assembler holds it.
-//   2. A worker scores each trajectory.
+//   2. A worker hands each trajectory to the scorer, which may take a while.
 //   3. When a group is whole, the forwarder delivers it to its consumer.
 //   4. The answer is acknowledged on every stream that opened the group.
 //
@@ -133,6 +133,9 @@ class Pipeline {
 
   void ScoreOne(const Ticket& ticket, StreamId stream, uint64_t bytes)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // The end of what ScoreOne began.
+  void Scored(const Ticket& ticket, StreamId stream, uint64_t bytes,
+              absl::StatusOr<Score> score) ABSL_LOCKS_EXCLUDED(mutex_);
   void Deliver(const WholeGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
   void Delivered(const WholeGroup& group, absl::Time whole,
                  const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -59,8 +59,10 @@ enum class Outcome {
   kCrash,       // What the completion wrote crashed.
   kLimit,       // The answer is larger than the verifier reads.
   kInfraError,  // This side failed.  Never a value: the item is scored again.
+  kNotApplicable,  // The verifier has nothing to say of such completions.
 };
-// "score", "unparsable", "timeout", "crash", "limit", "infra_error".
+// "score", "unparsable", "timeout", "crash", "limit", "infra_error",
+// "not_applicable".
 absl::string_view OutcomeName(Outcome outcome);
 
 struct Verdict {

@@ -53,6 +53,8 @@ absl::string_view OutcomeName(Outcome outcome) {
       return "limit";
     case Outcome::kInfraError:
       return "infra_error";
+    case Outcome::kNotApplicable:
+      return "not_applicable";
   }
   return "";
 }

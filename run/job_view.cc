@@ -107,6 +107,7 @@ Json ToJson(const JobView& job) {
   add_known("checksum", job.checksum);
   add_known("weights_checksum", job.weights_checksum);
   json["problem"] = job.problem;
+  add_known("not_reproducible", job.not_reproducible);
   json["waits"] = job.waits;
   json["groups_leased"] = job.groups_leased;
   json["groups_delivered"] = job.groups_delivered;

@@ -62,6 +62,7 @@ struct JobView {
   std::string checksum;          // Chained over the steps; "" before a step.
   std::string weights_checksum;  // "" before a step.
   std::string problem;  // Why the job failed or stopped, or what was not saved.
+  std::string not_reproducible;     // Why another run may have another result.
   std::vector<std::string> waits;   // A sentence for each wait.
   double started_unix_seconds = 0;  // 0: unknown.
   double seconds = 0;

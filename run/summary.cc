@@ -73,6 +73,7 @@ void DescribeFields(Fields& fields, Self& summary, Summary*) {
   fields("train_tokens_per_second", summary.train_tokens_per_second);
   fields(kPeakMemory, summary.peak_rss_bytes);
   fields.NotEmpty("problem", summary.problem);
+  fields.NotEmpty("not_reproducible", summary.not_reproducible);
 }
 
 Json ToJson(const Summary& summary) { return ToJson<Summary>(summary); }
@@ -110,6 +111,7 @@ JobView Summary::View() const {
   view.checksum = checksum;
   view.weights_checksum = weights_checksum;
   view.problem = problem;
+  view.not_reproducible = not_reproducible;
   view.tokens_compared = tokens_compared;
   view.tokens_differing = tokens_differing;
   view.rollout_tokens_per_second = rollout_tokens_per_second;

@@ -77,6 +77,8 @@ struct Summary {
   uint64_t peak_rss_bytes = 0;
   std::string problem =
       {};  // Why it failed or was stopped, or what was not saved.
+  // Why another run of the job may have another result; else "".
+  std::string not_reproducible = {};
 
   // Without metrics of the stages and with no run directory.
   JobView View() const;

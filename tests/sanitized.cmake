@@ -9,7 +9,8 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        model/formats/gguf*.cc
        model/formats/safetensors_*.cc text/*.cc text/jinja/*.cc
        rewards/*.cc rewards/math/*.cc rewards/rules/*.cc
-       reward_service/assembler.cc reward_service/validate.cc
+       reward_service/assembler.cc reward_service/external/protocol.cc
+       reward_service/validate.cc
        coordinator/commit_request.cc coordinator/controller.cc
        coordinator/history.cc coordinator/job_run.cc coordinator/job_st*.cc coordinator/ledger.cc
        coordinator/membership.cc coordinator/rank_set.cc
@@ -25,6 +26,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
        tests/model/config_test.cc tests/model/gguf_test.cc
        tests/model/safetensors_test.cc tests/text/*.cc
        tests/rewards/*.cc tests/reward_service/assembler_test.cc
+       tests/reward_service/protocol_test.cc
        tests/reward_service/validate_test.cc
        tests/coordinator/controller*_test.cc tests/coordinator/ledger_test.cc
        tests/coordinator/membership_test.cc tests/coordinator/sample_run_test.cc
@@ -35,7 +37,7 @@ aha_sanitized_test(sanitized_asan SANITIZER asan SHARDS 4
           csv_rows_fuzz gguf_fuzz job_fuzz jsonl_fuzz learner_wire_fuzz manifest_fuzz
           math_fuzz
           number_fuzz prompt_mapping_fuzz
-          reward_wire_fuzz safetensors_fuzz state_store_fuzz tokenizer_fuzz
+          reward_reply_fuzz reward_wire_fuzz safetensors_fuzz state_store_fuzz tokenizer_fuzz
   DEPS aha::job aha::learner aha::actor_core aha::reward_pipeline aha::rewards
        aha::coordinator_domain)
 

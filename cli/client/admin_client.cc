@@ -54,6 +54,7 @@ run::JobView FromWire(const v1::JobStatus& wire) {
   job.checksum = wire.checksum();
   job.weights_checksum = wire.weights_checksum();
   job.problem = wire.problem();
+  job.not_reproducible = wire.not_reproducible();
   job.waits.assign(wire.waits().begin(), wire.waits().end());
   job.started_unix_seconds = wire.started_unix_seconds();
   job.seconds = wire.seconds();

@@ -28,6 +28,7 @@
 #include "job/identity.h"
 #include "job/inputs.h"
 #include "job/plan.h"
+#include "job/reward_program.h"
 #include "run/feed.h"
 #include "run/layout.h"
 #include "run/reader.h"
@@ -170,6 +171,8 @@ SessionOptions MakeSession(const v1::Job& job, const run::RunReader& run,
   options.bin_dir = ProgramDirectory();
   options.run_dir = run.path();
   options.job_path = run.File(run::kNewJobFile);
+  // The user of this machine could start the programs without Aha, too.
+  options.allowed_commands = ProgramsOf(job);
   options.reward_replicas = job.cluster().reward_replicas();
   options.cpus.cpus = UsableCpus();
   options.cpus.actors = job.cluster().actors();

@@ -1,7 +1,5 @@
 #include "cli/local/restart_policy.h"
 
-#include <string.h>
-
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -22,12 +20,6 @@ absl::string_view RoleName(ProcessRole role) {
       return "supervisor";
   }
   return "unknown";
-}
-
-std::string ProcessExit::Describe() const {
-  if (signal == 0) return absl::StrCat("exit code ", code);
-  const char* name = ::sigdescr_np(signal);
-  return absl::StrCat("signal ", signal, " (", name ? name : "unknown", ")");
 }
 
 ExitDecision RestartPolicy::OnExit(absl::string_view name, ProcessRole role,

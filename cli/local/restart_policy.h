@@ -19,6 +19,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/child_process.h"
 #include "base/exit_code.h"
 
 namespace aha::cli {
@@ -26,16 +27,6 @@ namespace aha::cli {
 enum class ProcessRole { kCoordinator, kReward, kLearner, kActor, kSupervisor };
 
 absl::string_view RoleName(ProcessRole role);
-
-// How a process ended: by `signal`, or by exit code if that is 0.
-struct ProcessExit {
-  int code = 0;
-  int signal = 0;
-
-  bool Clean() const { return code == 0 && signal == 0; }
-  // "exit code 3", "signal 9 (Killed)".
-  std::string Describe() const;
-};
 
 struct RestartOptions {
   absl::Duration first_delay = absl::Milliseconds(100);

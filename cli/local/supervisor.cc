@@ -13,10 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/child_process.h"
 #include "base/exit_code.h"
 #include "base/file_io.h"
 #include "base/status.h"
-#include "cli/local/child_process.h"
 #include "run/layout.h"
 
 namespace aha::cli {
@@ -107,7 +107,11 @@ std::vector<std::string> Supervisor::Arguments(const Process& process) const {
   } else {
     add({"--coordinator", endpoint_->address, "--name", process.name});
     if (process.role != ProcessRole::kActor) add({"--listen", "127.0.0.1:0"});
-    if (process.role != ProcessRole::kReward) {
+    if (process.role == ProcessRole::kReward) {
+      for (const std::string& path : options_.allowed_commands) {
+        add({"--allow-command", path});
+      }
+    } else {
       add({"--threads", absl::StrCat(Cpus(process).threads)});
       if (options_.device != "cpu") add({"--device", options_.device});
     }

@@ -42,6 +42,8 @@ struct SupervisorOptions {
   std::string run_dir;
   std::string job_path;
   int reward_replicas = 1;
+  // What the reward replicas may run: programs that the job file names.
+  std::vector<std::string> allowed_commands;
   std::string device = "cpu";  // --device of the actors and the learners.
   CpuRequest cpus;             // With the numbers of actors and learners.
   bool resume = false;

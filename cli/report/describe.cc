@@ -24,6 +24,7 @@ void AddFacts(const run::JobView& job, std::vector<std::string>* lines) {
   fact("Name", job.name);
   fact("State", std::string(StateName(job.state)));
   fact("Problem", job.problem);
+  fact("Not reproducible", job.not_reproducible);
   fact("Time", FormatSeconds(job.seconds));
   fact("Run directory", job.run_directory);
   fact("Checksum", job.checksum);

@@ -213,6 +213,11 @@ std::vector<std::string> RenderReport(const ReportInput& input,
   if (!summary.problem.empty()) {
     lines.push_back(Line("problem", OneLine(summary.problem)));
   }
+  if (!summary.not_reproducible.empty()) {
+    lines.push_back(
+        Line("reproducible",
+             absl::StrCat("no: ", OneLine(summary.not_reproducible))));
+  }
   lines.emplace_back();
   AddOutcome(summary, style, &lines);
   AddRewards(input, style, &lines);

@@ -13,6 +13,7 @@
 #include "job/file/rules.h"
 #include "job/file/semantics.h"
 #include "job/file/yaml_node.h"
+#include "job/reward_program.h"
 #include "job/stages/stage_kind.h"
 
 namespace aha {
@@ -56,6 +57,9 @@ void MakePathsAbsolute(v1::Job* job) {
   }
   if (!prompts->eval_file().empty()) {
     prompts->set_eval_file(AbsolutePath(prompts->eval_file()));
+  }
+  for (v1::RewardComponent& reward : *job->mutable_rewards()) {
+    MakeProgramAbsolute(&reward);
   }
   for (v1::Stage& stage : *job->mutable_stages()) {
     const StageKind* kind = FindStageKind(stage.type());

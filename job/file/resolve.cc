@@ -6,6 +6,7 @@
 #include "job/data_preset.h"
 #include "job/file/schema.h"
 #include "job/options.h"
+#include "job/reward_program.h"
 #include "job/stages/stage_kind.h"
 
 namespace aha {
@@ -80,6 +81,8 @@ void AddMessages(v1::Job* job) {
 // Sets the keys of the job itself that follow from others.
 void FillDerived(v1::Job* job) {
   for (v1::RewardComponent& reward : *job->mutable_rewards()) {
+    FillProgramType(&reward);
+    if (IsProgramReward(reward)) reward.mutable_program();
     if (!reward.has_name()) reward.set_name(reward.type());
   }
   v1::Prompts* prompts = job->mutable_prompts();

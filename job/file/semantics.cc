@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "job/options.h"
+#include "job/reward_program.h"
 #include "job/stages/checks.h"
 #include "job/stages/stage_kind.h"
 #include "nlohmann/json.hpp"
@@ -172,6 +173,11 @@ std::string KindsThatRequireRewards() {
   return absl::StrJoin(names, " and ");
 }
 
+constexpr absl::string_view kKeysOfEveryReward[] = {
+    "type", "name", "weight", "on_unparsable", "on_limit"};
+constexpr absl::string_view kKeysOfPrograms[] = {"command", "python", "program",
+                                                 "on_timeout", "on_crash"};
+
 std::string SettingText(const v1::RewardComponent& reward,
                         const google::protobuf::FieldDescriptor& field) {
   const google::protobuf::Reflection& values = *reward.GetReflection();
@@ -191,17 +197,21 @@ void CheckVerifierSettings(const std::string& path, const v1::Job& job,
                            const v1::RewardComponent& reward,
                            ConfigErrors* errors) {
   const auto spec = rewards::FindVerifier(reward.type());
-  if (!spec.ok()) return;  // The rules of the schema report it.
+  // The rules of the schema report an unknown type.
+  if (!spec.ok() && !IsProgramReward(reward)) return;
+  // A program reads none of a verifier's settings.
+  const std::vector<absl::string_view> takes =
+      spec.ok() ? (*spec)->takes : std::vector<absl::string_view>();
   const auto& descriptor = *v1::RewardComponent::descriptor();
   // Every key has its default by now.
   const v1::RewardComponent defaults;
   for (int i = 0; i < descriptor.field_count(); ++i) {
     const auto& field = *descriptor.field(i);
-    const bool of_every_type = field.name() == "type" ||
-                               field.name() == "name" ||
-                               field.name() == "weight";
-    if (of_every_type || field.is_repeated() ||
-        absl::c_linear_search((*spec)->takes, field.name()) ||
+    // Those of programs are checked by CheckProgramReward.
+    const bool is_setting =
+        !absl::c_linear_search(kKeysOfEveryReward, field.name()) &&
+        !absl::c_linear_search(kKeysOfPrograms, field.name());
+    if (!is_setting || absl::c_linear_search(takes, field.name()) ||
         !reward.GetReflection()->HasField(reward, &field)) {
       continue;
     }
@@ -213,6 +223,7 @@ void CheckVerifierSettings(const std::string& path, const v1::Job& job,
                 absl::StrCat("must be absent for a reward of type ",
                              reward.type(), ", got ", value));
   }
+  if (!spec.ok()) return;
   const absl::Status made =
       (*spec)->make(VerifierSettingsOf(job, reward)).status();
   if (!made.ok()) errors->Add(path, std::string(made.message()));
@@ -231,6 +242,7 @@ void CheckRewards(const v1::Job& job, ConfigErrors* errors) {
     CheckName(path, job.rewards(i).name(), errors);
     CheckUnique(path, job.rewards(i).name(), &names, errors);
     CheckVerifierSettings(ItemPath("rewards", i), job, job.rewards(i), errors);
+    CheckProgramReward(job, i, ItemPath("rewards", i), errors);
   }
 }
 

@@ -298,6 +298,19 @@ TEST_F(ActorTest, AGroupThatNoReplicaTakesIsNotSentForEver) {
                     HasSubstr("a later step")));
 }
 
+TEST_F(ActorTest, AGroupThatOneReplicaCannotScoreIsScoredByAnother) {
+  replicas_[0]->pipeline().SetScorer(
+      reward::Immediate([](const reward::Completion&) {
+        return absl::UnavailableError("reward mine (./judge): it ended");
+      }));
+  StartActor();
+  Lease(MakeLease(1, 0));  // For the first replica.
+  AwaitCompleted(1);
+  EXPECT_EQ(sink_.groups().size(), 1u);
+  EXPECT_TRUE(coordinator_.Get().problems.empty());
+  EXPECT_TRUE(StopActor().ok());
+}
+
 TEST_F(ActorTest, ContradictionsAreFatalAndNameTheGroup) {
   sink_.Answer(absl::DataLossError("differs from an earlier delivery"));
   StartActor();

@@ -215,6 +215,46 @@ TEST_F(ControllerTest, AResumedJobRefusesFilesThatWereEditedSince) {
   EXPECT_TRUE(controller_->Register(learner).ok());
 }
 
+TEST_F(ControllerTest, AResumedJobRefusesARewardProgramThatWasEditedSince) {
+  v1::RegisterRequest reward;
+  reward.set_role(v1::ROLE_REWARD);
+  reward.set_name("reward-9");
+  reward.set_incarnation("i");
+  reward.set_address("reward:9");
+  auto& inputs = *reward.mutable_certificate()->mutable_inputs();
+  inputs["rewards[0].command"] = "8 bytes, checksum a";
+  EnterGrpo();
+  // It comes when the run has begun.
+  ASSERT_TRUE(controller_->Register(reward).ok());
+  ASSERT_TRUE(Step(0, 0).ok());
+  Start();
+  inputs["rewards[0].command"] = "8 bytes, checksum c";
+  const absl::Status edited = controller_->Register(reward).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(edited)) << edited;
+  EXPECT_THAT(std::string(edited.message()),
+              AllOf(HasSubstr("rewards[0].command: reward-9"),
+                    HasSubstr("this run began with")));
+  inputs["rewards[0].command"] = "8 bytes, checksum a";
+  EXPECT_TRUE(controller_->Register(reward).ok());
+}
+
+TEST_F(ControllerTest, AJobThatIsNotReproducibleStaysSo) {
+  EnterGrpo();
+  v1::ReportProblemRequest request;
+  request.set_member_id(learners_[0]);
+  request.set_epoch(epoch_);
+  request.set_message("reward x said 1, then 2");
+  request.set_not_reproducible(true);
+  ASSERT_TRUE(controller_->ReportProblem(request).ok());
+  EXPECT_EQ(State(), v1::JOB_STATE_RUNNING);
+  const std::string why = "learner-0: reward x said 1, then 2";
+  EXPECT_EQ(controller_->Status().not_reproducible(), why);
+  request.set_message("another reason");
+  ASSERT_TRUE(controller_->ReportProblem(request).ok());
+  Start();
+  EXPECT_EQ(controller_->Status().not_reproducible(), why);
+}
+
 TEST_F(ControllerTest, AFlippedByteRefusesACheckpointAndTheOneBeforeIsUsed) {
   EnterGrpo();
   for (uint64_t step = 0; step < 2; ++step) {

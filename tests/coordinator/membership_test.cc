@@ -157,6 +157,27 @@ TEST_F(MembershipTest, AFileWithOtherContentIsRefusedNamingItAndBothSides) {
   EXPECT_TRUE(members_.Register(Certified(Actor("actor-0", "x"), "a")).ok());
 }
 
+TEST_F(MembershipTest, RewardReplicasWithDifferentProgramsAreNoFleet) {
+  const auto reward = [](const std::string& name, const std::string& content) {
+    v1::RegisterRequest request;
+    request.set_role(v1::ROLE_REWARD);
+    request.set_name(name);
+    request.set_incarnation("i");
+    request.set_address(name + ":1");
+    (*request.mutable_certificate()->mutable_inputs())["rewards[0].command"] =
+        content;
+    return request;
+  };
+  ASSERT_TRUE(members_.Register(reward("reward-0", "1 bytes")).ok());
+  const absl::Status odd =
+      members_.Register(reward("reward-1", "2 bytes")).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(odd)) << odd;
+  EXPECT_THAT(std::string(odd.message()),
+              AllOf(HasSubstr("rewards[0].command"), HasSubstr("reward-0")));
+  EXPECT_TRUE(members_.Register(reward("reward-1", "1 bytes")).ok());
+  EXPECT_TRUE(members_.Register(Certified(Learner(0), "a")).ok());
+}
+
 TEST_F(MembershipTest, TwoLearnersCannotHaveOneRank) {
   ASSERT_TRUE(members_.Register(Learner(0)).ok());
   v1::RegisterRequest other = Learner(0);

@@ -19,6 +19,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -108,7 +109,7 @@ def flags_of(text):
 @functools.lru_cache(maxsize=None)
 def every_flag():
     flags = set()
-    for program in sorted(BIN.glob("aha*")):
+    for program in sorted(set(BIN.glob("aha*")) - set(BIN.glob("*.py"))):
         todo = [[program.name]]
         while todo:
             command = todo.pop()
@@ -198,6 +199,7 @@ class Runnable(unittest.TestCase):
         for recipe in RECIPES:
             text = re.sub(r"(?m)^(      steps:) \d+$", r"\1 3", recipe.read_text())
             (cls.dir / "recipes" / recipe.name).write_text(text)
+        shutil.copytree(ROOT / "recipes" / "rewards", cls.dir / "recipes" / "rewards")
         cls.outputs = {}
         for page in PAGES:
             for info, lines in blocks(page):
@@ -249,8 +251,9 @@ class Runnable(unittest.TestCase):
         self.check_keys(rows["`rollouts/step-NNNNNN.jsonl`"], rollout)
         summary = json.loads((run / "summary.json").read_text())
         self.check_keys(rows["`summary.json`"].replace("`eval`", ""), summary,
-                        # `problem` is present if the job failed.
-                        inner=("problem", "name", "type", "before", "after", "prompts", "pass_at_1",
+                        # `problem` is present if the job failed, and
+                        # `not_reproducible` if a reward answered differently.
+                        inner=("problem", "not_reproducible", "name", "type", "before", "after", "prompts", "pass_at_1",
                                "mean_completion_length", "tokens_compared",
                                "tokens_differing"))
 

@@ -184,6 +184,10 @@ def texts():
           '},\n {"messages": [{"role": "user", "content": "hi"}]}]\n')
     table = 'question,answer\r\n"1, ""2""\n3",4\r\nplain,5\r\n'
     write("csv_rows_fuzz", "table.csv", table)
+    write("reward_reply_fuzz", "score",
+          '{"id": 7, "score": 0.5, "evidence": "found 7"}')
+    write("reward_reply_fuzz", "outcome", '{"id": 8, "outcome": "limit"}')
+    write("reward_reply_fuzz", "error", '{"id": 9, "error": "it broke"}')
     write("byte_stream_fuzz", "gzip", gzip.compress(table.encode(), mtime=0) * 2)
     # A frame of zstd with one block of plain bytes.
     block = (len(table) << 3 | 1).to_bytes(3, "little") + table.encode()

@@ -10,6 +10,7 @@
 #include "aha/v1/options.pb.h"
 #include "job/file/explain.h"
 #include "job/options.h"
+#include "job/reward_program.h"
 #include "rewards/verifier.h"
 #include "tests/job/minimal_job.h"
 
@@ -44,6 +45,7 @@ TEST(PresetTest, TheSchemaAllowsExactlyTheTablesNames) {
   for (const rewards::VerifierSpec& spec : rewards::Verifiers()) {
     verifiers.emplace_back(spec.name);
   }
+  verifiers.insert(verifiers.end(), {kCommandReward, kPythonReward});
   EXPECT_THAT(Allowed(*v1::RewardComponent::descriptor(), "type"),
               ElementsAreArray(verifiers));
 }

@@ -32,6 +32,31 @@ TEST(IdentityTest, TheFingerprintIgnoresWhatDoesNotDecideTheResult) {
   EXPECT_NE(with("stages[1].grpo.epsilon=0.3"), base);
 }
 
+TEST(IdentityTest, HowOftenAProgramRunsDoesNotDecideTheResult) {
+  const auto with = [](const std::string& component) {
+    const auto job =
+        ParseJob(kMinimalJob, "job.yaml", {"rewards=[" + component + "]"});
+    EXPECT_TRUE(job.ok()) << job.status();
+    return ResultFingerprint(*job);
+  };
+  const Hash128 base = with("{command: [./judge]}");
+  EXPECT_EQ(with("{command: [./judge], program: {workers: 3, batch_size: 2, "
+                 "timeout_seconds: 5}}"),
+            base);
+  EXPECT_NE(with("{command: [./other]}"), base);
+  EXPECT_NE(with("{command: [./judge, -v]}"), base);
+  EXPECT_NE(with("{command: [./judge], program: {max_score: 1}}"), base);
+  EXPECT_NE(with("{command: [./judge], on_timeout: 0}"),
+            with("{command: [./judge], on_timeout: 0, "
+                 "program: {timeout_seconds: 5}}"));
+}
+
+// Keys that are younger than a run must not keep it from being continued.
+TEST(IdentityTest, TheFingerprintOfAJobOfRulesIsThatOfVersionsBefore) {
+  EXPECT_EQ(ResultFingerprint(*ParseJob(kMinimalJob, "job.yaml")).Hex(),
+            "50adeb28b223818d7f7b844c324e07a0");
+}
+
 class InputFilesTest : public ::testing::Test {
  protected:
   std::string Write(const std::string& name, const std::string& text) const {
@@ -86,6 +111,19 @@ TEST_F(InputFilesTest, AModelsInputsAreItsTextFilesAndForALearnerItsWeights) {
               UnorderedElementsAre(Key("model.path/config.json"),
                                    Key("model.path/model.safetensors"),
                                    Key("model.path/tokenizer.json")));
+}
+
+TEST_F(InputFilesTest, ARewardsProgramIsMeasured) {
+  v1::Job job;
+  EXPECT_TRUE(MeasureRewards(job)->empty());
+  job.add_rewards()->set_type("contains");
+  v1::RewardComponent& reward = *job.add_rewards();
+  reward.set_type("python");
+  reward.set_python(Write("mine.py", "one") + ":score");
+  const InputFiles before = *MeasureRewards(job);
+  EXPECT_THAT(before.at("rewards[1].python"), HasSubstr("3 bytes, checksum "));
+  Write("mine.py", "onf");
+  EXPECT_NE(*MeasureRewards(job), before);
 }
 
 TEST_F(InputFilesTest, AMissingFileIsNamedWithItsKey) {

@@ -56,8 +56,8 @@ class PipelineTest : public ::testing::Test {
             .clock = [this] { return now_; },
             .stats = {.infra_error = [this](const absl::Status&) { ++infra_; },
                       .refused = [this](const absl::Status&) { ++refused_; }}});
-    pipeline_->SetScorer(
-        [this](const Completion& completion) { return Judge(completion); });
+    pipeline_->SetScorer(Immediate(
+        [this](const Completion& completion) { return Judge(completion); }));
     pipeline_->SetEpoch(7);
     pipeline_->Connect(1);
   }

@@ -28,10 +28,10 @@ class Replica {
                             .outbox = &service_,
                             .clock = MonotonicClock(),
                             .stats = {}}) {
-    pipeline_.SetScorer([](const Completion& completion) {
+    pipeline_.SetScorer(Immediate([](const Completion& completion) {
       return Score{.reward = completion.text == completion.reference ? 1. : 0,
                    .parts = {}};
-    });
+    }));
     pipeline_.SetEpoch(7);
     service_.SetPipeline(&pipeline_);
     server_ =

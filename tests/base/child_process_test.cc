@@ -1,4 +1,4 @@
-#include "cli/local/child_process.h"
+#include "base/child_process.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -12,7 +12,7 @@
 #include "gtest/gtest.h"
 #include "tests/temp_dir.h"
 
-namespace aha::cli {
+namespace aha {
 namespace {
 
 using ::testing::HasSubstr;
@@ -93,6 +93,40 @@ TEST_F(ChildProcessTest, ALogThatCannotBeOpenedIsNamed) {
               HasSubstr("cannot open " + options.log_path));
 }
 
+TEST_F(ChildProcessTest, AChildWithPipesReadsAndWritesThem) {
+  ChildOptions options = Shell("read line; echo out $line; echo err >&2");
+  options.log_path.clear();
+  const absl::StatusOr<PipedChild> child = StartPipedChild(options);
+  ASSERT_TRUE(child.ok()) << child.status();
+  ASSERT_EQ(::write(child->in, "in\n", 3), 3);
+  EXPECT_EQ(Await(child->pid).code, 0);
+  char text[64];
+  ASSERT_EQ(::read(child->out, text, sizeof(text)), 7);
+  EXPECT_EQ(std::string(text, 7), "out in\n");
+  ASSERT_EQ(::read(child->err, text, sizeof(text)), 4);
+  for (const int fd : {child->in, child->out, child->err}) ::close(fd);
+}
+
+TEST_F(ChildProcessTest, AChildWithPipesInheritsNoneOfAnother) {
+  // The descriptors of a child, as text.
+  const auto descriptors = [this] {
+    const PipedChild child =
+        *StartPipedChild(Shell("ls /proc/self/fd | sort -n | tr '\\n' ' '"));
+    EXPECT_EQ(Await(child.pid).code, 0);
+    char text[256];
+    const ssize_t got = ::read(child.out, text, sizeof(text));
+    for (const int fd : {child.in, child.out, child.err}) ::close(fd);
+    return std::string(text, static_cast<size_t>(got));
+  };
+  const std::string alone = descriptors();
+  const PipedChild other = *StartPipedChild(Shell("exec sleep 600"));
+  EXPECT_EQ(descriptors(), alone);
+  EXPECT_FALSE(HasEnded(other.pid));
+  SignalChild(other.pid, SIGKILL);
+  EXPECT_EQ(Await(other.pid).signal, SIGKILL);
+  for (const int fd : {other.in, other.out, other.err}) ::close(fd);
+}
+
 TEST_F(ChildProcessTest, ASignalEndsTheWholeGroup) {
   // The pipe has an end when no process of the group holds it any more.
   int alive[2];
@@ -141,4 +175,4 @@ TEST_F(ChildProcessTest, AChildDoesNotOutliveItsParent) {
 }
 
 }  // namespace
-}  // namespace aha::cli
+}  // namespace aha

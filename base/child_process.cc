@@ -1,27 +1,31 @@
-#include "cli/local/child_process.h"
+#include "base/child_process.h"
 
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <map>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/file_io.h"
+#include "base/status.h"
 
 extern char** environ;
 
-namespace aha::cli {
+namespace aha {
 namespace {
 
-std::vector<std::string> Merge(const std::vector<std::string>& overrides) {
+std::vector<std::string> MergeEnvironment(
+    const std::vector<std::string>& overrides) {
   std::map<std::string, std::string> variables;
   const auto add = [&variables](const std::string& assignment) {
     variables[assignment.substr(0, assignment.find('='))] = assignment;
@@ -47,8 +51,9 @@ std::vector<char*> Pointers(std::vector<std::string>* strings) {
 struct Prepared {
   char* const* argv;
   char* const* envp;
-  int log_fd;
-  int null_fd;
+  int in_fd;
+  int out_fd;
+  int err_fd;
   int report_fd;  // Takes errno if exec fails.
   pid_t parent;
   bool pin;
@@ -67,9 +72,9 @@ struct Prepared {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::dup2(child.null_fd, STDIN_FILENO);
-  ::dup2(child.log_fd, STDOUT_FILENO);
-  ::dup2(child.log_fd, STDERR_FILENO);
+  ::dup2(child.in_fd, STDIN_FILENO);
+  ::dup2(child.out_fd, STDOUT_FILENO);
+  ::dup2(child.err_fd, STDERR_FILENO);
   ::execve(child.argv[0], child.argv, child.envp);
   const int error = errno;
   (void)!::write(child.report_fd, &error, sizeof(error));
@@ -78,11 +83,16 @@ struct Prepared {
 
 class Fd {
  public:
-  explicit Fd(int fd) : fd_(fd) {}
+  explicit Fd(int fd = -1) : fd_(fd) {}
   ~Fd() { Close(); }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
+  Fd(Fd&& other) noexcept : fd_(other.Release()) {}
+  Fd& operator=(Fd&& other) noexcept {
+    Close();
+    fd_ = other.Release();
+    return *this;
+  }
   int get() const { return fd_; }
+  int Release() { return std::exchange(fd_, -1); }
   void Close() {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
@@ -92,39 +102,40 @@ class Fd {
   int fd_;
 };
 
-}  // namespace
+struct Pipe {
+  Fd read;
+  Fd write;
+};
 
-absl::StatusOr<pid_t> StartChild(const ChildOptions& options) {
-  std::vector<std::string> arguments = options.argv;
-  std::vector<std::string> variables = Merge(options.environment);
-  const std::vector<char*> argv = Pointers(&arguments);
-  const std::vector<char*> envp = Pointers(&variables);
-  const Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const Fd log(::open(options.log_path.c_str(),
-                      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-  if (log.get() < 0) {
-    return absl::ErrnoToStatus(errno,
-                               absl::StrCat("cannot open ", options.log_path));
-  }
-  int report[2];
-  if (::pipe2(report, O_CLOEXEC) != 0) {
+absl::StatusOr<Pipe> MakePipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
     return absl::ErrnoToStatus(errno, "pipe2");
   }
-  const Fd report_read(report[0]);
-  Fd report_write(report[1]);
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+// Starts the child with these streams, which stay the caller's.
+absl::StatusOr<pid_t> Launch(const ChildOptions& options, int in, int out,
+                             int err) {
+  std::vector<std::string> arguments = options.argv;
+  std::vector<std::string> variables = MergeEnvironment(options.environment);
+  const std::vector<char*> argv = Pointers(&arguments);
+  const std::vector<char*> envp = Pointers(&variables);
+  AHA_ASSIGN_OR_RETURN(Pipe report, MakePipe());
   Prepared child{
-      argv.data(), envp.data(),           log.get(), null.get(), report[1],
+      argv.data(), envp.data(),           in, out, err, report.write.get(),
       ::getpid(),  !options.cpus.empty(), {}};
   CPU_ZERO(&child.cpus);
   for (int cpu : options.cpus) CPU_SET(cpu, &child.cpus);
   const pid_t pid = ::fork();
   if (pid < 0) return absl::ErrnoToStatus(errno, "fork");
   if (pid == 0) RunChild(child);
-  report_write.Close();
+  report.write.Close();
   int error = 0;
   ssize_t got;
   do {
-    got = ::read(report_read.get(), &error, sizeof(error));
+    got = ::read(report.read.get(), &error, sizeof(error));
   } while (got < 0 && errno == EINTR);
   if (got == sizeof(error)) {
     ::waitpid(pid, nullptr, 0);
@@ -132,6 +143,48 @@ absl::StatusOr<pid_t> StartChild(const ChildOptions& options) {
                                absl::StrCat("cannot run ", options.argv[0]));
   }
   return pid;
+}
+
+}  // namespace
+
+std::string ProcessExit::Describe() const {
+  if (signal == 0) return absl::StrCat("exit code ", code);
+  const char* name = ::sigdescr_np(signal);
+  return absl::StrCat("signal ", signal, " (", name ? name : "unknown", ")");
+}
+
+absl::StatusOr<pid_t> StartChild(const ChildOptions& options) {
+  const Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const Fd log(::open(options.log_path.c_str(),
+                      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (log.get() < 0) {
+    return absl::ErrnoToStatus(errno,
+                               absl::StrCat("cannot open ", options.log_path));
+  }
+  return Launch(options, null.get(), log.get(), log.get());
+}
+
+absl::StatusOr<PipedChild> StartPipedChild(const ChildOptions& options) {
+  AHA_ASSIGN_OR_RETURN(Pipe in, MakePipe());
+  AHA_ASSIGN_OR_RETURN(Pipe out, MakePipe());
+  AHA_ASSIGN_OR_RETURN(Pipe err, MakePipe());
+  AHA_ASSIGN_OR_RETURN(
+      const pid_t pid,
+      Launch(options, in.read.get(), out.write.get(), err.write.get()));
+  for (const Fd* ours : {&in.write, &out.read, &err.read}) {
+    ::fcntl(ours->get(), F_SETFL, O_NONBLOCK);
+  }
+  return PipedChild{.pid = pid,
+                    .in = in.write.Release(),
+                    .out = out.read.Release(),
+                    .err = err.read.Release()};
+}
+
+bool HasEnded(pid_t pid) {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid), &info,
+                  WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == pid;
 }
 
 std::optional<ProcessExit> ReapChild(pid_t pid) {
@@ -165,4 +218,4 @@ uint64_t PeakResidentBytes(pid_t pid) {
   return 0;
 }
 
-}  // namespace aha::cli
+}  // namespace aha
