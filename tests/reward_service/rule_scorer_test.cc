@@ -73,7 +73,10 @@ TEST(RuleScorerTest, LengthCountsTokensAndKnowsTheJobsLimit) {
   job.mutable_sampling()->set_max_completion_length(100);
   Add(&job, "length", 1);
   const auto reward = [&](int64_t tokens) {
-    return ScoreOf(job, {.prompt = "?", .text = "7", .tokens = tokens})->reward;
+    return ScoreOf(
+               job,
+               {.prompt = "?", .reference = "", .text = "7", .tokens = tokens})
+        ->reward;
   };
   EXPECT_EQ(reward(80), 0);
   EXPECT_EQ(reward(90), -.5);
