@@ -27,8 +27,8 @@ namespace aha {
 class ChatTemplate {
  public:
   // `special_tokens` is an object with the text of each by its role.
-  // INVALID_ARGUMENT or UNIMPLEMENTED, with the line, if `jinja` is no template
-  // or has a statement that chat templates do not use.
+  // INVALID_ARGUMENT or UNIMPLEMENTED, with the line, if `jinja` is not a
+  // template or has a statement that chat templates do not use.
   static absl::StatusOr<ChatTemplate> Parse(
       absl::string_view jinja, const nlohmann::ordered_json& special_tokens);
 

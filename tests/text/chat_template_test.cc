@@ -12,16 +12,17 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr char kChatMl[] =
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
     "message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-ChatTemplate Parse(absl::string_view jinja, const Json& tokens = Json()) {
-  const absl::StatusOr<ChatTemplate> chat =
-      ChatTemplate::Parse(jinja, tokens.is_null() ? Json::object() : tokens);
+ChatTemplate Parse(absl::string_view jinja,
+                   const OrderedJson& tokens = OrderedJson()) {
+  const absl::StatusOr<ChatTemplate> chat = ChatTemplate::Parse(
+      jinja, tokens.is_null() ? OrderedJson::object() : tokens);
   EXPECT_TRUE(chat.ok()) << chat.status();
   return *chat;
 }
@@ -99,7 +100,7 @@ TEST(ChatTemplateTest, AThinkTagOfTheConversationIsNoOpening) {
   EXPECT_EQ(OpeningOf("{{ messages[0].content }}<A><think>"), "");
 }
 
-TEST(ChatTemplateTest, AnOpeningIsFoundWhereTheOtherRenderingGoesOn) {
+TEST(ChatTemplateTest, AnOpeningIsFoundThoughTheOtherRenderingIsLonger) {
   const std::string jinja =
       "{{ messages[0].content }}"
       "{% if add_generation_prompt %}<think>{% else %}<eos>{% endif %}";

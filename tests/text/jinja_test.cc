@@ -15,35 +15,37 @@ namespace aha {
 namespace {
 
 using ::testing::HasSubstr;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json OrderedGolden(const std::string& name) {
-  return Json::parse(FileText(GoldenPath(name)));
+OrderedJson OrderedGolden(const std::string& name) {
+  return OrderedJson::parse(FileText(GoldenPath(name)));
 }
 
-std::optional<absl::CivilSecond> Today(const Json& golden) {
+std::optional<absl::CivilSecond> Today(const OrderedJson& golden) {
   absl::CivilDay day;
   EXPECT_TRUE(absl::ParseCivilTime(golden["today"].get<std::string>(), &day));
   return absl::CivilSecond(day);
 }
 
 absl::StatusOr<std::string> Render(
-    absl::string_view jinja, const Json& variables = Json::object(),
+    absl::string_view jinja,
+    const OrderedJson& variables = OrderedJson::object(),
     std::optional<absl::CivilSecond> now = std::nullopt) {
-  const auto chat = ChatTemplate::Parse(jinja, Json::object());
+  const auto chat = ChatTemplate::Parse(jinja, OrderedJson::object());
   if (!chat.ok()) return chat.status();
   return chat->Render(variables, now);
 }
 
 std::string Failure(absl::string_view jinja,
-                    const Json& variables = Json::object()) {
+                    const OrderedJson& variables = OrderedJson::object()) {
   const absl::StatusOr<std::string> text = Render(jinja, variables);
   return text.ok() ? absl::StrCat("renders ", *text)
                    : std::string(text.status().message());
 }
 
 // A null text says that transformers fails.
-void ExpectSame(const absl::StatusOr<std::string>& got, const Json& want) {
+void ExpectSame(const absl::StatusOr<std::string>& got,
+                const OrderedJson& want) {
   if (want.is_null()) {
     EXPECT_FALSE(got.ok()) << *got;
     if (!got.ok()) {
@@ -57,9 +59,9 @@ void ExpectSame(const absl::StatusOr<std::string>& got, const Json& want) {
 }
 
 TEST(JinjaTest, EachConstructRendersAsInTransformers) {
-  const Json golden = OrderedGolden("jinja.json");
+  const OrderedJson golden = OrderedGolden("jinja.json");
   ASSERT_GT(golden["snippets"].size(), 600u);
-  for (const Json& snippet : golden["snippets"]) {
+  for (const OrderedJson& snippet : golden["snippets"]) {
     SCOPED_TRACE(snippet["template"].dump());
     ExpectSame(Render(snippet["template"].get<std::string>(),
                       golden["variables"], Today(golden)),
@@ -68,11 +70,11 @@ TEST(JinjaTest, EachConstructRendersAsInTransformers) {
 }
 
 TEST(JinjaTest, ConversationsRenderAsInTransformers) {
-  const Json golden = OrderedGolden("chat.json");
-  const Json& conversations = golden["conversations"];
+  const OrderedJson golden = OrderedGolden("chat.json");
+  const OrderedJson& conversations = golden["conversations"];
   for (const auto& [name, texts] : golden["templates"].items()) {
     const auto chat = ChatTemplate::Parse(FileText(GoldenPath("chat/" + name)),
-                                          Json::object());
+                                          OrderedJson::object());
     ASSERT_TRUE(chat.ok()) << name << ": " << chat.status();
     ASSERT_EQ(texts.size(), conversations.size());
     for (size_t i = 0; i < texts.size(); ++i) {
@@ -166,8 +168,8 @@ TEST(JinjaTest, NoNestingExhaustsTheStack) {
     EXPECT_THAT(Failure(jinja), HasSubstr("must not be nested more than"))
         << jinja.substr(0, 60);
   }
-  Json deep = Json::array();
-  for (int i = 0; i < 300; ++i) deep = Json::array({deep});
+  OrderedJson deep = OrderedJson::array();
+  for (int i = 0; i < 300; ++i) deep = OrderedJson::array({deep});
   EXPECT_THAT(Failure("{{ x }}", {{"x", deep}}), HasSubstr("nested"));
 }
 

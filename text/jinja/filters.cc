@@ -76,7 +76,7 @@ Result Indent(Runtime& runtime, const Value& input,
     by = std::string(static_cast<size_t>(std::max<int64_t>(spaces, 0)), ' ');
   }
   const bool blank = Truth(bound.Or(2, Value::Bool(false)));
-  text += '\n';  // As Jinja does, so that a last empty line counts.
+  text += '\n';  // Jinja adds it, so that a last empty line counts.
   const std::vector<absl::string_view> lines = SplitLines(text, false);
   AHA_RETURN_IF_ERROR(runtime.Work(lines.size()));
   AHA_RETURN_IF_ERROR(
@@ -160,7 +160,7 @@ Result Escape(Runtime& runtime, const Value& input,
   return runtime.heap().NewText(EscapeHtml(text), true);
 }
 
-// Python's int(text) and float(text); nothing if it is none.
+// Python's int(text) and float(text); nothing if the text is not a number.
 std::optional<double> ParseFloat(absl::string_view text) {
   double number = 0;
   text = Strip(text);

@@ -11,7 +11,7 @@
 namespace aha::jinja {
 namespace {
 
-constexpr int64_t kMaxRange = 100000;  // Of Jinja's sandbox, too.
+constexpr int64_t kMaxRange = 100000;  // The limit of Jinja's sandbox.
 
 absl::StatusOr<Value> Range(Runtime& runtime, const Arguments& arguments) {
   AHA_ASSIGN_OR_RETURN(const Bound bound,

@@ -14,7 +14,8 @@ namespace aha::jinja {
 // What one rendering may use. Shipped templates take a few thousand steps.
 struct Budget {
   int64_t steps = 2'000'000;  // Operations, each 64 bytes of a text being one.
-  size_t bytes = size_t{128} << 20;  // Of all values made, the text included.
+  size_t bytes = size_t{128}
+                 << 20;  // All values that are made, the text included.
 };
 
 // Returns the text. `variables` is an object. `now` is what strftime_now

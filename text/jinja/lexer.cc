@@ -17,7 +17,7 @@
 namespace aha::jinja {
 namespace {
 
-using Type = Token::Type;
+using TokenType = Token::Type;
 
 bool IsNameStart(char c) {
   return absl::ascii_isalpha(static_cast<unsigned char>(c)) || c == '_';
@@ -40,7 +40,7 @@ class Lexer {
   // Whether {% raw %} begins here; then `inner` is what follows it.
   bool AtRaw(size_t* inner) const;
   absl::Status Raw(size_t begin, size_t inner);
-  absl::Status Inside(Type end);
+  absl::Status Inside(TokenType end);
   absl::Status InsideToken();
   absl::Status Number();
   absl::Status String();
@@ -55,7 +55,7 @@ class Lexer {
   char SignAt(size_t at) const;
   char At(size_t at) const { return at < source_.size() ? source_[at] : '\0'; }
   void MoveTo(size_t at);
-  void Add(Type type, std::string text) {
+  void Add(TokenType type, std::string text) {
     tokens_.push_back({type, std::move(text), line_});
   }
 
@@ -89,7 +89,7 @@ void Lexer::AddText(size_t end, char sign, bool output) {
     }
   }
   if (!text.empty()) {
-    tokens_.push_back({Type::kText, std::string(text), text_line_});
+    tokens_.push_back({TokenType::kText, std::string(text), text_line_});
   }
 }
 
@@ -188,7 +188,7 @@ absl::Status Lexer::Number() {
     end += 1 + sign;
     digits();
   }
-  Add(integer ? Type::kInteger : Type::kFloat,
+  Add(integer ? TokenType::kInteger : TokenType::kFloat,
       absl::StrReplaceAll(source_.substr(at_, end - at_), {{"_", ""}}));
   MoveTo(end);
   return absl::OkStatus();
@@ -266,7 +266,7 @@ absl::Status Lexer::String() {
     return ErrorAt(line_,
                    absl::StrCat("a text must end in ", std::string(1, quote)));
   }
-  Add(Type::kString, std::move(text));
+  Add(TokenType::kString, std::move(text));
   MoveTo(at + 1);
   return absl::OkStatus();
 }
@@ -286,7 +286,7 @@ absl::Status Lexer::Operator() {
       }
       open_.pop_back();
     }
-    Add(Type::kOperator, std::string(name));
+    Add(TokenType::kOperator, std::string(name));
     MoveTo(at_ + name.size());
     return absl::OkStatus();
   }
@@ -301,25 +301,26 @@ absl::Status Lexer::InsideToken() {
   if (!IsNameStart(c)) return Operator();
   size_t end = at_;
   while (IsNameChar(At(end))) ++end;
-  Add(Type::kName, std::string(source_.substr(at_, end - at_)));
+  Add(TokenType::kName, std::string(source_.substr(at_, end - at_)));
   MoveTo(end);
   return absl::OkStatus();
 }
 
-absl::Status Lexer::Inside(Type end) {
-  const absl::string_view close = end == Type::kBlockEnd ? "%}" : "}}";
+absl::Status Lexer::Inside(TokenType end) {
+  const absl::string_view close = end == TokenType::kBlockEnd ? "%}" : "}}";
   const int begin = line_;
   while (true) {
     MoveTo(source_.size() - StripLeft(source_.substr(at_)).size());
     if (at_ == source_.size()) {
-      return ErrorAt(begin, absl::StrCat(end == Type::kBlockEnd ? "{%" : "{{",
-                                         " must end in ", close));
+      return ErrorAt(begin,
+                     absl::StrCat(end == TokenType::kBlockEnd ? "{%" : "{{",
+                                  " must end in ", close));
     }
     if (open_.empty() && AtEnd(close)) break;
     AHA_RETURN_IF_ERROR(InsideToken());
   }
   Add(end, "");
-  SkipEnd(close, end == Type::kBlockEnd);
+  SkipEnd(close, end == TokenType::kBlockEnd);
   return absl::OkStatus();
 }
 
@@ -330,9 +331,9 @@ absl::Status Lexer::Construct() {
   if (size_t inner = 0; !output && AtRaw(&inner)) return Raw(begin, inner);
   const char sign = SignAt(begin + 2);
   AddText(begin, sign, output);
-  Add(output ? Type::kOutputBegin : Type::kBlockBegin, "");
+  Add(output ? TokenType::kOutputBegin : TokenType::kBlockBegin, "");
   MoveTo(begin + 2 + (sign != '\0' ? 1 : 0));
-  return Inside(output ? Type::kOutputEnd : Type::kBlockEnd);
+  return Inside(output ? TokenType::kOutputEnd : TokenType::kBlockEnd);
 }
 
 absl::StatusOr<std::vector<Token>> Lexer::Run() {
@@ -345,7 +346,7 @@ absl::StatusOr<std::vector<Token>> Lexer::Run() {
     }
   }
   AddText(source_.size(), '+', false);
-  Add(Type::kEnd, "");
+  Add(TokenType::kEnd, "");
   return std::move(tokens_);
 }
 

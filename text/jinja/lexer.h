@@ -23,7 +23,7 @@ struct Token {
     kInteger,
     kFloat,
     kOperator,
-    kEnd,  // Of the template.
+    kEnd,  // The end of the template.
   };
   Type type = Type::kEnd;
   std::string text;

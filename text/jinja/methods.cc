@@ -12,7 +12,7 @@ namespace aha::jinja {
 namespace {
 
 using Result = absl::StatusOr<Value>;
-using Type = Sequence::Type;
+using SequenceType = Sequence::Type;
 
 // All methods of Python's str. What is not implemented here is refused when it
 // is called.
@@ -48,7 +48,7 @@ Result TextArgument(const Bound& bound, size_t i) {
 }
 
 Result NewList(Runtime& runtime, const std::vector<absl::string_view>& parts,
-               Type type = Type::kList) {
+               SequenceType type = SequenceType::kList) {
   AHA_RETURN_IF_ERROR(runtime.Work(parts.size()));
   AHA_RETURN_IF_ERROR(runtime.heap().Reserve(parts.size() * 64));
   std::vector<Value> items;
@@ -118,10 +118,11 @@ Result PartitionText(Runtime& runtime, absl::string_view text,
   const bool right = name == "rpartition";
   const std::vector<absl::string_view> parts = Split(text, separator, 1, right);
   if (parts.size() == 2) {
-    return NewList(runtime, {parts[0], separator, parts[1]}, Type::kTuple);
+    return NewList(runtime, {parts[0], separator, parts[1]},
+                   SequenceType::kTuple);
   }
-  if (right) return NewList(runtime, {"", "", text}, Type::kTuple);
-  return NewList(runtime, {text, "", ""}, Type::kTuple);
+  if (right) return NewList(runtime, {"", "", text}, SequenceType::kTuple);
+  return NewList(runtime, {text, "", ""}, SequenceType::kTuple);
 }
 
 Result BeginsOrEnds(absl::string_view text, absl::string_view name,
@@ -129,7 +130,8 @@ Result BeginsOrEnds(absl::string_view text, absl::string_view name,
   AHA_ASSIGN_OR_RETURN(const Bound bound, Bound::Of(arguments, {"affix"}));
   AHA_ASSIGN_OR_RETURN(const Value affix, bound.Required(0));
   std::vector<Value> any = {affix};
-  if (affix.is(Kind::kSequence) && affix.sequence().type == Type::kTuple) {
+  if (affix.is(Kind::kSequence) &&
+      affix.sequence().type == SequenceType::kTuple) {
     any = affix.sequence().items;
   }
   for (const Value& one : any) {
@@ -324,12 +326,13 @@ Result CallDict(Runtime& runtime, const Value& self, absl::string_view name,
   std::vector<Value> items;
   for (const auto& [key, value] : dict.items()) {
     if (name == "items") {
-      items.push_back(runtime.heap().NewSequence({key, value}, Type::kTuple));
+      items.push_back(
+          runtime.heap().NewSequence({key, value}, SequenceType::kTuple));
     } else {
       items.push_back(name == "keys" ? key : value);
     }
   }
-  return runtime.heap().NewSequence(std::move(items), Type::kView);
+  return runtime.heap().NewSequence(std::move(items), SequenceType::kView);
 }
 
 Result CallList(Runtime& runtime, const Value& self, absl::string_view name,
@@ -387,8 +390,9 @@ HasMethod FindMethod(const Value& value, absl::string_view name) {
     unsafe = Among(kDictChanges, name);
   } else if (value.is(Kind::kSequence) && value.sequence().has_index()) {
     has = Among(kListMethods, name) &&
-          (name != "copy" || value.sequence().type == Type::kList);
-    unsafe = value.sequence().type == Type::kList && Among(kListChanges, name);
+          (name != "copy" || value.sequence().type == SequenceType::kList);
+    unsafe = value.sequence().type == SequenceType::kList &&
+             Among(kListChanges, name);
   }
   return has ? HasMethod::kYes : unsafe ? HasMethod::kUnsafe : HasMethod::kNo;
 }

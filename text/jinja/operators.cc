@@ -12,7 +12,7 @@
 namespace aha::jinja {
 namespace {
 
-using Type = Sequence::Type;
+using SequenceType = Sequence::Type;
 
 absl::Status BadOperands(absl::string_view op, const Value& a, const Value& b) {
   if (a.is_undefined()) return UndefinedError(a);
@@ -119,8 +119,9 @@ absl::StatusOr<Value> Repeat(Runtime& runtime, const Value& value,
 }
 
 bool IsListOrTuple(const Value& value) {
-  return value.is(Kind::kSequence) && (value.sequence().type == Type::kList ||
-                                       value.sequence().type == Type::kTuple);
+  return value.is(Kind::kSequence) &&
+         (value.sequence().type == SequenceType::kList ||
+          value.sequence().type == SequenceType::kTuple);
 }
 
 absl::StatusOr<Value> Join(Runtime& runtime, const Value& a, const Value& b) {

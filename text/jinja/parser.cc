@@ -16,9 +16,9 @@
 namespace aha::jinja {
 namespace {
 
-using Type = Token::Type;
+using TokenType = Token::Type;
 using Node = Expression::Type;
-using Result = absl::StatusOr<ExpressionPtr>;
+using ParseResult = absl::StatusOr<ExpressionPtr>;
 
 class Parser {
  public:
@@ -35,10 +35,10 @@ class Parser {
     return tokens_[std::min(at_ + 1, tokens_.size() - 1)];
   }
   bool IsOperator(absl::string_view text) const {
-    return Now().type == Type::kOperator && Now().text == text;
+    return Now().type == TokenType::kOperator && Now().text == text;
   }
   bool IsName(absl::string_view text) const {
-    return Now().type == Type::kName && Now().text == text;
+    return Now().type == TokenType::kName && Now().text == text;
   }
   Token Take() {
     Token token = Now();
@@ -69,38 +69,40 @@ class Parser {
     return node;
   }
   // Sets the depth of a node, which is complete.
-  Result Done(ExpressionPtr node) const;
-  Result Binary(std::string text, ExpressionPtr left, ExpressionPtr right);
+  ParseResult Done(ExpressionPtr node) const;
+  ParseResult Binary(std::string text, ExpressionPtr left, ExpressionPtr right);
   // Parses by `next`, any number of times, with one of `operators` between.
-  Result Chain(std::initializer_list<absl::string_view> operators,
-               Result (Parser::*next)());
+  ParseResult Chain(std::initializer_list<absl::string_view> operators,
+                    ParseResult (Parser::*next)());
 
-  Result ParseExpression() { return ParseCondition(); }
-  Result ParseCondition();
-  Result ParseOr();
-  Result ParseAnd();
-  Result ParseNot();
-  Result ParseCompare();
-  Result ParseSum() { return Chain({"+", "-"}, &Parser::ParseConcat); }
-  Result ParseConcat();
-  Result ParseProduct() { return Chain({"*", "/", "//", "%"}, &Parser::Pow); }
-  Result Pow() { return Chain({"**"}, &Parser::ParseFiltered); }
-  Result ParseFiltered() { return ParseUnary(true); }
-  Result ParseUnary(bool with_filters);
-  Result ParsePrimary();
-  Result ParseConstant();
-  Result ParseList();
-  Result ParseDict();
+  ParseResult ParseExpression() { return ParseCondition(); }
+  ParseResult ParseCondition();
+  ParseResult ParseOr();
+  ParseResult ParseAnd();
+  ParseResult ParseNot();
+  ParseResult ParseCompare();
+  ParseResult ParseSum() { return Chain({"+", "-"}, &Parser::ParseConcat); }
+  ParseResult ParseConcat();
+  ParseResult ParseProduct() {
+    return Chain({"*", "/", "//", "%"}, &Parser::Pow);
+  }
+  ParseResult Pow() { return Chain({"**"}, &Parser::ParseFiltered); }
+  ParseResult ParseFiltered() { return ParseUnary(true); }
+  ParseResult ParseUnary(bool with_filters);
+  ParseResult ParsePrimary();
+  ParseResult ParseConstant();
+  ParseResult ParseList();
+  ParseResult ParseDict();
   // `conditions`: a conditional expression is read, too.
-  Result ParseTuple(bool conditions, absl::string_view end_name = "",
-                    bool parentheses = false);
-  Result ParsePostfix(ExpressionPtr node);
-  Result ParseAttribute(ExpressionPtr node);
-  Result ParseSubscript(ExpressionPtr node);
-  Result ParseCall(ExpressionPtr node);
-  Result ParseFilters(ExpressionPtr node);
-  Result ParseOneFilter(ExpressionPtr node);
-  Result ParseTest(ExpressionPtr node);
+  ParseResult ParseTuple(bool conditions, absl::string_view end_name = "",
+                         bool parentheses = false);
+  ParseResult ParsePostfix(ExpressionPtr node);
+  ParseResult ParseAttribute(ExpressionPtr node);
+  ParseResult ParseSubscript(ExpressionPtr node);
+  ParseResult ParseCall(ExpressionPtr node);
+  ParseResult ParseFilters(ExpressionPtr node);
+  ParseResult ParseOneFilter(ExpressionPtr node);
+  ParseResult ParseTest(ExpressionPtr node);
   absl::Status ParseArguments(Expression* node);
 
   // Up to a statement that `ends` names, which is not taken; without names up
@@ -128,7 +130,7 @@ class Parser {
 
   std::vector<Token> tokens_;
   size_t at_ = 0;
-  int depth_ = 0;  // Of the recursion.
+  int depth_ = 0;  // How deep the recursion is.
   int loops_ = 0;  // Around the present statement.
 };
 
@@ -153,9 +155,9 @@ class Deeper {
 absl::Status Parser::Unexpected(absl::string_view wanted) const {
   const Token& token = Now();
   std::string found = Quote(token.text);
-  if (token.type == Type::kBlockEnd) found = "%}";
-  if (token.type == Type::kOutputEnd) found = "}}";
-  if (token.type == Type::kEnd) found = "the end of the template";
+  if (token.type == TokenType::kBlockEnd) found = "%}";
+  if (token.type == TokenType::kOutputEnd) found = "}}";
+  if (token.type == TokenType::kEnd) found = "the end of the template";
   return ErrorAt(token.line,
                  absl::StrCat("expected ", wanted, ", got ", found));
 }
@@ -165,17 +167,17 @@ absl::Status Parser::ExpectOperator(absl::string_view text) {
 }
 
 absl::Status Parser::ExpectEnd() {
-  if (Now().type != Type::kBlockEnd) return Unexpected("%}");
+  if (Now().type != TokenType::kBlockEnd) return Unexpected("%}");
   Take();
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> Parser::ExpectName() {
-  if (Now().type != Type::kName) return Unexpected("a name");
+  if (Now().type != TokenType::kName) return Unexpected("a name");
   return Take().text;
 }
 
-Result Parser::Done(ExpressionPtr node) const {
+ParseResult Parser::Done(ExpressionPtr node) const {
   const auto deepen = [&node](const ExpressionPtr& operand) {
     if (operand) node->depth = std::max(node->depth, operand->depth + 1);
   };
@@ -190,8 +192,8 @@ Result Parser::Done(ExpressionPtr node) const {
                               kMaxDepth, " deep"));
 }
 
-Result Parser::Binary(std::string text, ExpressionPtr left,
-                      ExpressionPtr right) {
+ParseResult Parser::Binary(std::string text, ExpressionPtr left,
+                           ExpressionPtr right) {
   ExpressionPtr node = New(Node::kBinary, left->line);
   node->text = std::move(text);
   node->operands.push_back(std::move(left));
@@ -199,10 +201,10 @@ Result Parser::Binary(std::string text, ExpressionPtr left,
   return Done(std::move(node));
 }
 
-Result Parser::Chain(std::initializer_list<absl::string_view> operators,
-                     Result (Parser::*next)()) {
+ParseResult Parser::Chain(std::initializer_list<absl::string_view> operators,
+                          ParseResult (Parser::*next)()) {
   AHA_ASSIGN_OR_RETURN(ExpressionPtr left, (this->*next)());
-  while (Now().type == Type::kOperator &&
+  while (Now().type == TokenType::kOperator &&
          std::find(operators.begin(), operators.end(), Now().text) !=
              operators.end()) {
     std::string text = Take().text;
@@ -213,7 +215,7 @@ Result Parser::Chain(std::initializer_list<absl::string_view> operators,
   return left;
 }
 
-Result Parser::ParseCondition() {
+ParseResult Parser::ParseCondition() {
   const Deeper deeper(&depth_);
   AHA_RETURN_IF_ERROR(deeper.Check(Now().line));
   AHA_ASSIGN_OR_RETURN(ExpressionPtr value, ParseOr());
@@ -232,7 +234,7 @@ Result Parser::ParseCondition() {
   return value;
 }
 
-Result Parser::ParseOr() {
+ParseResult Parser::ParseOr() {
   AHA_ASSIGN_OR_RETURN(ExpressionPtr left, ParseAnd());
   while (SkipName("or")) {
     AHA_ASSIGN_OR_RETURN(ExpressionPtr right, ParseAnd());
@@ -241,7 +243,7 @@ Result Parser::ParseOr() {
   return left;
 }
 
-Result Parser::ParseAnd() {
+ParseResult Parser::ParseAnd() {
   AHA_ASSIGN_OR_RETURN(ExpressionPtr left, ParseNot());
   while (SkipName("and")) {
     AHA_ASSIGN_OR_RETURN(ExpressionPtr right, ParseNot());
@@ -251,7 +253,7 @@ Result Parser::ParseAnd() {
   return left;
 }
 
-Result Parser::ParseNot() {
+ParseResult Parser::ParseNot() {
   if (!IsName("not")) return ParseCompare();
   const Deeper deeper(&depth_);
   AHA_RETURN_IF_ERROR(deeper.Check(Now().line));
@@ -261,7 +263,7 @@ Result Parser::ParseNot() {
   return Done(std::move(node));
 }
 
-Result Parser::ParseCompare() {
+ParseResult Parser::ParseCompare() {
   static constexpr absl::string_view kOperators[] = {"==", "!=", "<",
                                                      "<=", ">",  ">="};
   const int line = Now().line;
@@ -269,13 +271,13 @@ Result Parser::ParseCompare() {
   ExpressionPtr node = New(Node::kCompare, line);
   node->operands.push_back(std::move(first));
   while (true) {
-    if (Now().type == Type::kOperator &&
+    if (Now().type == TokenType::kOperator &&
         std::find(std::begin(kOperators), std::end(kOperators), Now().text) !=
             std::end(kOperators)) {
       node->texts.push_back(Take().text);
     } else if (SkipName("in")) {
       node->texts.push_back("in");
-    } else if (IsName("not") && Peek().type == Type::kName &&
+    } else if (IsName("not") && Peek().type == TokenType::kName &&
                Peek().text == "in") {
       Take();
       Take();
@@ -289,7 +291,7 @@ Result Parser::ParseCompare() {
   return Done(std::move(node));
 }
 
-Result Parser::ParseConcat() {
+ParseResult Parser::ParseConcat() {
   AHA_ASSIGN_OR_RETURN(ExpressionPtr first, ParseProduct());
   if (!IsOperator("~")) return first;
   ExpressionPtr node = New(Node::kBinary, first->line);
@@ -301,7 +303,7 @@ Result Parser::ParseConcat() {
   return Done(std::move(node));
 }
 
-Result Parser::ParseUnary(bool with_filters) {
+ParseResult Parser::ParseUnary(bool with_filters) {
   ExpressionPtr node;
   if (IsOperator("-") || IsOperator("+")) {
     const Deeper deeper(&depth_);
@@ -314,16 +316,17 @@ Result Parser::ParseUnary(bool with_filters) {
     AHA_ASSIGN_OR_RETURN(node, ParsePrimary());
   }
   AHA_ASSIGN_OR_RETURN(node, ParsePostfix(std::move(node)));
-  return with_filters ? ParseFilters(std::move(node)) : Result(std::move(node));
+  return with_filters ? ParseFilters(std::move(node))
+                      : ParseResult(std::move(node));
 }
 
-Result Parser::ParseConstant() {
+ParseResult Parser::ParseConstant() {
   ExpressionPtr node = New(Node::kConstant, Now().line);
   const Token token = Take();
   int64_t integer = 0;
   double real = 0;
   switch (token.type) {
-    case Type::kInteger:
+    case TokenType::kInteger:
       if (!absl::SimpleAtoi(token.text, &integer)) {
         return UnsupportedAt(token.line, "an integer above 2^63 - 1");
       }
@@ -332,27 +335,27 @@ Result Parser::ParseConstant() {
       }
       node->value = Value::Int(integer);
       break;
-    case Type::kFloat:
+    case TokenType::kFloat:
       (void)absl::SimpleAtod(token.text, &real);  // The lexer checked it.
       node->value = Value::Float(real);
       break;
     default:
       node->text = token.text;
-      while (Now().type == Type::kString) node->text += Take().text;
+      while (Now().type == TokenType::kString) node->text += Take().text;
       node->value = Value::Text(&node->text);
       break;
   }
   return node;
 }
 
-Result Parser::ParsePrimary() {
+ParseResult Parser::ParsePrimary() {
   const int line = Now().line;
   switch (Now().type) {
-    case Type::kString:
-    case Type::kInteger:
-    case Type::kFloat:
+    case TokenType::kString:
+    case TokenType::kInteger:
+    case TokenType::kFloat:
       return ParseConstant();
-    case Type::kName: {
+    case TokenType::kName: {
       ExpressionPtr node = New(Node::kConstant, line);
       node->text = Take().text;
       if (node->text == "true" || node->text == "True") {
@@ -378,12 +381,13 @@ Result Parser::ParsePrimary() {
 }
 
 bool Parser::AtTupleEnd(absl::string_view end_name) const {
-  return Now().type == Type::kBlockEnd || Now().type == Type::kOutputEnd ||
-         IsOperator(")") || (!end_name.empty() && IsName(end_name));
+  return Now().type == TokenType::kBlockEnd ||
+         Now().type == TokenType::kOutputEnd || IsOperator(")") ||
+         (!end_name.empty() && IsName(end_name));
 }
 
-Result Parser::ParseTuple(bool conditions, absl::string_view end_name,
-                          bool parentheses) {
+ParseResult Parser::ParseTuple(bool conditions, absl::string_view end_name,
+                               bool parentheses) {
   ExpressionPtr tuple = New(Node::kTuple, Now().line);
   bool comma = false;
   while (!AtTupleEnd(end_name)) {
@@ -402,7 +406,7 @@ Result Parser::ParseTuple(bool conditions, absl::string_view end_name,
   return Done(std::move(tuple));
 }
 
-Result Parser::ParseList() {
+ParseResult Parser::ParseList() {
   ExpressionPtr list = New(Node::kList, Take().line);
   while (!IsOperator("]")) {
     if (!list->operands.empty()) AHA_RETURN_IF_ERROR(ExpectOperator(","));
@@ -413,7 +417,7 @@ Result Parser::ParseList() {
   return Done(std::move(list));
 }
 
-Result Parser::ParseDict() {
+ParseResult Parser::ParseDict() {
   ExpressionPtr dict = New(Node::kDict, Take().line);
   while (!IsOperator("}")) {
     if (!dict->named.empty()) AHA_RETURN_IF_ERROR(ExpectOperator(","));
@@ -427,7 +431,7 @@ Result Parser::ParseDict() {
   return Done(std::move(dict));
 }
 
-Result Parser::ParsePostfix(ExpressionPtr node) {
+ParseResult Parser::ParsePostfix(ExpressionPtr node) {
   while (true) {
     if (IsOperator(".")) {
       AHA_ASSIGN_OR_RETURN(node, ParseAttribute(std::move(node)));
@@ -441,9 +445,9 @@ Result Parser::ParsePostfix(ExpressionPtr node) {
   }
 }
 
-Result Parser::ParseAttribute(ExpressionPtr node) {
+ParseResult Parser::ParseAttribute(ExpressionPtr node) {
   const int line = Take().line;
-  if (Now().type == Type::kInteger) {
+  if (Now().type == TokenType::kInteger) {
     ExpressionPtr item = New(Node::kItem, line);
     item->operands.push_back(std::move(node));
     AHA_ASSIGN_OR_RETURN(item->operands.emplace_back(), ParseConstant());
@@ -455,7 +459,7 @@ Result Parser::ParseAttribute(ExpressionPtr node) {
   return Done(std::move(attribute));
 }
 
-Result Parser::ParseSubscript(ExpressionPtr node) {
+ParseResult Parser::ParseSubscript(ExpressionPtr node) {
   const int line = Take().line;
   ExpressionPtr out = New(Node::kItem, line);
   out->operands.push_back(std::move(node));
@@ -481,7 +485,7 @@ Result Parser::ParseSubscript(ExpressionPtr node) {
   return Done(std::move(out));
 }
 
-Result Parser::ParseCall(ExpressionPtr node) {
+ParseResult Parser::ParseCall(ExpressionPtr node) {
   ExpressionPtr call = New(Node::kCall, Now().line);
   call->operands.push_back(std::move(node));
   AHA_RETURN_IF_ERROR(ParseArguments(call.get()));
@@ -496,7 +500,7 @@ absl::Status Parser::ParseArguments(Expression* node) {
     if (IsOperator("*") || IsOperator("**")) {
       return UnsupportedAt(Now().line, "an argument with * or **");
     }
-    if (Now().type == Type::kName && Peek().type == Type::kOperator &&
+    if (Now().type == TokenType::kName && Peek().type == TokenType::kOperator &&
         Peek().text == "=") {
       NamedArgument& argument = node->named.emplace_back();
       argument.name = Take().text;
@@ -513,7 +517,7 @@ absl::Status Parser::ParseArguments(Expression* node) {
   return absl::OkStatus();
 }
 
-Result Parser::ParseFilters(ExpressionPtr node) {
+ParseResult Parser::ParseFilters(ExpressionPtr node) {
   while (true) {
     if (SkipOperator("|")) {
       AHA_ASSIGN_OR_RETURN(node, ParseOneFilter(std::move(node)));
@@ -527,7 +531,7 @@ Result Parser::ParseFilters(ExpressionPtr node) {
   }
 }
 
-Result Parser::ParseOneFilter(ExpressionPtr node) {
+ParseResult Parser::ParseOneFilter(ExpressionPtr node) {
   ExpressionPtr filter = New(Node::kFilter, Now().line);
   AHA_ASSIGN_OR_RETURN(filter->text, ExpectName());
   filter->operands.push_back(std::move(node));
@@ -535,17 +539,17 @@ Result Parser::ParseOneFilter(ExpressionPtr node) {
   return Done(std::move(filter));
 }
 
-Result Parser::ParseTest(ExpressionPtr node) {
+ParseResult Parser::ParseTest(ExpressionPtr node) {
   const int line = Take().line;
   const bool negated = SkipName("not");
   ExpressionPtr test = New(Node::kTest, line);
   AHA_ASSIGN_OR_RETURN(test->text, ExpectName());
   test->operands.push_back(std::move(node));
   const bool argument =
-      (Now().type == Type::kName && !IsName("else") && !IsName("or") &&
+      (Now().type == TokenType::kName && !IsName("else") && !IsName("or") &&
        !IsName("and")) ||
-      Now().type == Type::kString || Now().type == Type::kInteger ||
-      Now().type == Type::kFloat || IsOperator("[") || IsOperator("{");
+      Now().type == TokenType::kString || Now().type == TokenType::kInteger ||
+      Now().type == TokenType::kFloat || IsOperator("[") || IsOperator("{");
   if (IsOperator("(")) {
     AHA_RETURN_IF_ERROR(ParseArguments(test.get()));
   } else if (argument) {
@@ -570,24 +574,24 @@ absl::StatusOr<Body> Parser::ParseBody(
   const int begin = Now().line;
   while (true) {
     const Token token = Take();
-    if (token.type == Type::kEnd) {
+    if (token.type == TokenType::kEnd) {
       if (ends.size() == 0) return body;
       return ErrorAt(begin, absl::StrCat("the template ends before {% ",
                                          *(ends.end() - 1), " %}"));
     }
-    if (token.type == Type::kText) {
+    if (token.type == TokenType::kText) {
       body.push_back(NewStatement(Statement::Type::kText, token.line));
       body.back().text = token.text;
       continue;
     }
-    if (token.type == Type::kOutputBegin) {
+    if (token.type == TokenType::kOutputBegin) {
       body.push_back(NewStatement(Statement::Type::kOutput, token.line));
       AHA_ASSIGN_OR_RETURN(body.back().expression, ParseTuple(true));
-      if (Now().type != Type::kOutputEnd) return Unexpected("}}");
+      if (Now().type != TokenType::kOutputEnd) return Unexpected("}}");
       Take();
       continue;
     }
-    if (Now().type == Type::kName &&
+    if (Now().type == TokenType::kName &&
         std::find(ends.begin(), ends.end(), Now().text) != ends.end()) {
       return body;
     }
@@ -651,7 +655,7 @@ absl::StatusOr<Target> Parser::ParseTarget(bool attributes) {
   }
   while (SkipOperator(",")) {
     target.tuple = true;
-    if (Now().type != Type::kName || IsName("in")) break;
+    if (Now().type != TokenType::kName || IsName("in")) break;
     AHA_ASSIGN_OR_RETURN(target.names.emplace_back(), ExpectName());
   }
   if (parentheses) AHA_RETURN_IF_ERROR(ExpectOperator(")"));
@@ -725,7 +729,7 @@ absl::StatusOr<Statement> Parser::ParseMacro() {
 
 absl::StatusOr<Statement> Parser::ParseWith() {
   Statement out = NewStatement(Statement::Type::kScope, Now().line);
-  while (Now().type != Type::kBlockEnd) {
+  while (Now().type != TokenType::kBlockEnd) {
     if (!out.assignments.empty()) AHA_RETURN_IF_ERROR(ExpectOperator(","));
     Target target;
     AHA_ASSIGN_OR_RETURN(target.names.emplace_back(), ExpectName());

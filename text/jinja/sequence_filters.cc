@@ -13,7 +13,7 @@ namespace aha::jinja::filters {
 namespace {
 
 using Result = absl::StatusOr<Value>;
-using Type = Sequence::Type;
+using SequenceType = Sequence::Type;
 
 // Looks up "a.b.0", part by part; `path` is undefined for the value itself.
 // `absent` takes the place of what is undefined on the way.
@@ -104,7 +104,7 @@ Result Extreme(Runtime& runtime, const Value& input, const Arguments& arguments,
   return items[best];
 }
 
-// Removes the first positional argument, which must be there.
+// Removes the first positional argument. REQUIRES: it exists.
 absl::StatusOr<Value> TakeFirst(Arguments* arguments, absl::string_view what) {
   if (arguments->positional.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("needs ", what));
@@ -118,7 +118,8 @@ absl::StatusOr<Value> TakeFirst(Arguments* arguments, absl::string_view what) {
 Result Choose(Runtime& runtime, const Value& input, Arguments arguments,
               bool by_attribute, bool wanted) {
   // Jinja looks at nothing else of a value that counts as false.
-  if (!Truth(input)) return runtime.heap().NewSequence({}, Type::kIterator);
+  if (!Truth(input))
+    return runtime.heap().NewSequence({}, SequenceType::kIterator);
   Value attribute;
   if (by_attribute) {
     AHA_ASSIGN_OR_RETURN(attribute, TakeFirst(&arguments, "an attribute"));
@@ -140,7 +141,7 @@ Result Choose(Runtime& runtime, const Value& input, Arguments arguments,
     }
     if (holds == wanted) out.push_back(item);
   }
-  return runtime.heap().NewSequence(std::move(out), Type::kIterator);
+  return runtime.heap().NewSequence(std::move(out), SequenceType::kIterator);
 }
 
 }  // namespace
@@ -160,7 +161,8 @@ Result DictSort(Runtime& runtime, const Value& input,
   }
   std::vector<Value> items;
   for (const auto& [key, value] : input.dict().items()) {
-    items.push_back(runtime.heap().NewSequence({key, value}, Type::kTuple));
+    items.push_back(
+        runtime.heap().NewSequence({key, value}, SequenceType::kTuple));
   }
   AHA_ASSIGN_OR_RETURN(const std::vector<Value> keys,
                        SortKeys(runtime, items, Value::Int(part),
@@ -198,10 +200,11 @@ Result Items(Runtime& runtime, const Value& input, const Arguments& arguments) {
     if (!input.is(Kind::kDict)) return WrongType("take the entries of", input);
     AHA_RETURN_IF_ERROR(runtime.Work(input.dict().items().size()));
     for (const auto& [key, value] : input.dict().items()) {
-      out.push_back(runtime.heap().NewSequence({key, value}, Type::kTuple));
+      out.push_back(
+          runtime.heap().NewSequence({key, value}, SequenceType::kTuple));
     }
   }
-  return runtime.heap().NewSequence(std::move(out), Type::kIterator);
+  return runtime.heap().NewSequence(std::move(out), SequenceType::kIterator);
 }
 
 Result Join(Runtime& runtime, const Value& input, const Arguments& arguments) {
@@ -252,7 +255,8 @@ Result List(Runtime& runtime, const Value& input, const Arguments& arguments) {
 Result Map(Runtime& runtime, const Value& input, const Arguments& arguments) {
   Arguments rest = arguments;
   std::vector<Value> out;
-  if (!Truth(input)) return runtime.heap().NewSequence({}, Type::kIterator);
+  if (!Truth(input))
+    return runtime.heap().NewSequence({}, SequenceType::kIterator);
   if (rest.positional.empty()) {
     AHA_ASSIGN_OR_RETURN(const Bound bound,
                          Bound::Of(rest, {"attribute", "default"}));
@@ -265,7 +269,7 @@ Result Map(Runtime& runtime, const Value& input, const Arguments& arguments) {
                                                      bound.Or(1, Value())));
       out.push_back(value);
     }
-    return runtime.heap().NewSequence(std::move(out), Type::kIterator);
+    return runtime.heap().NewSequence(std::move(out), SequenceType::kIterator);
   }
   AHA_ASSIGN_OR_RETURN(const Value name, TakeFirst(&rest, "a filter"));
   if (!name.is_string()) return WrongType("name a filter by", name);
@@ -275,7 +279,7 @@ Result Map(Runtime& runtime, const Value& input, const Arguments& arguments) {
     AHA_RETURN_IF_ERROR(runtime.Work(1));
     AHA_ASSIGN_OR_RETURN(out.emplace_back(), filter(runtime, item, rest));
   }
-  return runtime.heap().NewSequence(std::move(out), Type::kIterator);
+  return runtime.heap().NewSequence(std::move(out), SequenceType::kIterator);
 }
 
 Result Max(Runtime& runtime, const Value& input, const Arguments& arguments) {
@@ -314,8 +318,9 @@ Result Reverse(Runtime& runtime, const Value& input,
   const bool iterator =
       input.is(Kind::kDict) ||
       (input.is(Kind::kSequence) && input.sequence().has_length());
-  return runtime.heap().NewSequence(std::move(items),
-                                    iterator ? Type::kIterator : Type::kList);
+  return runtime.heap().NewSequence(
+      std::move(items),
+      iterator ? SequenceType::kIterator : SequenceType::kList);
 }
 
 Result Sort(Runtime& runtime, const Value& input, const Arguments& arguments) {
@@ -363,7 +368,7 @@ Result Unique(Runtime& runtime, const Value& input,
     runtime.heap().Set(&seen.dict(), keys[i], Value::None());
     out.push_back(items[i]);
   }
-  return runtime.heap().NewSequence(std::move(out), Type::kIterator);
+  return runtime.heap().NewSequence(std::move(out), SequenceType::kIterator);
 }
 
 }  // namespace aha::jinja::filters

@@ -7,7 +7,7 @@
 namespace aha::jinja {
 namespace {
 
-using Result = absl::StatusOr<bool>;
+using TestResult = absl::StatusOr<bool>;
 
 absl::Status NoArguments(const Arguments& arguments) {
   if (arguments.positional.empty() && arguments.named.empty()) {
@@ -17,7 +17,7 @@ absl::Status NoArguments(const Arguments& arguments) {
 }
 
 template <bool (*is)(const Value&)>
-Result Is(Runtime&, const Value& value, const Arguments& arguments) {
+TestResult Is(Runtime&, const Value& value, const Arguments& arguments) {
   AHA_RETURN_IF_ERROR(NoArguments(arguments));
   return is(value);
 }
@@ -47,39 +47,41 @@ bool IsCallable(const Value& value) {
          value.is_undefined();
 }
 
-Result OneArgument(Runtime& runtime, absl::string_view op, const Value& a,
-                   const Arguments& arguments) {
+TestResult OneArgument(Runtime& runtime, absl::string_view op, const Value& a,
+                       const Arguments& arguments) {
   AHA_ASSIGN_OR_RETURN(const Bound bound, Bound::Of(arguments, {"other"}));
   AHA_ASSIGN_OR_RETURN(const Value b, bound.Required(0));
   return Compare(runtime, op, a, b);
 }
 
-Result EqualTo(Runtime& runtime, const Value& a, const Arguments& arguments) {
+TestResult EqualTo(Runtime& runtime, const Value& a,
+                   const Arguments& arguments) {
   return OneArgument(runtime, "==", a, arguments);
 }
-Result NotEqualTo(Runtime& runtime, const Value& a,
-                  const Arguments& arguments) {
+TestResult NotEqualTo(Runtime& runtime, const Value& a,
+                      const Arguments& arguments) {
   return OneArgument(runtime, "!=", a, arguments);
 }
-Result Less(Runtime& runtime, const Value& a, const Arguments& arguments) {
+TestResult Less(Runtime& runtime, const Value& a, const Arguments& arguments) {
   return OneArgument(runtime, "<", a, arguments);
 }
-Result LessOrEqual(Runtime& runtime, const Value& a,
-                   const Arguments& arguments) {
+TestResult LessOrEqual(Runtime& runtime, const Value& a,
+                       const Arguments& arguments) {
   return OneArgument(runtime, "<=", a, arguments);
 }
-Result Greater(Runtime& runtime, const Value& a, const Arguments& arguments) {
+TestResult Greater(Runtime& runtime, const Value& a,
+                   const Arguments& arguments) {
   return OneArgument(runtime, ">", a, arguments);
 }
-Result GreaterOrEqual(Runtime& runtime, const Value& a,
-                      const Arguments& arguments) {
+TestResult GreaterOrEqual(Runtime& runtime, const Value& a,
+                          const Arguments& arguments) {
   return OneArgument(runtime, ">=", a, arguments);
 }
-Result In(Runtime& runtime, const Value& a, const Arguments& arguments) {
+TestResult In(Runtime& runtime, const Value& a, const Arguments& arguments) {
   return OneArgument(runtime, "in", a, arguments);
 }
 
-Result SameAs(Runtime&, const Value& a, const Arguments& arguments) {
+TestResult SameAs(Runtime&, const Value& a, const Arguments& arguments) {
   AHA_ASSIGN_OR_RETURN(const Bound bound, Bound::Of(arguments, {"other"}));
   AHA_ASSIGN_OR_RETURN(const Value b, bound.Required(0));
   if (a.kind() == b.kind() && (a.is_string() || IsNumber(a)) && !IsBoolean(a)) {
@@ -89,37 +91,39 @@ Result SameAs(Runtime&, const Value& a, const Arguments& arguments) {
   return a.SameObject(b);
 }
 
-Result Remainder(Runtime& runtime, const Value& value, int64_t by,
-                 int64_t wanted) {
+TestResult Remainder(Runtime& runtime, const Value& value, int64_t by,
+                     int64_t wanted) {
   AHA_ASSIGN_OR_RETURN(const Value rest,
                        Arithmetic(runtime, "%", value, Value::Int(by)));
   return Equal(rest, Value::Int(wanted));
 }
 
-Result Odd(Runtime& runtime, const Value& value, const Arguments& arguments) {
+TestResult Odd(Runtime& runtime, const Value& value,
+               const Arguments& arguments) {
   AHA_RETURN_IF_ERROR(NoArguments(arguments));
   return Remainder(runtime, value, 2, 1);
 }
-Result Even(Runtime& runtime, const Value& value, const Arguments& arguments) {
+TestResult Even(Runtime& runtime, const Value& value,
+                const Arguments& arguments) {
   AHA_RETURN_IF_ERROR(NoArguments(arguments));
   return Remainder(runtime, value, 2, 0);
 }
-Result DivisibleBy(Runtime& runtime, const Value& value,
-                   const Arguments& arguments) {
+TestResult DivisibleBy(Runtime& runtime, const Value& value,
+                       const Arguments& arguments) {
   AHA_ASSIGN_OR_RETURN(const Bound bound, Bound::Of(arguments, {"num"}));
   AHA_RETURN_IF_ERROR(bound.Required(0).status());
   AHA_ASSIGN_OR_RETURN(const int64_t by, bound.Integer(0, 1));
   return Remainder(runtime, value, by, 0);
 }
 
-Result HasCase(Runtime& runtime, const Value& value, const char* method) {
+TestResult HasCase(Runtime& runtime, const Value& value, const char* method) {
   AHA_ASSIGN_OR_RETURN(const std::string text, runtime.TextOf(value));
   return HasClass(text, method).value_or(false);
 }
-Result IsUpper(Runtime& runtime, const Value& value, const Arguments&) {
+TestResult IsUpper(Runtime& runtime, const Value& value, const Arguments&) {
   return HasCase(runtime, value, "isupper");
 }
-Result IsLower(Runtime& runtime, const Value& value, const Arguments&) {
+TestResult IsLower(Runtime& runtime, const Value& value, const Arguments&) {
   return HasCase(runtime, value, "islower");
 }
 

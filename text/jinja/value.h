@@ -188,7 +188,7 @@ class Heap {
   Value NewMacro(Macro macro);
   Value NewMethod(const Value& self, absl::string_view name);
   Loop* NewLoop();
-  // REQUIRES: `json` is no deeper than kMaxDepth, see CheckJson.
+  // REQUIRES: `json` is at most kMaxDepth deep, see CheckJson.
   Value FromJson(const nlohmann::ordered_json& json);
 
   // Counts bytes before they are made. INVALID_ARGUMENT: there are too many.

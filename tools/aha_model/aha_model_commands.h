@@ -30,7 +30,7 @@ struct ConvertOptions {
 // How a text becomes what the model reads.
 struct ChatFlags {
   bool chat = false;   // The text is the message of a user.
-  std::string system;  // Of conversations without a system message.
+  std::string system;  // Used in conversations without a system message.
   std::string kwargs;  // Further variables of the chat template, JSON.
 };
 
