@@ -95,10 +95,11 @@ TEST(JobScorerTest, LengthCountsTokensAndKnowsTheJobsLimit) {
   job.mutable_sampling()->set_max_completion_length(100);
   Add(&job, "length", 1);
   const auto reward = [&](size_t tokens) {
-    return ScoreOf(job, {.prompt = "?",
-                         .text = "7",
-                         .token_ids = std::vector<int32_t>(tokens)})
-        ->reward;
+    Completion completion;
+    completion.prompt = "?";
+    completion.text = "7";
+    completion.token_ids.resize(tokens);
+    return ScoreOf(job, completion)->reward;
   };
   EXPECT_EQ(reward(80), 0);
   EXPECT_EQ(reward(90), -.5);
