@@ -61,6 +61,11 @@ Hash128 ResultFingerprint(const v1::Job& job) {
   // How many processes of a program run, and how long each may take, decides
   // nothing unless a time-out is worth something.
   for (v1::RewardComponent& reward : *decisive.mutable_rewards()) {
+    // The key is younger than the runs that are resumed; its default means what
+    // its absence meant.
+    if (reward.ngram_size() == v1::RewardComponent().ngram_size()) {
+      reward.clear_ngram_size();
+    }
     if (!reward.has_program()) continue;
     reward.mutable_program()->clear_workers();
     reward.mutable_program()->clear_batch_size();

@@ -327,7 +327,7 @@ TEST(MemberOptionsTest, BadOptionsAreRefusedNamingTheRule) {
   EXPECT_THAT(refused([](auto& o) { o.call_timeout = absl::ZeroDuration(); }),
               HasSubstr("call_timeout must be positive"));
   EXPECT_THAT(refused([](auto& o) { o.coordinator = "10.0.0.1:1"; }),
-              HasSubstr("FAILED_PRECONDITION: 10.0.0.1:1"));
+              HasSubstr("INVALID_ARGUMENT: 10.0.0.1:1"));
 }
 
 }  // namespace

@@ -272,6 +272,7 @@ TEST_F(AhaModelTest, WhatDoesNotFitIntoMemoryIsOneClearLine) {
   const std::string large = scratch_ / "large";
   std::filesystem::create_directory(large);
   std::ofstream(large + "/config.json") << config.ToJson();
+  std::filesystem::copy(model_ + "/tokenizer.json", large);
   const Parameters shape = Parameters::Borrow(
       std::make_shared<const ParameterLayout>(config), DType::kF32, nullptr);
   const std::string header = SafetensorsHeader(shape);
