@@ -3,7 +3,7 @@
 //   GemmPanel      for shapes without a row-invariant oneDNN kernel: fp32, each
 //                  element one chain of fused multiply-adds over k in ascending
 //                  order
-//   GemmPanelBf16  gives the bits of oneDNN's kernel for AVX512-BF16 on any CPU
+//   GemmPanelBf16  sums as oneDNN's kernel for AVX512-BF16 does, on any CPU
 //                  (Isa::kEmulatedAvx512Bf16)
 #include <algorithm>
 

@@ -26,11 +26,6 @@ inline bool CpuHas(const std::string& flag) {
 inline constexpr char kTinyChecksumFp32[] = "fdb4596ef0965c3db0899b270e6e481f";
 inline constexpr char kTinyChecksumBf16[] = "c42897d19b3de3427ef866585b272b92";
 
-// The set that computes in bf16 on this machine, if need be by emulation.
-inline std::string Bf16Isa() {
-  return CpuHas("avx512_bf16") ? "avx512_bf16" : "emulated_avx512_bf16";
-}
-
 // The checksum that this machine's best path gives; "" if none is recorded for
 // it, which is the case for AVX-512 without its bf16 instructions.
 inline std::string TinyChecksum() {
